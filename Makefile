@@ -1,0 +1,49 @@
+# Every target makes its own environment; only Python 3.11+ and make are needed.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum | cut -d' ' -f1)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test check fix bench prove chaos migrate
+
+help: ## Show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(STAMP): setup.cfg constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@[ -x $(BIN)/python ] || { echo "Making .venv ..."; $(PYTHON) -m venv .venv; }
+	@echo "Installing the pinned packages ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@rm -f .venv/.ready-*; touch $@
+
+demo: $(STAMP) ## Run the main job to its end on embedded services (fresh data folder)
+	@$(BIN)/python -m ops demo
+
+up: $(STAMP) ## Serve the whole stack until Ctrl-C
+	@$(BIN)/python -m ops up
+
+check: $(STAMP) ## Lint, types and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: $(STAMP) ## Mend what the linter can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: check ## Check, then run every test on real PostgreSQL, Valkey and worker processes
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+prove: $(STAMP) ## Check the invariants on the running stack's data
+	@$(BIN)/python -m ops prove
+
+chaos: $(STAMP) ## Break real processes in the middle of real jobs and print a table
+	@$(BIN)/python -m tests.chaos
+
+bench: $(STAMP) ## Measure ratios against the bare limits in the same run
+	@$(BIN)/python -m tests.bench
+
+migrate: $(STAMP) ## Bring the database of DATABASE_OWNER_URL to the newest schema
+	@$(BIN)/python -m ops migrate
