@@ -1,0 +1,122 @@
+"""Every limit on one page, the unit in each name, checked against its neighbours.
+
+Times marked *scaled* shrink with `LARGESSE_TIME_SCALE` (tests only) through `scaled()`.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The product's limits; one frozen value made at boot and handed down."""
+
+    #: Items one chunk transaction works on: large enough for set-wise SQL, short enough to cancel.
+    chunk_items_max: int = 500
+    #: Chunks of one job that may be released to workers at once.
+    chunks_released_max: int = 4
+    #: A JSON body; larger input goes through a CSV upload.
+    json_body_bytes_max: int = 1024 * 1024
+    #: Recipients inside a JSON body.
+    inline_recipients_max: int = 1_000
+    #: A CSV taken and judged inside the request.
+    intake_inline_bytes_max: int = 16 * 1024 * 1024
+    #: The largest CSV accepted at all.
+    upload_bytes_max: int = 64 * 1024 * 1024
+    #: Stored input is cut into parts of this size, so that nobody holds a whole file.
+    input_part_bytes: int = 1024 * 1024
+    csv_rows_max: int = 1_000_000
+    csv_columns_max: int = 64
+    csv_cell_characters_max: int = 4_096
+    #: Row errors listed in an answer; the rest are in the results file.
+    row_errors_shown_max: int = 100
+    json_depth_max: int = 16
+    json_number_digits_max: int = 20
+
+    #: The relay looks for due tasks this often.
+    relay_poll_seconds: float = 0.1
+    #: A one-transaction task rung and not done is rung again after this (scaled).
+    redelivery_seconds: float = 10.0
+    #: The first redelivery of a task that its accepter rang itself (scaled).
+    interactive_redelivery_seconds: float = 1.0
+    #: The accepter's budget for ringing the doorbell itself.
+    ring_budget_seconds: float = 0.05
+    #: Rung tasks per queue and lane; the backlog stays in PostgreSQL.
+    window_tasks_per_lane: int = 32
+    #: What a lease adds to the total deadline of the call it covers (scaled).
+    lease_margin_seconds: float = 30.0
+    #: Starts without an outcome after which a task is held to kill its worker.
+    kills_max: int = 3
+    #: First and longest wait between attempts (scaled), full jitter.
+    backoff_first_seconds: float = 1.0
+    backoff_max_seconds: float = 300.0
+    attempts_max: int = 8
+
+    #: Total deadline of a Reloadly order: a failing supplier holds the call about 52 s.
+    reloadly_order_deadline_seconds: float = 95.0
+    vendor_order_deadline_seconds: float = 30.0
+    vendor_lookup_deadline_seconds: float = 10.0
+    #: Recovery of an unknown order gives up after this (scaled) and asks a person.
+    recovery_gives_up_seconds: float = 24 * 3600.0
+    #: Waits between look-ups of an unknown or accepted order (scaled).
+    recovery_first_seconds: float = 2.0
+    recovery_max_seconds: float = 600.0
+    #: An order still absent this long (scaled) after it was sent was never placed.
+    order_absent_after_seconds: float = 100.0
+    #: Orders in created or sent above which a job's chunks keep their slot.
+    open_orders_per_job_max: int = 200
+    #: A claim that comes up short looks once more, waiting for other claims at most this long.
+    claim_recheck_seconds: float = 2.0
+
+    #: SIGTERM: running work may take this long, then it is given back.
+    drain_seconds: float = 20.0
+    #: `Prefer: wait` is cut to this.
+    prefer_wait_seconds_max: int = 30
+    #: The watcher of waited-for jobs polls this often while anybody waits.
+    waiter_poll_seconds: float = 0.01
+    #: A job without progress for this long (scaled) is shown as stalled.
+    stalled_seconds: float = 90.0
+    #: Idempotency keys are purged after this.
+    idempotency_key_days: int = 7
+    idempotency_key_characters_max: int = 255
+    #: Finished jobs and what belongs to them are kept this long.
+    retention_days: int = 730
+    access_token_seconds: int = 15 * 60
+    refresh_token_seconds: int = 14 * 24 * 3600
+    session_idle_seconds: int = 30 * 60
+    session_absolute_seconds: int = 12 * 3600
+    page_size_default: int = 50
+    page_size_max: int = 100
+
+    def scaled(self, time_scale: float) -> "Limits":
+        """The same limits with the waits in `SCALED` multiplied by `time_scale` (tests only)."""
+        return replace(self, **{name: getattr(self, name) * time_scale for name in SCALED})
+
+    def check(self) -> None:
+        """Assert the relations between limits that the design rests on."""
+        assert self.redelivery_seconds > 5 * self.relay_poll_seconds, "redelivery must be rare"
+        assert self.intake_inline_bytes_max <= self.upload_bytes_max
+        assert self.recovery_gives_up_seconds > 10 * self.order_absent_after_seconds, (
+            "an absent order must be found absent long before recovery gives up"
+        )
+        assert self.drain_seconds < self.vendor_order_deadline_seconds + self.lease_margin_seconds
+        assert self.vendor_lookup_deadline_seconds < self.drain_seconds
+        assert self.row_errors_shown_max <= self.inline_recipients_max
+
+
+#: The waits that `LARGESSE_TIME_SCALE` shrinks.
+SCALED = (
+    "redelivery_seconds",
+    "interactive_redelivery_seconds",
+    "lease_margin_seconds",
+    "backoff_first_seconds",
+    "backoff_max_seconds",
+    "recovery_gives_up_seconds",
+    "recovery_first_seconds",
+    "recovery_max_seconds",
+    "order_absent_after_seconds",
+    "stalled_seconds",
+)
+
+assert set(SCALED) <= {field.name for field in fields(Limits)}, "SCALED names a limit that is gone"
+DEFAULTS = Limits()
+DEFAULTS.check()
