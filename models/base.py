@@ -1,0 +1,52 @@
+"""The ground of every table: naming, ids, times, money columns and the classes of table."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, String, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def new_id() -> UUID:
+    """A time-ordered UUIDv7, made in Python because sealed columns bind their row's id."""
+    return uuid_utils.compat.uuid7()
+
+
+Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
+Utc = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+MinorUnits = Annotated[int, mapped_column(BigInteger)]
+Currency = Annotated[str, mapped_column(String(3))]
+Json = Annotated[dict[str, Any], mapped_column(JSONB)]
+
+
+class Base(DeclarativeBase):
+    """Declarative base; text columns are TEXT, enums are TEXT with a CHECK."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {str: Text(), dict[str, Any]: JSONB()}
+
+
+class TableClass(StrEnum):
+    """Who may see a table's rows (docs/tenancy.md)."""
+
+    TENANT = "tenant"  # agency_id + client_id, one equality policy per scope role
+    SHARED = "shared"  # inventory and identity: no tenant policy, reached by named paths
+    PLUMBING = "plumbing"  # tasks, runs, rates: no personal data, no policy
+
+
+def states(column: str, values: type[StrEnum], name: str = "state") -> CheckConstraint:
+    """A CHECK that a text column holds one of an enum's values."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=name)

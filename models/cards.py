@@ -1,0 +1,256 @@
+"""Card pools, cards (sealed), provisions and the orders placed at vendors."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Currency, Id, MinorUnits, Utc, states
+
+
+class PoolKind(StrEnum):
+    CSV = "csv"
+    BUFFER = "buffer"
+
+
+class Source(StrEnum):
+    """Where a card came from, in the order of the waterfall."""
+
+    CSV = "csv"
+    BUFFER = "buffer"
+    API = "api"
+
+
+class CardState(StrEnum):
+    AVAILABLE = "available"
+    ISSUED = "issued"
+    QUARANTINED = "quarantined"
+    VOID = "void"
+
+
+class OrderState(StrEnum):
+    CREATED = "created"
+    CANCELLED = "cancelled"
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+#: States in which an order may still bring, or has brought, a card: at most one per item.
+LIVE_ORDER_STATES = frozenset(
+    {
+        OrderState.CREATED,
+        OrderState.SENT,
+        OrderState.ACCEPTED,
+        OrderState.UNKNOWN,
+        OrderState.SUCCEEDED,
+    }
+)
+
+
+class CardPool(Base):
+    """The cards of one brand, denomination, currency and kind; the platform's or a client's."""
+
+    __tablename__ = "card_pools"
+    __table_args__ = (
+        states("kind", PoolKind, "kind"),
+        CheckConstraint("denomination_minor > 0", name="denomination"),
+        Index(
+            "uq_card_pools_identity",
+            "brand_id",
+            "denomination_minor",
+            "currency",
+            "kind",
+            "client_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    brand_id: Mapped[UUID] = mapped_column(ForeignKey("brands.id"))
+    denomination_minor: Mapped[MinorUnits]
+    currency: Mapped[Currency]
+    kind: Mapped[str]
+    cost_per_card_minor: Mapped[int | None] = mapped_column(BigInteger)
+    low_watermark: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class Card(Base):
+    """A bearer card: number, PIN and link sealed, found by blind index, shown by last four."""
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        states("state", CardState),
+        states("source", Source, "source"),
+        UniqueConstraint("brand_id", "blind_index"),
+        Index(
+            "ix_cards_available",
+            "brand_id",
+            "denomination_minor",
+            "currency",
+            "source",
+            "expires_on",
+            "id",
+            postgresql_where=text("state = 'available'"),
+        ),
+        Index(None, "import_job_id"),
+        Index("ix_cards_pool_state", "pool_id", "state"),
+    )
+
+    id: Mapped[Id]
+    pool_id: Mapped[UUID | None] = mapped_column(ForeignKey("card_pools.id"))
+    client_id: Mapped[UUID | None]
+    brand_id: Mapped[UUID]
+    denomination_minor: Mapped[MinorUnits]
+    currency: Mapped[Currency]
+    source: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=text("'available'"))
+    sealed_number: Mapped[bytes]
+    sealed_pin: Mapped[bytes | None]
+    sealed_url: Mapped[bytes | None]
+    blind_index: Mapped[bytes]
+    last4: Mapped[str]
+    #: `infinity` never happens; cards without a date sort last by this far day.
+    expires_on: Mapped[date] = mapped_column(server_default=text("'2099-12-31'"))
+    cost_minor: Mapped[int | None] = mapped_column(BigInteger)
+    cost_currency: Mapped[str | None]
+    import_job_id: Mapped[UUID | None]
+    provider_order_id: Mapped[UUID | None] = mapped_column(unique=True)
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class Provision(Base):
+    """One card given to one recipient: the product's effect, at most one per item and per card."""
+
+    __tablename__ = "provisions"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
+        UniqueConstraint("job_id", "position"),
+        UniqueConstraint("card_id"),
+        states("source", Source, "source"),
+        Index(None, "campaign_id", "person_key"),
+        Index(None, "transfer_id"),
+        Index(None, "agency_id"),
+        Index(None, "client_id"),
+    )
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    campaign_id: Mapped[UUID]
+    job_id: Mapped[UUID]
+    position: Mapped[int]
+    card_id: Mapped[UUID] = mapped_column(ForeignKey("cards.id"))
+    brand_id: Mapped[UUID]
+    source: Mapped[str]
+    currency: Mapped[Currency]
+    face_value_minor: Mapped[MinorUnits]
+    charge_minor: Mapped[MinorUnits]
+    cost_minor: Mapped[int | None] = mapped_column(BigInteger)
+    cost_currency: Mapped[str | None]
+    transfer_id: Mapped[UUID]
+    person_key: Mapped[bytes | None]
+    last4: Mapped[str]
+    delivery_method: Mapped[str]
+    #: Reveal links are HMAC(key, id, version): raising the version kills every link.
+    reveal_version: Mapped[int] = mapped_column(server_default=text("1"))
+    revealed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class RedemptionCode(Base):
+    """A recipient's code spent on one provision request: unique per campaign, kept as an index."""
+
+    __tablename__ = "redemption_codes"
+
+    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
+    blind_index: Mapped[bytes] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    job_id: Mapped[UUID] = mapped_column(index=True)
+    person_key: Mapped[bytes | None]
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class ProviderOrder(Base):
+    """An order for one card at a vendor, committed before the call; its id is the reference."""
+
+    __tablename__ = "provider_orders"
+    __table_args__ = (
+        ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
+        states("state", OrderState),
+        Index(
+            "uq_provider_orders_live",
+            "job_id",
+            "position",
+            unique=True,
+            postgresql_where=text("state IN ('created','sent','accepted','unknown','succeeded')"),
+        ),
+        Index(
+            "ix_provider_orders_open",
+            "job_id",
+            "state",
+            postgresql_where=text("state IN ('created','sent','accepted','unknown')"),
+        ),
+        Index(None, "client_id", "state"),
+        Index(None, "agency_id"),
+    )
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    job_id: Mapped[UUID]
+    position: Mapped[int]
+    brand_id: Mapped[UUID]
+    vendor: Mapped[str]
+    product: Mapped[str]
+    face_value_minor: Mapped[MinorUnits]
+    currency: Mapped[Currency]
+    state: Mapped[str] = mapped_column(server_default=text("'created'"))
+    vendor_order_id: Mapped[str | None]
+    #: Our code for a refusal or for what is unknown; the vendor's own beside it.
+    code: Mapped[str | None]
+    vendor_code: Mapped[str | None]
+    sends: Mapped[int] = mapped_column(server_default=text("0"))
+    lookups: Mapped[int] = mapped_column(server_default=text("0"))
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class VendorAccount(Base):
+    """Shared state of one vendor account: rate bucket and breaker, one row for all workers."""
+
+    __tablename__ = "vendor_accounts"
+
+    vendor: Mapped[str] = mapped_column(primary_key=True)
+    rate_per_second: Mapped[float] = mapped_column(server_default=text("50"))
+    burst: Mapped[int] = mapped_column(server_default=text("50"))
+    tokens: Mapped[float] = mapped_column(server_default=text("50"))
+    refilled_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+    calls_at_once_max: Mapped[int] = mapped_column(server_default=text("16"))
+    breaker_state: Mapped[str] = mapped_column(server_default=text("'closed'"))
+    breaker_failures_in_row: Mapped[int] = mapped_column(server_default=text("0"))
+    breaker_window_calls: Mapped[int] = mapped_column(server_default=text("0"))
+    breaker_window_failures: Mapped[int] = mapped_column(server_default=text("0"))
+    breaker_opened_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    breaker_open_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    breaker_probe_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))

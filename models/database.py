@@ -1,0 +1,92 @@
+"""The engine, the sessions that need a scope, and the only transaction block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+
+from models import scope as scopes
+
+#: True while this thread or task is inside a transaction: the HTTP door refuses to call out.
+in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
+
+CONNECT_TIMEOUT_SECONDS = 3
+TCP_USER_TIMEOUT_MILLISECONDS = 5_000
+KEEPALIVES_IDLE_SECONDS = 5
+
+_ENTER_SCOPE = text(
+    "SELECT set_config('role', :role, true), set_config('app.agency_id', :agency_id, true), "
+    "set_config('app.client_id', :client_id, true)"
+)
+
+
+class ScopedSession(Session):
+    """A session whose every transaction takes the current scope's role and tenant ids."""
+
+
+Sessions = sessionmaker[ScopedSession]
+
+
+@event.listens_for(ScopedSession, "after_begin")
+def _enter_scope(
+    _session: Session, _transaction: SessionTransaction, connection: Connection
+) -> None:
+    scope = scopes.current()
+    connection.execute(
+        _ENTER_SCOPE,
+        {
+            "role": scope.role.value,
+            "agency_id": str(scope.agency_id or ""),
+            "client_id": str(scope.client_id or ""),
+        },
+    )
+
+
+def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = False) -> Engine:
+    """An engine with `pool_size` connections and no overflow.
+
+    `pooled_by_proxy` suits PgBouncer in transaction mode: no server-side prepared statements.
+    """
+    connect_args: dict[str, object] = {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "tcp_user_timeout": TCP_USER_TIMEOUT_MILLISECONDS,
+        "keepalives_idle": KEEPALIVES_IDLE_SECONDS,
+    }
+    if pooled_by_proxy:
+        connect_args["prepare_threshold"] = None
+    return create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args=connect_args,
+    )
+
+
+def sessions_of(engine: Engine) -> Sessions:
+    return sessionmaker(engine, class_=ScopedSession, expire_on_commit=False)
+
+
+@contextmanager
+def transaction(sessions: Sessions) -> Iterator[ScopedSession]:
+    """One transaction in the current scope: commits at the end, rolls back on any exception."""
+    if in_transaction.get():
+        raise RuntimeError("a transaction is already open in this thread; transactions do not nest")
+    marker = in_transaction.set(True)
+    try:
+        with sessions() as session, session.begin():
+            yield session
+    finally:
+        in_transaction.reset(marker)
+
+
+@contextmanager
+def scoped_transaction(sessions: Sessions, scope: scopes.Scope) -> Iterator[ScopedSession]:
+    """A transaction in its own scope, for the doors: credential look-ups, the relay, duties."""
+    with scopes.tenant_scope(scope), transaction(sessions) as session:
+        yield session

@@ -1,0 +1,186 @@
+"""Jobs, their chunks and their items: one durable row for every recipient."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    DateTime,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Id, Utc, states
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    PARTIALLY_SUCCEEDED = "partially_succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ItemState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NEEDS_REVIEW = "needs_review"
+    CANCELLED = "cancelled"
+
+
+class ChunkState(StrEnum):
+    WAITING = "waiting"  # no task yet
+    RELEASED = "released"  # its task is due or running
+    OPEN = "open"  # its pass is done, some vendor orders are not
+    CLOSED = "closed"  # nothing pending, running or retrying
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        states("state", JobState),
+        Index(None, "client_id", "created_at"),
+        Index(None, "agency_id", "created_at"),
+        Index(
+            "uq_jobs_upload",
+            "client_id",
+            "kind",
+            "upload_scope",
+            "upload_sha256",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("upload_sha256 IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    agency_id: Mapped[UUID | None]
+    #: None for the platform's own jobs (card imports into its pools).
+    client_id: Mapped[UUID | None]
+    campaign_id: Mapped[UUID | None] = mapped_column(index=True)
+    state: Mapped[str] = mapped_column(server_default=text("'queued'"))
+    #: What was asked, by the kind: ids, denomination, delivery method. No people, no codes.
+    spec: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    total: Mapped[int] = mapped_column(server_default=text("0"))
+    currency: Mapped[str | None]
+    round: Mapped[int] = mapped_column(server_default=text("1"))
+    is_single: Mapped[bool] = mapped_column(server_default=text("false"))
+    scheduled_for: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pause_reason: Mapped[str | None]
+    paused_by: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    upload_scope: Mapped[str | None]
+    upload_sha256: Mapped[bytes | None]
+    file_name: Mapped[str | None]
+    submitted_by: Mapped[UUID | None]
+    request_id: Mapped[str | None]
+    retain_until: Mapped[datetime] = mapped_column(Date)
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class Chunk(Base):
+    """A slice of a job's items; its counters are kept by a trigger on items, so they cannot lie."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (states("state", ChunkState),)
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
+    pending: Mapped[int] = mapped_column(server_default=text("0"))
+    running: Mapped[int] = mapped_column(server_default=text("0"))
+    retrying: Mapped[int] = mapped_column(server_default=text("0"))
+    succeeded: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    skipped: Mapped[int] = mapped_column(server_default=text("0"))
+    needs_review: Mapped[int] = mapped_column(server_default=text("0"))
+    cancelled: Mapped[int] = mapped_column(server_default=text("0"))
+    from_csv: Mapped[int] = mapped_column(server_default=text("0"))
+    from_buffer: Mapped[int] = mapped_column(server_default=text("0"))
+    from_api: Mapped[int] = mapped_column(server_default=text("0"))
+    updated_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class Item(Base):
+    """One recipient's line in a job, with its own verdict; position = data row of the file."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "chunk_number"], ["chunks.job_id", "chunks.number"], ondelete="CASCADE"
+        ),
+        states("state", ItemState),
+        Index(None, "job_id", "chunk_number"),
+        Index(
+            "ix_items_unsuccessful",
+            "job_id",
+            "state",
+            "position",
+            postgresql_where=text("state <> 'succeeded'"),
+        ),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True)
+    chunk_number: Mapped[int]
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(server_default=text("'pending'"))
+    #: The verdict code of an item that did not succeed, and its sentence for people.
+    code: Mapped[str | None]
+    detail: Mapped[str | None]
+    field: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    reference: Mapped[str | None]
+    email: Mapped[str | None]
+    name: Mapped[str | None]
+    phone: Mapped[str | None]
+    person_key: Mapped[bytes | None]
+    brand_id: Mapped[UUID | None]
+    denomination_minor: Mapped[int | None] = mapped_column(BigInteger)
+    charge_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    source: Mapped[str | None]
+    result_id: Mapped[UUID | None]
+
+
+class JobInput(Base):
+    """A large upload in parts, as it was given; card files are sealed part by part."""
+
+    __tablename__ = "job_inputs"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    part: Mapped[int] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    #: Needed to open a sealed part: its bytes are bound to this id.
+    id: Mapped[UUID]
+    sealed: Mapped[bool]
+    content: Mapped[bytes]

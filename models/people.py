@@ -1,0 +1,78 @@
+"""People and their credentials; only hashes of secrets are kept."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from models.base import Base, Id, Utc, states
+
+
+class Role(StrEnum):
+    PLATFORM_ADMIN = "platform_admin"
+    PLATFORM_SUPPORT = "platform_support"
+    AGENCY_ADMIN = "agency_admin"
+    AGENCY_VIEWER = "agency_viewer"
+    CLIENT_ADMIN = "client_admin"
+    CAMPAIGN_MANAGER = "campaign_manager"
+    CLIENT_VIEWER = "client_viewer"
+    STOREFRONT_KEY = "storefront_key"
+    END_USER = "end_user"
+
+
+class User(Base):
+    """A person, with or without credentials; the e-mail is unique after normalisation."""
+
+    __tablename__ = "users"
+    __table_args__ = (states("role", Role, "role"),)
+
+    id: Mapped[Id]
+    email: Mapped[str]
+    email_normalised: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(server_default=text("''"))
+    password_hash: Mapped[str | None]
+    role: Mapped[str]
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class SignIn(Base):
+    """A console session or a refresh token: opaque to the holder, a hash here, revocable."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (Index(None, "user_id"),)
+
+    id: Mapped[Id]
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str]
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    expires_at: Mapped[Utc]
+    last_used_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class ApiKey(Base):
+    """A storefront's key: bound to one client, scoped, shown once."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (Index(None, "client_id"),)
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    expires_at: Mapped[Utc]
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_by: Mapped[UUID]
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
