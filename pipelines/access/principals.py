@@ -1,0 +1,35 @@
+"""Who is asking: the actor behind a request, and the scope the actor's work runs in."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from models import scope as scopes
+from models.people import Role
+from models.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated actor; `key_scopes` is set for API keys only."""
+
+    actor_id: UUID
+    role: Role
+    agency_id: UUID | None = None
+    client_id: UUID | None = None
+    key_scopes: frozenset[str] | None = field(default=None)
+
+    @property
+    def scope(self) -> Scope:
+        """The database scope of this actor: its client, its agency, or the platform."""
+        if self.client_id is not None:
+            return scopes.client(self.client_id)
+        if self.agency_id is not None:
+            return scopes.agency(self.agency_id)
+        if self.role in {Role.PLATFORM_ADMIN, Role.PLATFORM_SUPPORT}:
+            return scopes.PLATFORM
+        raise scopes.NoScope("an actor without a tenant has no scope")
+
+    @property
+    def sees_costs(self) -> bool:
+        """Cost and margin are for the platform and its agencies only."""
+        return self.client_id is None

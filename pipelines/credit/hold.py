@@ -1,0 +1,134 @@
+"""Set credit aside for a job, capture what was issued, void the rest."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.ledger import TransferKind
+from pipelines.credit.refusals import InsufficientCredit, NoCreditAccount
+from pipelines.credit.transfer import move
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """The credit account a campaign draws on; amounts in minor units."""
+
+    account_id: UUID
+    currency: str
+    balance: int
+    held: int
+    unlimited: bool
+
+    @property
+    def available(self) -> int:
+        return self.balance - self.held
+
+
+# An isolated campaign pays from its own account, a sharing one from its client's.
+_PAYER = text("""
+SELECT a.id, a.currency, a.balance, a.held, a.unlimited
+FROM campaigns c JOIN accounts a
+  ON a.owner_id = CASE c.budget_mode WHEN 'isolated' THEN c.id ELSE c.client_id END
+WHERE c.id = :campaign AND a.kind = 'credit' AND a.currency = :currency
+""")
+_SET_ASIDE = text("""
+UPDATE accounts SET held = held + :amount
+WHERE id = :account AND (unlimited OR balance - held >= :amount) RETURNING 1
+""")
+_OPEN = text("""
+INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency, amount)
+SELECT :id, agency_id, client_id, id, :job, :round, currency, :amount
+FROM accounts WHERE id = :account
+""")
+_DRAW = text("""
+UPDATE holds h SET captured = captured + :captured, voided = voided + :voided,
+    state = CASE WHEN captured + voided + :captured + :voided = amount THEN 'closed'
+                 ELSE 'open' END,
+    closed_at = CASE WHEN captured + voided + :captured + :voided = amount
+                     THEN CAST(:now AS timestamptz) END
+WHERE job_id = :job AND round = :round AND state = 'open'
+RETURNING h.account_id, (
+    SELECT s.id FROM accounts s, accounts c
+    WHERE c.id = h.account_id AND s.owner_id = c.owner_id AND s.kind = 'spent'
+      AND s.currency = c.currency) AS spent_id
+""")
+_FREE = text("UPDATE accounts SET held = held - :amount WHERE id = :account")
+
+
+def payer_of(session: Session, campaign_id: UUID, currency: str) -> Payer:
+    """The account the campaign draws on in `currency`; raises `NoCreditAccount`."""
+    row = session.execute(_PAYER, {"campaign": campaign_id, "currency": currency}).one_or_none()
+    if row is None:
+        raise NoCreditAccount
+    return Payer(row.id, row.currency, row.balance, row.held, row.unlimited)
+
+
+def place_hold(
+    session: Session, payer: Payer, *, job_id: UUID, round_number: int, amount: int
+) -> None:
+    """Set `amount` aside for one round of a job, or raise `InsufficientCredit`.
+
+    The conditional update decides; `payer` only chooses the account. It is the accept's last
+    statement, so that the account's row is locked for the shortest time.
+    """
+    if amount == 0:
+        return
+    values = {"account": payer.account_id, "amount": amount}
+    if session.execute(_SET_ASIDE, values).scalar_one_or_none() is None:
+        raise InsufficientCredit(
+            required_minor=amount, available_minor=payer.available, held_minor=payer.held
+        )
+    session.execute(
+        _OPEN,
+        values | {"id": new_id(), "job": job_id, "round": round_number},
+    )
+
+
+def capture_and_void(
+    session: Session,
+    *,
+    job_id: UUID,
+    round_number: int,
+    captured: int,
+    voided: int,
+    client_ref: str,
+    transfer_id: UUID | None,
+    now: datetime,
+) -> None:
+    """Turn part of a job's hold into a transfer and give part of it back, at once.
+
+    Both amounts in minor units. The transfer (credit to spent) has the id `transfer_id`, which
+    the provisions it pays for already carry.
+    """
+    if captured == 0 and voided == 0:
+        return
+    row = session.execute(
+        _DRAW,
+        {
+            "job": job_id,
+            "round": round_number,
+            "captured": captured,
+            "voided": voided,
+            "now": now,
+        },
+    ).one_or_none()
+    if row is None:
+        raise LookupError("the job has no open hold for this round")
+    if captured == 0:
+        session.execute(_FREE, {"account": row.account_id, "amount": voided})
+        return
+    move(
+        session,
+        kind=TransferKind.CAPTURE,
+        source=row.account_id,
+        target=row.spent_id,
+        amount=captured,
+        release=captured + voided,
+        client_ref=client_ref,
+        job_id=job_id,
+        transfer_id=transfer_id,
+    )

@@ -1,0 +1,81 @@
+"""The catalogue of task kinds, as pure data: what is deferred, where it runs, how it is driven."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Queue(StrEnum):
+    """One worker group serves each queue."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+    VENDORS = "vendors"
+    DELIVERIES = "deliveries"
+
+
+class Drive(StrEnum):
+    """How the wrapper runs a kind."""
+
+    #: The whole work is one transaction; the row lock is the lease and dies with the connection.
+    ONE_TRANSACTION = "one_transaction"
+    #: The work talks to the outside: lease and fencing token, no transaction open while it calls.
+    STEPPED = "stepped"
+
+
+class ScopeOf(StrEnum):
+    """In whose scope the work runs."""
+
+    TENANT = "tenant"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKind:
+    """A named kind of background work; its actor has the same name.
+
+    `lease_seconds` is the total deadline of the outside call (stepped kinds only); the wrapper
+    adds the margin of `Limits.lease_margin_seconds`.
+    """
+
+    name: str
+    queue: Queue
+    drive: Drive = Drive.ONE_TRANSACTION
+    scope: ScopeOf = ScopeOf.TENANT
+    lease_seconds: float = 0.0
+    runs_while_paused: bool = False
+
+
+PLAN_JOB = TaskKind("plan_job", Queue.BULK, runs_while_paused=True)
+RUN_CHUNK = TaskKind("run_chunk", Queue.BULK)
+#: The same work for a request of one item, in the lane that bulk work never fills.
+RUN_SINGLE = TaskKind("run_single", Queue.INTERACTIVE)
+SETTLE_JOB = TaskKind("settle_job", Queue.INTERACTIVE, runs_while_paused=True)
+IMPORT_CARDS = TaskKind("import_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
+PLACE_ORDER = TaskKind("place_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=125.0)
+RECOVER_ORDER = TaskKind(
+    "recover_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=45.0, runs_while_paused=True
+)
+RETENTION = TaskKind("retention", Queue.BULK, scope=ScopeOf.SYSTEM)
+PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
+
+ALL: dict[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        PLAN_JOB,
+        RUN_CHUNK,
+        RUN_SINGLE,
+        SETTLE_JOB,
+        IMPORT_CARDS,
+        PLACE_ORDER,
+        RECOVER_ORDER,
+        RETENTION,
+        PURGE_KEYS,
+    )
+}
+#: The version written into new tasks; workers accept this and the one before.
+TASK_VERSION = 1
+ACCEPTED_VERSIONS = frozenset({TASK_VERSION, TASK_VERSION - 1})
+
+assert all((kind.drive is Drive.STEPPED) == (kind.lease_seconds > 0) for kind in ALL.values()), (
+    "stepped kinds, and only they, have a lease"
+)
