@@ -1,0 +1,72 @@
+"""Run the outside companies: `python -m ops.sandbox --port 8100 [--data FILE.sqlite3]`."""
+
+import argparse
+import os
+import signal
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+
+from ops.sandbox.app import create_app
+
+THREADS = 48
+
+#: Clients keep idle connections about this long; closing first would look like a fault.
+KEEPALIVE_SECONDS = 300
+
+
+class Sandbox(BaseApplication):  # type: ignore[misc]
+    """Gunicorn with one worker process, so that one store and one lock serve all threads."""
+
+    def __init__(self, *, host: str, port: int, data: str | None) -> None:
+        self._bind = f"{host}:{port}"
+        self._data = data
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = {
+            "bind": self._bind,
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": KEEPALIVE_SECONDS,
+            "timeout": 0,
+            "graceful_timeout": 1,
+            "control_socket_disable": True,
+            "accesslog": None,
+            "loglevel": "warning",
+            "proc_name": "largesse-sandbox",
+            "post_worker_init": leave_at_once_on_signals,
+            "worker_exit": leave_at_once,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Open the store in the worker process: SQLite must not cross a fork."""
+        return create_app(self._data)
+
+
+def leave_at_once_on_signals(worker: Any) -> None:
+    """Do not wait for hanging requests: SQLite's log is whole after any exit."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, lambda *_: os._exit(0))
+
+
+def leave_at_once(server: Any, worker: Any) -> None:
+    """Do not join threads that sleep in a slow answer, when the parent process is gone."""
+    os._exit(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m ops.sandbox", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8100)
+    parser.add_argument("--data", metavar="FILE.sqlite3", help="keep the state in this file")
+    options = parser.parse_args()
+    Sandbox(host=options.host, port=options.port, data=options.data).run()
+
+
+if __name__ == "__main__":
+    main()

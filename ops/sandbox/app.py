@@ -1,0 +1,51 @@
+"""Put the vendors, their control pages and the sandbox's own pages into one Flask app."""
+
+from datetime import UTC, datetime
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import NotFound
+
+from ops.sandbox.control import control_pages
+from ops.sandbox.faults import BadControl
+from ops.sandbox.reloadly import reloadly
+from ops.sandbox.store import Store
+from ops.sandbox.wire import reply
+
+#: One maker per outside company; each brings its pages under `/<name>`.
+VENDORS = (reloadly,)
+
+
+def create_app(data: str | None = None) -> Flask:
+    """Make the app with its state in the file `data`, or in memory."""
+    app = Flask(__name__, static_folder=None)
+    # A cut connection leaves the app as an OSError: the server, not Flask, must see it.
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    store = Store(data)
+    vendors = [make(store) for make in VENDORS]
+    for vendor in vendors:
+        app.register_blueprint(vendor.pages)
+        app.register_blueprint(control_pages(vendor, store))
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return reply({"status": "ok"})
+
+    @app.post("/control/reset")
+    def reset() -> Response:
+        store.clear()
+        for vendor in vendors:
+            vendor.faults.clear()
+            vendor.switches.clear()
+        return reply({"status": "ok"})
+
+    @app.errorhandler(BadControl)
+    def refuse_control(error: BadControl) -> Response:
+        return reply({"error": str(error)}, 400)
+
+    @app.errorhandler(404)
+    def refuse_unknown_path(_: NotFound) -> Response:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        body = {"timestamp": now, "status": 404, "error": "Not Found", "path": request.path}
+        return reply(body, 404)
+
+    return app

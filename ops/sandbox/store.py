@@ -1,0 +1,112 @@
+"""Keep the sandbox's state in one SQLite file, or in memory, behind one lock."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (
+    transaction_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    vendor TEXT NOT NULL,
+    reference TEXT,
+    folded_reference TEXT,
+    status TEXT NOT NULL,
+    settles_at REAL,
+    settles_to TEXT,
+    unit_price TEXT NOT NULL,
+    cost INTEGER NOT NULL,
+    balance_before INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    facts TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS orders_reference ON orders (vendor, folded_reference);
+CREATE INDEX IF NOT EXISTS orders_open ON orders (settles_at) WHERE settles_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS cards (
+    card_id INTEGER PRIMARY KEY,
+    transaction_id INTEGER NOT NULL,
+    number TEXT NOT NULL UNIQUE,
+    pin TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cards_transaction ON cards (transaction_id);
+CREATE TABLE IF NOT EXISTS balances (vendor TEXT PRIMARY KEY, amount INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tokens (
+    token TEXT PRIMARY KEY, vendor TEXT NOT NULL, expires_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS calls (
+    vendor TEXT NOT NULL, endpoint TEXT NOT NULL, calls INTEGER NOT NULL,
+    PRIMARY KEY (vendor, endpoint)
+);
+"""
+
+
+class Store:
+    """One connection shared by all threads; each transaction holds the lock from start to end."""
+
+    def __init__(self, path: str | None = None) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(
+            path or ":memory:", check_same_thread=False, isolation_level=None
+        )
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.executescript(SCHEMA)
+        self._open_numbering()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def clear(self) -> None:
+        """Forget trade and counts. Tokens stay valid and transaction ids are never reused."""
+        with self.transaction() as connection:
+            for table in ("orders", "cards", "balances", "calls"):
+                connection.execute(f"DELETE FROM {table}")
+
+    def count_call(self, vendor: str, endpoint: str) -> None:
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO calls VALUES (?, ?, 1)"
+                " ON CONFLICT (vendor, endpoint) DO UPDATE SET calls = calls + 1",
+                (vendor, endpoint),
+            )
+
+    def calls(self, vendor: str) -> dict[str, int]:
+        with self.transaction() as connection:
+            rows = connection.execute(
+                "SELECT endpoint, calls FROM calls WHERE vendor = ? ORDER BY endpoint", (vendor,)
+            )
+            return {row["endpoint"]: row["calls"] for row in rows}
+
+    def add_token(self, vendor: str, token: str, expires_at: float) -> None:
+        with self.transaction() as connection:
+            connection.execute("INSERT INTO tokens VALUES (?, ?, ?)", (token, vendor, expires_at))
+
+    def token_expiry(self, vendor: str, token: str) -> float | None:
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT expires_at FROM tokens WHERE token = ? AND vendor = ?", (token, vendor)
+            ).fetchone()
+        return None if row is None else float(row["expires_at"])
+
+    def revoke_tokens(self, vendor: str) -> int:
+        with self.transaction() as connection:
+            return connection.execute("DELETE FROM tokens WHERE vendor = ?", (vendor,)).rowcount
+
+    def _open_numbering(self) -> None:
+        """Start transaction ids at the clock, so that a sandbox without a file repeats none."""
+        with self.transaction() as connection:
+            if connection.execute("SELECT count(*) FROM sqlite_sequence").fetchone()[0] == 0:
+                connection.execute(
+                    "INSERT INTO sqlite_sequence (name, seq) VALUES ('orders', ?)",
+                    (int(time.time() * 1000),),
+                )
