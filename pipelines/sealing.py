@@ -1,0 +1,197 @@
+"""Seal codes, PINs, secrets and personal data; find them by blind index; never show them."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import NoReturn, Self
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from pipelines.errors import Fault
+
+MASTER_KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+VERSION_MAX = 255
+#: A shorter value (every PIN) is masked whole: its last four would be half of it or more.
+SHOWN_FROM_CHARACTERS = 9
+
+
+class Purpose(StrEnum):
+    """What a key is for; a value sealed for one purpose does not open under another."""
+
+    CODES = "codes"
+    PINS = "pins"
+    SECRETS = "secrets"
+    PII = "pii"
+
+
+class DecryptionFailed(Fault):
+    """A sealed value did not open: wrong row, wrong key, or changed bytes."""
+
+
+class Secret:
+    """Text that only `reveal` gives out; every other way to look at it shows `****1234`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The text itself; the caller has audited the opening."""
+        return self._value
+
+    def __str__(self) -> str:
+        return masked(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({masked(self._value)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, theirs = (s._value.encode("utf-8", "surrogatepass") for s in (self, other))
+        return hmac.compare_digest(mine, theirs)
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("a secret is not serialised; seal it")
+
+
+def masked(text: str) -> str:
+    """`****1234`, or `****` alone for a value too short to show any of."""
+    return f"****{text[-4:]}" if len(text) >= SHOWN_FROM_CHARACTERS else "****"
+
+
+class Keyring:
+    """Master keys by version; one derived key per purpose and version, ready to use.
+
+    The blind index has its own key, derived from `index_version`: it stays when the current
+    version moves on, and changes only with a re-index.
+    """
+
+    __slots__ = ("_ciphers", "_index_key", "current", "versions")
+
+    def __init__(self, masters: Mapping[int, bytes], *, current: int, index_version: int) -> None:
+        for version, master in masters.items():
+            if not 1 <= version <= VERSION_MAX:
+                raise ValueError(f"A key version is 1 to {VERSION_MAX}.")
+            if len(master) != MASTER_KEY_BYTES:
+                raise ValueError(f"Master key {version} must have {MASTER_KEY_BYTES} bytes.")
+        for version in (current, index_version):
+            if version not in masters:
+                raise ValueError(f"There is no master key for version {version}.")
+        self.current = current
+        self.versions = frozenset(masters)
+        self._ciphers = {
+            (purpose, version): AESGCM(_derived(master, f"seal/{purpose}"))
+            for version, master in masters.items()
+            for purpose in Purpose
+        }
+        self._index_key = _derived(masters[index_version], "index")
+
+    @classmethod
+    def parse(cls, text: str, *, index_version: int | None = None) -> Self:
+        """Read `2:<base64>,1:<base64>`, the current version first; the oldest keeps the index."""
+        masters: dict[int, bytes] = {}
+        for part in text.split(","):
+            number, _colon, encoded = part.strip().partition(":")
+            if not (number.isascii() and number.isdigit() and len(number) <= 3):
+                raise ValueError("Write each master key as version:base64, such as 1:mK3...=")
+            if int(number) in masters:
+                raise ValueError(f"Key version {int(number)} is given twice.")
+            masters[int(number)] = _decoded(encoded, version=int(number))
+        return cls(
+            masters,
+            current=next(iter(masters)),
+            index_version=min(masters) if index_version is None else index_version,
+        )
+
+    def missing(self, live_versions: Iterable[int]) -> frozenset[int]:
+        """The versions that stored values name and this ring lacks; boot refuses if there are."""
+        return frozenset(live_versions) - self.versions
+
+    def seal(
+        self, purpose: Purpose, plaintext: str | Secret, *, table: str, row_id: UUID, column: str
+    ) -> bytes:
+        """The value encrypted for one cell: version byte, nonce, ciphertext and tag."""
+        nonce = os.urandom(NONCE_BYTES)
+        cipher = self._ciphers[purpose, self.current]
+        place = f"{table}:{row_id}:{column}".encode()
+        sealed = cipher.encrypt(nonce, _utf8(plaintext), place)
+        return bytes((self.current,)) + nonce + sealed
+
+    def open_sealed(
+        self, purpose: Purpose, sealed: bytes, *, table: str, row_id: UUID, column: str
+    ) -> Secret:
+        """The value of one cell, whichever version sealed it."""
+        if len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
+            raise DecryptionFailed("decryption_failed")
+        cipher = self._ciphers.get((purpose, sealed[0]))
+        if cipher is None:
+            raise DecryptionFailed("decryption_failed")
+        nonce, ciphertext = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        place = f"{table}:{row_id}:{column}".encode()
+        try:
+            plaintext = cipher.decrypt(nonce, ciphertext, place)
+        except InvalidTag:
+            raise DecryptionFailed("decryption_failed") from None
+        return Secret(plaintext.decode())
+
+    def blind_index(self, value: str | Secret, *, scope: bytes) -> bytes:
+        """What equal values of one scope share, and nobody can turn back. Never for PINs.
+
+        The scope's length goes in front, so that no scope and value can be cut another way.
+        """
+        named = len(scope).to_bytes(4, "big") + scope + _utf8(value)
+        return hmac.digest(self._index_key, named, hashlib.sha256)
+
+    def __repr__(self) -> str:
+        return f"Keyring(current={self.current}, versions={sorted(self.versions)})"
+
+
+def sealed_version(sealed: bytes) -> int:
+    """The key version that sealed this value; re-encryption looks for the old ones."""
+    return sealed[0]
+
+
+def _derived(master: bytes, label: str) -> bytes:
+    info = f"largesse/{label}".encode()
+    return HKDF(algorithm=SHA256(), length=MASTER_KEY_BYTES, salt=None, info=info).derive(master)
+
+
+def _decoded(encoded: str, *, version: int) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"Master key {version} is not base64.") from None
+
+
+def _utf8(value: str | Secret) -> bytes:
+    """Python's own error would carry the whole value, so it is not even the context of ours."""
+    text = value.reveal() if isinstance(value, Secret) else value
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        pass
+    raise ValueError("a value to seal must be encodable as UTF-8")
