@@ -1,0 +1,76 @@
+"""One sandbox process for the adapters' tests, empty at the start of each."""
+
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import requests
+
+from pipelines.limits import DEFAULTS
+from pipelines.providers.reloadly import ReloadlyProvider
+from pipelines.providers.transport import VendorTransport
+
+LIMITS = replace(DEFAULTS, reloadly_order_deadline_seconds=2.0, vendor_lookup_deadline_seconds=2.0)
+
+
+class Sandbox:
+    """One sandbox process, and the few of its controls used here."""
+
+    def __init__(self):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        port = self.url.rpartition(":")[2]
+        self.process = subprocess.Popen([sys.executable, "-m", "ops.sandbox", "--port", port])
+        while not self.answers():
+            with pytest.raises(subprocess.TimeoutExpired):
+                self.process.wait(timeout=0.05)
+
+    def answers(self):
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def control(self, method, path, body=None):
+        answer = requests.request(method, f"{self.url}/control{path}", json=body, timeout=5)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def arm(self, **faults):
+        self.control("PUT", "/reloadly/faults", faults)
+
+    def switch(self, **switches):
+        self.control("PUT", "/reloadly/switches", switches)
+
+    def calls(self, endpoint):
+        return self.control("GET", "/reloadly/summary")["calls"].get(endpoint, 0)
+
+    def references(self):
+        listed = requests.get(f"{self.url}/control/reloadly/orders", timeout=5).json()
+        rows = listed["orders"] if isinstance(listed, dict) else listed
+        return [row["reference"] for row in rows]
+
+    def provider(self, **options):
+        settings = {"client_id": "id", "client_secret": "secret", "limits": LIMITS} | options
+        return ReloadlyProvider(
+            VendorTransport(),
+            auth_url=f"{self.url}/reloadly/auth",
+            base_url=f"{self.url}/reloadly",
+            **settings,
+        )
+
+
+@pytest.fixture(scope="module")
+def process():
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.process.terminate()
+    sandbox.process.wait(timeout=5)
+
+
+@pytest.fixture
+def sandbox(process):
+    process.control("POST", "/reset")
+    return process
