@@ -32,7 +32,7 @@ class Sandbox(BaseApplication):  # type: ignore[misc]
             "threads": THREADS,
             "keepalive": KEEPALIVE_SECONDS,
             "timeout": 0,
-            "graceful_timeout": 1,
+            "graceful_timeout": 0,
             "control_socket_disable": True,
             "accesslog": None,
             "loglevel": "warning",

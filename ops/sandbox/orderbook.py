@@ -78,7 +78,7 @@ class OrderBook:
 
     def holds_reference(self, reference: str) -> bool:
         """Say whether an order with exactly this reference was executed."""
-        with self._store.transaction() as connection:
+        with self._store.alone() as connection:
             row = connection.execute(
                 "SELECT 1 FROM orders"
                 " WHERE vendor = ? AND folded_reference = ? AND reference = ? LIMIT 1",
@@ -130,7 +130,7 @@ class OrderBook:
         return count, [_order(row) for row in rows]
 
     def cards(self, transaction_id: int) -> list[Card]:
-        with self._store.transaction() as connection:
+        with self._store.alone() as connection:
             rows = connection.execute(
                 "SELECT number, pin FROM cards WHERE transaction_id = ? ORDER BY card_id",
                 (transaction_id,),

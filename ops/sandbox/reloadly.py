@@ -141,7 +141,8 @@ class Desk:
         if wanted.reference is not None and self._book.holds_reference(wanted.reference):
             message = "The custom identifier has been used already"
             raise Refused(400, message, "CUSTOM_IDENTIFIER_ALREADY_USED")
-        time.sleep(switches.latency_seconds)
+        if switches.latency_seconds:
+            time.sleep(switches.latency_seconds)
         if strike is None or strike.name != "slow":
             return self._place(wanted, strike)
         if strike.flag("created_first"):

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS orders (
     facts TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS orders_reference ON orders (vendor, folded_reference);
-CREATE INDEX IF NOT EXISTS orders_open ON orders (settles_at) WHERE settles_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS orders_listed ON orders (vendor);
+CREATE INDEX IF NOT EXISTS orders_open ON orders (vendor, settles_at) WHERE settles_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS cards (
     card_id INTEGER PRIMARY KEY,
     transaction_id INTEGER NOT NULL,
@@ -56,6 +57,12 @@ class Store:
         self._open_numbering()
 
     @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Hold the lock, and let each statement commit itself: the cheap way for one of them."""
+        with self._lock:
+            yield self._connection
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._connection.execute("BEGIN")
@@ -73,7 +80,7 @@ class Store:
                 connection.execute(f"DELETE FROM {table}")
 
     def count_call(self, vendor: str, endpoint: str) -> None:
-        with self.transaction() as connection:
+        with self.alone() as connection:
             connection.execute(
                 "INSERT INTO calls VALUES (?, ?, 1)"
                 " ON CONFLICT (vendor, endpoint) DO UPDATE SET calls = calls + 1",
@@ -81,25 +88,25 @@ class Store:
             )
 
     def calls(self, vendor: str) -> dict[str, int]:
-        with self.transaction() as connection:
+        with self.alone() as connection:
             rows = connection.execute(
                 "SELECT endpoint, calls FROM calls WHERE vendor = ? ORDER BY endpoint", (vendor,)
             )
             return {row["endpoint"]: row["calls"] for row in rows}
 
     def add_token(self, vendor: str, token: str, expires_at: float) -> None:
-        with self.transaction() as connection:
+        with self.alone() as connection:
             connection.execute("INSERT INTO tokens VALUES (?, ?, ?)", (token, vendor, expires_at))
 
     def token_expiry(self, vendor: str, token: str) -> float | None:
-        with self.transaction() as connection:
+        with self.alone() as connection:
             row = connection.execute(
                 "SELECT expires_at FROM tokens WHERE token = ? AND vendor = ?", (token, vendor)
             ).fetchone()
         return None if row is None else float(row["expires_at"])
 
     def revoke_tokens(self, vendor: str) -> int:
-        with self.transaction() as connection:
+        with self.alone() as connection:
             return connection.execute("DELETE FROM tokens WHERE vendor = ?", (vendor,)).rowcount
 
     def _open_numbering(self) -> None:
