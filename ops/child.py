@@ -18,7 +18,7 @@ from ops.unprivileged import Account, Say
 from pipelines.errors import Fault, Kind, Refusal
 
 READY_SECONDS = 60.0
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 #: Times a freshly chosen port may be snatched away before the start gives up.
 PORT_TRIES = 5
 
@@ -112,9 +112,13 @@ class Server(ABC):
             for tries_left in reversed(range(PORT_TRIES)):
                 self.port = self.port or free_port()
                 log_start = self._log_length()
-                self._launch(lock)
-                if self._wait_until_ready():
-                    return self
+                try:
+                    self._launch(lock)
+                    if self._wait_until_ready():
+                        return self
+                except BaseException:
+                    self.kill()
+                    raise
                 self.kill()
                 words = self._log_since(log_start)
                 if not self._port_is_chosen or self.port_taken_words not in words or not tries_left:
@@ -190,11 +194,15 @@ class Server(ABC):
             told.write(launch.told)
 
     def _wait_until_ready(self) -> bool:
+        """Ask again and again; a moment first, for another program may answer on our port."""
+        assert self._process is not None
         deadline = time.monotonic() + READY_SECONDS
-        while self.is_alive and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(POLL_SECONDS)
+                return False
             if self._answers():
                 return self.is_alive
-            time.sleep(POLL_SECONDS)
         return False
 
     def _log_length(self) -> int:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import IO
 
@@ -166,7 +166,7 @@ def find_binaries(home: Home, account: Account, *, say: Say) -> Path:
 
 def package_folder(name: str) -> Path:
     """Where a package lies, found without running a line of it."""
-    spec = find_spec(name)
+    spec = PathFinder.find_spec(name)
     if spec is None or spec.origin is None:
         raise ServerFailed(f"The package {name} is not installed; run `make up` to install it.")
     return Path(spec.origin).parent

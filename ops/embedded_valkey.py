@@ -3,6 +3,8 @@
 import signal
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from ops.child import Launch, Server, plain_environment
 from ops.embedded_postgres import package_folder
@@ -58,7 +60,8 @@ class ValkeyServer(Server):
 
     def _answers(self) -> bool:
         try:
-            with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+            retry = Retry(NoBackoff(), 0)
+            with redis.Redis.from_url(self.url, socket_timeout=2, retry=retry) as client:
                 return bool(client.ping())
         except (redis.ConnectionError, redis.TimeoutError):
             return False
