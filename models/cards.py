@@ -239,18 +239,16 @@ class VendorAccount(Base):
     """Shared state of one vendor account: rate bucket and breaker, one row for all workers."""
 
     __tablename__ = "vendor_accounts"
+    __table_args__ = (CheckConstraint("rate_per_minute > 0 AND burst > 0", name="rate"),)
 
     vendor: Mapped[str] = mapped_column(primary_key=True)
-    rate_per_second: Mapped[float] = mapped_column(server_default=text("50"))
+    rate_per_minute: Mapped[int] = mapped_column(server_default=text("6000"))
     burst: Mapped[int] = mapped_column(server_default=text("50"))
-    tokens: Mapped[float] = mapped_column(server_default=text("50"))
-    refilled_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
-    calls_at_once_max: Mapped[int] = mapped_column(server_default=text("16"))
+    micro_tokens: Mapped[int] = mapped_column(BigInteger, server_default=text("50000000"))
+    filled_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
     breaker_state: Mapped[str] = mapped_column(server_default=text("'closed'"))
     breaker_failures_in_row: Mapped[int] = mapped_column(server_default=text("0"))
+    breaker_window: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     breaker_window_calls: Mapped[int] = mapped_column(server_default=text("0"))
-    breaker_window_failures: Mapped[int] = mapped_column(server_default=text("0"))
-    breaker_opened_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    breaker_open_seconds: Mapped[float] = mapped_column(server_default=text("0"))
-    breaker_probe_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+    breaker_openings: Mapped[int] = mapped_column(server_default=text("0"))
+    breaker_blocked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

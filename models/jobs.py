@@ -111,6 +111,8 @@ class Chunk(Base):
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
+    #: Whether this chunk still counts among the released ones of its job.
+    holds_slot: Mapped[bool] = mapped_column(server_default=text("true"))
     pending: Mapped[int] = mapped_column(server_default=text("0"))
     running: Mapped[int] = mapped_column(server_default=text("0"))
     retrying: Mapped[int] = mapped_column(server_default=text("0"))
@@ -167,6 +169,8 @@ class Item(Base):
     charge_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     source: Mapped[str | None]
     result_id: Mapped[UUID | None]
+    #: The round whose hold covers this item's charge.
+    round: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
 
 
 class JobInput(Base):

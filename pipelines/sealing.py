@@ -90,7 +90,7 @@ class Keyring:
     version moves on, and changes only with a re-index.
     """
 
-    __slots__ = ("_ciphers", "_index_key", "current", "versions")
+    __slots__ = ("_ciphers", "_index_key", "_lasting_master", "current", "versions")
 
     def __init__(self, masters: Mapping[int, bytes], *, current: int, index_version: int) -> None:
         for version, master in masters.items():
@@ -108,7 +108,8 @@ class Keyring:
             for version, master in masters.items()
             for purpose in Purpose
         }
-        self._index_key = _derived(masters[index_version], "index")
+        self._lasting_master = masters[index_version]
+        self._index_key = _derived(self._lasting_master, "index")
 
     @classmethod
     def parse(cls, text: str, *, index_version: int | None = None) -> Self:
@@ -126,6 +127,10 @@ class Keyring:
             current=next(iter(masters)),
             index_version=min(masters) if index_version is None else index_version,
         )
+
+    def lasting_key(self, label: str) -> bytes:
+        """A 32-byte key for `label` that stays through rotations, as the blind index does."""
+        return _derived(self._lasting_master, f"lasting/{label}")
 
     def missing(self, live_versions: Iterable[int]) -> frozenset[int]:
         """The versions that stored values name and this ring lacks; boot refuses if there are."""

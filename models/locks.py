@@ -1,0 +1,30 @@
+"""The registry of advisory locks: transaction-scoped only, taken before any row lock.
+
+The namespaces are permanent: changing one would let old and new code pass each other.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+
+class Namespace(StrEnum):
+    IDEMPOTENCY_KEY = "idempotency_key"
+    SCHEDULE = "schedule"
+    CARD_IMPORT = "card_import"
+
+
+_TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
+_WAIT = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+
+
+def try_lock(session: Session, namespace: Namespace, key: str) -> bool:
+    """Take the lock for this transaction if it is free; False if somebody holds it."""
+    held: bool = session.execute(_TRY, {"key": f"{namespace}:{key}"}).scalar_one()
+    return held
+
+
+def wait_for_lock(session: Session, namespace: Namespace, key: str) -> None:
+    """Take the lock for this transaction, waiting as long as the role's lock_timeout allows."""
+    session.execute(_WAIT, {"key": f"{namespace}:{key}"})

@@ -1,0 +1,109 @@
+"""Release chunks to workers, close them, and hand the job to its settlement."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import RUN_CHUNK, RUN_SINGLE, SETTLE_JOB
+
+_RELEASE = text("""
+UPDATE chunks SET state = 'released' WHERE job_id = :job AND number = (
+    SELECT number FROM chunks WHERE job_id = :job AND state = 'waiting'
+    ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING number
+""")
+# A chunk is closed when none of its items is open, and open while vendor orders are.
+_REST = text("""
+UPDATE chunks SET state = CASE
+    WHEN pending > 0 THEN 'released'
+    WHEN running + retrying > 0 THEN 'open' ELSE 'closed' END
+WHERE job_id = :job AND number = :number
+RETURNING state, holds_slot
+""")
+_GIVE_SLOT = text("UPDATE chunks SET holds_slot = false WHERE job_id = :job AND number = :number")
+_LOCK = text("SELECT state FROM chunks WHERE job_id = :job AND number = :number FOR NO KEY UPDATE")
+_OPEN_ORDERS = text(
+    "SELECT count(*) FROM (SELECT FROM provider_orders WHERE job_id = :job "
+    "AND state IN ('created', 'sent') LIMIT :enough) o"
+)
+
+
+def release_next_chunk(
+    session: Session,
+    *,
+    job_id: UUID,
+    tenant_id: UUID | None,
+    now: datetime,
+    is_single: bool = False,
+    run_after: datetime | None = None,
+    rung_at: datetime | None = None,
+) -> UUID | None:
+    """Give the next waiting chunk its task; the task's id, or None when no chunk waits."""
+    number = session.execute(_RELEASE, {"job": job_id}).scalar_one_or_none()
+    if number is None:
+        return None
+    return defer(
+        session,
+        RUN_SINGLE if is_single else RUN_CHUNK,
+        args={"job_id": str(job_id), "chunk": number},
+        now=now,
+        tenant_id=tenant_id,
+        job_id=job_id,
+        run_after=run_after,
+        rung_at=rung_at,
+    )
+
+
+def lock_chunk(session: Session, job_id: UUID, number: int) -> None:
+    """Lock a chunk before its items, as the lock order wants."""
+    session.execute(_LOCK, {"job": job_id, "number": number})
+
+
+def rest_chunk(
+    session: Session,
+    *,
+    job_id: UUID,
+    number: int,
+    tenant_id: UUID | None,
+    now: datetime,
+    open_orders_max: int,
+) -> None:
+    """After any change of a chunk's items: set its state, and keep the job moving.
+
+    The chunk gives its slot to the next one when it closes, or sooner while the job has few
+    vendor orders open. When no chunk took the slot and this one is closed, the job goes to
+    `SETTLE_JOB`, which is a no-op if it comes too early.
+    """
+    chunk = {"job": job_id, "number": number}
+    state, holds_slot = session.execute(_REST, chunk).one()
+    if state == "released":
+        return
+    if holds_slot and (state == "closed" or not _is_crowded(session, job_id, open_orders_max)):
+        session.execute(_GIVE_SLOT, chunk)
+        if release_next_chunk(session, job_id=job_id, tenant_id=tenant_id, now=now) is not None:
+            return
+    if state == "closed":
+        defer_settlement(session, job_id=job_id, tenant_id=tenant_id, now=now)
+
+
+def _is_crowded(session: Session, job_id: UUID, open_orders_max: int) -> bool:
+    values = {"job": job_id, "enough": open_orders_max + 1}
+    found: int = session.execute(_OPEN_ORDERS, values).scalar_one()
+    return found > open_orders_max
+
+
+def defer_settlement(
+    session: Session, *, job_id: UUID, tenant_id: UUID | None, now: datetime
+) -> None:
+    """Ask for the job's settlement; many may ask, one settles."""
+    defer(
+        session,
+        SETTLE_JOB,
+        args={"job_id": str(job_id)},
+        now=now,
+        tenant_id=tenant_id,
+        job_id=job_id,
+    )

@@ -1,0 +1,45 @@
+"""Percent, rate, time to go, and whether a job has stalled: pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is; rates are items per second since it started."""
+
+    percent: float
+    rate_per_second: float | None
+    eta_seconds: int | None
+    last_progress_at: datetime | None
+    stalled: bool
+
+
+def progress_of(
+    *,
+    total: int,
+    still_open: int,
+    pending: int,
+    started_at: datetime | None,
+    finished_at: datetime | None,
+    last_progress_at: datetime | None,
+    is_moving: bool,
+    now: datetime,
+    stalled_seconds: float,
+) -> Progress:
+    """Progress from counts and times; `is_moving` is False for paused and ended jobs."""
+    done = total - still_open
+    percent = 100.0 if total == 0 else round(100 * done / total, 1)
+    if finished_at is not None or started_at is None:
+        elapsed = (finished_at - started_at).total_seconds() if finished_at and started_at else 0
+    else:
+        elapsed = (now - started_at).total_seconds()
+    rate = round(done / elapsed, 1) if elapsed > 0 and done > 0 else None
+    eta = int(still_open / rate) + 1 if is_moving and rate and still_open else None
+    quiet_since = last_progress_at or started_at
+    stalled = (
+        is_moving
+        and quiet_since is not None
+        and (now - quiet_since).total_seconds() > stalled_seconds
+    )
+    return Progress(percent, rate, eta, last_progress_at, stalled)

@@ -1,0 +1,189 @@
+"""What pages and pollers read of jobs: one statement over chunks, lists by keyset."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.jobs import ItemState, JobState
+from pipelines.errors import NotFound
+from pipelines.jobs.progress import progress_of
+from pipelines.jobs.states import OPEN_ITEMS
+from pipelines.limits import Limits
+
+_COLUMNS = """
+SELECT j.id, j.kind, j.state, j.created_at, j.started_at, j.finished_at, j.scheduled_for,
+       j.total, j.currency, j.round, j.is_single, j.spec, j.error, j.pause_reason, j.paused_at,
+       j.paused_by, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
+       j.file_name, c.*, h.*
+FROM jobs j
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(pending), 0) AS pending, coalesce(sum(running), 0) AS running,
+        coalesce(sum(retrying), 0) AS retrying, coalesce(sum(succeeded), 0) AS succeeded,
+        coalesce(sum(failed), 0) AS failed, coalesce(sum(skipped), 0) AS skipped,
+        coalesce(sum(needs_review), 0) AS needs_review,
+        coalesce(sum(cancelled), 0) AS cancelled, coalesce(sum(from_csv), 0) AS from_csv,
+        coalesce(sum(from_buffer), 0) AS from_buffer, coalesce(sum(from_api), 0) AS from_api,
+        max(updated_at) AS last_progress_at
+    FROM chunks WHERE chunks.job_id = j.id) c ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(amount - captured - voided), 0) AS held_minor,
+        coalesce(sum(captured), 0) AS captured_minor, coalesce(sum(voided), 0) AS released_minor
+    FROM holds WHERE holds.job_id = j.id) h ON true
+"""
+_ONE = text(_COLUMNS + "WHERE j.id = :job")
+_LIST = text(
+    _COLUMNS
+    + """
+WHERE (CAST(:kind AS text) IS NULL OR j.kind = :kind)
+  AND (CAST(:state AS text) IS NULL OR j.state = :state)
+  AND (CAST(:campaign AS uuid) IS NULL OR j.campaign_id = :campaign)
+  AND (CAST(:before AS uuid) IS NULL OR j.id < :before)
+ORDER BY j.id DESC LIMIT :limit
+"""
+)
+_ITEMS = text("""
+SELECT i.position, i.state, i.code, i.detail, i.field, i.attempts, i.source, i.email, i.phone,
+       i.reference, i.name, i.result_id, i.denomination_minor
+FROM items i
+WHERE i.job_id = :job AND i.position > :after
+  AND (CAST(:state AS text) IS NULL OR i.state = :state)
+  AND (CAST(:code AS text) IS NULL OR i.code = :code)
+ORDER BY i.position LIMIT :limit
+""")
+_FAILURES = text("""
+SELECT code, state, count(*) AS items, bool_or(charge_minor > 0 AND state = 'failed') AS retryable,
+       min(detail) AS example, min(position) AS first_position
+FROM items WHERE job_id = :job AND state IN ('failed', 'skipped', 'needs_review', 'cancelled')
+GROUP BY code, state ORDER BY items DESC, code
+""")
+_ENDED_AMONG = text(
+    "SELECT id FROM jobs WHERE id = ANY(:jobs) AND state IN "
+    "('succeeded', 'partially_succeeded', 'failed', 'cancelled')"
+)
+
+
+def job_row(session: Session, job_id: UUID) -> Row[Any]:
+    """A job with its counts and money; `NotFound` if this scope cannot see it."""
+    row = session.execute(_ONE, {"job": job_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def list_jobs(
+    session: Session,
+    *,
+    kind: str | None,
+    state: str | None,
+    campaign_id: UUID | None,
+    before: UUID | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Jobs this scope can see, newest first; `before` is the last id of the page before."""
+    values = {
+        "kind": kind,
+        "state": state,
+        "campaign": campaign_id,
+        "before": before,
+        "limit": limit,
+    }
+    return list(session.execute(_LIST, values))
+
+
+def job_items(
+    session: Session,
+    job_id: UUID,
+    *,
+    state: str | None,
+    code: str | None,
+    after: int,
+    limit: int,
+) -> list[Row[Any]]:
+    """Items in file order; `after` is the last position of the page before."""
+    values = {"job": job_id, "state": state, "code": code, "after": after, "limit": limit}
+    return list(session.execute(_ITEMS, values))
+
+
+def job_failures(session: Session, job_id: UUID) -> list[Row[Any]]:
+    """Items that did not succeed, grouped by verdict code, most frequent first."""
+    return list(session.execute(_FAILURES, {"job": job_id}))
+
+
+def ended_among(session: Session, job_ids: list[UUID]) -> set[UUID]:
+    """Which of these jobs have ended: one statement for everybody who waits."""
+    return set(session.execute(_ENDED_AMONG, {"jobs": job_ids}).scalars())
+
+
+def counts_of(row: Row[Any]) -> dict[str, int]:
+    """The counts of api.md: they sum to `total` at every moment."""
+    return {"total": int(row.total)} | {
+        state.value: int(getattr(row, state)) for state in ItemState
+    }
+
+
+def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
+    """The job as users see it, without links (those are the front's business)."""
+    counts = counts_of(row)
+    still_open = sum(counts[state] for state in OPEN_ITEMS)
+    progress = progress_of(
+        total=counts["total"],
+        still_open=still_open,
+        pending=counts["pending"],
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        last_progress_at=row.last_progress_at,
+        is_moving=row.state in {JobState.RUNNING, JobState.CANCELLING},
+        now=now,
+        stalled_seconds=limits.stalled_seconds,
+    )
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "scheduled_for": row.scheduled_for,
+        "campaign_id": row.campaign_id,
+        "client_id": row.client_id,
+        "counts": counts,
+        "progress": asdict(progress),
+        "sources": {
+            "csv": int(row.from_csv),
+            "buffer": int(row.from_buffer),
+            "api": int(row.from_api),
+        },
+        "money": _money(row),
+        "error": row.error,
+        "pause": _pause(row),
+        "round": row.round,
+        "submitted_by": row.submitted_by,
+    }
+
+
+def _money(row: Row[Any]) -> Mapping[str, Any] | None:
+    if row.currency is None:
+        return None
+    return {
+        "currency": row.currency,
+        "held_minor": int(row.held_minor),
+        "captured_minor": int(row.captured_minor),
+        "released_minor": int(row.released_minor),
+    }
+
+
+def _pause(row: Row[Any]) -> Mapping[str, Any] | None:
+    if row.paused_at is None:
+        return None
+    resumes_on = {"no_credit": "new credit", "user": "a person resumes it"}
+    return {
+        "reason": row.pause_reason,
+        "since": row.paused_at,
+        "by": row.paused_by,
+        "resumes_on": resumes_on.get(row.pause_reason, "the cause being over"),
+    }

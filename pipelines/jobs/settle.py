@@ -1,0 +1,65 @@
+"""End a round of a job exactly once: when no chunk is open, write the end and void the rest."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.jobs import ItemState, JobState
+from pipelines.audit.record import record
+from pipelines.jobs.kinds import JobKind
+from pipelines.jobs.states import ENDED, end_state
+from pipelines.queue.work import TaskInHand
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_LOCK_JOB = text("""
+SELECT id, kind, state, round, agency_id, client_id, campaign_id, submitted_by
+FROM jobs WHERE id = :job FOR NO KEY UPDATE
+""")
+# A new statement after the lock, so that it sees what others committed while we waited.
+_STILL_OPEN = text("SELECT 1 FROM chunks WHERE job_id = :job AND state <> 'closed' LIMIT 1")
+_COUNTS = text("""
+SELECT coalesce(sum(succeeded), 0) AS succeeded, coalesce(sum(failed), 0) AS failed,
+       coalesce(sum(skipped), 0) AS skipped, coalesce(sum(needs_review), 0) AS needs_review,
+       coalesce(sum(cancelled), 0) AS cancelled
+FROM chunks WHERE job_id = :job
+""")
+_END = text("""
+UPDATE jobs SET state = :state, finished_at = :now, version = version + 1,
+    paused_at = NULL, pause_reason = NULL, paused_by = NULL
+WHERE id = :job AND state = :was
+""")
+
+
+def settle_job(
+    session: Session, task: TaskInHand, now: datetime, *, kinds: Mapping[str, JobKind]
+) -> None:
+    """Settle the job named in the task if its last chunk is closed; otherwise do nothing."""
+    job_id = UUID(task.args["job_id"])
+    job = session.execute(_LOCK_JOB, {"job": job_id}).one_or_none()
+    if job is None or JobState(job.state) in ENDED:
+        return
+    if session.execute(_STILL_OPEN, {"job": job_id}).scalar_one_or_none() is not None:
+        return
+    counts = session.execute(_COUNTS, {"job": job_id}).one()
+    state = end_state(
+        {ItemState(name): value for name, value in counts._mapping.items()},
+        is_cancelled=job.state == JobState.CANCELLING,
+    )
+    kinds[job.kind].settle(session, job, now)
+    session.execute(_END, {"job": job_id, "state": state.value, "now": now, "was": job.state})
+    record(
+        session,
+        "job.finished",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=job.submitted_by,
+        agency_id=job.agency_id,
+        client_id=job.client_id,
+        detail={"state": state.value, "round": job.round, "succeeded": int(counts.succeeded)},
+    )
+    log.info("job.settled", job_id=str(job_id), state=state.value, round=job.round)

@@ -1,0 +1,41 @@
+"""Which moves a job's state may make, and which state a finished round ends in: pure."""
+
+from collections.abc import Mapping
+
+from models.jobs import ItemState, JobState
+
+_ENDS = frozenset({JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED, JobState.FAILED})
+#: The legal moves (docs/states.md draws the same table).
+MOVES: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: _ENDS | {JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING},
+    JobState.RUNNING: _ENDS | {JobState.PAUSED, JobState.CANCELLING},
+    JobState.PAUSED: _ENDS | {JobState.RUNNING, JobState.CANCELLING},
+    JobState.CANCELLING: frozenset({JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.PARTIALLY_SUCCEEDED: frozenset({JobState.RUNNING}),
+    JobState.FAILED: frozenset({JobState.RUNNING}),
+    JobState.CANCELLED: frozenset(),
+}
+ENDED = _ENDS | {JobState.CANCELLED}
+#: A job ends when no item is in one of these.
+OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.RUNNING, ItemState.RETRYING})
+
+
+def end_state(counts: Mapping[ItemState, int], *, is_cancelled: bool) -> JobState:
+    """The state of a job none of whose items is open.
+
+    Skipped items are expected noes: they neither fail a job nor make it partial.
+    """
+    if is_cancelled:
+        return JobState.CANCELLED
+    done = counts.get(ItemState.SUCCEEDED, 0)
+    bad = sum(
+        counts.get(state, 0)
+        for state in (ItemState.FAILED, ItemState.NEEDS_REVIEW, ItemState.CANCELLED)
+    )
+    skipped = counts.get(ItemState.SKIPPED, 0)
+    if bad == 0 and skipped == 0:
+        return JobState.SUCCEEDED
+    if done == 0 and counts.get(ItemState.NEEDS_REVIEW, 0) == 0:
+        return JobState.FAILED
+    return JobState.PARTIALLY_SUCCEEDED

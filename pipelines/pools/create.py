@@ -1,0 +1,77 @@
+"""Create a card pool for a brand and denomination."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.cards import CardPool, PoolKind
+from models.tenants import Brand, Client
+from pipelines.audit.record import record
+from pipelines.credit.refusals import CurrencyMismatch
+from pipelines.errors import NotFound
+from pipelines.pools.refusals import PoolExists
+
+
+@dataclass(frozen=True, slots=True)
+class NewPool:
+    """What a pool is; money in minor units. Without a client it is the platform's."""
+
+    brand_id: UUID
+    denomination_minor: int
+    currency: str
+    kind: PoolKind
+    cost_per_card_minor: int | None = None
+    low_watermark: int = 0
+    client_id: UUID | None = None
+
+
+def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
+    """Raises `NotFound` (brand or client), `CurrencyMismatch`, `PoolExists`."""
+    currency = session.execute(
+        select(Brand.currency).where(Brand.id == pool.brand_id)
+    ).scalar_one_or_none()
+    if currency is None:
+        raise NotFound
+    if currency != pool.currency:
+        raise CurrencyMismatch(f"The brand sells in {currency}.")
+    agency_id = None
+    if pool.client_id is not None:
+        agency_id = session.execute(
+            select(Client.agency_id).where(Client.id == pool.client_id)
+        ).scalar_one_or_none()
+        if agency_id is None:
+            raise NotFound
+    identity = new_id()
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(CardPool).values(
+                    id=identity,
+                    agency_id=agency_id,
+                    client_id=pool.client_id,
+                    brand_id=pool.brand_id,
+                    denomination_minor=pool.denomination_minor,
+                    currency=pool.currency,
+                    kind=pool.kind.value,
+                    cost_per_card_minor=pool.cost_per_card_minor,
+                    low_watermark=pool.low_watermark,
+                )
+            )
+    except IntegrityError as error:
+        if "uq_card_pools_identity" not in str(error.orig):
+            raise
+        raise PoolExists from None
+    record(
+        session,
+        "pool.created",
+        object_kind="card_pool",
+        object_id=identity,
+        actor_id=actor_id,
+        agency_id=agency_id,
+        client_id=pool.client_id,
+    )
+    return identity

@@ -1,0 +1,19 @@
+"""The ways in which card pools and imports say no."""
+
+from pipelines.errors import Kind, Refusal
+
+
+class PoolExists(Refusal):
+    """There is a pool of this brand, denomination, currency and kind already."""
+
+    code = "pool_exists"
+    kind = Kind.CONFLICT
+    detail = "There is a pool of this brand, denomination and kind already; import into it."
+
+
+class DuplicateCardFile(Refusal):
+    """The same file was imported into this pool before; `job_id` names that import."""
+
+    code = "duplicate_upload"
+    kind = Kind.CONFLICT
+    detail = "This file was imported before. Send force=true to import it again on purpose."

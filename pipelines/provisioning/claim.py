@@ -1,0 +1,72 @@
+"""Claim cards for a group of items, pool by pool, and never twice."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from models.cards import Source
+from pipelines.provisioning.effects import CardInHand, JobInHand, OpenItem
+from pipelines.provisioning.plan import usable_from
+from pipelines.provisioning.waterfall import POOL_ORDER, Served, serve
+
+_CLAIM = text("""
+SELECT card_id, cost_minor, cost_currency, last4 FROM claim_cards(
+    :client, :brand, :denomination, :currency, :source, CAST(:usable_from AS date), :wanted, :wait)
+""")
+
+
+def claim_from_pools(
+    session: Session, job: JobInHand, items: Sequence[OpenItem], *, now: datetime
+) -> Served[OpenItem, CardInHand]:
+    """Serve items of one brand and denomination from the pools, in the waterfall's order.
+
+    A claim that comes up short looks once more without skipping what others have locked, since
+    their transaction may roll back, before money is spent at a vendor.
+    """
+    pairs: list[tuple[OpenItem, CardInHand]] = []
+    rest = tuple(items)
+    for source in POOL_ORDER:
+        for wait in (False, True):
+            if not rest:
+                break
+            cards = _claim(session, job, rest, source, wait=wait, now=now)
+            served = serve(rest, cards)
+            pairs.extend(served.pairs)
+            rest = served.rest
+    return Served(tuple(pairs), rest)
+
+
+def _claim(
+    session: Session,
+    job: JobInHand,
+    items: Sequence[OpenItem],
+    source: Source,
+    *,
+    wait: bool,
+    now: datetime,
+) -> list[CardInHand]:
+    values = {
+        "client": job.client_id,
+        "brand": items[0].brand_id,
+        "denomination": items[0].denomination_minor,
+        "currency": job.currency,
+        "source": source.value,
+        "usable_from": usable_from(now),
+        "wanted": len(items),
+        "wait": wait,
+    }
+    try:
+        with session.begin_nested():
+            rows = session.execute(_CLAIM, values).all()
+    except OperationalError as error:
+        if wait and isinstance(error.orig, LockNotAvailable):
+            return []
+        raise
+    return [
+        CardInHand(row.card_id, source, row.cost_minor, row.cost_currency, row.last4)
+        for row in rows
+    ]

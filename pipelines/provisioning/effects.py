@@ -1,0 +1,202 @@
+"""The writes that end items: provisions for those served, verdicts for those refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.cards import Source
+from models.jobs import ItemState
+from pipelines.credit.hold import capture_and_void
+
+
+@dataclass(frozen=True, slots=True)
+class JobInHand:
+    """What a chunk or an order needs to know of its job."""
+
+    id: UUID
+    agency_id: UUID
+    client_id: UUID
+    campaign_id: UUID
+    currency: str
+    delivery_method: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenItem:
+    """An item to serve; money in minor units."""
+
+    position: int
+    brand_id: UUID
+    denomination_minor: int
+    charge_minor: int
+    person_key: bytes | None
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardInHand:
+    """A card claimed for an item; its code stays sealed."""
+
+    card_id: UUID
+    source: Source
+    cost_minor: int | None
+    cost_currency: str | None
+    last4: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why an item ends without a card."""
+
+    state: ItemState
+    code: str
+    detail: str
+
+
+_JOB = text("""
+SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
+    delivery_method FROM jobs WHERE id = :job
+""")
+_PROVISIONS = text("""
+INSERT INTO provisions (id, agency_id, client_id, campaign_id, job_id, position, card_id, brand_id,
+    source, currency, face_value_minor, charge_minor, cost_minor, cost_currency, transfer_id,
+    person_key, last4, delivery_method)
+SELECT p.id, :agency, :client, :campaign, :job, p.position, p.card_id, p.brand_id, p.source,
+    :currency, p.face, p.charge, p.cost, p.cost_currency, :transfer, p.person_key, p.last4,
+    :delivery
+FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[]), CAST(:cards AS uuid[]),
+    CAST(:brands AS uuid[]), CAST(:sources AS text[]), CAST(:faces AS bigint[]),
+    CAST(:charges AS bigint[]), CAST(:costs AS bigint[]), CAST(:cost_currencies AS text[]),
+    CAST(:persons AS bytea[]), CAST(:last4s AS text[]))
+  AS p (id, position, card_id, brand_id, source, face, charge, cost, cost_currency, person_key,
+        last4)
+""")
+_SUCCEED = text("""
+UPDATE items i SET state = 'succeeded', source = p.source, result_id = p.id, code = NULL,
+    detail = NULL, field = NULL, attempts = i.attempts + 1
+FROM provisions p
+WHERE p.job_id = :job AND p.position = ANY(:positions)
+  AND i.job_id = p.job_id AND i.position = p.position
+  AND i.state IN ('pending', 'running', 'retrying')
+""")
+_END = text("""
+UPDATE items SET state = :state, code = :code, detail = :detail, attempts = attempts + 1
+WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'running', 'retrying')
+""")
+
+
+def job_in_hand(session: Session, job_id: UUID) -> tuple[JobInHand, str]:
+    """The job and its state, read without a lock: chunks never lock their job."""
+    row = session.execute(_JOB, {"job": job_id}).one()
+    return _job(row), row.state
+
+
+def open_item(row: Row[Any]) -> OpenItem:
+    """An item row as the work needs it."""
+    return OpenItem(
+        position=row.position,
+        brand_id=row.brand_id,
+        denomination_minor=row.denomination_minor,
+        charge_minor=row.charge_minor,
+        person_key=row.person_key,
+        round=row.round,
+    )
+
+
+def _job(row: Row[Any]) -> JobInHand:
+    return JobInHand(
+        id=row.id,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+        campaign_id=row.campaign_id,
+        currency=row.currency,
+        delivery_method=row.delivery_method,
+    )
+
+
+def provision(
+    session: Session,
+    job: JobInHand,
+    served: Sequence[tuple[OpenItem, CardInHand]],
+    *,
+    transfer_id: UUID,
+) -> None:
+    """Write one provision per served item and mark the items succeeded, in two statements."""
+    if not served:
+        return
+    positions = [item.position for item, _card in served]
+    session.execute(
+        _PROVISIONS,
+        {
+            "agency": job.agency_id,
+            "client": job.client_id,
+            "campaign": job.campaign_id,
+            "job": job.id,
+            "currency": job.currency,
+            "transfer": transfer_id,
+            "delivery": job.delivery_method,
+            "ids": [new_id() for _ in served],
+            "positions": positions,
+            "cards": [card.card_id for _item, card in served],
+            "brands": [item.brand_id for item, _card in served],
+            "sources": [card.source.value for _item, card in served],
+            "faces": [item.denomination_minor for item, _card in served],
+            "charges": [item.charge_minor for item, _card in served],
+            "costs": [card.cost_minor for _item, card in served],
+            "cost_currencies": [card.cost_currency for _item, card in served],
+            "persons": [item.person_key for item, _card in served],
+            "last4s": [card.last4 for _item, card in served],
+        },
+    )
+    session.execute(_SUCCEED, {"job": job.id, "positions": positions})
+
+
+def end_items(
+    session: Session, job: JobInHand, items: Sequence[OpenItem], verdict: Verdict
+) -> None:
+    """End items with one verdict, in one statement."""
+    if items:
+        session.execute(
+            _END,
+            {
+                "job": job.id,
+                "positions": [item.position for item in items],
+                "state": verdict.state.value,
+                "code": verdict.code,
+                "detail": verdict.detail,
+            },
+        )
+
+
+def settle_credit(
+    session: Session,
+    job: JobInHand,
+    *,
+    served: Sequence[OpenItem],
+    refused: Sequence[OpenItem],
+    transfer_id: UUID,
+    now: datetime,
+) -> None:
+    """Capture what was issued and void what was refused: the last statement of the transaction.
+
+    All items of one call belong to one round of the job, and draw on that round's hold.
+    """
+    rounds = {item.round for item in (*served, *refused)}
+    if not rounds:
+        return
+    capture_and_void(
+        session,
+        job_id=job.id,
+        round_number=rounds.pop(),
+        captured=sum(item.charge_minor for item in served),
+        voided=sum(item.charge_minor for item in refused),
+        client_ref=f"capture:{transfer_id.hex}",
+        transfer_id=transfer_id,
+        now=now,
+    )

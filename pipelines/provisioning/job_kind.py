@@ -1,0 +1,72 @@
+"""What the generic job machinery asks of provisioning: settle a round, reopen failed items."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.credit.hold import capture_and_void, payer_of, place_hold
+from pipelines.jobs.kinds import PROVISIONING, JobKind
+
+# What the round's hold still sets aside beyond the charge of items a person must look at.
+_LEFT = text("""
+SELECT h.amount - h.captured - h.voided - coalesce((
+    SELECT sum(i.charge_minor) FROM items i
+    WHERE i.job_id = h.job_id AND i.state = 'needs_review' AND i.round = h.round), 0) AS unused
+FROM holds h WHERE h.job_id = :job AND h.round = :round AND h.state = 'open'
+""")
+_REOPEN_ITEMS = text("""
+WITH reopened AS (
+    UPDATE items SET state = 'pending', round = :round, code = NULL, detail = NULL, field = NULL
+    WHERE job_id = :job AND state = 'failed' AND charge_minor > 0
+    RETURNING chunk_number, charge_minor
+)
+SELECT count(*) AS items, coalesce(sum(charge_minor), 0) AS charge,
+       array_agg(DISTINCT chunk_number) AS chunks FROM reopened
+""")
+_REOPEN_CHUNKS = text("""
+UPDATE chunks SET state = 'waiting', holds_slot = true
+WHERE job_id = :job AND number = ANY(:chunks)
+""")
+_FREE_CODES = text("""
+DELETE FROM redemption_codes WHERE job_id = :job
+  AND NOT EXISTS (SELECT FROM items WHERE items.job_id = :job
+                  AND items.state IN ('succeeded', 'needs_review'))
+""")
+
+
+def settle(session: Session, job: Row[Any], now: datetime) -> None:
+    """Give back what no item needs any more, and free a redemption code that bought nothing."""
+    values = {"job": job.id, "round": job.round}
+    session.execute(_FREE_CODES, values)
+    unused = session.execute(_LEFT, values).scalar_one_or_none()
+    if unused:
+        capture_and_void(
+            session,
+            job_id=job.id,
+            round_number=job.round,
+            captured=0,
+            voided=int(unused),
+            client_ref="",
+            transfer_id=None,
+            now=now,
+        )
+
+
+def reopen(session: Session, job: Row[Any], round_number: int, now: datetime) -> int:
+    """Make the failed items pending again under a new hold; 0 if none of them can be retried.
+
+    Items refused at intake have no charge: they need a corrected row, not another try.
+    """
+    values = {"job": job.id, "round": round_number}
+    found = session.execute(_REOPEN_ITEMS, values).one()
+    if found.items == 0:
+        return 0
+    session.execute(_REOPEN_CHUNKS, values | {"chunks": found.chunks})
+    payer = payer_of(session, job.campaign_id, job.currency)
+    place_hold(session, payer, job_id=job.id, round_number=round_number, amount=int(found.charge))
+    return int(found.items)
+
+
+KIND = JobKind(PROVISIONING, settle=settle, reopen=reopen)

@@ -1,0 +1,238 @@
+"""Write down what a vendor answered about an order, whoever asked: purchase or recovery."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.cards import OrderState, Source
+from models.jobs import ItemState, JobState
+from pipelines.jobs.chunks import lock_chunk, rest_chunk
+from pipelines.limits import Limits
+from pipelines.providers.ports import Succeeded
+from pipelines.provisioning.effects import (
+    CardInHand,
+    JobInHand,
+    OpenItem,
+    Verdict,
+    end_items,
+    job_in_hand,
+    open_item,
+    provision,
+    settle_credit,
+)
+from pipelines.provisioning.orders import (
+    OrderInHand,
+    create_orders,
+    lock_order,
+    move_order,
+    routes_of,
+    routes_tried,
+)
+from pipelines.provisioning.run_chunk import CANCELLED
+from pipelines.provisioning.waterfall import next_route, refusal_without_route
+from pipelines.sealing import Keyring, Purpose, masked
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+VALUE_MISMATCH = Verdict(
+    ItemState.NEEDS_REVIEW,
+    "value_mismatch",
+    "The vendor sold a card of another value; it is set aside until a person has looked.",
+)
+DUPLICATE_CARD = Verdict(
+    ItemState.NEEDS_REVIEW,
+    "duplicate_card",
+    "The vendor delivered a card that is already known; a person must look.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSetting:
+    """An order with its item and job, everything locked in the house's lock order."""
+
+    order: OrderInHand
+    item: OpenItem
+    item_state: ItemState
+    job: JobInHand
+    job_state: JobState
+    chunk: int
+
+
+_PLACE = text("SELECT job_id, position FROM provider_orders WHERE id = :order")
+_CHUNK = text("SELECT chunk_number FROM items WHERE job_id = :job AND position = :position")
+_ITEM = text("""
+SELECT position, state, brand_id, denomination_minor, charge_minor, person_key, round FROM items
+WHERE job_id = :job AND position = :position FOR NO KEY UPDATE
+""")
+_KEEP = text("""
+SELECT keep_vendor_card(:id, :order, :state, :number, :pin, :url, :index, :last4,
+    CAST(:expires_on AS date), :denomination, :currency, :cost, :cost_currency, :brand, :client)
+""")
+
+
+def set_order(session: Session, order_id: UUID) -> OrderSetting:
+    """Lock chunk, item and order (in this order) and read their job."""
+    place = session.execute(_PLACE, {"order": order_id}).one()
+    where = {"job": place.job_id, "position": place.position}
+    job, job_state = job_in_hand(session, place.job_id)
+    chunk = session.execute(_CHUNK, where).scalar_one()
+    lock_chunk(session, place.job_id, chunk)
+    row = session.execute(_ITEM, where).one()
+    order = lock_order(session, order_id)
+    return OrderSetting(
+        order, open_item(row), ItemState(row.state), job, JobState(job_state), chunk
+    )
+
+
+def write_success(
+    session: Session,
+    setting: OrderSetting,
+    bought: Succeeded,
+    *,
+    keyring: Keyring,
+    now: datetime,
+    limits: Limits,
+) -> None:
+    """The card is in hand: seal it, give it to its item, capture the charge.
+
+    A card of another value or currency is quarantined and its item waits for a person (EC-066);
+    its credit stays held.
+    """
+    order, item, job = setting.order, setting.item, setting.job
+    is_right = (
+        bought.face_value_minor == order.face_value_minor and bought.currency == order.currency
+    )
+    move_order(
+        session,
+        order,
+        OrderState.SUCCEEDED,
+        now=now,
+        vendor_order_id=bought.vendor_order_id,
+        code=None if is_right else VALUE_MISMATCH.code,
+    )
+    card = _keep(session, setting, bought, keyring=keyring, is_right=is_right)
+    served: list[OpenItem] = []
+    transfer_id = new_id()
+    if card is None:
+        end_items(session, job, [item], DUPLICATE_CARD)
+    elif not is_right:
+        end_items(session, job, [item], VALUE_MISMATCH)
+    else:
+        provision(session, job, [(item, card)], transfer_id=transfer_id)
+        served = [item]
+    _rest(session, setting, now, limits)
+    settle_credit(session, job, served=served, refused=[], transfer_id=transfer_id, now=now)
+
+
+def write_refusal(
+    session: Session,
+    setting: OrderSetting,
+    state: OrderState,
+    *,
+    code: str,
+    vendor_code: str | None = None,
+    now: datetime,
+    limits: Limits,
+) -> None:
+    """Nothing was bought: try the next route, or end the item and give its credit back.
+
+    `state` is `refused` (the vendor said no) or `cancelled` (it was never asked, or proved not to
+    know the order).
+    """
+    order, item, job = setting.order, setting.item, setting.job
+    move_order(session, order, state, now=now, code=code, vendor_code=vendor_code)
+    if setting.job_state is JobState.CANCELLING:
+        _end(session, setting, CANCELLED, now, limits)
+        return
+    routes = routes_of(session, item.brand_id)
+    tried = routes_tried(session, job.id, item.position)
+    route = next_route(routes, item.denomination_minor, tried=tried)
+    if route is not None:
+        create_orders(session, job, [(item, route)], now=now)
+        return
+    failed_with, detail = refusal_without_route(routes, item.denomination_minor, last_code=code)
+    _end(session, setting, Verdict(ItemState.FAILED, failed_with, detail), now, limits)
+
+
+def write_review(
+    session: Session,
+    setting: OrderSetting,
+    *,
+    code: str,
+    detail: str,
+    now: datetime,
+    limits: Limits,
+) -> None:
+    """Recovery cannot tell: the order stays unknown, the hold stays, a person must look."""
+    verdict = Verdict(ItemState.NEEDS_REVIEW, code, detail)
+    end_items(session, setting.job, [setting.item], verdict)
+    _rest(session, setting, now, limits)
+    log.warning("order.needs_review", order_id=str(setting.order.id), code=code)
+
+
+def _end(
+    session: Session, setting: OrderSetting, verdict: Verdict, now: datetime, limits: Limits
+) -> None:
+    end_items(session, setting.job, [setting.item], verdict)
+    _rest(session, setting, now, limits)
+    settle_credit(
+        session, setting.job, served=[], refused=[setting.item], transfer_id=new_id(), now=now
+    )
+
+
+def _rest(session: Session, setting: OrderSetting, now: datetime, limits: Limits) -> None:
+    rest_chunk(
+        session,
+        job_id=setting.job.id,
+        number=setting.chunk,
+        tenant_id=setting.job.client_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
+    )
+
+
+def _keep(
+    session: Session,
+    setting: OrderSetting,
+    bought: Succeeded,
+    *,
+    keyring: Keyring,
+    is_right: bool,
+) -> CardInHand | None:
+    """Seal the card's parts on arrival; None if the card is already known to the platform."""
+    order, card, card_id = setting.order, bought.card, new_id()
+
+    def sealed(value: str | None, purpose: Purpose, column: str) -> bytes | None:
+        if value is None:
+            return None
+        return keyring.seal(purpose, value, table="cards", row_id=card_id, column=column)
+
+    last4 = masked(card.card_number)[-4:]
+    kept = session.execute(
+        _KEEP,
+        {
+            "id": card_id,
+            "order": order.id,
+            "state": "issued" if is_right else "quarantined",
+            "number": sealed(card.card_number, Purpose.CODES, "sealed_number"),
+            "pin": sealed(card.pin, Purpose.PINS, "sealed_pin"),
+            "url": sealed(card.url, Purpose.CODES, "sealed_url"),
+            "index": keyring.blind_index(card.card_number, scope=order.brand_id.bytes),
+            "last4": last4,
+            "expires_on": card.expires_on.isoformat() if card.expires_on else None,
+            "denomination": bought.face_value_minor,
+            "currency": bought.currency,
+            "cost": bought.cost_minor,
+            "cost_currency": bought.cost_currency,
+            "brand": order.brand_id,
+            "client": setting.job.client_id,
+        },
+    ).scalar_one()
+    if not kept:
+        return None
+    return CardInHand(card_id, Source.API, bought.cost_minor, bought.cost_currency, last4)

@@ -1,0 +1,218 @@
+"""Place one order at a vendor: note it as sent, commit, call, write down the answer, fenced."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.cards import OrderState
+from models.database import Sessions, transaction
+from models.jobs import JobState
+from pipelines.limits import Limits
+from pipelines.providers import guard
+from pipelines.providers.ports import (
+    Accepted,
+    AuthFailed,
+    NotSent,
+    OrderRequest,
+    Outcome,
+    Provider,
+    Refused,
+    Succeeded,
+    Throttled,
+    Unknown,
+)
+from pipelines.provisioning.order_outcome import (
+    OrderSetting,
+    set_order,
+    write_refusal,
+    write_success,
+)
+from pipelines.provisioning.orders import OrderInHand, move_order
+from pipelines.queue.backoff import backoff
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import RECOVER_ORDER
+from pipelines.queue.work import Postpone, TaskInHand, fence, finish, postpone, try_again
+from pipelines.sealing import Keyring
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+#: Wrong credentials are mended by a person; asking again sooner would only lock the account.
+AUTH_RETRY_SECONDS = 60.0
+
+
+def place_order(
+    sessions: Sessions,
+    task: TaskInHand,
+    *,
+    providers: Mapping[str, Provider],
+    keyring: Keyring,
+    limits: Limits,
+    draw: Callable[[], float],
+) -> None:
+    """The work of PLACE_ORDER. Raises `Postpone` when the vendor may not be called now."""
+    with transaction(sessions) as session:
+        order = _begin(session, task, limits)
+    if order is None:
+        return
+    request = OrderRequest(
+        reference=order.reference,
+        product=order.product,
+        face_value_minor=order.face_value_minor,
+        currency=order.currency,
+    )
+    outcome = providers[order.vendor].place_order(request)
+    with transaction(sessions) as session:
+        fence(session, task)
+        now = clock.now(session)
+        setting = set_order(session, order.id)
+        _write(session, task, setting, outcome, keyring=keyring, limits=limits, now=now, draw=draw)
+        _note(session, order.vendor, outcome, now=now)
+    log.info("order.answered", order_id=str(order.id), outcome=type(outcome).__name__)
+
+
+def _begin(session: Session, task: TaskInHand, limits: Limits) -> OrderInHand | None:
+    """Mark the order sent, committed before the call; None when there is nothing to call."""
+    fence(session, task)
+    now = clock.now(session)
+    setting = set_order(session, UUID(task.args["order_id"]))
+    order = setting.order
+    if order.state is OrderState.SENT:
+        # An earlier worker died after this point: whether the vendor got the order is unknown.
+        move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
+        recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+        finish(session, task)
+        return None
+    if order.state is not OrderState.CREATED:
+        finish(session, task)
+        return None
+    if setting.job_state is JobState.CANCELLING:
+        write_refusal(
+            session, setting, OrderState.CANCELLED, code="job_cancelled", now=now, limits=limits
+        )
+        finish(session, task)
+        return None
+    permit = guard.ask(session, order.vendor, now=now)
+    if not permit.is_granted:
+        raise Postpone(permit.ask_again_at, permit.reason)
+    move_order(session, order, OrderState.SENT, now=now)
+    return order
+
+
+def _write(
+    session: Session,
+    task: TaskInHand,
+    setting: OrderSetting,
+    outcome: Outcome,
+    *,
+    keyring: Keyring,
+    limits: Limits,
+    now: datetime,
+    draw: Callable[[], float],
+) -> None:
+    order = setting.order
+    match outcome:
+        case Succeeded():
+            write_success(session, setting, outcome, keyring=keyring, now=now, limits=limits)
+        case Accepted(vendor_order_id=vendor_order_id):
+            move_order(
+                session, order, OrderState.ACCEPTED, now=now, vendor_order_id=vendor_order_id
+            )
+            recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+        case Unknown(reason=reason):
+            move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)
+            recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+        case Refused(code=code, vendor_code=vendor_code):
+            write_refusal(
+                session,
+                setting,
+                OrderState.REFUSED,
+                code=code,
+                vendor_code=vendor_code,
+                now=now,
+                limits=limits,
+            )
+        case Throttled(retry_after_seconds=seconds):
+            _back_to_created(session, task, setting, "vendor_throttled", now=now, seconds=seconds)
+            return
+        case AuthFailed():
+            seconds = AUTH_RETRY_SECONDS
+            _back_to_created(session, task, setting, "vendor_auth", now=now, seconds=seconds)
+            return
+        case NotSent():
+            _not_sent(session, task, setting, limits=limits, now=now, draw=draw)
+            return
+    finish(session, task)
+
+
+def _back_to_created(
+    session: Session,
+    task: TaskInHand,
+    setting: OrderSetting,
+    reason: str,
+    *,
+    now: datetime,
+    seconds: float,
+) -> None:
+    """Proof that nothing ran: the same order will be sent again, and no attempt is spent."""
+    move_order(session, setting.order, OrderState.CREATED, now=now, code=reason)
+    postpone(session, task, until=now + timedelta(seconds=seconds), reason=reason)
+
+
+def _not_sent(
+    session: Session,
+    task: TaskInHand,
+    setting: OrderSetting,
+    *,
+    limits: Limits,
+    now: datetime,
+    draw: Callable[[], float],
+) -> None:
+    """The vendor cannot be reached: try again with backoff, and after that go another way."""
+    if task.attempts + 1 >= limits.attempts_max:
+        write_refusal(
+            session,
+            setting,
+            OrderState.CANCELLED,
+            code="vendor_unreachable",
+            now=now,
+            limits=limits,
+        )
+        finish(session, task)
+        return
+    move_order(session, setting.order, OrderState.CREATED, now=now, code="vendor_unreachable")
+    wait = backoff(task.attempts + 1, limits=limits, draw=draw)
+    try_again(session, task, at=now + wait, error="NotSent")
+
+
+def _note(session: Session, vendor: str, outcome: Outcome, *, now: datetime) -> None:
+    """Tell the vendor's guard how the call went; last, since its row is everybody's."""
+    match outcome:
+        case Throttled(retry_after_seconds=seconds):
+            guard.note_throttled(session, vendor, until=now + timedelta(seconds=seconds))
+        case Unknown(reason="reference_used"):
+            guard.note_success(session, vendor)
+        case Unknown() | NotSent() | AuthFailed():
+            guard.note_failure(session, vendor, now=now)
+        case _:
+            guard.note_success(session, vendor)
+
+
+def recover_later(
+    session: Session, setting: OrderSetting, *, now: datetime, seconds: float
+) -> None:
+    """Have the order's true state found out, in the vendor's lane."""
+    defer(
+        session,
+        RECOVER_ORDER,
+        args={"order_id": str(setting.order.id)},
+        now=now,
+        tenant_id=setting.job.client_id,
+        job_id=setting.job.id,
+        lane=setting.order.vendor,
+        run_after=now + timedelta(seconds=seconds),
+        dedupe_key=str(setting.order.id),
+    )

@@ -1,0 +1,79 @@
+"""The ways in which a provisioning request is refused."""
+
+from pipelines.errors import FieldError, Kind, Refusal
+
+
+class RowsRefused(Refusal):
+    """Some rows cannot be fulfilled and the request says `on_error=abort`: nothing was written."""
+
+    code = "rows_refused"
+    kind = Kind.INVALID
+
+    def __init__(self, errors: tuple[FieldError, ...], *, refused: int, rows: int) -> None:
+        super().__init__(
+            f"{refused} of {rows} rows have errors and nothing was written. Correct them, or "
+            "submit with on_error=skip to leave them out.",
+            errors=errors,
+            extra={"rows": rows, "refused_rows": refused},
+        )
+
+
+class CampaignNotActive(Refusal):
+    """The campaign is paused or closed."""
+
+    code = "campaign_closed"
+    kind = Kind.CONFLICT
+    detail = "The campaign is not active. Resume it, or choose another one."
+
+
+class BrandNotAllowed(Refusal):
+    """The client may not draw on this brand, or the brand does not exist: one answer for both."""
+
+    code = "brand_unavailable"
+    detail = "This brand is not available to the client."
+
+
+class DenominationUnavailable(Refusal):
+    """No pool holds and no vendor sells this denomination of the brand."""
+
+    code = "denomination_unavailable"
+    detail = "The brand is not sold in this denomination."
+
+
+class PreviewStale(Refusal):
+    """What the preview showed is not what a submit would do now."""
+
+    code = "preview_stale"
+    kind = Kind.CONFLICT
+    detail = "The plan has changed since the preview. Look at it again before you submit."
+
+
+class DuplicateUpload(Refusal):
+    """The same file was submitted for this campaign before; `job_id` names that job."""
+
+    code = "duplicate_upload"
+    kind = Kind.CONFLICT
+    detail = "This file was submitted before. Send force=true to submit it again on purpose."
+
+
+class AlreadyRedeemed(Refusal):
+    """The redemption code was used by another recipient."""
+
+    code = "already_redeemed"
+    kind = Kind.CONFLICT
+    detail = "This redemption code has been used."
+
+
+class ClientSuspended(Refusal):
+    """The client's account is suspended."""
+
+    code = "account_suspended"
+    kind = Kind.FORBIDDEN
+    detail = "The account is suspended."
+
+
+class EmptyRecipients(Refusal):
+    """A bulk request without recipients."""
+
+    code = "empty_recipients"
+    detail = "Give at least one recipient."

@@ -1,0 +1,188 @@
+"""Serve one chunk of a job down the waterfall, in one transaction."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.jobs import ItemState, JobState
+from pipelines.jobs.chunks import lock_chunk, rest_chunk
+from pipelines.limits import Limits
+from pipelines.provisioning.claim import claim_from_pools
+from pipelines.provisioning.effects import (
+    CardInHand,
+    JobInHand,
+    OpenItem,
+    Verdict,
+    end_items,
+    job_in_hand,
+    open_item,
+    provision,
+    settle_credit,
+)
+from pipelines.provisioning.orders import create_orders, routes_of
+from pipelines.provisioning.waterfall import Route, next_route, refusal_without_route
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import RUN_CHUNK
+from pipelines.queue.work import TaskInHand
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+CANCELLED = Verdict(ItemState.CANCELLED, "job_cancelled", "The job was cancelled.")
+SUSPENDED = Verdict(ItemState.CANCELLED, "account_suspended", "The account was suspended.")
+CAMPAIGN_CLOSED = Verdict(ItemState.CANCELLED, "campaign_closed", "The campaign was closed.")
+INTERNAL_ERROR = Verdict(
+    ItemState.FAILED, "internal_error", "An internal error; nothing was issued or charged."
+)
+
+_START_JOB = text("""
+UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
+WHERE id = :job AND state = 'queued'
+""")
+_STOPPED = text("""
+SELECT l.suspended_at IS NOT NULL AS suspended, c.state = 'closed' AS closed
+FROM campaigns c JOIN clients l ON l.id = c.client_id WHERE c.id = :campaign
+""")
+_OPEN_ITEMS = text("""
+SELECT position, brand_id, denomination_minor, charge_minor, person_key, round FROM items
+WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
+  AND position BETWEEN :first AND :last
+ORDER BY position FOR NO KEY UPDATE
+""")
+_ALL = (1, 2_147_483_647)
+
+
+def run_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:
+    """The work of RUN_CHUNK and RUN_SINGLE: every pending item of the chunk gets its turn.
+
+    An item ends with a card from a pool, with an order written for a vendor, or with a refusal.
+    """
+    job_id, number = UUID(task.args["job_id"]), int(task.args["chunk"])
+    # The job's row is touched only by the first chunk to come, before any other lock.
+    session.execute(_START_JOB, {"job": job_id, "now": now})
+    job, state = job_in_hand(session, job_id)
+    lock_chunk(session, job_id, number)
+    items = _pending(session, task)
+    stop = _stop_verdict(session, job, state)
+    if stop is not None:
+        served: list[tuple[OpenItem, CardInHand]] = []
+        refused, ordered = list(items), 0
+        end_items(session, job, items, stop)
+    else:
+        served, refused, ordered = _serve(session, job, items, now)
+    transfer_id = new_id()
+    provision(session, job, served, transfer_id=transfer_id)
+    rest_chunk(
+        session,
+        job_id=job_id,
+        number=number,
+        tenant_id=task.tenant_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
+    )
+    settle_credit(
+        session,
+        job,
+        served=[item for item, _card in served],
+        refused=refused,
+        transfer_id=transfer_id,
+        now=now,
+    )
+    log.info(
+        "chunk.passed",
+        job_id=str(job_id),
+        chunk=number,
+        served=len(served),
+        refused=len(refused),
+        ordered=ordered,
+    )
+
+
+def _pending(session: Session, task: TaskInHand) -> list[OpenItem]:
+    first, last = task.args.get("first", _ALL[0]), task.args.get("last", _ALL[1])
+    rows = session.execute(
+        _OPEN_ITEMS,
+        {
+            "job": UUID(task.args["job_id"]),
+            "chunk": int(task.args["chunk"]),
+            "first": first,
+            "last": last,
+        },
+    )
+    return [open_item(row) for row in rows]
+
+
+def _stop_verdict(session: Session, job: JobInHand, state: str) -> Verdict | None:
+    if state == JobState.CANCELLING:
+        return CANCELLED
+    row = session.execute(_STOPPED, {"campaign": job.campaign_id}).one()
+    if row.suspended:
+        return SUSPENDED
+    return CAMPAIGN_CLOSED if row.closed else None
+
+
+def _serve(
+    session: Session, job: JobInHand, items: Sequence[OpenItem], now: datetime
+) -> tuple[list[tuple[OpenItem, CardInHand]], list[OpenItem], int]:
+    """Serve each group of equal cards; returns the served, the refused, and how many ordered."""
+    groups: dict[tuple[UUID, int], list[OpenItem]] = defaultdict(list)
+    for item in items:
+        groups[item.brand_id, item.denomination_minor].append(item)
+    served: list[tuple[OpenItem, CardInHand]] = []
+    refused: list[OpenItem] = []
+    wanted: list[tuple[OpenItem, Route]] = []
+    for (brand_id, denomination), group in sorted(groups.items(), key=lambda g: str(g[0])):
+        claimed = claim_from_pools(session, job, group, now=now)
+        served.extend(claimed.pairs)
+        if not claimed.rest:
+            continue
+        routes = routes_of(session, brand_id)
+        route = next_route(routes, denomination, tried=frozenset())
+        if route is None:
+            code, detail = refusal_without_route(routes, denomination, last_code=None)
+            end_items(session, job, claimed.rest, Verdict(ItemState.FAILED, code, detail))
+            refused.extend(claimed.rest)
+            continue
+        wanted.extend((item, route) for item in claimed.rest)
+    create_orders(session, job, wanted, now=now)
+    return served, refused, len(wanted)
+
+
+def give_up_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:
+    """A chunk that keeps failing or killing its workers: split it, down to the single item.
+
+    The single item that cannot be worked on ends `failed internal_error`, uncharged (EC-121).
+    """
+    job_id, number = UUID(task.args["job_id"]), int(task.args["chunk"])
+    lock_chunk(session, job_id, number)
+    items = _pending(session, task)
+    if len(items) > 1:
+        middle = items[len(items) // 2].position
+        halves = ((items[0].position, middle - 1), (middle, items[-1].position))
+        for first, last in halves:
+            defer(
+                session,
+                RUN_CHUNK,
+                args={"job_id": str(job_id), "chunk": number, "first": first, "last": last},
+                now=now,
+                tenant_id=task.tenant_id,
+                job_id=job_id,
+            )
+        log.warning("chunk.split", job_id=str(job_id), chunk=number, items=len(items))
+        return
+    job, _state = job_in_hand(session, job_id)
+    end_items(session, job, items, INTERNAL_ERROR)
+    rest_chunk(
+        session,
+        job_id=job_id,
+        number=number,
+        tenant_id=task.tenant_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
+    )
+    settle_credit(session, job, served=[], refused=items, transfer_id=new_id(), now=now)

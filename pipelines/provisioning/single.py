@@ -1,0 +1,218 @@
+"""Accept one card for one recipient: a job of one item, written with its key in one commit."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
+from structlog.contextvars import get_contextvars
+
+from models import clock
+from models.base import new_id
+from models.jobs import Chunk, Item, Job
+from pipelines.credit.hold import payer_of, place_hold
+from pipelines.errors import ValidationFailed
+from pipelines.jobs.chunks import release_next_chunk
+from pipelines.jobs.kinds import PROVISIONING
+from pipelines.limits import Limits
+from pipelines.provisioning.addresses import person_key
+from pipelines.provisioning.campaigns import (
+    BrandInUse,
+    CampaignInUse,
+    brand_in_use,
+    brands_of_client,
+    campaign_in_use,
+)
+from pipelines.provisioning.recipients import (
+    DeliveryMethod,
+    Recipient,
+    RecipientRules,
+    check_recipient,
+)
+from pipelines.provisioning.refusals import AlreadyRedeemed
+from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.ring import rung_by_accepter
+from pipelines.sealing import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class SingleRequest:
+    """One card asked for; the denomination in minor units of the brand's currency."""
+
+    campaign_id: UUID
+    brand_id: UUID
+    denomination_minor: int
+    delivery_method: DeliveryMethod
+    recipient: dict[str, str | int | None]
+    redemption_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedSingle:
+    """The job of an accepted request; `task_id` is what the accepter rings itself."""
+
+    job_id: UUID
+    task_id: UUID | None
+    is_replay: bool = False
+
+
+_SPEND_CODE = text("""
+INSERT INTO redemption_codes (campaign_id, blind_index, agency_id, client_id, job_id, person_key)
+VALUES (:campaign, :index, :agency, :client, :job, :person) ON CONFLICT DO NOTHING RETURNING 1
+""")
+_CODE_OWNER = text("""
+SELECT job_id, person_key FROM redemption_codes
+WHERE campaign_id = :campaign AND blind_index = :index
+""")
+
+
+def submit_single(
+    session: Session,
+    request: SingleRequest,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    keyring: Keyring,
+    person_secret: bytes,
+    limits: Limits,
+) -> AcceptedSingle:
+    """Accept the request in the caller's transaction, which must be in the client's scope.
+
+    Raises `ValidationFailed`, `InsufficientCredit`, `AlreadyRedeemed`, campaign and brand
+    refusals; nothing is written then. The same code for the same person gives the first job.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedSingle(made, None, is_replay=True)
+    now = clock.now(session)
+    campaign = campaign_in_use(session, request.campaign_id)
+    brand = brand_in_use(brands_of_client(session, campaign.client_id), request.brand_id)
+    recipient = _recipient(request, brand)
+    person = _person(recipient, person_secret)
+    job_id = new_id()
+    if request.redemption_code is not None:
+        earlier = _spend_code(session, request, campaign, job_id, person, keyring)
+        if earlier is not None:
+            return AcceptedSingle(earlier, None, is_replay=True)
+    payer = payer_of(session, campaign.id, brand.currency)
+    _write(session, request, campaign, brand, recipient, person, job_id, actor_id, now, limits)
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    task_id = release_next_chunk(
+        session,
+        job_id=job_id,
+        tenant_id=campaign.client_id,
+        now=now,
+        is_single=True,
+        rung_at=rung_by_accepter(now, limits),
+    )
+    place_hold(session, payer, job_id=job_id, round_number=1, amount=request.denomination_minor)
+    return AcceptedSingle(job_id, task_id)
+
+
+def _recipient(request: SingleRequest, brand: BrandInUse) -> Recipient:
+    rules = RecipientRules(
+        delivery_method=request.delivery_method,
+        currency=brand.currency,
+        default_denomination_minor=request.denomination_minor,
+        default_brand=brand.name,
+    )
+    cells = dict(request.recipient)
+    if not any(cells.get(name) for name in ("email", "phone", "reference")):
+        # A card may be asked for without a recipient; the request itself is then the reference.
+        cells["reference"] = "unnamed"
+    checked = check_recipient(cells, rules=rules, pointer="/recipient")
+    if isinstance(checked, tuple):
+        raise ValidationFailed(errors=checked)
+    return checked
+
+
+def _person(recipient: Recipient, secret: bytes) -> bytes | None:
+    if recipient.reference == "unnamed" and not (recipient.email or recipient.phone):
+        return None
+    return person_key(recipient.email, secret, phone=recipient.phone, reference=recipient.reference)
+
+
+def _spend_code(
+    session: Session,
+    request: SingleRequest,
+    campaign: CampaignInUse,
+    job_id: UUID,
+    person: bytes | None,
+    keyring: Keyring,
+) -> UUID | None:
+    """Claim the code for this request; the earlier job if the same person used it before."""
+    canonical = (request.redemption_code or "").strip().upper()
+    index = keyring.blind_index(
+        hashlib.sha256(canonical.encode()).hexdigest(), scope=campaign.id.bytes
+    )
+    values = {"campaign": campaign.id, "index": index}
+    spent = session.execute(
+        _SPEND_CODE,
+        values
+        | {
+            "agency": campaign.agency_id,
+            "client": campaign.client_id,
+            "job": job_id,
+            "person": person,
+        },
+    ).scalar_one_or_none()
+    if spent is not None:
+        return None
+    owner = session.execute(_CODE_OWNER, values).one()
+    if person is None or owner.person_key != person:
+        raise AlreadyRedeemed
+    earlier: UUID = owner.job_id
+    return earlier
+
+
+def _write(
+    session: Session,
+    request: SingleRequest,
+    campaign: CampaignInUse,
+    brand: BrandInUse,
+    recipient: Recipient,
+    person: bytes | None,
+    job_id: UUID,
+    actor_id: UUID,
+    now: datetime,
+    limits: Limits,
+) -> None:
+    tenant = {"agency_id": campaign.agency_id, "client_id": campaign.client_id}
+    session.execute(
+        insert(Job).values(
+            id=job_id,
+            kind=PROVISIONING,
+            campaign_id=campaign.id,
+            spec={
+                "brand_id": str(brand.id),
+                "denomination_minor": request.denomination_minor,
+                "delivery_method": request.delivery_method.value,
+            },
+            total=1,
+            currency=brand.currency,
+            is_single=True,
+            submitted_by=actor_id,
+            request_id=get_contextvars().get("request_id"),
+            retain_until=(now + timedelta(days=limits.retention_days)).date(),
+            **tenant,
+        )
+    )
+    session.execute(insert(Chunk).values(job_id=job_id, number=1, **tenant))
+    session.execute(
+        insert(Item).values(
+            job_id=job_id,
+            position=1,
+            chunk_number=1,
+            reference=recipient.reference,
+            email=recipient.email,
+            name=recipient.name,
+            phone=recipient.phone,
+            person_key=person,
+            brand_id=brand.id,
+            denomination_minor=recipient.denomination_minor,
+            charge_minor=recipient.denomination_minor,
+            **tenant,
+        )
+    )

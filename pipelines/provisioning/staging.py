@@ -1,0 +1,209 @@
+"""Read recipients into a temporary table, row by row from the stream, and judge them set-wise."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pipelines.errors import FieldError
+from pipelines.jobs.csv_reader import CsvRow, CsvRowError
+from pipelines.provisioning.addresses import person_key
+from pipelines.provisioning.campaigns import BrandInUse
+from pipelines.provisioning.recipients import Recipient, RecipientRules, check_recipient
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """One input row after its own check: a recipient, or the first thing wrong with it."""
+
+    position: int
+    cells: Mapping[str, str | int | None]
+    recipient: Recipient | None
+    brand_id: UUID | None
+    error: FieldError | None
+
+
+_CREATE = text("""
+CREATE TEMPORARY TABLE IF NOT EXISTS intake (
+    position integer NOT NULL, reference text, email text, name text, phone text,
+    person_key bytea, brand_id uuid, denomination_minor bigint NOT NULL,
+    code text, detail text, field text) ON COMMIT DROP
+""")
+_EMPTY = text("TRUNCATE intake")
+_COPY = (
+    "COPY intake (position, reference, email, name, phone, person_key, brand_id, "
+    "denomination_minor, code, detail, field) FROM STDIN"
+)
+_MARK_DUPLICATES = text("""
+UPDATE intake SET code = 'duplicate_recipient', field = 'email',
+    detail = 'The same recipient stands in row ' || first.position || '.'
+FROM (SELECT position AS later, min(position) OVER (PARTITION BY person_key) AS position
+      FROM intake WHERE code IS NULL) first
+WHERE intake.position = first.later AND first.position < first.later
+""")
+_MARK_SERVED = text("""
+UPDATE intake SET code = 'already_served', field = 'email',
+    detail = 'This recipient got a card of this campaign before (job ' || p.job_id || ').'
+FROM provisions p
+WHERE intake.code IS NULL AND p.campaign_id = :campaign AND p.person_key = intake.person_key
+""")
+_ERRORS = text("""
+SELECT position, code, detail, field FROM intake WHERE code IS NOT NULL
+ORDER BY position LIMIT :limit
+""")
+_GROUPS = text("""
+SELECT brand_id, denomination_minor, count(*) AS items FROM intake WHERE code IS NULL
+GROUP BY brand_id, denomination_minor
+""")
+_TALLY = text("""
+SELECT count(*) AS rows, count(*) FILTER (WHERE code IS NULL) AS valid,
+    count(*) FILTER (WHERE code IN ('duplicate_recipient', 'already_served')) AS skippable,
+    count(*) FILTER (WHERE code = 'duplicate_recipient') AS duplicates,
+    coalesce(sum(denomination_minor) FILTER (WHERE code IS NULL), 0) AS charge,
+    coalesce(max(position), 0) AS last_position
+FROM intake
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the staged rows amount to; `charge` in minor units."""
+
+    rows: int
+    valid: int
+    skippable: int
+    duplicates: int
+    charge: int
+    last_position: int
+
+    @property
+    def invalid(self) -> int:
+        return self.rows - self.valid - self.skippable
+
+
+def rows_from_csv(
+    table: Iterable[CsvRow | CsvRowError],
+    *,
+    rules: RecipientRules,
+    brands: Mapping[str, BrandInUse],
+    currency: str,
+) -> Iterator[StagedRow]:
+    """Check each row of a CSV; an unreadable row is an error of its own."""
+    for row in table:
+        if isinstance(row, CsvRowError):
+            yield StagedRow(row.number, {}, None, None, row.as_field_error())
+        else:
+            yield _staged(
+                row.number, row.cells, rules=rules, brands=brands, currency=currency, in_csv=True
+            )
+
+
+def rows_from_list(
+    recipients: Iterable[Mapping[str, str | int | None]],
+    *,
+    rules: RecipientRules,
+    brands: Mapping[str, BrandInUse],
+    currency: str,
+) -> Iterator[StagedRow]:
+    """Check recipients given inside a JSON body; positions count from 1."""
+    for position, cells in enumerate(recipients, start=1):
+        yield _staged(position, cells, rules=rules, brands=brands, currency=currency, in_csv=False)
+
+
+def _staged(
+    position: int,
+    cells: Mapping[str, str | int | None],
+    *,
+    rules: RecipientRules,
+    brands: Mapping[str, BrandInUse],
+    currency: str,
+    in_csv: bool,
+) -> StagedRow:
+    place: dict[str, Any] = (
+        {"row": position} if in_csv else {"pointer": f"/recipients/{position - 1}"}
+    )
+    checked = check_recipient(cells, rules=rules, **place)
+    if isinstance(checked, tuple):
+        return StagedRow(position, cells, None, None, checked[0])
+    brand = brands.get(checked.brand.casefold())
+    error = None
+    if brand is None:
+        error = FieldError(
+            "brand_unavailable", "This brand is not available to the client.", field="brand"
+        )
+    elif brand.currency != currency:
+        error = FieldError(
+            "currency_mismatch", f"The job is in {currency}; this brand is not.", field="brand"
+        )
+    return StagedRow(position, cells, checked, brand.id if brand else None, error)
+
+
+def stage(session: Session, rows: Iterable[StagedRow], *, person_secret: bytes) -> None:
+    """COPY the rows into the temporary table `intake`, which the commit drops."""
+    session.execute(_CREATE)
+    session.execute(_EMPTY)
+    driver: Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
+    with driver.cursor().copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row(_as_columns(row, person_secret))
+
+
+def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:
+    error = row.error
+    code, detail, field = (error.code, error.detail, error.field) if error else (None, None, None)
+    person = row.recipient
+    if person is None:
+        shown = [_shown(row.cells.get(name)) for name in ("reference", "email", "name", "phone")]
+        return (row.position, *shown, None, None, 0, code, detail, field)
+    key = person_key(person.email, secret, phone=person.phone, reference=person.reference)
+    return (
+        row.position,
+        person.reference,
+        person.email,
+        person.name,
+        person.phone,
+        key,
+        row.brand_id,
+        person.denomination_minor,
+        code,
+        detail,
+        field,
+    )
+
+
+def _shown(value: str | int | None) -> str | None:
+    """A refused row's own text, so that its owner can find and mend it; NUL cannot be stored."""
+    return None if value is None or value == "" else str(value).replace("\0", "�")[:1024]
+
+
+def mark_duplicates(session: Session) -> None:
+    """The first of equal recipients stays; the later ones are named after it (B49)."""
+    session.execute(_MARK_DUPLICATES)
+
+
+def mark_served(session: Session, campaign_id: UUID) -> None:
+    """Recipients whom the campaign has served before (B50)."""
+    session.execute(_MARK_SERVED, {"campaign": campaign_id})
+
+
+def tally(session: Session) -> Tally:
+    row = session.execute(_TALLY).one()
+    return Tally(
+        row.rows, row.valid, row.skippable, row.duplicates, int(row.charge), row.last_position
+    )
+
+
+def groups(session: Session) -> list[tuple[UUID, int, int]]:
+    """(brand, denomination in minor units, items) of the valid rows."""
+    return [(row.brand_id, row.denomination_minor, row.items) for row in session.execute(_GROUPS)]
+
+
+def first_errors(session: Session, limit: int) -> tuple[FieldError, ...]:
+    return tuple(
+        FieldError(row.code, row.detail, row=row.position, field=row.field)
+        for row in session.execute(_ERRORS, {"limit": limit})
+    )

@@ -1,0 +1,291 @@
+"""Accept a provisioning request: items, chunks, hold, task and key in one commit."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy import insert, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+from structlog.contextvars import get_contextvars
+
+from models import clock
+from models.base import new_id
+from models.jobs import Job
+from pipelines.audit.record import record
+from pipelines.credit.hold import place_hold
+from pipelines.credit.refusals import NoCreditAccount
+from pipelines.jobs.chunks import defer_settlement, release_next_chunk
+from pipelines.jobs.csv_reader import ColumnRules, open_csv
+from pipelines.jobs.kinds import PROVISIONING
+from pipelines.limits import Limits
+from pipelines.provisioning import staging
+from pipelines.provisioning.campaigns import (
+    BrandInUse,
+    CampaignInUse,
+    brand_in_use,
+    brands_of_client,
+    campaign_in_use,
+)
+from pipelines.provisioning.plan import (
+    BulkOptions,
+    IntakePlan,
+    judge,
+    preview_view,
+    refused_under,
+)
+from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
+from pipelines.provisioning.refusals import DuplicateUpload, PreviewStale, RowsRefused
+from pipelines.queue.keys import RequestKey, first_result, remember
+
+#: Columns of our own results file: a results file can be uploaded again as it is.
+OUTCOME_COLUMNS = ("row", "state", "error_code", "error_detail", "source", "result_reference")
+EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """The recipients as given: a CSV stream or a list, with the digest of their bytes."""
+
+    sha256: bytes
+    csv: BinaryIO | None = None
+    listed: Iterable[Mapping[str, str | int | None]] = ()
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An accepted request: its job, and whether an earlier request with this key made it."""
+
+    job_id: UUID
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Request-wide facts that the steps of an intake share."""
+
+    campaign: CampaignInUse
+    brand: BrandInUse
+    options: BulkOptions
+    now: datetime
+
+
+_CHUNKS = text("""
+INSERT INTO chunks (job_id, number, agency_id, client_id)
+SELECT :job, number, :agency, :client FROM generate_series(1, :chunks) AS number
+""")
+_ITEMS = text("""
+INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail,
+                   field, reference, email, name, phone, person_key, brand_id,
+                   denomination_minor, charge_minor)
+SELECT :job, position, (position - 1) / :size + 1, :agency, :client,
+       CASE WHEN code IS NULL THEN 'pending'
+            WHEN code IN ('duplicate_recipient', 'already_served') THEN 'skipped'
+            ELSE 'failed' END,
+       code, detail, field, reference, email, name, phone, person_key, brand_id,
+       CASE WHEN code IS NULL THEN denomination_minor END,
+       CASE WHEN code IS NULL THEN denomination_minor ELSE 0 END
+FROM intake ORDER BY position
+""")
+_CLOSE_EMPTY_CHUNKS = text(
+    "UPDATE chunks SET state = 'closed', holds_slot = false WHERE job_id = :job AND pending = 0"
+)
+
+
+def preview_bulk(
+    session: Session,
+    options: BulkOptions,
+    recipients: Recipients,
+    *,
+    person_secret: bytes,
+    limits: Limits,
+) -> dict[str, Any]:
+    """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
+    intake, plan = _plan(session, options, recipients, person_secret, limits)
+    return preview_view(plan, intake.options)
+
+
+def submit_bulk(
+    session: Session,
+    options: BulkOptions,
+    recipients: Recipients,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    person_secret: bytes,
+    limits: Limits,
+) -> Accepted:
+    """Accept a bulk request in the caller's transaction, which must be in the client's scope.
+
+    Raises `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit` and the whole-file
+    refusals of the CSV reader; nothing is written then.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return Accepted(made, is_replay=True)
+    intake, plan = _plan(session, options, recipients, person_secret, limits)
+    refused = refused_under(options, plan.tally)
+    if refused:
+        raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
+    if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
+        raise PreviewStale(extra={"plan_hash": plan.plan_hash})
+    job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
+    _write_items(session, intake, plan, job_id, limits)
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    _start(session, intake, plan, job_id, limits)
+    return Accepted(job_id)
+
+
+def _plan(
+    session: Session,
+    options: BulkOptions,
+    recipients: Recipients,
+    person_secret: bytes,
+    limits: Limits,
+) -> tuple[Intake, IntakePlan]:
+    now = clock.now(session)
+    campaign = campaign_in_use(session, options.campaign_id)
+    brands = brands_of_client(session, campaign.client_id)
+    brand = brand_in_use(brands, options.brand_id)
+    by_name = {b.name.casefold(): b for b in brands.values() if b.currency == brand.currency}
+    rules = RecipientRules(
+        delivery_method=DeliveryMethod(options.delivery_method),
+        currency=brand.currency,
+        currency_exponent=EXPONENTS.get(brand.currency, 2),
+        default_denomination_minor=options.denomination_minor,
+        default_brand=brand.name,
+    )
+    rows: Callable[..., Iterable[staging.StagedRow]]
+    if recipients.csv is not None:
+        source: Any = open_csv(recipients.csv, columns=_columns(rules), limits=limits)
+        rows = staging.rows_from_csv
+    else:
+        source, rows = recipients.listed, staging.rows_from_list
+    staged = rows(source, rules=rules, brands=by_name, currency=brand.currency)
+    staging.stage(session, staged, person_secret=person_secret)
+    plan = judge(
+        session,
+        options,
+        client_id=campaign.client_id,
+        currency=brand.currency,
+        content_sha256=recipients.sha256,
+        now=now,
+        limits=limits,
+    )
+    return Intake(campaign, brand, options, now), plan
+
+
+def _columns(rules: RecipientRules) -> ColumnRules:
+    by_method = {DeliveryMethod.EMAIL: ("email",), DeliveryMethod.SMS: ("phone",)}
+    required = by_method.get(rules.delivery_method, ())
+    known = (*COLUMNS.optional, *OUTCOME_COLUMNS)
+    return ColumnRules(required, tuple(name for name in known if name not in required))
+
+
+def _write_job(
+    session: Session,
+    intake: Intake,
+    plan: IntakePlan,
+    recipients: Recipients,
+    *,
+    actor_id: UUID,
+    limits: Limits,
+) -> UUID:
+    job_id = new_id()
+    options, campaign = intake.options, intake.campaign
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(Job).values(
+                    id=job_id,
+                    kind=PROVISIONING,
+                    agency_id=campaign.agency_id,
+                    client_id=campaign.client_id,
+                    campaign_id=campaign.id,
+                    spec={
+                        "brand_id": str(options.brand_id),
+                        "denomination_minor": options.denomination_minor,
+                        "delivery_method": options.delivery_method,
+                        "on_error": options.on_error.value,
+                    },
+                    total=plan.tally.rows,
+                    currency=plan.currency,
+                    scheduled_for=options.scheduled_for,
+                    upload_scope=str(campaign.id),
+                    upload_sha256=None
+                    if options.force or recipients.csv is None
+                    else recipients.sha256,
+                    file_name=recipients.file_name,
+                    submitted_by=actor_id,
+                    request_id=get_contextvars().get("request_id"),
+                    retain_until=(intake.now + timedelta(days=limits.retention_days)).date(),
+                )
+            )
+    except IntegrityError as error:
+        if "uq_jobs_upload" not in str(error.orig):
+            raise
+        raise DuplicateUpload(extra=_earlier(session, campaign, recipients.sha256)) from None
+    record(
+        session,
+        "job.submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=campaign.agency_id,
+        client_id=campaign.client_id,
+        detail={"rows": plan.tally.rows, "charge_minor": plan.tally.charge},
+    )
+    return job_id
+
+
+def _earlier(session: Session, campaign: CampaignInUse, sha256: bytes) -> dict[str, str]:
+    found = session.execute(
+        text(
+            "SELECT id FROM jobs WHERE client_id = :client AND kind = 'provisioning' "
+            "AND upload_scope = :campaign AND upload_sha256 = :sha"
+        ),
+        {"client": campaign.client_id, "campaign": str(campaign.id), "sha": sha256},
+    ).scalar_one_or_none()
+    return {} if found is None else {"job_id": str(found)}
+
+
+def _write_items(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
+) -> None:
+    size = limits.chunk_items_max
+    values = {
+        "job": job_id,
+        "agency": intake.campaign.agency_id,
+        "client": intake.campaign.client_id,
+        "size": size,
+        "chunks": (plan.tally.last_position + size - 1) // size,
+    }
+    session.execute(_CHUNKS, values)
+    session.execute(_ITEMS, values)
+    session.execute(_CLOSE_EMPTY_CHUNKS, values)
+
+
+def _start(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
+) -> None:
+    """Release the first chunks and, last of all, hold the charge of the whole job."""
+    client_id = intake.campaign.client_id
+    if plan.tally.valid == 0:
+        defer_settlement(session, job_id=job_id, tenant_id=client_id, now=intake.now)
+        return
+    for _ in range(limits.chunks_released_max):
+        released = release_next_chunk(
+            session,
+            job_id=job_id,
+            tenant_id=client_id,
+            now=intake.now,
+            run_after=intake.options.scheduled_for,
+        )
+        if released is None:
+            break
+    if plan.payer is None:
+        raise NoCreditAccount
+    place_hold(session, plan.payer, job_id=job_id, round_number=1, amount=plan.tally.charge)

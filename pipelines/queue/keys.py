@@ -1,0 +1,87 @@
+"""Idempotency keys: the same request twice makes one thing (EC-035)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.locks import Namespace, try_lock
+from models.tasks import IdempotencyKey
+from pipelines.errors import Kind, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKey:
+    """A caller's name for a request, with the digest of what was asked."""
+
+    actor_id: UUID
+    key: str
+    fingerprint: bytes
+
+
+class KeyReused(Refusal):
+    """The key was used for another request."""
+
+    code = "idempotency_key_reuse"
+    detail = "This Idempotency-Key was used for a different request. Use a new key."
+
+
+class RequestInProgress(Refusal):
+    """The first request with this key has not committed yet."""
+
+    code = "request_in_progress"
+    kind = Kind.CONFLICT
+    detail = "A request with this Idempotency-Key is being processed. Ask again in a moment."
+
+
+def first_result(session: Session, request: RequestKey) -> UUID | None:
+    """What the first request with this key made, or None if this is the first.
+
+    Raises `RequestInProgress` while another transaction works on the same key, and `KeyReused`
+    if the key was used for another request.
+    """
+    if not try_lock(session, Namespace.IDEMPOTENCY_KEY, f"{request.actor_id}:{request.key}"):
+        raise RequestInProgress(retry_after_seconds=1)
+    row = session.execute(
+        select(IdempotencyKey.fingerprint, IdempotencyKey.resource_id).where(
+            IdempotencyKey.actor_id == request.actor_id, IdempotencyKey.key == request.key
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != request.fingerprint:
+        raise KeyReused
+    made: UUID = row.resource_id
+    return made
+
+
+def remember(
+    session: Session, request: RequestKey, *, status: int, resource_kind: str, resource_id: UUID
+) -> None:
+    """Note what the request made, in the transaction that makes it; never a body."""
+    session.execute(
+        insert(IdempotencyKey).values(
+            id=new_id(),
+            actor_id=request.actor_id,
+            key=request.key,
+            fingerprint=request.fingerprint,
+            status=status,
+            resource_kind=resource_kind,
+            resource_id=resource_id,
+        )
+    )
+
+
+_PURGE = text("""
+DELETE FROM idempotency_keys WHERE id IN (
+    SELECT id FROM idempotency_keys
+    WHERE created_at < CAST(:now AS timestamptz) - make_interval(days => :days) LIMIT 5000)
+""")
+
+
+def purge(session: Session, *, now: object, days: int) -> int:
+    """Forget keys older than `days`; returns how many, at most 5,000 a pass."""
+    result = session.execute(_PURGE, {"now": now, "days": days})
+    return result.rowcount  # type: ignore[attr-defined,no-any-return]

@@ -1,0 +1,143 @@
+"""Everything the environment says, read once at boot, with a remedy for each thing missing."""
+
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from environs import Env, EnvError
+
+from pipelines.limits import DEFAULTS, Limits
+from pipelines.sealing import Keyring
+
+
+class Environment(StrEnum):
+    DEMO = "demo"
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+class SettingsBroken(Exception):
+    """The environment is incomplete or unsafe; the text says what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadlySettings:
+    """Where Reloadly is and how we sign in; in demo this is the sandbox."""
+
+    auth_url: str
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a process needs to know of its surroundings; secrets are not shown by repr."""
+
+    environment: Environment
+    database_url: str = field(repr=False)
+    queue_url: str = field(repr=False)
+    pool_size: int
+    keyring: Keyring = field(repr=False)
+    token_key: bytes = field(repr=False)
+    cron_secret: str = field(repr=False)
+    public_url: str
+    port: int
+    time_scale: float
+    pooled_by_proxy: bool
+    secure_cookies: bool
+    reloadly: ReloadlySettings | None
+
+    @property
+    def limits(self) -> Limits:
+        return DEFAULTS if self.time_scale == 1.0 else DEFAULTS.scaled(self.time_scale)
+
+
+#: Process name -> (database login, default threads = pool size). Architecture: connection budget.
+PROCESSES: dict[str, tuple[str, int]] = {
+    "web": ("web", 18),
+    "relay": ("system", 2),
+    "scheduler": ("system", 2),
+    "interactive": ("worker", 8),
+    "bulk": ("worker", 4),
+    "vendors": ("worker", 24),
+    "deliveries": ("worker", 8),
+    "tools": ("worker", 6),
+}
+TOKEN_KEY_CHARACTERS_MIN = 32
+
+
+def load(process: str) -> Settings:
+    """Read the settings of one process; raises `SettingsBroken` naming every fault at once."""
+    login, threads = PROCESSES[process]
+    env = Env(eager=False)
+    environment = env.enum(
+        "LARGESSE_ENV", enum=Environment, by_value=True, default=Environment.PRODUCTION
+    )
+    url_name = f"DATABASE_{login.upper()}_URL"
+    database_url = env.str(url_name)
+    queue_url = env.str("QUEUE_URL", default=os.environ.get("REDIS_URL", ""))
+    master_keys = env.str("LARGESSE_MASTER_KEYS")
+    token_key = env.str("LARGESSE_TOKEN_KEY")
+    cron_secret = env.str("CRON_SECRET", default="")
+    port = env.int("PORT", default=8000)
+    public_url = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{port or 8000}")
+    time_scale = env.float("LARGESSE_TIME_SCALE", default=1.0)
+    pooled = env.bool("DATABASE_POOLED", default=False)
+    pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
+    reloadly = _reloadly(env)
+    try:
+        env.seal()
+    except EnvError as error:
+        raise SettingsBroken(f"{error}. See docs/configuration.md for each variable.") from None
+    if not queue_url:
+        raise SettingsBroken("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
+    try:
+        keyring = Keyring.parse(master_keys)
+    except ValueError as error:
+        raise SettingsBroken(f"LARGESSE_MASTER_KEYS: {error}") from None
+    settings = Settings(
+        environment=environment,
+        database_url=database_url,
+        queue_url=queue_url,
+        pool_size=pool_size,
+        keyring=keyring,
+        token_key=token_key.encode(),
+        cron_secret=cron_secret,
+        public_url=public_url.rstrip("/"),
+        port=port,
+        time_scale=time_scale,
+        pooled_by_proxy=pooled,
+        secure_cookies=public_url.startswith("https://"),
+        reloadly=reloadly,
+    )
+    check(settings)
+    return settings
+
+
+def _reloadly(env: Env) -> ReloadlySettings | None:
+    if not os.environ.get("RELOADLY_CLIENT_ID"):
+        return None
+    return ReloadlySettings(
+        auth_url=env.str("RELOADLY_AUTH_URL", default="https://auth.reloadly.com"),
+        base_url=env.str("RELOADLY_BASE_URL", default="https://giftcards.reloadly.com"),
+        client_id=env.str("RELOADLY_CLIENT_ID"),
+        client_secret=env.str("RELOADLY_CLIENT_SECRET"),
+    )
+
+
+def check(settings: Settings) -> None:
+    """Refuse what is unsafe: weak keys anywhere, test settings in production."""
+    if len(settings.token_key) < TOKEN_KEY_CHARACTERS_MIN:
+        raise SettingsBroken(
+            f"LARGESSE_TOKEN_KEY needs at least {TOKEN_KEY_CHARACTERS_MIN} characters; make one "
+            'with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    if settings.environment is not Environment.PRODUCTION:
+        return
+    if settings.time_scale != 1.0:
+        raise SettingsBroken("LARGESSE_TIME_SCALE is for tests; unset it in production.")
+    if not settings.secure_cookies:
+        raise SettingsBroken("Set PUBLIC_URL to the https:// address that users see.")
+    if "127.0.0.1" in (settings.reloadly.base_url if settings.reloadly else ""):
+        raise SettingsBroken("RELOADLY_BASE_URL points to the sandbox; set the vendor's address.")
