@@ -28,6 +28,8 @@ class Handler:
     kind: TaskKind
     run: InTransaction | InSteps
     give_up: InTransaction | None = None
+    #: Failed attempts after which the work is given up; the house's limit if not said.
+    attempts_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,20 +223,18 @@ CREATE TABLE users (
 
 CREATE TABLE vendor_accounts (
     vendor TEXT NOT NULL,
-    rate_per_second DOUBLE PRECISION DEFAULT 50 NOT NULL,
+    rate_per_minute INTEGER DEFAULT 6000 NOT NULL,
     burst INTEGER DEFAULT 50 NOT NULL,
-    tokens DOUBLE PRECISION DEFAULT 50 NOT NULL,
-    refilled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    calls_at_once_max INTEGER DEFAULT 16 NOT NULL,
+    micro_tokens BIGINT DEFAULT 50000000 NOT NULL,
+    filled_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     breaker_state TEXT DEFAULT 'closed' NOT NULL,
     breaker_failures_in_row INTEGER DEFAULT 0 NOT NULL,
+    breaker_window BIGINT DEFAULT 0 NOT NULL,
     breaker_window_calls INTEGER DEFAULT 0 NOT NULL,
-    breaker_window_failures INTEGER DEFAULT 0 NOT NULL,
-    breaker_opened_at TIMESTAMP WITH TIME ZONE,
-    breaker_open_seconds DOUBLE PRECISION DEFAULT 0 NOT NULL,
-    breaker_probe_until TIMESTAMP WITH TIME ZONE,
-    version BIGINT DEFAULT 1 NOT NULL,
-    CONSTRAINT pk_vendor_accounts PRIMARY KEY (vendor)
+    breaker_openings INTEGER DEFAULT 0 NOT NULL,
+    breaker_blocked_until TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_vendor_accounts PRIMARY KEY (vendor),
+    CONSTRAINT ck_vendor_accounts_rate CHECK (rate_per_minute > 0 AND burst > 0)
 );
 
 CREATE TABLE brand_routes (
@@ -277,6 +275,7 @@ CREATE TABLE chunks (
     agency_id UUID,
     client_id UUID,
     state TEXT DEFAULT 'waiting' NOT NULL,
+    holds_slot BOOLEAN DEFAULT true NOT NULL,
     pending INTEGER DEFAULT 0 NOT NULL,
     running INTEGER DEFAULT 0 NOT NULL,
     retrying INTEGER DEFAULT 0 NOT NULL,
@@ -465,6 +464,7 @@ CREATE TABLE items (
     charge_minor BIGINT DEFAULT 0 NOT NULL,
     source TEXT,
     result_id UUID,
+    round SMALLINT DEFAULT 1 NOT NULL,
     CONSTRAINT pk_items PRIMARY KEY (job_id, position),
     CONSTRAINT fk_items_job_id FOREIGN KEY(job_id, chunk_number) REFERENCES chunks (job_id, number) ON DELETE CASCADE,
     CONSTRAINT ck_items_state CHECK (state IN ('pending', 'running', 'retrying', 'succeeded', 'failed', 'skipped', 'needs_review', 'cancelled')),

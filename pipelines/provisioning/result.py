@@ -1,0 +1,63 @@
+"""The outcome of a single request: the redemption, the masked card, what is left, the link."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pipelines.credit.hold import payer_of
+from pipelines.provisioning.reveal import reveal_token
+from pipelines.sealing import Keyring
+
+_SINGLE = text("""
+SELECT i.state, i.code, i.detail, p.id, p.charge_minor, p.cost_minor, p.cost_currency, p.last4,
+    p.face_value_minor, p.currency, p.source, p.campaign_id, p.reveal_version, b.name AS brand
+FROM items i
+LEFT JOIN provisions p ON p.job_id = i.job_id AND p.position = i.position
+LEFT JOIN brands b ON b.id = p.brand_id
+WHERE i.job_id = :job AND i.position = 1
+""")
+#: HTTP-like statuses of single outcomes; api.md puts them into `error.status`.
+_STATUS = {
+    "no_inventory": 409,
+    "out_of_stock": 409,
+    "denomination_unavailable": 422,
+    "job_cancelled": 409,
+    "internal_error": 500,
+}
+_FAILED_STATES = {"failed", "needs_review", "cancelled", "skipped"}
+
+
+def single_outcome(
+    session: Session, job_id: UUID, *, keyring: Keyring, public_url: str, sees_costs: bool
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """(result, error) of a job of one item; both None while it is open."""
+    row = session.execute(_SINGLE, {"job": job_id}).one_or_none()
+    if row is None:
+        return None, None
+    if row.id is None:
+        if row.state not in _FAILED_STATES:
+            return None, None
+        status = _STATUS.get(row.code, 502)
+        return None, {"status": status, "code": row.code, "detail": row.detail}
+    redemption: dict[str, Any] = {"id": row.id, "charge_minor": row.charge_minor}
+    if sees_costs:
+        same = row.cost_currency == row.currency and row.cost_minor is not None
+        redemption["cost_minor"] = row.cost_minor
+        redemption["margin_minor"] = row.charge_minor - row.cost_minor if same else None
+    token = reveal_token(row.id, row.reveal_version, keyring)
+    payer = payer_of(session, row.campaign_id, row.currency)
+    result = {
+        "redemption": redemption,
+        "card": {
+            "last4": row.last4,
+            "brand": row.brand,
+            "value_minor": row.face_value_minor,
+            "currency": row.currency,
+        },
+        "source": row.source,
+        "credit_remaining_minor": payer.available,
+        "reveal_url": f"{public_url}/r/{token}",
+    }
+    return result, None

@@ -1,0 +1,161 @@
+"""Show a provisioned card to its recipient or to staff: links, the one opening, its audit."""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pipelines.audit.record import record
+from pipelines.errors import Kind, NotFound, Refusal
+from pipelines.sealing import Keyring, Purpose, Secret
+
+
+class RevealLimited(Refusal):
+    """The card was opened too often in the last hour."""
+
+    code = "rate_limited"
+    kind = Kind.THROTTLED
+    detail = "This card was opened several times in the last hour. Try again later."
+
+
+#: SEC-18: openings of one card in an hour.
+REVEALS_PER_HOUR_MAX = 5
+_TAG_BYTES = 16
+_LABEL = "reveal-links"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCard:
+    """A card laid open; its repr stays masked because every secret is a `Secret`."""
+
+    number: Secret
+    pin: Secret | None
+    url: Secret | None
+    expires_on: date | None
+    brand: str
+    value_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevealFacts:
+    """What the reveal page may show before anything is opened."""
+
+    provision_id: UUID
+    client_id: UUID
+    brand: str
+    value_minor: int
+    currency: str
+    last4: str
+    revealed_at: datetime | None
+
+
+_FACTS = text("""
+SELECT p.id, p.client_id, p.reveal_version, p.face_value_minor, p.currency, p.last4,
+    p.revealed_at, b.name AS brand
+FROM provisions p JOIN brands b ON b.id = p.brand_id WHERE p.id = :provision
+""")
+_CARD = text("""
+SELECT p.id, p.agency_id, p.client_id, p.face_value_minor, p.currency, b.name AS brand,
+    c.id AS card_id, c.sealed_number, c.sealed_pin, c.sealed_url, c.expires_on
+FROM provisions p JOIN cards c ON c.id = p.card_id JOIN brands b ON b.id = p.brand_id
+WHERE p.id = :provision FOR NO KEY UPDATE OF p
+""")
+_OPENED_LATELY = text("""
+SELECT count(*) FROM audit_entries
+WHERE client_id = :client AND object_id = :provision AND action = 'card.revealed'
+  AND at > CAST(:now AS timestamptz) - interval '1 hour'
+""")
+_NOTE = text("UPDATE provisions SET revealed_at = coalesce(revealed_at, :now) WHERE id = :id")
+
+
+def reveal_token(provision_id: UUID, version: int, keyring: Keyring) -> str:
+    """The token of a reveal link: rendered when needed, never stored."""
+    tag = _tag(provision_id, version, keyring)
+    return base64.urlsafe_b64encode(provision_id.bytes + tag).rstrip(b"=").decode()
+
+
+def read_token(token: str) -> tuple[UUID, bytes]:
+    """The provision a token names and its tag; raises `NotFound` for anything malformed."""
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        raise NotFound from None
+    if len(raw) != 16 + _TAG_BYTES:
+        raise NotFound
+    return UUID(bytes=raw[:16]), raw[16:]
+
+
+def facts_by_token(session: Session, token: str, keyring: Keyring) -> RevealFacts:
+    """What a link's page shows; `NotFound` for a wrong, dead or unknown link alike."""
+    provision_id, tag = read_token(token)
+    row = session.execute(_FACTS, {"provision": provision_id}).one_or_none()
+    version = row.reveal_version if row is not None else 0
+    is_genuine = hmac.compare_digest(tag, _tag(provision_id, version, keyring))
+    if row is None or not is_genuine:
+        raise NotFound
+    return RevealFacts(
+        provision_id,
+        row.client_id,
+        row.brand,
+        row.face_value_minor,
+        row.currency,
+        row.last4,
+        row.revealed_at,
+    )
+
+
+def reveal(
+    session: Session,
+    provision_id: UUID,
+    *,
+    actor_id: UUID | None,
+    keyring: Keyring,
+    now: datetime,
+) -> OpenedCard:
+    """Open the card of a provision, audited before it is shown; at most five times an hour."""
+    row = session.execute(_CARD, {"provision": provision_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    values = {"client": row.client_id, "provision": row.id, "now": now}
+    if session.execute(_OPENED_LATELY, values).scalar_one() >= REVEALS_PER_HOUR_MAX:
+        raise RevealLimited(retry_after_seconds=3600)
+    record(
+        session,
+        "card.revealed",
+        object_kind="provision",
+        object_id=row.id,
+        actor_id=actor_id,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+    )
+    session.execute(_NOTE, {"id": row.id, "now": now})
+
+    def opened(sealed: bytes | None, purpose: Purpose, column: str) -> Secret | None:
+        if sealed is None:
+            return None
+        return keyring.open_sealed(
+            purpose, sealed, table="cards", row_id=row.card_id, column=column
+        )
+
+    number = opened(row.sealed_number, Purpose.CODES, "sealed_number")
+    assert number is not None
+    return OpenedCard(
+        number=number,
+        pin=opened(row.sealed_pin, Purpose.PINS, "sealed_pin"),
+        url=opened(row.sealed_url, Purpose.CODES, "sealed_url"),
+        expires_on=None if row.expires_on.year == 2099 else row.expires_on,
+        brand=row.brand,
+        value_minor=row.face_value_minor,
+        currency=row.currency,
+    )
+
+
+def _tag(provision_id: UUID, version: int, keyring: Keyring) -> bytes:
+    message = provision_id.bytes + version.to_bytes(4, "big")
+    return hmac.digest(keyring.lasting_key(_LABEL), message, hashlib.sha256)[:_TAG_BYTES]

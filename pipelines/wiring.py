@@ -1,0 +1,123 @@
+"""Put the house together: handlers of task kinds, kinds of jobs, providers, from the settings."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models.database import Sessions, create_database_engine, sessions_of
+from pipelines.jobs.kinds import CARD_IMPORT, JobKind
+from pipelines.jobs.retention import forget_people
+from pipelines.jobs.settle import settle_job
+from pipelines.limits import Limits
+from pipelines.pools.import_cards import give_up_import, import_cards
+from pipelines.providers.ports import Provider
+from pipelines.providers.reloadly import ReloadlyProvider
+from pipelines.providers.transport import VendorTransport
+from pipelines.provisioning import job_kind
+from pipelines.provisioning.give_up import give_up_order
+from pipelines.provisioning.purchase import place_order
+from pipelines.provisioning.recover import recover_order
+from pipelines.provisioning.run_chunk import give_up_chunk, run_chunk
+from pipelines.queue import keys, kinds
+from pipelines.queue.handlers import Handler, Handlers
+from pipelines.queue.work import TaskInHand
+from pipelines.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What a door needs: settings, limits, sessions, and the kinds of jobs."""
+
+    settings: Settings
+    limits: Limits
+    sessions: Sessions
+    job_kinds: Mapping[str, JobKind]
+
+    @property
+    def person_secret(self) -> bytes:
+        """The key under which recipients are recognised without their address."""
+        return self.settings.keyring.lasting_key("people")
+
+
+def build_house(settings: Settings) -> House:
+    """Open the database pool for this process and gather what its doors use."""
+    engine = create_database_engine(
+        settings.database_url,
+        pool_size=settings.pool_size,
+        pooled_by_proxy=settings.pooled_by_proxy,
+    )
+    return House(
+        settings=settings,
+        limits=settings.limits,
+        sessions=sessions_of(engine),
+        job_kinds=JOB_KINDS,
+    )
+
+
+def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
+    """An import ends in its own transaction."""
+
+
+JOB_KINDS: Mapping[str, JobKind] = {
+    job_kind.KIND.name: job_kind.KIND,
+    CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
+}
+
+
+def build_providers(settings: Settings) -> dict[str, Provider]:
+    """One adapter per vendor whose account is set up."""
+    providers: dict[str, Provider] = {}
+    if settings.reloadly is not None:
+        providers["reloadly"] = ReloadlyProvider(
+            VendorTransport(),
+            auth_url=settings.reloadly.auth_url,
+            base_url=settings.reloadly.base_url,
+            client_id=settings.reloadly.client_id,
+            client_secret=settings.reloadly.client_secret,
+            limits=settings.limits,
+        )
+    return providers
+
+
+def build_handlers(house: House) -> Handlers:
+    """Bind every task kind to its work; a kind without exactly one handler stops the boot."""
+    limits, keyring = house.limits, house.settings.keyring
+    chunk = partial(run_chunk, limits=limits)
+    give_up = partial(give_up_chunk, limits=limits)
+    vendor: dict[str, Any] = {
+        "providers": build_providers(house.settings),
+        "keyring": keyring,
+        "limits": limits,
+        "draw": random.random,
+    }
+    give_up_on_order = partial(give_up_order, limits=limits)
+    settle = partial(settle_job, kinds=house.job_kinds)
+    handlers = (
+        # A chunk that fails is soon split, so that its good items do not wait for a bad one.
+        Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
+        Handler(kinds.RUN_SINGLE, chunk, give_up, attempts_max=5),
+        Handler(kinds.SETTLE_JOB, settle),
+        Handler(
+            kinds.IMPORT_CARDS,
+            partial(import_cards, keyring=keyring, limits=limits),
+            give_up_import,
+        ),
+        Handler(kinds.PLACE_ORDER, partial(place_order, **vendor), give_up_on_order),
+        Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
+        Handler(kinds.RETENTION, _retention),
+        Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
+    )
+    return Handlers({handler.kind.name: handler for handler in handlers}, limits)
+
+
+def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
+    forget_people(session, now)
+
+
+def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:
+    keys.purge(session, now=now, days=limits.idempotency_key_days)

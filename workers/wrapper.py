@@ -1,0 +1,193 @@
+"""Run one task: take its row, do the work in its tenant's scope, finish, fail or postpone it."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+import structlog
+from psycopg import errors as pg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import Sessions, scoped_transaction, transaction
+from models.scope import SYSTEM, Scope, client, tenant_scope
+from pipelines.errors import LeaseLost
+from pipelines.limits import Limits
+from pipelines.queue.backoff import backoff
+from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
+from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
+from pipelines.queue.work import (
+    Postpone,
+    TaskInHand,
+    fence,
+    finish,
+    hold_row,
+    postpone,
+    start,
+    try_again,
+)
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+#: The database said: not now. The work is sound and comes back soon, without an attempt spent.
+_PASSING = (
+    pg.SerializationFailure,
+    pg.DeadlockDetected,
+    pg.LockNotAvailable,
+    pg.AdminShutdown,
+    pg.CrashShutdown,
+    pg.CannotConnectNow,
+    pg.TooManyConnections,
+)
+_PASSING_WAIT_SECONDS = 0.5
+_QUICK_COMMIT = text("SET LOCAL synchronous_commit = off")
+
+
+class Wrapper:
+    """Does tasks by id; one per process, shared by its threads."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        handlers: Handlers,
+        *,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._sessions = sessions
+        self._handlers = handlers
+        self._limits: Limits = handlers.limits
+        self._draw = draw
+
+    def run(self, task_id: UUID, v: int) -> None:
+        """Do the task if it is to be had; a duplicate or early message is simply forgotten."""
+        if v not in ACCEPTED_VERSIONS:
+            log.warning("task.version_unknown", task_id=str(task_id), v=v)
+            return
+        task = self._start(task_id)
+        if task is None:
+            return
+        handler = self._handlers.by_name[task.kind]
+        with structlog.contextvars.bound_contextvars(
+            task_id=str(task.id), kind=task.kind, request_id=task.request_id
+        ):
+            if task.unaccounted_starts >= self._limits.kills_max:
+                log.error("task.kills_workers", starts=task.starts, attempts=task.attempts)
+                self._give_up(handler, task)
+                return
+            self._attempt(handler, task)
+
+    def _start(self, task_id: UUID) -> TaskInHand | None:
+        with scoped_transaction(self._sessions, SYSTEM) as session:
+            now = clock.now(session)
+            kind = session.execute(
+                text("SELECT kind FROM tasks WHERE id = :id"), {"id": task_id}
+            ).scalar_one_or_none()
+            if kind is None or kind not in self._handlers.by_name:
+                return None
+            lease = self._lease(self._handlers.by_name[kind])
+            if lease is None:
+                session.execute(_QUICK_COMMIT)
+            return start(session, task_id, now=now, lease=lease)
+
+    def _lease(self, handler: Handler) -> timedelta | None:
+        if handler.kind.drive is not Drive.STEPPED:
+            return None
+        return timedelta(seconds=handler.kind.lease_seconds + self._limits.lease_margin_seconds)
+
+    def _attempt(self, handler: Handler, task: TaskInHand) -> None:
+        try:
+            with tenant_scope(_scope_of(handler, task)):
+                if handler.kind.drive is Drive.STEPPED:
+                    cast("InSteps", handler.run)(self._sessions, task)
+                else:
+                    self._in_one_transaction(cast("InTransaction", handler.run), task)
+        except LeaseLost:
+            log.warning("task.lease_lost")
+        except Postpone as later:
+            self._postpone(task, later.until, later.reason)
+        except Exception as fault:  # every fault becomes a row: nothing is retried by the broker
+            self._fail(handler, task, fault)
+
+    def _in_one_transaction(self, run: InTransaction, task: TaskInHand) -> None:
+        with transaction(self._sessions) as session:
+            if not hold_row(session, task):
+                return
+            run(session, task, clock.now(session))
+            finish(session, task)
+
+    def _fail(self, handler: Handler, task: TaskInHand, fault: Exception) -> None:
+        passing = _is_passing(fault)
+        log.warning("task.failed", fault=_class_of(fault), passing=passing, attempts=task.attempts)
+        if passing:
+            wait = timedelta(seconds=_PASSING_WAIT_SECONDS * (0.5 + self._draw()))
+            self._postpone(task, None, "database", wait=wait)
+            return
+        attempts = task.attempts + 1
+        if attempts >= (handler.attempts_max or self._limits.attempts_max):
+            self._give_up(handler, task, error=_class_of(fault))
+            return
+        with scoped_transaction(self._sessions, SYSTEM) as session:
+            wait = backoff(attempts, limits=self._limits, draw=self._draw)
+            try_again(session, task, at=clock.now(session) + wait, error=_class_of(fault))
+
+    def _postpone(
+        self,
+        task: TaskInHand,
+        until: datetime | None,
+        reason: str,
+        *,
+        wait: timedelta = timedelta(0),
+    ) -> None:
+        """Give the row back; if even that fails, its lease or redelivery brings it back."""
+        try:
+            with scoped_transaction(self._sessions, SYSTEM) as session:
+                at = until or clock.now(session) + wait
+                postpone(session, task, until=at, reason=reason)
+        except DBAPIError as error:
+            log.warning("task.not_given_back", fault=_class_of(error))
+
+    def _give_up(self, handler: Handler, task: TaskInHand, error: str = "WorkerKilled") -> None:
+        """Job work ends its items; work without a job is kept as a dead letter."""
+        if handler.give_up is None:
+            with scoped_transaction(self._sessions, SYSTEM) as session:
+                try_again(session, task, at=clock.now(session), error=error, is_dead=True)
+            log.error("task.dead", fault=error)
+            return
+        with tenant_scope(_scope_of(handler, task)), transaction(self._sessions) as session:
+            if not self._is_still_ours(session, handler, task):
+                return
+            handler.give_up(session, task, clock.now(session))
+            finish(session, task)
+        log.error("task.given_up", fault=error)
+
+    def _is_still_ours(self, session: Session, handler: Handler, task: TaskInHand) -> bool:
+        if handler.kind.drive is Drive.STEPPED:
+            fence(session, task)
+            return True
+        return hold_row(session, task)
+
+
+def _scope_of(handler: Handler, task: TaskInHand) -> Scope:
+    """The scope comes from the row, never from the message; tenant work without one is refused."""
+    if handler.kind.scope is ScopeOf.SYSTEM:
+        return SYSTEM
+    if task.tenant_id is None:
+        raise RuntimeError(f"a {task.kind} task without a tenant")
+    return client(task.tenant_id)
+
+
+def _is_passing(fault: Exception) -> bool:
+    if not isinstance(fault, DBAPIError):
+        return False
+    return fault.connection_invalidated or isinstance(fault.orig, _PASSING)
+
+
+def _class_of(fault: BaseException) -> str:
+    """The class alone: a fault's text may carry values."""
+    inner = getattr(fault, "orig", None)
+    return type(inner).__name__ if inner is not None else type(fault).__name__
