@@ -19,7 +19,7 @@ CREATE TABLE accounts (
     CONSTRAINT uq_accounts_owner_id_kind_currency UNIQUE (owner_id, kind, currency),
     CONSTRAINT ck_accounts_held CHECK (held >= 0),
     CONSTRAINT ck_accounts_available CHECK (unlimited OR balance - held >= 0),
-    CONSTRAINT fk_accounts_parent_id FOREIGN KEY(parent_id) REFERENCES accounts (id)
+    CONSTRAINT fk_accounts_parent_id_accounts FOREIGN KEY(parent_id) REFERENCES accounts (id)
 );
 CREATE INDEX ix_accounts_agency_id ON accounts (agency_id);
 CREATE INDEX ix_accounts_client_id ON accounts (client_id);
@@ -199,7 +199,7 @@ CREATE TABLE transfers (
     CONSTRAINT ck_transfers_amount CHECK (amount > 0),
     CONSTRAINT uq_transfers_client_ref UNIQUE (client_ref),
     CONSTRAINT uq_transfers_reverses_id UNIQUE (reverses_id),
-    CONSTRAINT fk_transfers_reverses_id FOREIGN KEY(reverses_id) REFERENCES transfers (id)
+    CONSTRAINT fk_transfers_reverses_id_transfers FOREIGN KEY(reverses_id) REFERENCES transfers (id)
 );
 CREATE INDEX ix_transfers_agency_id ON transfers (agency_id);
 CREATE INDEX ix_transfers_client_id ON transfers (client_id);
@@ -247,7 +247,7 @@ CREATE TABLE brand_routes (
     max_minor BIGINT,
     CONSTRAINT pk_brand_routes PRIMARY KEY (id),
     CONSTRAINT uq_brand_routes_brand_id_vendor_product UNIQUE (brand_id, vendor, product),
-    CONSTRAINT fk_brand_routes_brand_id FOREIGN KEY(brand_id) REFERENCES brands (id)
+    CONSTRAINT fk_brand_routes_brand_id_brands FOREIGN KEY(brand_id) REFERENCES brands (id)
 );
 CREATE INDEX ix_brand_routes_brand_id_priority ON brand_routes (brand_id, priority);
 
@@ -265,7 +265,7 @@ CREATE TABLE card_pools (
     CONSTRAINT pk_card_pools PRIMARY KEY (id),
     CONSTRAINT ck_card_pools_kind CHECK (kind IN ('csv', 'buffer')),
     CONSTRAINT ck_card_pools_denomination CHECK (denomination_minor > 0),
-    CONSTRAINT fk_card_pools_brand_id FOREIGN KEY(brand_id) REFERENCES brands (id)
+    CONSTRAINT fk_card_pools_brand_id_brands FOREIGN KEY(brand_id) REFERENCES brands (id)
 );
 CREATE UNIQUE INDEX uq_card_pools_identity ON card_pools (brand_id, denomination_minor, currency, kind, client_id) NULLS NOT DISTINCT;
 
@@ -290,7 +290,7 @@ CREATE TABLE chunks (
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_chunks PRIMARY KEY (job_id, number),
     CONSTRAINT ck_chunks_state CHECK (state IN ('waiting', 'released', 'open', 'closed')),
-    CONSTRAINT fk_chunks_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
+    CONSTRAINT fk_chunks_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
 
 CREATE TABLE clients (
@@ -306,7 +306,7 @@ CREATE TABLE clients (
     CONSTRAINT uq_clients_agency_id_name UNIQUE (agency_id, name),
     CONSTRAINT uq_clients_agency_id_id UNIQUE (agency_id, id),
     CONSTRAINT ck_clients_own_client CHECK (client_id = id),
-    CONSTRAINT fk_clients_agency_id FOREIGN KEY(agency_id) REFERENCES agencies (id)
+    CONSTRAINT fk_clients_agency_id_agencies FOREIGN KEY(agency_id) REFERENCES agencies (id)
 );
 CREATE INDEX ix_clients_client_id ON clients (client_id);
 
@@ -329,7 +329,7 @@ CREATE TABLE holds (
     CONSTRAINT uq_holds_job_id_round UNIQUE (job_id, round),
     CONSTRAINT ck_holds_parts CHECK (amount > 0 AND captured >= 0 AND voided >= 0 AND captured + voided <= amount),
     CONSTRAINT ck_holds_closed_is_spent CHECK ((state = 'closed') = (captured + voided = amount)),
-    CONSTRAINT fk_holds_account_id FOREIGN KEY(account_id) REFERENCES accounts (id)
+    CONSTRAINT fk_holds_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 CREATE INDEX ix_holds_account_id ON holds (account_id) WHERE state = 'open';
 CREATE INDEX ix_holds_agency_id ON holds (agency_id);
@@ -344,7 +344,7 @@ CREATE TABLE job_inputs (
     sealed BOOLEAN NOT NULL,
     content BYTEA NOT NULL,
     CONSTRAINT pk_job_inputs PRIMARY KEY (job_id, part),
-    CONSTRAINT fk_job_inputs_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
+    CONSTRAINT fk_job_inputs_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
 
 CREATE TABLE postings (
@@ -359,8 +359,8 @@ CREATE TABLE postings (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_postings PRIMARY KEY (id),
     CONSTRAINT ck_postings_amount CHECK (amount <> 0),
-    CONSTRAINT fk_postings_transfer_id FOREIGN KEY(transfer_id) REFERENCES transfers (id),
-    CONSTRAINT fk_postings_account_id FOREIGN KEY(account_id) REFERENCES accounts (id)
+    CONSTRAINT fk_postings_transfer_id_transfers FOREIGN KEY(transfer_id) REFERENCES transfers (id),
+    CONSTRAINT fk_postings_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 CREATE INDEX ix_postings_account_id_id ON postings (account_id, id);
 CREATE INDEX ix_postings_agency_id ON postings (agency_id);
@@ -377,7 +377,7 @@ CREATE TABLE sign_ins (
     revoked_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_sign_ins PRIMARY KEY (id),
-    CONSTRAINT fk_sign_ins_user_id FOREIGN KEY(user_id) REFERENCES users (id),
+    CONSTRAINT fk_sign_ins_user_id_users FOREIGN KEY(user_id) REFERENCES users (id),
     CONSTRAINT uq_sign_ins_token_hash UNIQUE (token_hash)
 );
 CREATE INDEX ix_sign_ins_user_id ON sign_ins (user_id);
@@ -394,7 +394,7 @@ CREATE TABLE campaigns (
     version INTEGER DEFAULT 1 NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_campaigns PRIMARY KEY (id),
-    CONSTRAINT fk_campaigns_agency_id FOREIGN KEY(agency_id, client_id) REFERENCES clients (agency_id, id),
+    CONSTRAINT fk_campaigns_agency_id_client_id_clients FOREIGN KEY(agency_id, client_id) REFERENCES clients (agency_id, id),
     CONSTRAINT uq_campaigns_client_id_name UNIQUE (client_id, name),
     CONSTRAINT uq_campaigns_client_id_id UNIQUE (client_id, id),
     CONSTRAINT ck_campaigns_state CHECK (state IN ('active', 'paused', 'closed')),
@@ -426,7 +426,7 @@ CREATE TABLE cards (
     CONSTRAINT ck_cards_state CHECK (state IN ('available', 'issued', 'quarantined', 'void')),
     CONSTRAINT ck_cards_source CHECK (source IN ('csv', 'buffer', 'api')),
     CONSTRAINT uq_cards_brand_id_blind_index UNIQUE (brand_id, blind_index),
-    CONSTRAINT fk_cards_pool_id FOREIGN KEY(pool_id) REFERENCES card_pools (id),
+    CONSTRAINT fk_cards_pool_id_card_pools FOREIGN KEY(pool_id) REFERENCES card_pools (id),
     CONSTRAINT uq_cards_provider_order_id UNIQUE (provider_order_id)
 );
 CREATE INDEX ix_cards_available ON cards (brand_id, denomination_minor, currency, source, expires_on, id) WHERE state = 'available';
@@ -438,8 +438,8 @@ CREATE TABLE client_brands (
     brand_id UUID NOT NULL,
     agency_id UUID NOT NULL,
     CONSTRAINT pk_client_brands PRIMARY KEY (client_id, brand_id),
-    CONSTRAINT fk_client_brands_agency_id FOREIGN KEY(agency_id, client_id) REFERENCES clients (agency_id, id),
-    CONSTRAINT fk_client_brands_brand_id FOREIGN KEY(brand_id) REFERENCES brands (id)
+    CONSTRAINT fk_client_brands_agency_id_client_id_clients FOREIGN KEY(agency_id, client_id) REFERENCES clients (agency_id, id),
+    CONSTRAINT fk_client_brands_brand_id_brands FOREIGN KEY(brand_id) REFERENCES brands (id)
 );
 CREATE INDEX ix_client_brands_agency_id ON client_brands (agency_id);
 
@@ -466,9 +466,9 @@ CREATE TABLE items (
     result_id UUID,
     round SMALLINT DEFAULT 1 NOT NULL,
     CONSTRAINT pk_items PRIMARY KEY (job_id, position),
-    CONSTRAINT fk_items_job_id FOREIGN KEY(job_id, chunk_number) REFERENCES chunks (job_id, number) ON DELETE CASCADE,
+    CONSTRAINT fk_items_job_id_chunk_number_chunks FOREIGN KEY(job_id, chunk_number) REFERENCES chunks (job_id, number) ON DELETE CASCADE,
     CONSTRAINT ck_items_state CHECK (state IN ('pending', 'running', 'retrying', 'succeeded', 'failed', 'skipped', 'needs_review', 'cancelled')),
-    CONSTRAINT fk_items_job_id FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
+    CONSTRAINT fk_items_job_id_jobs FOREIGN KEY(job_id) REFERENCES jobs (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_items_job_id_chunk_number ON items (job_id, chunk_number);
 CREATE INDEX ix_items_unsuccessful ON items (job_id, state, position) WHERE state <> 'succeeded';
@@ -494,7 +494,7 @@ CREATE TABLE provider_orders (
     settled_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_provider_orders PRIMARY KEY (id),
-    CONSTRAINT fk_provider_orders_job_id FOREIGN KEY(job_id, position) REFERENCES items (job_id, position),
+    CONSTRAINT fk_provider_orders_job_id_position_items FOREIGN KEY(job_id, position) REFERENCES items (job_id, position),
     CONSTRAINT ck_provider_orders_state CHECK (state IN ('created', 'cancelled', 'sent', 'accepted', 'succeeded', 'refused', 'unknown'))
 );
 CREATE INDEX ix_provider_orders_agency_id ON provider_orders (agency_id);
@@ -525,11 +525,11 @@ CREATE TABLE provisions (
     revealed_at TIMESTAMP WITH TIME ZONE,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_provisions PRIMARY KEY (id),
-    CONSTRAINT fk_provisions_job_id FOREIGN KEY(job_id, position) REFERENCES items (job_id, position),
+    CONSTRAINT fk_provisions_job_id_position_items FOREIGN KEY(job_id, position) REFERENCES items (job_id, position),
     CONSTRAINT uq_provisions_job_id_position UNIQUE (job_id, position),
     CONSTRAINT uq_provisions_card_id UNIQUE (card_id),
     CONSTRAINT ck_provisions_source CHECK (source IN ('csv', 'buffer', 'api')),
-    CONSTRAINT fk_provisions_card_id FOREIGN KEY(card_id) REFERENCES cards (id)
+    CONSTRAINT fk_provisions_card_id_cards FOREIGN KEY(card_id) REFERENCES cards (id)
 );
 CREATE INDEX ix_provisions_agency_id ON provisions (agency_id);
 CREATE INDEX ix_provisions_campaign_id_person_key ON provisions (campaign_id, person_key);

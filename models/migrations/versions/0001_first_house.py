@@ -15,7 +15,9 @@ SQL = Path(__file__).parent.parent / "sql"
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     for part in ("0001_tables.sql", "0001_rules.sql", "0001_rights.sql"):
-        op.get_bind().exec_driver_sql((SQL / part).read_text(encoding="utf-8"))
+        statements = (SQL / part).read_text(encoding="utf-8")
+        # Sent without parameters, so that a percent sign is only a percent sign.
+        op.get_bind().connection.driver_connection.execute(statements)
 
 
 def downgrade() -> None:
