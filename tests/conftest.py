@@ -1,0 +1,115 @@
+"""Real servers for every test: one PostgreSQL and one Valkey per test process, one database each."""
+
+import base64
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from models.database import Sessions
+from models.schema import migrate
+from ops.bootstrap import create_from_template, drop_database, ensure_database
+from ops.embedded import Servers, role_passwords, role_urls, start_servers
+from ops.home import Home
+from ops.unprivileged import discard
+from pipelines import telemetry
+from pipelines.settings import Settings, load
+from pipelines.wiring import House, build_house
+
+hypothesis_settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
+hypothesis_settings.load_profile("house")
+
+TEMPLATE = "largesse_test_template"
+MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The servers of this test process."""
+
+    home: Home
+    servers: Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One test's own migrated database: the superuser's address and one per login."""
+
+    name: str
+    admin_url: str
+    urls: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def ground() -> Iterator[Ground]:
+    home = Home(Path("/tmp") / f"largesse-test-{secrets.token_hex(6)}")
+    fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
+    with start_servers(home, settings=fast, say=lambda _line: None) as servers:
+        ensure_database(servers.admin_url, database=TEMPLATE, passwords=role_passwords(home))
+        migrate(role_urls(home, servers.admin_url, TEMPLATE)["largesse_owner"])
+        yield Ground(home, servers)
+    discard(home)
+
+
+@pytest.fixture
+def database(ground: Ground) -> Iterator[Database]:
+    admin_url = ground.servers.admin_url
+    name = f"largesse_{secrets.token_hex(6)}"
+    create_from_template(admin_url, TEMPLATE, name)
+    yield Database(name, admin_url, role_urls(ground.home, admin_url, name))
+    drop_database(admin_url, name)
+
+
+def process_environment(
+    urls: dict[str, str], redis_url: str, *, time_scale: float = 1.0, **extra: str
+) -> dict[str, str]:
+    """The environment of product processes on a test's own database."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return (
+        kept
+        | {
+            "LARGESSE_ENV": "test",
+            "DATABASE_WEB_URL": urls["largesse_web"],
+            "DATABASE_WORKER_URL": urls["largesse_worker"],
+            "DATABASE_SYSTEM_URL": urls["largesse_system"],
+            "DATABASE_READONLY_URL": urls["largesse_readonly"],
+            "DATABASE_OWNER_URL": urls["largesse_owner"],
+            "QUEUE_URL": redis_url,
+            "LARGESSE_MASTER_KEYS": MASTER_KEYS,
+            "LARGESSE_TOKEN_KEY": "t" * 48,
+            "CRON_SECRET": "c" * 32,
+            "LARGESSE_TIME_SCALE": str(time_scale),
+            "PYTHONUNBUFFERED": "1",
+        }
+        | extra
+    )
+
+
+def load_settings(process: str, environment: dict[str, str]) -> Settings:
+    """Read settings as a process with this environment would."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_")):
+                patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return load(process)
+
+
+@pytest.fixture
+def house(ground: Ground, database: Database) -> Iterator[House]:
+    """A house in this process: tools' pool, the worker's login."""
+    environment = process_environment(database.urls, ground.servers.redis_url)
+    telemetry.configure("tests", level=50)
+    built = build_house(load_settings("tools", environment))
+    yield built
+    built.sessions.kw["bind"].dispose()
+
+
+@pytest.fixture
+def sessions(house: House) -> Sessions:
+    return house.sessions
