@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, String, Text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -27,7 +27,8 @@ def new_id() -> UUID:
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
 Utc = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 MinorUnits = Annotated[int, mapped_column(BigInteger)]
-Currency = Annotated[str, mapped_column(String(3))]
+#: ISO 4217, upper case.
+Currency = Annotated[str, mapped_column(Text)]
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
 
 
