@@ -19,6 +19,7 @@ from ops.unprivileged import discard
 from pipelines import telemetry
 from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
+from tests.vendor import Sandbox
 
 hypothesis_settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
 hypothesis_settings.load_profile("house")
@@ -113,3 +114,43 @@ def house(ground: Ground, database: Database) -> Iterator[House]:
 @pytest.fixture
 def sessions(house: House) -> Sessions:
     return house.sessions
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.process.terminate()
+    sandbox.process.wait(timeout=5)
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Sandbox) -> Sandbox:
+    """The vendor, without orders or faults at the start of each test."""
+    sandbox_process.control("POST", "/reset")
+    return sandbox_process
+
+
+def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
+    """Where the adapters find the sandbox."""
+    return {
+        "RELOADLY_AUTH_URL": f"{sandbox.url}/reloadly/auth",
+        "RELOADLY_BASE_URL": f"{sandbox.url}/reloadly",
+        "RELOADLY_CLIENT_ID": "test",
+        "RELOADLY_CLIENT_SECRET": "test",
+    }
+
+
+@pytest.fixture
+def vendor_house(ground: Ground, database: Database, sandbox: Sandbox) -> Iterator[House]:
+    """A house whose waits are 50 times shorter and whose vendor is the sandbox."""
+    environment = process_environment(
+        database.urls,
+        ground.servers.redis_url,
+        time_scale=0.02,
+        **vendor_environment(sandbox),
+    )
+    telemetry.configure("tests", level=50)
+    built = build_house(load_settings("tools", environment))
+    yield built
+    built.sessions.kw["bind"].dispose()

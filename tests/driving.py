@@ -11,9 +11,10 @@ from sqlalchemy import text
 from models import clock
 from models.database import scoped_transaction
 from models.scope import PLATFORM, SYSTEM, client
+from pipelines.jobs.kinds import OnError
 from pipelines.jobs.read import job_row, job_view
 from pipelines.pools.accept_import import accept_import
-from pipelines.provisioning.plan import BulkOptions, OnError
+from pipelines.provisioning.plan import BulkOptions
 from pipelines.provisioning.submit import Recipients, submit_bulk
 from pipelines.queue.ring import ring_due
 from pipelines.wiring import House, build_handlers
@@ -40,6 +41,12 @@ def hasten(house: House) -> None:
     """Bring every waiting task forward: tests do not wait for backoffs."""
     with scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(text("UPDATE tasks SET run_after = now(), rung_at = NULL"))
+        session.execute(
+            text(
+                "UPDATE vendor_accounts SET filled_at = least(filled_at, now()), "
+                "micro_tokens = burst * 1000000, breaker_blocked_until = least(breaker_blocked_until, now())"
+            )
+        )
 
 
 def cards_csv(count: int, prefix: str = "CARD") -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,6 +13,14 @@ from pipelines.errors import Kind, Refusal
 
 PROVISIONING = "provisioning"
 CARD_IMPORT = "card_import"
+
+
+class OnError(StrEnum):
+    """What a row that cannot be worked in means for the rest of its file."""
+
+    ABORT = "abort"
+    SKIP = "skip"
+
 
 #: Called when a round ends, with the job row (locked); returns nothing.
 Settle = Callable[[Session, Row[Any], datetime], None]

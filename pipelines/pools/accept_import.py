@@ -19,11 +19,10 @@ from models.jobs import Chunk, Job, JobInput
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.jobs.csv_reader import open_csv
-from pipelines.jobs.kinds import CARD_IMPORT
+from pipelines.jobs.kinds import CARD_IMPORT, OnError
 from pipelines.limits import Limits
 from pipelines.pools.card_rows import COLUMNS
 from pipelines.pools.refusals import DuplicateCardFile
-from pipelines.provisioning.plan import OnError
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import RequestKey, first_result, remember
 from pipelines.queue.kinds import IMPORT_CARDS

@@ -11,9 +11,8 @@ from models.base import new_id
 from models.cards import CardPool, PoolKind
 from models.tenants import Brand, Client
 from pipelines.audit.record import record
-from pipelines.credit.refusals import CurrencyMismatch
 from pipelines.errors import NotFound
-from pipelines.pools.refusals import PoolExists
+from pipelines.pools.refusals import CurrencyMismatch, PoolExists
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from models.jobs import JobState
 from models.locks import Namespace, wait_for_lock
 from pipelines.errors import Refusal
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
+from pipelines.jobs.kinds import OnError
 from pipelines.jobs.states import ENDED
 from pipelines.jobs.stored_input import StoredInput, forget_input
 from pipelines.limits import Limits
 from pipelines.pools.card_rows import COLUMNS, Card, CardRules, check_card
-from pipelines.provisioning.plan import OnError
 from pipelines.queue.work import TaskInHand
 from pipelines.sealing import Keyring, Purpose, masked
 from pipelines.telemetry import get_logger

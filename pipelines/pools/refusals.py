@@ -11,6 +11,13 @@ class PoolExists(Refusal):
     detail = "There is a pool of this brand, denomination and kind already; import into it."
 
 
+class CurrencyMismatch(Refusal):
+    """A pool holds cards in its brand's currency."""
+
+    code = "currency_mismatch"
+    detail = "The pool and its brand have different currencies."
+
+
 class DuplicateCardFile(Refusal):
     """The same file was imported into this pool before; `job_id` names that import."""
 

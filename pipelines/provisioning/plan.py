@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from pipelines.credit.hold import Payer, payer_of
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import FieldError
+from pipelines.jobs.kinds import OnError
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
 from pipelines.provisioning.staging import Tally
@@ -23,11 +24,6 @@ from pipelines.provisioning.staging import Tally
 CARD_VALIDITY_DAYS_MIN = 30
 #: What a pool chunk achieves at least, for the preview's estimate.
 POOL_ITEMS_PER_SECOND = 2_000
-
-
-class OnError(StrEnum):
-    ABORT = "abort"
-    SKIP = "skip"
 
 
 class Dedupe(StrEnum):

@@ -1,7 +1,5 @@
 """A bulk job served from both pools and a vendor's absence, in this process."""
 
-import pytest
-
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
 from tests.seeding import seed

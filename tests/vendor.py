@@ -1,4 +1,4 @@
-"""One sandbox process for the adapters' tests, empty at the start of each."""
+"""The sandbox vendor as a real process, and the few of its controls that tests use."""
 
 import socket
 import subprocess
@@ -60,17 +60,3 @@ class Sandbox:
             base_url=f"{self.url}/reloadly",
             **settings,
         )
-
-
-@pytest.fixture(scope="module")
-def process():
-    sandbox = Sandbox()
-    yield sandbox
-    sandbox.process.terminate()
-    sandbox.process.wait(timeout=5)
-
-
-@pytest.fixture
-def sandbox(process):
-    process.control("POST", "/reset")
-    return process
