@@ -2,7 +2,7 @@
 
 from sqlalchemy import MetaData
 
-from models import cards, jobs, ledger, oversight, people, tasks, tenants
+from models import cards, drafts, jobs, ledger, oversight, people, tasks, tenants
 from models.base import Base, TableClass
 
 CLASSES: dict[str, TableClass] = {
@@ -25,6 +25,7 @@ CLASSES: dict[str, TableClass] = {
     jobs.Chunk.__tablename__: TableClass.TENANT,
     jobs.Item.__tablename__: TableClass.TENANT,
     jobs.JobInput.__tablename__: TableClass.TENANT,
+    drafts.UploadDraft.__tablename__: TableClass.TENANT,
     cards.Provision.__tablename__: TableClass.TENANT,
     cards.RedemptionCode.__tablename__: TableClass.TENANT,
     cards.ProviderOrder.__tablename__: TableClass.TENANT,

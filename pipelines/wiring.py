@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind
-from pipelines.jobs.retention import forget_people
+from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_job
 from pipelines.limits import Limits
 from pipelines.pools.import_cards import give_up_import, import_cards
@@ -117,6 +117,7 @@ def build_handlers(house: House) -> Handlers:
 
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_people(session, now)
+    forget_drafts(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:

@@ -15,8 +15,21 @@ WHERE (job_id, position) IN (
     LIMIT 5000)
 """)
 
+# A draft is a file of people that nobody answers for: it lives a day.
+_FORGET_DRAFTS = text("""
+DELETE FROM upload_drafts WHERE id IN (
+    SELECT id FROM upload_drafts
+    WHERE created_at < CAST(:now AS timestamptz) - interval '24 hours' LIMIT 500)
+""")
+
 
 def forget_people(session: Session, now: datetime) -> int:
     """Remove personal data from the items of jobs past their `retain_until`; returns how many."""
     result = session.execute(_FORGET_PEOPLE, {"now": now})
+    return result.rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def forget_drafts(session: Session, now: datetime) -> int:
+    """Delete uploads that were never submitted, a day after they were begun; returns how many."""
+    result = session.execute(_FORGET_DRAFTS, {"now": now})
     return result.rowcount  # type: ignore[attr-defined,no-any-return]
