@@ -1,0 +1,113 @@
+"""The catalogue of verdicts in words: what happened to an item, and what a person can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A code as people read it: a short title and the remedy."""
+
+    title: str
+    remedy: str
+
+
+UNKNOWN = Message(
+    "Another reason",
+    "Download the results and look at the detail of each row. Support can help with the code.",
+)
+_CORRECT_ROW = "Correct the row in your file and upload it again; other rows are not affected."
+_SEND_NEW = "Correct these rows and send them as a new job."
+
+CATALOGUE: Mapping[str, Message] = {
+    # Rows of a file
+    "required": Message("A required value is missing", _CORRECT_ROW),
+    "invalid_email": Message("The e-mail address is not valid", _CORRECT_ROW),
+    "invalid_phone": Message(
+        "The phone number is not valid",
+        "Write it with its country code, such as +49 30 901820.",
+    ),
+    "illegal_character": Message("The value has control characters", _CORRECT_ROW),
+    "invalid_amount": Message(
+        "The amount is not valid",
+        "In “amount” write 25 or 25.50; in “denomination_minor” write 2500 for 25.00.",
+    ),
+    "invalid_precision": Message("The amount has too many digits after the point", _CORRECT_ROW),
+    "amount_not_positive": Message("The amount is zero", _CORRECT_ROW),
+    "amount_out_of_range": Message("The amount is too large", _CORRECT_ROW),
+    "too_long": Message("The value is too long", _CORRECT_ROW),
+    "external_id_length": Message("The reference is too long", _CORRECT_ROW),
+    "column_count": Message(
+        "The row has more or fewer cells than the header",
+        "Usually a comma inside a value: put that value in double quotes.",
+    ),
+    "brand_unavailable": Message(
+        "The brand is not available to this client",
+        "Check its spelling, or ask your agency to allow the brand.",
+    ),
+    "duplicate_recipient": Message(
+        "The recipient stands in the file twice",
+        "Keep the first row of each recipient, or remove the repeats from the file.",
+    ),
+    "already_served": Message(
+        "The recipient got a card of this campaign before",
+        "Nothing to do: nobody gets a second card by accident.",
+    ),
+    # Fulfilment
+    "no_inventory": Message(
+        "No card was in stock",
+        "Import cards of this brand and amount, then retry. Nothing was charged.",
+    ),
+    "out_of_stock": Message(
+        "The supplier was out of stock",
+        "Retry later, or import cards of this amount. Nothing was charged.",
+    ),
+    "product_unavailable": Message(
+        "The supplier does not sell this card now",
+        "Retry later, or choose another brand. Nothing was charged.",
+    ),
+    "denomination_unavailable": Message(
+        "The brand is not sold in this amount", "Choose another amount and send a new job."
+    ),
+    "vendor_insufficient_balance": Message(
+        "Our account at the supplier is short",
+        "The platform has been told. Retry when it has been topped up; nothing was charged.",
+    ),
+    "vendor_unreachable": Message(
+        "The supplier did not answer",
+        "Retry in a few minutes. Nothing was ordered and nothing was charged.",
+    ),
+    "provider_outcome_unknown": Message(
+        "The supplier has not said whether it sold the card",
+        "A person is looking into it. Do not send these recipients again meanwhile.",
+    ),
+    "provider_conflict": Message(
+        "The supplier's answers disagree",
+        "A person is looking into it. Do not send these recipients again meanwhile.",
+    ),
+    "value_mismatch": Message(
+        "The supplier sent a card of another value",
+        "The card is kept back. A person is looking into it.",
+    ),
+    "duplicate_card": Message(
+        "The card was delivered before", "The card is kept back. A person is looking into it."
+    ),
+    "insufficient_credit": Message(
+        "There was not enough credit", "Ask for an allocation, then retry."
+    ),
+    "job_cancelled": Message(
+        "The job was cancelled before this item",
+        "Its credit was released. Send the rows again if they are still wanted.",
+    ),
+    "account_suspended": Message("The account was suspended", "Ask your agency to resume it."),
+    "campaign_closed": Message("The campaign was closed", _SEND_NEW),
+    "internal_error": Message(
+        "Something went wrong on our side",
+        "Retry. If it happens again, tell support the job's number. Nothing was charged.",
+    ),
+}
+
+
+def message_of(code: str | None) -> Message:
+    """The words for a code; unknown codes have a message too."""
+    return CATALOGUE.get(code or "", UNKNOWN)
