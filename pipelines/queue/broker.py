@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import redis
 from dramatiq import Broker, Message, Middleware
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import ConnectionError as BrokerUnreachable
+from dramatiq.errors import BrokerConnectionError as BrokerUnreachable
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
