@@ -1,0 +1,136 @@
+"""Who may do what: one static table of roles and permissions, read by the doors' guards."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from models.people import Role
+from pipelines.access.principals import Principal
+from pipelines.errors import Kind, Refusal
+
+
+class Permission(StrEnum):
+    """An action of the product; every route needs exactly one, or is public."""
+
+    OWN_ACCOUNT = "own_account"
+    KEYS_MANAGE = "keys_manage"
+    AGENCIES_READ = "agencies_read"
+    AGENCIES_CREATE = "agencies_create"
+    AGENCIES_EDIT = "agencies_edit"
+    CLIENTS_READ = "clients_read"
+    CLIENTS_CREATE = "clients_create"
+    CLIENTS_EDIT = "clients_edit"
+    CAMPAIGNS_READ = "campaigns_read"
+    CAMPAIGNS_MANAGE = "campaigns_manage"
+    CAMPAIGNS_BUDGET = "campaigns_budget"
+    BRANDS_READ = "brands_read"
+    BRANDS_MANAGE = "brands_manage"
+    CLIENT_BRANDS_MANAGE = "client_brands_manage"
+    CREDIT_READ = "credit_read"
+    CREDIT_MOVE = "credit_move"
+    POOLS_READ = "pools_read"
+    POOLS_MANAGE = "pools_manage"
+    PROVISION = "provision"
+    CARDS_REVEAL = "cards_reveal"
+    JOBS_READ = "jobs_read"
+    JOBS_CONTROL = "jobs_control"
+    ORDERS_READ = "orders_read"
+
+
+class Forbidden(Refusal):
+    """The caller's role does not allow this; `needs` names the permission."""
+
+    code = "forbidden"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, needs: Permission) -> None:
+        super().__init__(
+            "Your role does not allow this. Ask an administrator above you.",
+            extra={"needs": needs.value},
+        )
+
+
+class InsufficientScope(Refusal):
+    """The API key was made without the scope that this needs; `needs` names it."""
+
+    code = "insufficient_scope"
+    kind = Kind.FORBIDDEN
+
+    def __init__(self, needs: str | None) -> None:
+        super().__init__(
+            "The API key does not have the scope for this. Make a key with it.",
+            extra={"needs": needs},
+        )
+
+
+class KeyScope(StrEnum):
+    """What an API key may be made for."""
+
+    PROVISION = "provision"
+    JOBS_READ = "jobs:read"
+    CREDIT_READ = "credit:read"
+
+
+#: The scope of a key that each permission needs; what is not here no key may do.
+KEY_SCOPES: Mapping[Permission, KeyScope] = {
+    Permission.PROVISION: KeyScope.PROVISION,
+    Permission.JOBS_READ: KeyScope.JOBS_READ,
+    Permission.CREDIT_READ: KeyScope.CREDIT_READ,
+}
+
+P = Permission
+_LOOK_AT_CLIENT = frozenset(
+    {
+        P.OWN_ACCOUNT,
+        P.CLIENTS_READ,
+        P.CAMPAIGNS_READ,
+        P.BRANDS_READ,
+        P.CREDIT_READ,
+        P.JOBS_READ,
+    }
+)
+_RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {P.CAMPAIGNS_MANAGE, P.PROVISION, P.JOBS_CONTROL}
+_RUN_CLIENT = _RUN_CAMPAIGNS | {
+    P.KEYS_MANAGE,
+    P.CAMPAIGNS_BUDGET,
+    P.CREDIT_MOVE,
+    P.POOLS_READ,
+    P.POOLS_MANAGE,
+    P.CARDS_REVEAL,
+    P.ORDERS_READ,
+}
+_LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {P.AGENCIES_READ, P.POOLS_READ, P.ORDERS_READ}
+#: Cards are bearer money: an agency does not open its clients' cards.
+_RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL}) | {
+    P.AGENCIES_READ,
+    P.AGENCIES_EDIT,
+    P.CLIENTS_CREATE,
+    P.CLIENTS_EDIT,
+    P.CLIENT_BRANDS_MANAGE,
+}
+
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    Role.PLATFORM_ADMIN: frozenset(Permission),
+    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY,
+    Role.AGENCY_ADMIN: _RUN_AGENCY,
+    Role.AGENCY_VIEWER: _LOOK_AT_AGENCY,
+    Role.CLIENT_ADMIN: _RUN_CLIENT,
+    Role.CAMPAIGN_MANAGER: _RUN_CAMPAIGNS,
+    Role.CLIENT_VIEWER: _LOOK_AT_CLIENT,
+    Role.STOREFRONT_KEY: frozenset(KEY_SCOPES),
+    Role.END_USER: frozenset({P.OWN_ACCOUNT}),
+}
+
+
+def may(role: Role, permission: Permission) -> bool:
+    """Whether the role has the permission at all."""
+    return permission in GRANTS.get(role, frozenset())
+
+
+def require(principal: Principal, permission: Permission) -> None:
+    """Raise `Forbidden` or, for a key without the scope, `InsufficientScope`."""
+    if principal.key_scopes is not None:
+        needs = KEY_SCOPES.get(permission)
+        if needs is None or needs.value not in principal.key_scopes:
+            raise InsufficientScope(needs.value if needs else None)
+    if not may(principal.role, permission):
+        raise Forbidden(permission)

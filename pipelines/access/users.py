@@ -1,0 +1,133 @@
+"""Make people who can sign in, and find them by their address."""
+
+import unicodedata
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.people import Role, User
+from pipelines.access.passwords import hash_password
+from pipelines.access.principals import Principal
+from pipelines.audit.record import record
+from pipelines.errors import Kind, Refusal
+
+
+class EmailTaken(Refusal):
+    """A person with this address exists."""
+
+    code = "email_taken"
+    kind = Kind.CONFLICT
+    detail = "There is a user with this address already."
+
+
+class RoleWithoutTenant(Refusal):
+    """The role belongs to an agency or a client, and none was named."""
+
+    code = "tenant_required"
+    detail = "This role needs its agency, and a client role its client too."
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A person to be made; the tenant ids say where the role holds."""
+
+    email: str
+    password: str
+    role: Role
+    name: str = ""
+    agency_id: UUID | None = None
+    client_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a sign-in is checked against."""
+
+    user_id: UUID
+    password_hash: str | None
+    is_disabled: bool
+
+
+_OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
+_OF_CLIENTS = frozenset({Role.CLIENT_ADMIN, Role.CAMPAIGN_MANAGER, Role.CLIENT_VIEWER})
+
+
+def normalised(email: str) -> str:
+    """The form in which addresses are compared."""
+    return unicodedata.normalize("NFKC", email).strip().casefold()
+
+
+def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> UUID:
+    """Make a person in the SYSTEM scope; raises `EmailTaken`, `RoleWithoutTenant`."""
+    if person.role in _OF_AGENCIES | _OF_CLIENTS and person.agency_id is None:
+        raise RoleWithoutTenant
+    if person.role in _OF_CLIENTS and person.client_id is None:
+        raise RoleWithoutTenant
+    identity = new_id()
+    try:
+        with session.begin_nested():
+            session.execute(
+                insert(User).values(
+                    id=identity,
+                    email=person.email.strip(),
+                    email_normalised=normalised(person.email),
+                    name=person.name,
+                    password_hash=hash_password(person.password),
+                    role=person.role.value,
+                    agency_id=person.agency_id,
+                    client_id=person.client_id,
+                )
+            )
+    except IntegrityError as error:
+        if "uq_users_email_normalised" not in str(error.orig):
+            raise
+        raise EmailTaken from None
+    record(
+        session,
+        "user.created",
+        object_kind="user",
+        object_id=identity,
+        actor_id=actor_id,
+        agency_id=person.agency_id,
+        client_id=person.client_id,
+        detail={"role": person.role.value},
+    )
+    return identity
+
+
+def credentials_of(session: Session, email: str) -> Credentials | None:
+    """The credentials kept for an address, in the SYSTEM scope."""
+    row = session.execute(
+        select(User.id, User.password_hash, User.disabled_at).where(
+            User.email_normalised == normalised(email)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Credentials(row.id, row.password_hash, row.disabled_at is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user as the user sees itself."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    agency_id: UUID | None
+    client_id: UUID | None
+
+
+def person(session: Session, caller: Principal) -> Person | None:
+    """The user behind a principal, in the SYSTEM scope; None for an API key."""
+    row = session.execute(
+        select(User.id, User.email, User.name, User.role, User.agency_id, User.client_id).where(
+            User.id == caller.actor_id
+        )
+    ).one_or_none()
+    return None if row is None else Person(*row)

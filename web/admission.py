@@ -1,0 +1,125 @@
+"""Admit a request: its idempotency key, its rate, and one large intake at a time."""
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Response, current_app, request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from pipelines.access.principals import Principal
+from pipelines.access.users import normalised
+from pipelines.errors import Kind, Refusal
+from pipelines.limits import DEFAULTS
+from pipelines.queue.keys import RequestKey
+
+_QUOTED = re.compile(r'"([\x21\x23-\x7e]+)"')
+_BARE = re.compile(r"[\x21\x23-\x7e]+")
+#: SEC-03: tries before any hashing is done.
+PER_ACCOUNT = RateLimitItemPerMinute(5)
+PER_ADDRESS = RateLimitItemPerMinute(20)
+THROTTLE = "largesse.sign_in_throttle"
+
+
+class KeyRequired(Refusal):
+    """This request accepts work or moves money, and needs a name to happen once."""
+
+    code = "idempotency_key_required"
+    kind = Kind.MALFORMED
+    detail = "Send an Idempotency-Key header, such as a UUID, so that a repeat does nothing twice."
+
+
+class KeyInvalid(Refusal):
+    """The idempotency key is empty, too long or has characters that no key has."""
+
+    code = "idempotency_key_invalid"
+    kind = Kind.MALFORMED
+    detail = (
+        f"An Idempotency-Key has 1 to {DEFAULTS.idempotency_key_characters_max} printable ASCII "
+        "characters, bare or in double quotes."
+    )
+
+
+class TooManyTries(Refusal):
+    """Too many sign-ins in a minute."""
+
+    code = "rate_limited"
+    kind = Kind.THROTTLED
+    detail = "Too many tries. Wait a minute."
+
+
+class IntakeBusy(Refusal):
+    """This process takes in another file just now."""
+
+    code = "intake_busy"
+    kind = Kind.BUSY
+    detail = "Another file is being taken in. Send this one again in a moment."
+
+
+def request_key(caller: Principal, *content: bytes) -> RequestKey:
+    """The caller's name for this request with the digest of what is asked."""
+    given = request.headers.get("Idempotency-Key")
+    if given is None:
+        raise KeyRequired
+    match = _QUOTED.fullmatch(given) or _BARE.fullmatch(given)
+    key = match[match.lastindex or 0] if match else ""
+    if not 0 < len(key) <= DEFAULTS.idempotency_key_characters_max:
+        raise KeyInvalid
+    digest = hashlib.sha256()
+    for part in (request.method.encode(), request.path.encode(), *content):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return RequestKey(caller.actor_id, key, digest.digest())
+
+
+def canonical(body: Any) -> bytes:
+    """A body's one spelling: members in order, nothing between them."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), default=str).encode()
+
+
+def mark_replay(response: Response, *, is_replay: bool) -> Response:
+    """Say that an earlier request with this key made what is shown."""
+    if is_replay:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+class SignInThrottle:
+    """Counts tries in this process's memory; a good sign-in clears its account's count."""
+
+    def __init__(self) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def admit(self, email: str, address: str) -> None:
+        """Count a try, or raise `TooManyTries` before any hash is computed."""
+        keys = ((PER_ADDRESS, "address", address), (PER_ACCOUNT, "account", normalised(email)))
+        if not all(self._limiter.hit(limit, *key) for limit, *key in keys):
+            raise TooManyTries(retry_after_seconds=60)
+
+    def forgive(self, email: str) -> None:
+        self._limiter.clear(PER_ACCOUNT, "account", normalised(email))
+
+
+def sign_in_throttle() -> SignInThrottle:
+    """This app's throttle."""
+    throttle: SignInThrottle = current_app.extensions.setdefault(THROTTLE, SignInThrottle())
+    return throttle
+
+
+_INTAKE = threading.BoundedSemaphore(1)
+
+
+@contextmanager
+def intake_slot() -> Iterator[None]:
+    """One large intake at a time, so that the others' answers stay quick."""
+    if not _INTAKE.acquire(blocking=False):
+        raise IntakeBusy(retry_after_seconds=2)
+    try:
+        yield
+    finally:
+        _INTAKE.release()

@@ -1,0 +1,174 @@
+"""Declare API routes: path, body, answer and their documentation, in typed decorators.
+
+This is the only file that touches flask-smorest, which has no types of its own.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+import flask_smorest  # type: ignore[import-untyped]
+from flask import Flask
+from marshmallow import Schema
+
+from web.bodies import StrictParser
+
+View = TypeVar("View", bound=Callable[..., Any])
+BASE = "/api/v1"
+VERSION = "1"
+IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": True,
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Your name for this request: the same name never does the work twice.",
+}
+PREFER = {
+    "in": "header",
+    "name": "Prefer",
+    "schema": {"type": "string"},
+    "description": "`wait=N` answers with the finished job if it ends within N (at most 30) s.",
+}
+
+
+class Decorator(Protocol):
+    """Takes a view and gives it back, wrapped."""
+
+    def __call__(self, view: View, /) -> View: ...
+
+
+class _Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    ARGUMENTS_PARSER = StrictParser()
+
+
+class _Api(flask_smorest.Api):  # type: ignore[misc]
+    """The documentation alone: errors are `web.errors`' business, for every medium."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        pass
+
+    def _register_responses(self) -> None:
+        pass
+
+
+_DOC = _Blueprint("documentation", __name__)
+
+
+class Routes:
+    """The routes of one resource."""
+
+    def __init__(self, name: str, description: str) -> None:
+        self.blueprint = _Blueprint(name, name, description=description)
+
+    def get(self, path: str) -> Decorator:
+        return self._route("GET", path)
+
+    def post(self, path: str) -> Decorator:
+        return self._route("POST", path)
+
+    def put(self, path: str) -> Decorator:
+        return self._route("PUT", path)
+
+    def patch(self, path: str) -> Decorator:
+        return self._route("PATCH", path)
+
+    def delete(self, path: str) -> Decorator:
+        return self._route("DELETE", path)
+
+    def _route(self, method: str, path: str) -> Decorator:
+        def decorate(view: View) -> View:
+            named = _DOC.doc(operationId=view.__name__)(view)
+            self.blueprint.add_url_rule(
+                path, endpoint=view.__name__, view_func=named, methods=[method]
+            )
+            return cast("View", named)
+
+        return decorate
+
+
+def reads(schema: type[Schema]) -> Decorator:
+    """Give the view its JSON body, strictly read, as one more argument."""
+    return cast("Decorator", _DOC.arguments(schema, location="json"))
+
+
+def asks(schema: type[Schema]) -> Decorator:
+    """Give the view its query parameters as one more argument."""
+    return cast("Decorator", _DOC.arguments(schema, location="query"))
+
+
+def answers(
+    status: int, schema: type[Schema] | None = None, *, content_type: str | None = None
+) -> Decorator:
+    """Say what the view answers with; the view itself returns a finished response."""
+    return cast("Decorator", _DOC.response(status, schema, content_type=content_type))
+
+
+def documented(**members: Any) -> Decorator:
+    """Add members to the operation's documentation."""
+    return cast("Decorator", _DOC.doc(**members))
+
+
+def document(app: Flask, resources: list[Routes]) -> dict[str, Any]:
+    """Register the resources and return the OpenAPI document."""
+    app.config |= {
+        "API_TITLE": "Largesse",
+        "API_VERSION": VERSION,
+        "OPENAPI_VERSION": "3.1.0",
+        "API_SPEC_OPTIONS": {
+            "info": {"description": "Coupons, discount codes and gift cards, fulfilled."},
+            "servers": [{"url": "/"}],
+            "security": [{"bearer": []}],
+        },
+    }
+    api = _Api(app)
+    for resource in resources:
+        api.register_blueprint(resource.blueprint, url_prefix=BASE)
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    return _with_problems(cast("dict[str, Any]", api.spec.to_dict()))
+
+
+def _with_problems(spec: dict[str, Any]) -> dict[str, Any]:
+    """Every operation may answer with a problem; say so once and refer to it."""
+    components = spec.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = PROBLEM
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    components.setdefault("responses", {})["Problem"] = {
+        "description": "A refusal or a fault; `code` is stable.",
+        "content": content,
+    }
+    for path in spec["paths"].values():
+        for operation in path.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
+    return spec
+
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["code", "detail"],
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "row": {"type": "integer"},
+                    "field": {"type": ["string", "null"]},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}

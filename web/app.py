@@ -1,0 +1,47 @@
+"""Make the Flask application of a house: bodies, guards, errors, headers, then the routes."""
+
+import importlib
+import importlib.util
+
+from flask import Flask
+
+from pipelines.queue.broker import make_broker
+from pipelines.wiring import House
+from web.api.registry import register_api
+from web.bodies import register_bodies
+from web.errors import register_errors
+from web.front import EXTENSION, Front
+from web.health import register_health
+from web.metrics import register_metrics
+from web.requests import register_request_ids
+from web.security_headers import register_security_headers
+from web.waiting import Waiter
+
+#: Threads that may wait for jobs: the others stay free for everybody else.
+WAITING_SHARE = 4
+
+
+def create_app(house: House) -> Flask:
+    """The web front of a house; opens no connection by itself."""
+    app = Flask("web", static_folder=None)
+    settings, limits = house.settings, house.limits
+    app.extensions[EXTENSION] = Front(
+        house=house,
+        broker=make_broker(settings.queue_url, socket_timeout=limits.ring_budget_seconds),
+        waiter=Waiter(house.sessions, seats=settings.pool_size // WAITING_SHARE, limits=limits),
+    )
+    register_request_ids(app)
+    register_bodies(app)
+    register_errors(app)
+    register_security_headers(app, secure=settings.secure_cookies)
+    register_metrics(app)
+    register_health(app)
+    register_api(app)
+    _register_console(app)
+    return app
+
+
+def _register_console(app: Flask) -> None:
+    """The console is a part that a front can do without."""
+    if importlib.util.find_spec("web.console") is not None:
+        importlib.import_module("web.console").register(app)

@@ -1,0 +1,70 @@
+"""Who may enter: the caller's identity and the one permission that each route declares."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import current_app, g, request
+
+from pipelines.access.permissions import Permission, require
+from pipelines.access.principals import Principal
+from pipelines.errors import Kind, Refusal
+from web.bearer import principal_of_bearer
+
+View = TypeVar("View", bound=Callable[..., Any])
+#: What `.permission` of a public view holds.
+PUBLIC = "public"
+API_PREFIX = "/api/"
+#: Where the console leaves the function that knows its cookie: `() -> Principal | None`.
+PAGE_AUTHENTICATOR = "largesse.page_authenticator"
+
+
+class Unauthenticated(Refusal):
+    """No credentials, or none that are good; every reason gives this same answer."""
+
+    code = "unauthenticated"
+    kind = Kind.UNAUTHENTICATED
+    detail = "Sign in, or send a valid token or API key in the Authorization header."
+
+
+def principal() -> Principal:
+    """The current caller; raises `Unauthenticated` when nobody is signed in."""
+    found = g.get("principal") or _authenticate()
+    if found is None:
+        raise Unauthenticated
+    g.principal = found
+    return cast("Principal", found)
+
+
+def permitted(permission: Permission) -> Callable[[View], View]:
+    """Let only callers with `permission` into the view, before anything of the body is read."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            require(principal(), permission)
+            return view(*args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return cast("View", guarded)
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Mark a view that needs no caller."""
+    view.permission = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def is_api() -> bool:
+    """Whether this request speaks JSON; everything else is a page for people."""
+    return request.path.startswith(API_PREFIX)
+
+
+def _authenticate() -> Principal | None:
+    """The API knows bearers only, never cookies; pages know what the console registered."""
+    if is_api():
+        return principal_of_bearer(request.headers.get("Authorization", ""))
+    authenticator = current_app.extensions.get(PAGE_AUTHENTICATOR)
+    return cast("Principal | None", authenticator()) if authenticator else None

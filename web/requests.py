@@ -1,0 +1,32 @@
+"""Give each request its id, from the caller or new, through logs, tasks and the answer."""
+
+import re
+import secrets
+
+import structlog
+from flask import Flask, Response, g, request
+
+HEADER = "X-Request-Id"
+_SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+def register_request_ids(app: Flask) -> None:
+    app.before_request(_begin)
+    app.after_request(_echo)
+    app.teardown_request(_end)
+
+
+def _begin() -> None:
+    given = request.headers.get(HEADER, "")
+    g.request_id = given if _SAFE.fullmatch(given) else secrets.token_hex(16)
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _echo(response: Response) -> Response:
+    response.headers[HEADER] = g.get("request_id", "")
+    return response
+
+
+def _end(_error: BaseException | None) -> None:
+    """Threads are reused: an id that outlived its request would sign another one's work."""
+    structlog.contextvars.unbind_contextvars("request_id")

@@ -1,0 +1,44 @@
+// Small comforts; every page works without them.
+"use strict";
+
+(() => {
+  const summary = document.querySelector("[data-focus]");
+  if (summary) summary.focus();
+
+  for (const button of document.querySelectorAll("[data-shows]")) {
+    const input = document.getElementById(button.dataset.shows);
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const show = input.type === "password";
+      input.type = show ? "text" : "password";
+      button.setAttribute("aria-pressed", String(show));
+      button.textContent = show ? "Hide" : "Show";
+      input.focus();
+    });
+  }
+
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    if (!navigator.clipboard) continue;
+    const source = document.getElementById(button.dataset.copies);
+    const words = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(source.dataset.value || source.textContent.trim());
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = words; }, 2000);
+    });
+  }
+
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    form.addEventListener("submit", () => {
+      for (const button of form.querySelectorAll("button")) {
+        setTimeout(() => { button.disabled = true; }, 0);
+      }
+    });
+  }
+  window.addEventListener("pageshow", () => {
+    for (const button of document.querySelectorAll("form[data-once] button")) {
+      button.disabled = false;
+    }
+  });
+})();
