@@ -21,7 +21,8 @@ SECRET_VALUES = (
     re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"),
     re.compile(r"\b(?:sk|rk|whsec|lg_live|lg_test)_[\w-]{8,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
-    re.compile(r"\b\d(?:[ -]?\d){12,18}\b"),
+    # Card-like digits, but not the digits inside a UUID or another hexadecimal word.
+    re.compile(r"(?<![0-9A-Fa-f-])\d(?:[ -]?\d){12,18}(?![0-9A-Fa-f-])"),
     re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
 )
 MASK = "[removed]"

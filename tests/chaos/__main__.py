@@ -46,8 +46,8 @@ def _run(scenario: Scenario, size: Size, *, keep: bool) -> tuple[str, float]:
     try:
         with stand(keep=keep) as ground:
             scenario.act(ground, size)
-    except AssertionError as error:
-        return f"FAILED: {error}"[:300], time.monotonic() - started
+    except Exception as error:  # a scenario that falls over has failed; the others still run
+        return f"FAILED: {type(error).__name__} {error}"[:300], time.monotonic() - started
     return "exact", time.monotonic() - started
 
 
