@@ -179,7 +179,7 @@ class Supervisor:
 
     def run_forever(self, until: threading.Event) -> None:
         """Look around until `until` is set, or SIGTERM or SIGINT comes; then stop everything."""
-        with _asked_by_signals() as asked:
+        with asked_by_signals() as asked:
             try:
                 while not asked and not until.wait(self.patience.poll_seconds):
                     self.check()
@@ -302,7 +302,7 @@ def _signal_group(pid: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def _asked_by_signals() -> Iterator[list[int]]:
+def asked_by_signals() -> Iterator[list[int]]:
     """A list that SIGTERM and SIGINT write to; only the main thread may ask for that.
 
     A list and not the event itself: a handler that sets an event can wait for itself for ever.

@@ -1,0 +1,20 @@
+"""The command `largesse` (`python -m ops`): run a stack, look after it, give it work."""
+
+import click
+
+from ops.commands.ending import EXIT_CODES, Commands
+from ops.commands.looking import doctor, migrate, prove
+from ops.commands.running import demo, up
+from ops.commands.working import import_cards, submit, token, watch
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES)
+def main() -> None:
+    """Largesse: coupons, discount codes and gift cards, fulfilled."""
+
+
+for command in (up, demo, migrate, doctor, prove, import_cards, submit, watch, token):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main(prog_name="largesse")

@@ -1,0 +1,178 @@
+"""Look a running stack over: who runs, who answers, what does not fit, and what to do about it."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import psycopg
+import redis
+import requests
+
+from models.schema import newest_revision
+from ops.databases import RESERVED_CONNECTIONS
+from ops.home import Home
+from ops.stack_record import NoStack, StackRecord, running_processes, running_stack_of
+from ops.supervise import parse_procfile
+from ops.surroundings import ROOT, SANDBOX, connections_needed
+
+TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `remedy` is empty while it is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """All that is known of the stack on one data folder."""
+
+    home: str
+    web_url: str | None = None
+    database_url: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    sandbox_url: str | None = None
+    processes: list[dict[str, Any]] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return all(check.ok for check in self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ok": self.ok} | asdict(self)
+
+
+def examine(home: Home, environment: dict[str, str]) -> Diagnosis:
+    """Every check on the stack that runs on `home`; without one, that is the finding."""
+    versions = {"largesse": version("largesse"), "python": platform.python_version()}
+    try:
+        at, record = running_stack_of(home)
+    except NoStack as refusal:
+        nothing = Check("stack", ok=False, detail="nothing runs here", remedy=refusal.detail)
+        return Diagnosis(home=str(home.path), versions=versions, checks=[nothing])
+    processes = running_processes(at, record)
+    checks = [
+        Check("stack", ok=True, detail=f"pid {record.pid}, {record.environment}"),
+        _processes(at, record, dict(processes)),
+        *_web(record),
+        *_database(record, versions, environment),
+        _store(record, versions),
+    ]
+    if record.sandbox_url is not None:
+        checks.append(_page("sandbox", f"{record.sandbox_url}/healthz", at, SANDBOX))
+    return Diagnosis(
+        home=str(at.path),
+        web_url=record.web_url,
+        database_url=record.database_url,
+        redis_url=record.redis_url,
+        sandbox_url=record.sandbox_url,
+        processes=[{"name": name, "pid": pid} for name, pid in processes],
+        versions=versions,
+        checks=checks,
+    )
+
+
+def _processes(home: Home, record: StackRecord, alive: dict[str, int]) -> Check:
+    procfile = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8"))
+    wanted = [entry.name for entry in procfile] + list(record.servers)
+    missing = [name for name in wanted if name not in alive]
+    if not missing:
+        return Check("processes", ok=True, detail=f"{len(alive)} run")
+    logs = home.log_path(missing[0])
+    return Check(
+        "processes",
+        ok=False,
+        detail=f"not running: {', '.join(missing)}",
+        remedy=f"It is started again by itself; if it stays so, read {logs}.",
+    )
+
+
+def _web(record: StackRecord) -> list[Check]:
+    return [
+        _page(f"web_{path}", f"{record.web_url}/{path}", None, "web")
+        for path in ("healthz", "readyz")
+    ]
+
+
+def _page(name: str, url: str, home: Home | None, process: str) -> Check:
+    def look() -> str:
+        answer = requests.get(url, timeout=TIMEOUT_SECONDS)
+        answer.raise_for_status()
+        return f"{url} answers in {answer.elapsed.total_seconds() * 1000:.0f} ms"
+
+    where = home.log_path(process) if home else f"logs/{process}.log in the data folder"
+    return _looked(name, look, remedy=f"Read {where}.")
+
+
+def _database(
+    record: StackRecord, versions: dict[str, str], environment: dict[str, str]
+) -> list[Check]:
+    facts: dict[str, str] = {}
+
+    def look() -> str:
+        with psycopg.connect(record.database_url, connect_timeout=TIMEOUT_SECONDS) as connection:
+            row = connection.execute(
+                "SELECT current_setting('server_version'), current_setting('max_connections'),"
+                " (SELECT version_num FROM alembic_version)"
+            ).fetchone()
+        assert row is not None
+        facts.update(server=row[0], allowed=row[1], schema=row[2])
+        versions.update(postgresql=row[0], schema=row[2])
+        return f"PostgreSQL {row[0]} answers"
+
+    check = _looked("database", look, remedy="Read logs/postgres.log in the data folder.")
+    return (
+        [check, _schema(facts["schema"]), _budget(facts["allowed"], environment)]
+        if facts
+        else [check]
+    )
+
+
+def _schema(found: str) -> Check:
+    needed = newest_revision()
+    if found == needed:
+        return Check("schema", ok=True, detail=found)
+    return Check(
+        "schema",
+        ok=False,
+        detail=f"the database has {found}, this code needs {needed}",
+        remedy="Run `largesse migrate`, or start the stack again.",
+    )
+
+
+def _budget(allowed: str, environment: dict[str, str]) -> Check:
+    procfile = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8"))
+    needed = connections_needed([entry.name for entry in procfile], environment)
+    room = int(allowed) - RESERVED_CONNECTIONS
+    detail = f"{needed} of {room} connections"
+    if needed <= room:
+        return Check("connections", ok=True, detail=detail)
+    remedy = "Raise max_connections, or lower LARGESSE_<PROCESS>_THREADS."
+    return Check("connections", ok=False, detail=detail, remedy=remedy)
+
+
+def _store(record: StackRecord, versions: dict[str, str]) -> Check:
+    def look() -> str:
+        with redis.Redis.from_url(record.redis_url, socket_timeout=TIMEOUT_SECONDS) as client:
+            facts: Any = client.info("server")
+        name = "valkey" if "valkey_version" in facts else "redis"
+        versions[name] = str(facts[f"{name}_version"])
+        return f"{name} {versions[name]} answers"
+
+    return _looked("message_store", look, remedy="Read logs/valkey.log in the data folder.")
+
+
+def _looked(name: str, look: Callable[[], str], *, remedy: str) -> Check:
+    try:
+        return Check(name, ok=True, detail=look())
+    except (requests.RequestException, psycopg.Error, redis.RedisError, OSError) as fault:
+        return Check(name, ok=False, detail=type(fault).__name__, remedy=remedy)
