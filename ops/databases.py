@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 
 from models.schema import migrate
-from ops.bootstrap import LOGINS, OWNER, ensure_database
+from ops.bootstrap import LOGINS, OWNER, database_url, ensure_database
 from ops.embedded import role_passwords, role_urls
 from ops.home import Home
 from ops.surroundings import DATABASE_NAME, URL_VARIABLES
@@ -65,8 +65,8 @@ def prepare_given(
     if not environment.get("DATABASE_URL"):
         missing = ", ".join(n for n, login in URL_VARIABLES.items() if login not in given)
         raise DatabaseNotNamed(f"Set DATABASE_URL to an administrator's address, or set {missing}.")
-    admin_url = environment["DATABASE_URL"]
-    database = database_of(admin_url)
+    database = database_of(environment["DATABASE_URL"])
+    admin_url = _entrance(environment["DATABASE_URL"])
     if demo:
         database += "_demo"
         _drop_idle(admin_url, database)
@@ -131,9 +131,8 @@ def passwords_given(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _drop_idle(admin_url: str, database: str) -> None:
     """Forget the last demo's database; one in use stays and is told."""
-    plain = admin_url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
-        with psycopg.connect(plain, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(admin_url, autocommit=True, connect_timeout=5) as connection:
             name = psycopg.sql.Identifier(database)
             connection.execute(psycopg.sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
     except psycopg.errors.ObjectInUse:
@@ -142,8 +141,21 @@ def _drop_idle(admin_url: str, database: str) -> None:
         ) from None
     except psycopg.errors.InsufficientPrivilege:
         raise RolesOutOfReach(f"The login of DATABASE_URL may not drop {database}.") from None
-    except psycopg.OperationalError as error:
-        raise DatabaseUnreachable(_reason("DATABASE_URL", error)) from None
+
+
+def _entrance(admin_url: str) -> str:
+    """The address itself, or the server's default database while the named one is not there."""
+    plain = admin_url.replace("postgresql+psycopg://", "postgresql://", 1)
+    default = database_url(plain, "postgres")
+    for address in dict.fromkeys((plain, default)):
+        try:
+            psycopg.connect(address, connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            if address == default or "does not exist" not in str(error):
+                raise DatabaseUnreachable(_reason("DATABASE_URL", error)) from None
+        else:
+            return address
+    raise AssertionError("the loop answers or raises")
 
 
 def _reason(what: str, error: psycopg.OperationalError) -> str:
