@@ -74,7 +74,7 @@ def _work(queue: Queue, settings: Settings, house: House, stop: threading.Event)
     """Consume one queue with as many threads as the database pool has connections."""
     middleware = [TimeLimit(), ShutdownNotifications(), DoorbellsOnly()]
     broker = make_broker(settings.queue_url, middleware=middleware)
-    bind(broker, Wrapper(house.sessions, build_handlers(house)))
+    bind(broker, Wrapper(house.sessions, build_handlers(house), broker=broker))
     broker.emit_after("process_boot")
     worker = Worker(
         broker,

@@ -7,6 +7,7 @@ from typing import cast
 from uuid import UUID
 
 import structlog
+from dramatiq import Broker
 from psycopg import errors as pg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -18,8 +19,11 @@ from models.scope import SYSTEM, Scope, client, tenant_scope
 from pipelines.errors import LeaseLost
 from pipelines.limits import Limits
 from pipelines.queue.backoff import backoff
+from pipelines.queue.broker import ring
+from pipelines.queue.defer import note_doorbells
 from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
+from pipelines.queue.ring import Doorbell
 from pipelines.queue.work import (
     Postpone,
     TaskInHand,
@@ -56,11 +60,13 @@ class Wrapper:
         sessions: Sessions,
         handlers: Handlers,
         *,
+        broker: Broker | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._sessions = sessions
         self._handlers = handlers
         self._limits: Limits = handlers.limits
+        self._broker = broker
         self._draw = draw
 
     def run(self, task_id: UUID, v: int) -> None:
@@ -114,11 +120,17 @@ class Wrapper:
             self._fail(handler, task, fault)
 
     def _in_one_transaction(self, run: InTransaction, task: TaskInHand) -> None:
+        """The next task of a chain is rung at once, without waiting for the relay's next look."""
+        doorbells: list[Doorbell] = []
         with transaction(self._sessions) as session:
             if not hold_row(session, task):
                 return
+            if self._broker is not None:
+                doorbells = note_doorbells(session)
             run(session, task, clock.now(session))
             finish(session, task)
+        if self._broker is not None and doorbells:
+            ring(self._broker, doorbells)
 
     def _fail(self, handler: Handler, task: TaskInHand, fault: Exception) -> None:
         passing = _is_passing(fault)

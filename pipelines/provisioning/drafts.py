@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,7 +54,10 @@ class Choices:
             dedupe=Dedupe(stored["dedupe"]),
         )
 
-    def as_bulk(self, *, plan_hash: str | None = None) -> BulkOptions:
+    def with_on_error(self, on_error: OnError) -> "Choices":
+        return replace(self, on_error=on_error)
+
+    def as_bulk(self, *, plan_hash: str | None = None, force: bool = False) -> BulkOptions:
         """The same choices as the verbs of a bulk request take them."""
         return BulkOptions(
             campaign_id=self.campaign_id,
@@ -64,6 +67,7 @@ class Choices:
             on_error=self.on_error,
             dedupe=self.dedupe,
             plan_hash=plan_hash,
+            force=force,
         )
 
 

@@ -95,6 +95,8 @@ def _begin(session: Session, task: TaskInHand, limits: Limits) -> OrderInHand | 
         )
         finish(session, task)
         return None
+    if setting.job_state is JobState.PAUSED:
+        raise Postpone(now, "job_paused")
     permit = guard.ask(session, order.vendor, now=now)
     if not permit.is_granted:
         raise Postpone(permit.ask_again_at, permit.reason)

@@ -28,7 +28,7 @@ from pipelines.provisioning.orders import create_orders, routes_of
 from pipelines.provisioning.waterfall import Route, next_route, refusal_without_route
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RUN_CHUNK
-from pipelines.queue.work import TaskInHand
+from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -40,9 +40,11 @@ INTERNAL_ERROR = Verdict(
     ItemState.FAILED, "internal_error", "An internal error; nothing was issued or charged."
 )
 
+# The first chunk to come marks the job; the others do not wait for its commit.
 _START_JOB = text("""
 UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
-WHERE id = :job AND state = 'queued'
+WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
+            FOR NO KEY UPDATE SKIP LOCKED)
 """)
 _STOPPED = text("""
 SELECT l.suspended_at IS NOT NULL AS suspended, c.state = 'closed' AS closed
@@ -63,9 +65,10 @@ def run_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limi
     An item ends with a card from a pool, with an order written for a vendor, or with a refusal.
     """
     job_id, number = UUID(task.args["job_id"]), int(task.args["chunk"])
-    # The job's row is touched only by the first chunk to come, before any other lock.
     session.execute(_START_JOB, {"job": job_id, "now": now})
     job, state = job_in_hand(session, job_id)
+    if state == JobState.PAUSED:
+        raise Postpone(now, "job_paused")
     lock_chunk(session, job_id, number)
     items = _pending(session, task)
     stop = _stop_verdict(session, job, state)

@@ -34,6 +34,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS intake (
     code text, detail text, field text) ON COMMIT DROP
 """)
 _EMPTY = text("TRUNCATE intake")
+_ANALYZE = text("ANALYZE intake")
 _COPY = (
     "COPY intake (position, reference, email, name, phone, person_key, brand_id, "
     "denomination_minor, code, detail, field) FROM STDIN"
@@ -45,11 +46,16 @@ FROM (SELECT position AS later, min(position) OVER (PARTITION BY person_key) AS 
       FROM intake WHERE code IS NULL) first
 WHERE intake.position = first.later AND first.position < first.later
 """)
+# A look-up per row by index, whatever the planner believes of the tables' sizes: a join that
+# begins at provisions whose statistics are old would compare every pair.
 _MARK_SERVED = text("""
 UPDATE intake SET code = 'already_served', field = 'email',
-    detail = 'This recipient got a card of this campaign before (job ' || p.job_id || ').'
-FROM provisions p
-WHERE intake.code IS NULL AND p.campaign_id = :campaign AND p.person_key = intake.person_key
+    detail = 'This recipient got a card of this campaign before (job ' || served.job_id || ').'
+FROM (SELECT i.position, (SELECT p.job_id FROM provisions p
+                          WHERE p.campaign_id = :campaign AND p.person_key = i.person_key
+                          LIMIT 1) AS job_id
+      FROM intake i WHERE i.code IS NULL AND i.person_key IS NOT NULL) served
+WHERE served.job_id IS NOT NULL AND intake.position = served.position
 """)
 _ERRORS = text("""
 SELECT position, code, detail, field FROM intake WHERE code IS NOT NULL
@@ -150,6 +156,7 @@ def stage(session: Session, rows: Iterable[StagedRow], *, person_secret: bytes) 
     with driver.cursor().copy(_COPY) as copy:
         for row in rows:
             copy.write_row(_as_columns(row, person_secret))
+    session.execute(_ANALYZE)
 
 
 def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:

@@ -12,6 +12,9 @@ from structlog.contextvars import get_contextvars
 from models.base import new_id
 from models.tasks import Task
 from pipelines.queue.kinds import TASK_VERSION, TaskKind
+from pipelines.queue.ring import Doorbell
+
+_NOTED = "doorbells"
 
 
 def defer(
@@ -30,7 +33,8 @@ def defer(
 ) -> UUID:
     """Insert one task; it exists if and only if the caller's transaction commits.
 
-    `args` holds ids and numbers only. `dedupe_key` keeps one ready task per kind and key.
+    `args` holds ids and numbers only. `dedupe_key` keeps one ready task per kind and key. After
+    `note_doorbells` a task that is due at once is noted there, to be rung without a relay.
     """
     row = _row(
         kind,
@@ -41,7 +45,13 @@ def defer(
         lane=lane,
         run_after=run_after,
         priority=priority,
-    ) | {"dedupe_key": dedupe_key, "rung_at": rung_at}
+    )
+    identity: UUID = row["id"]  # type: ignore[assignment]
+    noted: list[Doorbell] | None = session.info.get(_NOTED)
+    if noted is not None and rung_at is None and (run_after is None or run_after <= now):
+        rung_at = now
+        noted.append(Doorbell(identity, kind.name, kind.queue.value))
+    row |= {"dedupe_key": dedupe_key, "rung_at": rung_at}
     statement = upsert(Task).values(row)
     if dedupe_key is not None:
         statement = statement.on_conflict_do_nothing(
@@ -49,8 +59,17 @@ def defer(
             index_where=text("dedupe_key IS NOT NULL AND state = 'ready'"),
         )
     session.execute(statement)
-    identity: UUID = row["id"]  # type: ignore[assignment]
     return identity
+
+
+def note_doorbells(session: Session) -> list[Doorbell]:
+    """Have tasks deferred singly in this transaction noted; the caller rings them after commit.
+
+    If it dies before that, the relay rings them after the ordinary redelivery.
+    """
+    noted: list[Doorbell] = []
+    session.info[_NOTED] = noted
+    return noted
 
 
 def defer_many(

@@ -102,12 +102,14 @@ class Stand:
 
 
 @contextmanager
-def stand(*, time_scale: float = 0.1, keep: bool = False) -> Iterator[Stand]:
+def stand(
+    *, time_scale: float = 0.1, keep: bool = False, settings: dict[str, str] | None = None
+) -> Iterator[Stand]:
     """A fresh stand in a folder of its own; nothing of it is left afterwards."""
     home = Home(Path("/tmp") / f"largesse-chaos-{secrets.token_hex(6)}")
     sandbox = Sandbox()
     try:
-        with start_servers(home, say=lambda _line: None) as servers:
+        with start_servers(home, settings=settings, say=lambda _line: None) as servers:
             ensure_database(servers.admin_url, database="largesse", passwords=role_passwords(home))
             urls = role_urls(home, servers.admin_url, "largesse")
             migrate(urls["largesse_owner"])
