@@ -26,17 +26,21 @@ TOUCH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSession:
-    """A live session and whose it is."""
+    """A live session, whose it is, and where in the tree its holder stands."""
 
     id: UUID
     principal: Principal
     email: str
     name: str
+    agency: str | None
+    client: str | None
 
 
 _LIVE = text("""
-SELECT s.id, s.last_used_at, u.id AS user_id, u.role, u.agency_id, u.client_id, u.email, u.name
+SELECT s.id, s.last_used_at, u.id AS user_id, u.role, u.agency_id, u.client_id, u.email, u.name,
+    a.name AS agency, c.name AS client
 FROM sign_ins s JOIN users u ON u.id = s.user_id
+LEFT JOIN agencies a ON a.id = u.agency_id LEFT JOIN clients c ON c.id = u.client_id
 WHERE s.token_hash = :hash AND s.kind = 'console' AND s.revoked_at IS NULL
   AND s.expires_at > CAST(:now AS timestamptz) AND s.last_used_at > CAST(:idle_since AS timestamptz)
   AND u.disabled_at IS NULL
@@ -78,7 +82,7 @@ def session_of(
         return None
     if (now - row.last_used_at).total_seconds() >= TOUCH_SECONDS:
         session.execute(_TOUCH, {"now": now, "id": row.id})
-    return ConsoleSession(row.id, _principal(row), row.email, row.name)
+    return ConsoleSession(row.id, _principal(row), row.email, row.name, row.agency, row.client)
 
 
 def close_session(session: Session, token: str, *, now: datetime) -> bool:

@@ -37,13 +37,23 @@ _WAKE = text("UPDATE tasks SET run_after = :now WHERE job_id = :job AND run_afte
 _RELEASED = text("SELECT count(*) FROM chunks WHERE job_id = :job AND state = 'released'")
 
 
-def cancel_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
-    """Ask a job to end: what is not begun is cancelled, orders on their way are driven home."""
+def cancel_job(
+    session: Session,
+    job_id: UUID,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Ask a job to end: what is not begun is cancelled, orders on their way are driven home.
+
+    The `reason` is a person's own words for the audit.
+    """
     job = _lock(session, job_id, JobState.CANCELLING, move="cancelled")
     session.execute(_MOVE, {"job": job_id, "state": JobState.CANCELLING.value})
     session.execute(_WAKE, {"job": job_id, "now": now})
     defer_settlement(session, job_id=job_id, tenant_id=job.client_id, now=now)
-    _audit(session, "job.cancel_asked", job, actor_id)
+    _audit(session, "job.cancel_asked", job, actor_id, reason=reason)
 
 
 def pause_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
@@ -121,7 +131,9 @@ def _lock(
     return job
 
 
-def _audit(session: Session, action: str, job: Row[Any], actor_id: UUID) -> None:
+def _audit(
+    session: Session, action: str, job: Row[Any], actor_id: UUID, *, reason: str | None = None
+) -> None:
     record(
         session,
         action,
@@ -130,5 +142,5 @@ def _audit(session: Session, action: str, job: Row[Any], actor_id: UUID) -> None
         actor_id=actor_id,
         agency_id=job.agency_id,
         client_id=job.client_id,
-        detail={"was": job.state, "round": job.round},
+        detail={"was": job.state, "round": job.round} | ({"reason": reason} if reason else {}),
     )

@@ -1,7 +1,51 @@
-"""Open the console's doors in an app."""
+"""Open the console's doors in an app: its pages, its cookie, its error page, its files."""
 
-from flask import Flask
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, send_from_directory, url_for
+
+from web.console import credit, formats, job_actions, jobs, overview, pools, sign_in, wizard
+from web.console.csrf import refuse_foreign_forms
+from web.console.errors import error_page
+from web.console.frame import go
+from web.console.intake_size import allow_upload
+from web.console.reveal import reveal_page
+from web.console.visit import authenticate
+from web.errors import ERROR_PAGES
+from web.guards import PAGE_AUTHENTICATOR, public
+
+STATIC = Path(__file__).parent.parent / "static"
+#: Files carry no version in their names, so browsers ask again after an hour.
+STATIC_SECONDS = 3600
 
 
 def register(app: Flask) -> None:
-    """Give the app the console's pages."""
+    """Give the app the console's pages; everything outside the API then answers in HTML."""
+    app.extensions[PAGE_AUTHENTICATOR] = authenticate
+    app.extensions[ERROR_PAGES] = error_page
+    app.jinja_env.filters |= {
+        "money": formats.money,
+        "number": formats.number,
+        "moment": formats.moment,
+        "size": formats.size,
+        "masked_email": formats.masked_email,
+    }
+    console = Blueprint("console", __name__, url_prefix="/console")
+    console.before_request(allow_upload)
+    console.before_request(refuse_foreign_forms)
+    for part in (sign_in, overview, jobs, job_actions, wizard, pools, credit):
+        part.add_pages(console)
+    app.register_blueprint(console)
+    app.register_blueprint(reveal_page)
+    app.add_url_rule("/static/<path:name>", "static", static_file)
+    app.add_url_rule("/", "root", to_console)
+
+
+@public
+def static_file(name: str) -> Response:
+    return send_from_directory(STATIC, name, max_age=STATIC_SECONDS)
+
+
+@public
+def to_console() -> Response:
+    return go(url_for("console.overview"))

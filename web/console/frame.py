@@ -1,0 +1,108 @@
+"""The frame around every page: navigation by role, breadcrumb of scope, and the answer's headers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, g, render_template, url_for
+
+from models.people import Role
+from pipelines.access.console_sessions import ConsoleSession
+from pipelines.access.permissions import Permission, may
+from pipelines.settings import Environment
+from web.console.csrf import form_token
+from web.console.visit import find_visitor
+from web.front import front
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the navigation."""
+
+    section: str
+    label: str
+    icon: str
+    endpoint: str
+    needs: Permission
+
+
+NAVIGATION = (
+    Entry("overview", "Overview", "home", "console.overview", Permission.OWN_ACCOUNT),
+    Entry("jobs", "Jobs", "layers", "console.jobs", Permission.JOBS_READ),
+    Entry("pools", "Card pools", "card", "console.pools", Permission.POOLS_READ),
+    Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
+)
+ROLE_WORDS = {
+    Role.PLATFORM_ADMIN: "Platform administrator",
+    Role.PLATFORM_SUPPORT: "Platform support",
+    Role.AGENCY_ADMIN: "Agency administrator",
+    Role.AGENCY_VIEWER: "Agency viewer",
+    Role.CLIENT_ADMIN: "Client administrator",
+    Role.CAMPAIGN_MANAGER: "Campaign manager",
+    Role.CLIENT_VIEWER: "Client viewer",
+}
+#: Our own pages may see where a form came from, so that browsers send its origin; nobody else.
+PAGE_REFERRER = "same-origin"
+
+
+def page(
+    template: str,
+    *,
+    title: str,
+    section: str = "",
+    crumbs: Sequence[tuple[str, str | None]] = (),
+    status: int = 200,
+    **facts: Any,
+) -> Response:
+    """A whole page of the console for the visitor, never kept by caches."""
+    # An error page asks the database nothing: it may be what failed.
+    visitor = find_visitor() if status < 400 else g.get("visitor")
+    html = render_template(
+        f"console/{template}",
+        title=title,
+        section=section,
+        visitor=visitor,
+        role_words=ROLE_WORDS.get(visitor.principal.role, "") if visitor else "",
+        navigation=_navigation(visitor),
+        crumbs=[*_scope_crumbs(visitor), *crumbs],
+        csrf=form_token(visitor) if visitor else "",
+        ribbon=_ribbon(),
+        request_id=g.get("request_id", ""),
+        **facts,
+    )
+    response = Response(html, status)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = PAGE_REFERRER
+    return response
+
+
+def go(address: str) -> Response:
+    """Send the browser to another page of ours after a form."""
+    response = Response(status=303)
+    response.headers["Location"] = address
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _navigation(visitor: ConsoleSession | None) -> list[Entry]:
+    if visitor is None:
+        return []
+    role = visitor.principal.role
+    return [entry for entry in NAVIGATION if may(role, entry.needs)]
+
+
+def _scope_crumbs(visitor: ConsoleSession | None) -> list[tuple[str, str | None]]:
+    """Where the visitor stands in the tree: always visible, so that nobody mistakes the scope."""
+    if visitor is None:
+        return []
+    names = ["Platform"] if visitor.principal.agency_id is None else []
+    names += [name for name in (visitor.agency, visitor.client) if name]
+    home = url_for("console.overview")
+    return [(name, home) for name in names]
+
+
+def _ribbon() -> str | None:
+    settings = front().house.settings
+    if settings.environment is Environment.PRODUCTION:
+        return None
+    return "Demo: suppliers are simulated, no money moves"

@@ -1,0 +1,223 @@
+"""A job in words: states with icon and tone, counts, money, sources, and what may be done: pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from models.jobs import ItemState, JobState
+from pipelines.jobs.states import ENDED, MOVES
+from pipelines.messages import message_of
+from web.console.formats import money, number, plural, span
+
+
+@dataclass(frozen=True, slots=True)
+class StateWords:
+    """A state by word and icon; the tone only supports them."""
+
+    word: str
+    icon: str
+    tone: str
+
+
+JOB_STATES: Mapping[str, StateWords] = {
+    JobState.QUEUED: StateWords("Queued", "clock", "info"),
+    JobState.RUNNING: StateWords("Running", "play", "info"),
+    JobState.PAUSED: StateWords("Paused", "pause", "warn"),
+    JobState.CANCELLING: StateWords("Cancelling", "stop", "warn"),
+    JobState.SUCCEEDED: StateWords("Finished", "check", "good"),
+    JobState.PARTIALLY_SUCCEEDED: StateWords("Finished with failures", "alert", "warn"),
+    JobState.FAILED: StateWords("Failed", "cross", "bad"),
+    JobState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
+}
+ITEM_STATES: Mapping[str, StateWords] = {
+    ItemState.PENDING: StateWords("Waiting", "clock", "plain"),
+    ItemState.RUNNING: StateWords("In progress", "play", "info"),
+    ItemState.RETRYING: StateWords("Trying again", "play", "info"),
+    ItemState.SUCCEEDED: StateWords("Issued", "check", "good"),
+    ItemState.FAILED: StateWords("Failed", "cross", "bad"),
+    ItemState.SKIPPED: StateWords("Skipped", "skip", "plain"),
+    ItemState.NEEDS_REVIEW: StateWords("Needs review", "alert", "warn"),
+    ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
+}
+KINDS = {"provisioning": "Gift cards", "card_import": "Card import"}
+SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    label: str
+    value: int
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of the bar of sources, in percent of its width."""
+
+    source: str
+    label: str
+    cards: int
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Items that share a reason: how many, the first row, what to do."""
+
+    title: str
+    remedy: str
+    code: str
+    state: StateWords
+    items: int
+    first_row: int
+    is_retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobWords:
+    """Everything the job page says about a job."""
+
+    id: UUID
+    name: str
+    subtitle: str
+    state: StateWords
+    has_ended: bool
+    percent: float
+    percent_words: str
+    done_words: str
+    pace: str
+    counts: tuple[Count, ...]
+    money: tuple[tuple[str, str], ...]
+    segments: tuple[Segment, ...]
+    pause: str | None
+    is_stalled: bool
+    can_cancel: bool
+    retryable: int
+    title: str
+    say: str
+
+
+def job_words(
+    view: Mapping[str, Any], *, campaign: str, brand: str, file_name: str | None, retryable: int
+) -> JobWords:
+    """Put a job view of `pipelines.jobs.read` into words."""
+    state = JobState(view["state"])
+    words = JOB_STATES[state]
+    counts = view["counts"]
+    name = campaign or KINDS.get(view["kind"], "Job")
+    percent = view["progress"]["percent"]
+    done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} issued"
+    has_ended = state in ENDED
+    short = f"{percent:.0f}%"
+    may_retry = state in {JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}
+    return JobWords(
+        id=view["id"],
+        name=name,
+        subtitle=" · ".join(part for part in (brand, file_name or "") if part),
+        state=words,
+        has_ended=has_ended,
+        percent=percent,
+        percent_words=short,
+        done_words=done_words,
+        pace=_pace(view, has_ended=has_ended),
+        counts=_counts(counts),
+        money=_money(view["money"]),
+        segments=_segments(view["sources"]),
+        pause=_pause(view["pause"]),
+        is_stalled=view["progress"]["stalled"],
+        can_cancel=JobState.CANCELLING in MOVES[state],
+        retryable=retryable if may_retry else 0,
+        title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
+        say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
+    )
+
+
+def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
+    """The failures of a job by reason, with the words of the catalogue."""
+    return [
+        FailureGroup(
+            title=message_of(row.code).title,
+            remedy=message_of(row.code).remedy,
+            code=row.code or "unknown",
+            state=ITEM_STATES[row.state],
+            items=int(row.items),
+            first_row=int(row.first_position),
+            is_retryable=bool(row.retryable),
+        )
+        for row in rows
+    ]
+
+
+def _counts(counts: Mapping[str, int]) -> tuple[Count, ...]:
+    waiting = counts["pending"] + counts["running"] + counts["retrying"]
+    shown = [
+        Count("Issued", counts["succeeded"], "good"),
+        Count("Failed", counts["failed"], "bad"),
+        Count("Skipped", counts["skipped"], "plain"),
+        Count("Waiting", waiting, "info"),
+    ]
+    if counts["needs_review"]:
+        shown.append(Count("Needs review", counts["needs_review"], "warn"))
+    if counts["cancelled"]:
+        shown.append(Count("Cancelled", counts["cancelled"], "plain"))
+    return tuple(shown)
+
+
+def _pace(view: Mapping[str, Any], *, has_ended: bool) -> str:
+    progress = view["progress"]
+    parts = []
+    if has_ended and view["started_at"] and view["finished_at"]:
+        seconds = (view["finished_at"] - view["started_at"]).total_seconds()
+        parts.append(f"took {span(seconds)}")
+    if progress["rate_per_second"]:
+        parts.append(f"{number(progress['rate_per_second'])} a second")
+    if progress["eta_seconds"] and not has_ended:
+        parts.append(f"about {span(progress['eta_seconds'])} to go")
+    return ", ".join(parts)
+
+
+def _money(sums: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    if sums is None:
+        return ()
+    currency = sums["currency"]
+    return (
+        ("Held for open items", money(sums["held_minor"], currency)),
+        ("Charged for issued cards", money(sums["captured_minor"], currency)),
+        ("Released back", money(sums["released_minor"], currency)),
+    )
+
+
+def _segments(sources: Mapping[str, int]) -> tuple[Segment, ...]:
+    total = sum(sources.values())
+    start = 0.0
+    found = []
+    for source, label in SOURCES:
+        width = 100 * sources[source] / total if total else 0.0
+        found.append(Segment(source, label, sources[source], round(start, 2), round(width, 2)))
+        start += width
+    return tuple(found)
+
+
+def _pause(pause: Mapping[str, Any] | None) -> str | None:
+    if pause is None:
+        return None
+    reasons = {"no_credit": "there is not enough credit", "user": "somebody paused it"}
+    reason = reasons.get(pause["reason"], "something it needs is missing")
+    return f"The job is paused because {reason}. It goes on with {pause['resumes_on']}."
+
+
+def cancel_effect(counts: Mapping[str, int], sums: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What cancelling does, and the button that says so."""
+    open_items = counts["pending"] + counts["running"] + counts["retrying"]
+    kept = plural(counts["succeeded"], "issued card")
+    released = ""
+    if sums is not None:
+        released = f" Up to {money(sums['held_minor'], sums['currency'])} of credit is released."
+    effect = (
+        f"{kept} stay with their recipients and stay charged. "
+        f"{plural(open_items, 'open item')} will not be issued.{released} "
+        "Orders already at a supplier are finished first."
+    )
+    return effect, f"Cancel job, keep {kept}"

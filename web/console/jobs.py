@@ -1,0 +1,193 @@
+"""The list of jobs, the page of one job, its live part and its files."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, render_template, request, url_for
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.jobs import ItemState, JobState
+from pipelines.access.permissions import Permission, may
+from pipelines.audit.record import record
+from pipelines.jobs.labels import count_retryable, labels_of
+from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
+from pipelines.jobs.results import results_csv
+from web.console.csrf import form_token
+from web.console.frame import page
+from web.console.job_words import (
+    ITEM_STATES,
+    JOB_STATES,
+    FailureGroup,
+    JobWords,
+    failure_groups,
+    job_words,
+)
+from web.console.visit import looking, visitor
+from web.front import front
+from web.guards import permitted, principal
+
+PAGE_SIZE = 50
+#: The states a person looks for; the others are on their way to one of these.
+LIST_FILTERS = (
+    JobState.RUNNING,
+    JobState.PAUSED,
+    JobState.SUCCEEDED,
+    JobState.PARTIALLY_SUCCEEDED,
+    JobState.FAILED,
+    JobState.CANCELLED,
+)
+ITEM_FILTERS = (ItemState.SUCCEEDED, ItemState.FAILED, ItemState.SKIPPED, ItemState.PENDING)
+
+
+def add_pages(console: Blueprint) -> None:
+    console.add_url_rule("/jobs", "jobs", show_list)
+    console.add_url_rule("/jobs/<uuid:job_id>", "job", show_job)
+    console.add_url_rule("/jobs/<uuid:job_id>/live", "job_live", show_live)
+    console.add_url_rule("/jobs/<uuid:job_id>/results.csv", "job_results", download)
+
+
+@permitted(Permission.JOBS_READ)
+def show_list() -> Response:
+    """Jobs in the visitor's scope, newest first; an unknown filter shows all."""
+    chosen = request.args.get("state")
+    state = chosen if chosen in JOB_STATES else None
+    with looking() as session:
+        rows = list_jobs(
+            session,
+            kind=None,
+            state=state,
+            campaign_id=None,
+            before=_uuid(request.args.get("before")),
+            limit=PAGE_SIZE + 1,
+        )
+        shown = rows[:PAGE_SIZE]
+        words = _worded(session, shown)
+    older = None
+    if len(rows) > PAGE_SIZE:
+        older = url_for("console.jobs", state=state, before=shown[-1].id)
+    return page(
+        "jobs.html",
+        title="Jobs",
+        section="jobs",
+        jobs=[
+            (word, row.created_at, int(row.total)) for word, row in zip(words, shown, strict=True)
+        ],
+        filters=[(s.value, JOB_STATES[s].word) for s in LIST_FILTERS],
+        chosen=state,
+        older=older,
+        may_submit=may(principal().role, Permission.PROVISION),
+    )
+
+
+@permitted(Permission.JOBS_READ)
+def show_job(job_id: UUID) -> Response:
+    """The whole page: the live part, and the items table below it."""
+    state = request.args.get("state")
+    state = state if state in ITEM_STATES else None
+    code = request.args.get("code") or None
+    after = request.args.get("after", 0, type=int)
+    with looking() as session:
+        job, groups = _job(session, job_id)
+        items = job_items(session, job_id, state=state, code=code, after=after, limit=PAGE_SIZE + 1)
+    return page(
+        "job.html",
+        title=job.title,
+        section="jobs",
+        crumbs=[("Jobs", url_for("console.jobs")), (job.name, None)],
+        job=job,
+        groups=groups,
+        items=[(item, ITEM_STATES[item.state]) for item in items[:PAGE_SIZE]],
+        more=items[PAGE_SIZE - 1].position if len(items) > PAGE_SIZE else None,
+        filters=[(s.value, ITEM_STATES[s].word) for s in ITEM_FILTERS],
+        chosen=state,
+        code=code,
+        after=after,
+        may_control=may(principal().role, Permission.JOBS_CONTROL),
+    )
+
+
+@permitted(Permission.JOBS_READ)
+def show_live(job_id: UUID) -> Response:
+    """The part of the page that moves, for a poller that knows what it has."""
+    with looking() as session:
+        job, groups = _job(session, job_id)
+    html = render_template(
+        "console/job_live.html",
+        job=job,
+        groups=groups,
+        csrf=form_token(visitor()),
+        may_control=may(principal().role, Permission.JOBS_CONTROL),
+    )
+    response = Response(html)
+    response.headers["Cache-Control"] = "no-store"
+    response.set_etag(hashlib.sha256(html.encode()).hexdigest()[:32])
+    response.make_conditional(request)
+    return response
+
+
+@permitted(Permission.JOBS_READ)
+def download(job_id: UUID) -> Response:
+    """The results as CSV; `?only=failed` gives the rows to correct and send again."""
+    failed_only = request.args.get("only") == "failed"
+    caller = principal()
+    with looking() as session:
+        row = job_row(session, job_id)
+        record(
+            session,
+            "job.results_downloaded",
+            object_kind="job",
+            object_id=job_id,
+            actor_id=caller.actor_id,
+            agency_id=row.agency_id,
+            client_id=row.client_id,
+            detail={"failed_only": failed_only},
+        )
+    state = ItemState.FAILED.value if failed_only else None
+    blocks = results_csv(front().house.sessions, caller.scope, job_id, state=state)
+    response = Response(blocks, mimetype="text/csv")
+    name = f"{'failed' if failed_only else 'results'}-{str(job_id)[-12:]}.csv"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _job(session: Session, job_id: UUID) -> tuple[JobWords, list[FailureGroup]]:
+    row = job_row(session, job_id)
+    labels = labels_of(session, [row])
+    words = job_words(
+        job_view(row, now=clock.now(session), limits=front().house.limits),
+        campaign=labels.campaign(row),
+        brand=labels.brand(row),
+        file_name=row.file_name,
+        retryable=count_retryable(session, job_id),
+    )
+    return words, failure_groups(job_failures(session, job_id))
+
+
+def _worded(session: Session, rows: list[Any]) -> list[JobWords]:
+    labels, now, limits = labels_of(session, rows), clock.now(session), front().house.limits
+    return [
+        job_words(
+            job_view(row, now=now, limits=limits),
+            campaign=labels.campaign(row),
+            brand=labels.brand(row),
+            file_name=row.file_name,
+            retryable=0,
+        )
+        for row in rows
+    ]
+
+
+def worded_jobs(session: Session, *, limit: int) -> list[JobWords]:
+    """The newest jobs in words, for the overview."""
+    rows = list_jobs(session, kind=None, state=None, campaign_id=None, before=None, limit=limit)
+    return _worded(session, rows)
+
+
+def _uuid(value: str | None) -> UUID | None:
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        return None

@@ -1,0 +1,137 @@
+"""The overview: tiles that fit the visitor's role, the newest jobs, and the first steps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, url_for
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from models import clock
+from pipelines.access.permissions import Permission, may
+from pipelines.access.principals import Principal
+from pipelines.credit.tree import Branch, credit_tree
+from pipelines.jobs.labels import job_tallies
+from pipelines.pools.read import Health, list_pools
+from pipelines.provisioning.choices import offer
+from web.console.formats import money, number, plural
+from web.console.frame import page
+from web.console.job_words import StateWords
+from web.console.jobs import worded_jobs
+from web.console.pools import HEALTH, POOLS_SHOWN_MAX
+from web.console.visit import looking, visitor
+from web.guards import permitted, principal
+
+JOBS_SHOWN = 6
+CURRENCIES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One fact with the page that explains it; a state is said by word and icon."""
+
+    label: str
+    icon: str
+    figure: str
+    note: str
+    href: str
+    state: StateWords | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the first-run checklist."""
+
+    label: str
+    help: str
+    is_done: bool
+
+
+def add_pages(console: Blueprint) -> None:
+    console.add_url_rule("/", "overview", show)
+
+
+@permitted(Permission.OWN_ACCOUNT)
+def show() -> Response:
+    caller = principal()
+    with looking() as session:
+        tallies = job_tallies(session, clock.now(session))
+        branches = credit_tree(session)
+        stock = _stock(session) if may(caller.role, Permission.POOLS_READ) else None
+        campaigns = len(offer(session).campaigns)
+        jobs = worded_jobs(session, limit=JOBS_SHOWN)
+    steps = _steps(branches, stock, campaigns=campaigns, jobs=len(jobs))
+    return page(
+        "overview.html",
+        title="Overview",
+        section="overview",
+        greeting=visitor().name or visitor().email,
+        tiles=[*_job_tiles(tallies), *_credit_tiles(branches, caller), *_stock_tiles(stock)],
+        jobs=jobs,
+        steps=steps,
+        is_ready=all(step.is_done for step in steps),
+        may_submit=may(caller.role, Permission.PROVISION),
+    )
+
+
+def _job_tiles(tallies: Row[tuple[int, ...]]) -> Iterator[Tile]:
+    paused = f"{number(tallies.paused)} paused" if tallies.paused else "none paused"
+    moving = number(tallies.moving)
+    yield Tile("Jobs running", "play", moving, paused, url_for("console.jobs", state="running"))
+    failed_jobs = url_for("console.jobs", state="partially_succeeded")
+    note = "look at the reasons" if tallies.failed else "nothing to look at"
+    yield Tile("With failures, last 24 h", "alert", number(tallies.failed), note, failed_jobs)
+
+
+def _credit_tiles(branches: list[Branch], caller: Principal) -> Iterator[Tile]:
+    """The visitor's own accounts: the highest that are in sight."""
+    for branch in [b for b in branches if b.depth == 0][:CURRENCIES_SHOWN]:
+        held = f"{money(branch.held, branch.currency)} held by jobs"
+        label = f"Credit available, {branch.currency}"
+        figure = money(branch.available, branch.currency)
+        yield Tile(label, "coins", figure, held, url_for("console.credit"))
+
+
+def _stock(session: Session) -> dict[str, int]:
+    """How many pools are in each state of health."""
+    found = dict.fromkeys(HEALTH, 0)
+    for pool in list_pools(session, before=None, limit=POOLS_SHOWN_MAX):
+        found[pool.as_json()["health"]] += 1
+    return found
+
+
+def _stock_tiles(stock: dict[str, int] | None) -> Iterator[Tile]:
+    if stock is None:
+        return
+    worst = next((h for h in (Health.EMPTY, Health.LOW) if stock[h]), Health.HEALTHY)
+    note = ", ".join(f"{number(stock[h])} {HEALTH[h].word.lower()}" for h in HEALTH)
+    total = plural(sum(stock.values()), "pool")
+    yield Tile("Card pools", "card", total, note, url_for("console.pools"), HEALTH[worst])
+
+
+def _steps(
+    branches: list[Branch], stock: dict[str, int] | None, *, campaigns: int, jobs: int
+) -> list[Step]:
+    is_funded = any(branch.available + branch.held + branch.spent > 0 for branch in branches)
+    steps = [
+        Step(
+            "Fund the account",
+            "Credit comes from the account above yours in the tree.",
+            is_funded,
+        ),
+        Step(
+            "Have a campaign",
+            "A campaign pays for cards and keeps its jobs together.",
+            campaigns > 0,
+        ),
+        Step(
+            "Send the first bulk job",
+            "Upload a CSV of recipients; you see the cost before anything is sent.",
+            jobs > 0,
+        ),
+    ]
+    if stock is not None:
+        has_cards = stock[Health.HEALTHY] + stock[Health.LOW] > 0
+        help_text = "Cards in stock are given out before any are bought from a supplier."
+        steps.insert(1, Step("Import cards", help_text, has_cards))
+    return steps

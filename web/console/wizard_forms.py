@@ -1,0 +1,85 @@
+"""Read the wizard's first form, and keep what was typed when something in it is wrong: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from pipelines.jobs.cells import CellProblem, read_decimal
+from pipelines.provisioning.choices import Offer
+from pipelines.provisioning.drafts import Choices
+from pipelines.provisioning.recipients import DeliveryMethod
+from web.console.formats import exponent_of
+
+
+@dataclass(frozen=True, slots=True)
+class WhatForm:
+    """The first step as typed: texts, and what is wrong by field."""
+
+    campaign_id: str = ""
+    brand_id: str = ""
+    amount: str = ""
+    delivery_method: str = "email"
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def typed(form: Mapping[str, str]) -> WhatForm:
+    """What stands in the fields, cut to sane lengths."""
+    return WhatForm(
+        campaign_id=form.get("campaign_id", "")[:36],
+        brand_id=form.get("brand_id", "")[:36],
+        amount=form.get("amount", "").strip()[:32],
+        delivery_method=form.get("delivery_method", "")[:16],
+    )
+
+
+def read_what(what: WhatForm, offered: Offer) -> Choices | dict[str, str]:
+    """The choices, or a sentence for each field that is wrong."""
+    errors: dict[str, str] = {}
+    campaign = offered.campaign(_uuid(what.campaign_id))
+    brand = offered.brand(_uuid(what.brand_id))
+    if campaign is None:
+        errors["campaign_id"] = "Choose the campaign that pays for the cards."
+    if brand is None:
+        errors["brand_id"] = "Choose the brand of the cards."
+    amount = None
+    if what.amount and brand is not None:
+        amount = _amount(what.amount, brand.currency, errors)
+    if what.delivery_method not in set(DeliveryMethod):
+        errors["delivery_method"] = "Choose how recipients get their cards."
+    if errors or campaign is None or brand is None:
+        return errors
+    return Choices(campaign.id, brand.id, amount, DeliveryMethod(what.delivery_method))
+
+
+def what_of(choices: Choices, offered: Offer) -> WhatForm:
+    """The form filled in with earlier choices, so that going back loses nothing."""
+    brand = offered.brand(choices.brand_id)
+    amount = ""
+    if choices.denomination_minor is not None and brand is not None:
+        digits = exponent_of(brand.currency)
+        whole, rest = divmod(choices.denomination_minor, 10**digits)
+        amount = f"{whole}.{rest:0{digits}d}" if digits else str(whole)
+    return WhatForm(
+        campaign_id=str(choices.campaign_id),
+        brand_id=str(choices.brand_id),
+        amount=amount,
+        delivery_method=choices.delivery_method.value,
+    )
+
+
+def _amount(text: str, currency: str, errors: dict[str, str]) -> int | None:
+    value = read_decimal(text, exponent=exponent_of(currency))
+    if isinstance(value, CellProblem):
+        errors["amount"] = value.detail
+        return None
+    if value == 0:
+        errors["amount"] = "The amount must be more than zero."
+        return None
+    return value
+
+
+def _uuid(value: str) -> UUID | None:
+    try:
+        return UUID(value)
+    except ValueError:
+        return None
