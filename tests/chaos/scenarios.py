@@ -1,14 +1,22 @@
 """What may go wrong, each with its exact end: every item right, every card bought once."""
 
+import io
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from models import clock
+from models.database import scoped_transaction
+from models.scope import PLATFORM, client
+from pipelines.jobs.control import cancel_job
+from pipelines.jobs.kinds import OnError
+from pipelines.pools.accept_import import accept_import
 from tests.chaos.stand import PROCESSES, Stand
 from tests.driving import cards_csv, recipients_csv, rows, submit, view
 from tests.proof import violations
-from tests.seeding import Seeded, seed
+from tests.seeding import ACTOR, Seeded, seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +41,14 @@ class Scenario:
     act: Callable[[Stand, Size], None]
 
 
-def _import(stand: Stand, pool_id: UUID, count: int) -> None:
-    if count == 0:
-        return
-    import io
-
-    from models.database import scoped_transaction
-    from models.scope import PLATFORM
-    from pipelines.jobs.kinds import OnError
-    from pipelines.pools.accept_import import accept_import
-    from tests.seeding import ACTOR
-
+def import_file(stand: Stand, pool_id: UUID, content: bytes) -> dict[str, Any]:
+    """Import a card file through the running workers; the job once it has ended."""
     house = stand.house
     with scoped_transaction(house.sessions, PLATFORM) as session:
         accepted = accept_import(
             session,
             pool_id,
-            io.BytesIO(cards_csv(count)),
+            io.BytesIO(content),
             on_error=OnError.ABORT,
             force=False,
             file_name="cards.csv",
@@ -58,15 +57,21 @@ def _import(stand: Stand, pool_id: UUID, count: int) -> None:
             keyring=house.settings.keyring,
             limits=house.limits,
         )
-    assert stand.until_ended(accepted.job_id)["counts"]["succeeded"] == count
+    return stand.until_ended(accepted.job_id)
+
+
+def _stock(stand: Stand, pool_id: UUID, count: int) -> None:
+    if count:
+        job = import_file(stand, pool_id, cards_csv(count))
+        assert job["counts"]["succeeded"] == count
 
 
 def begin(stand: Stand, size: Size, *, only: tuple[str, ...] = PROCESSES) -> tuple[Seeded, UUID]:
     """Stock the pools, start the processes, submit the job."""
     seeded = seed(stand.house, credit_minor=100_000_000)
     stand.start(*only)
-    _import(stand, seeded.csv_pool, size.csv)
-    _import(stand, seeded.buffer_pool, size.buffer)
+    _stock(stand, seeded.csv_pool, size.csv)
+    _stock(stand, seeded.buffer_pool, size.buffer)
     return seeded, submit(stand.house, seeded, recipients_csv(size.items))
 
 
@@ -219,12 +224,6 @@ def everything_killed_at_once(stand: Stand, size: Size) -> None:
 
 def cancelled_mid_job(stand: Stand, size: Size) -> None:
     """Cancel: what was issued stands and is paid for, the rest is cancelled and its credit freed."""
-    from models import clock
-    from models.database import scoped_transaction
-    from models.scope import client
-    from pipelines.jobs.control import cancel_job
-    from tests.seeding import ACTOR
-
     seeded, job_id = begin(stand, size)
     stand.until_done(job_id, 1)
     with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
