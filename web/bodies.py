@@ -58,6 +58,7 @@ class StrictParser(FlaskParser):
 
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs' own shape
         "json": marshmallow.RAISE,
+        "json_if_any": marshmallow.RAISE,
         "form": marshmallow.RAISE,
         "query": marshmallow.EXCLUDE,
         "query_and_form": marshmallow.EXCLUDE,
@@ -66,6 +67,10 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: marshmallow.Schema) -> Any:
         return req.get_json()
 
+    def load_json_if_any(self, req: Request, schema: marshmallow.Schema) -> Any:
+        has_body = req.content_length or req.headers.get("Transfer-Encoding")
+        return req.get_json() if has_body else {}
+
     def handle_error(
         self, error: marshmallow.ValidationError, *_args: Any, **_kwargs: Any
     ) -> NoReturn:
@@ -73,6 +78,11 @@ class StrictParser(FlaskParser):
         if isinstance(messages, dict) and len(messages) == 1:
             ((_location, messages),) = messages.items()
         raise InvalidBody(messages)
+
+    __location_map__ = {  # noqa: RUF012 - webargs' own shape
+        **FlaskParser.__location_map__,
+        "json_if_any": "load_json_if_any",
+    }
 
 
 class HouseJson(DefaultJSONProvider):

@@ -18,7 +18,6 @@ from pipelines.audit.record import record
 
 class SignInKind(StrEnum):
     REFRESH = "refresh"
-    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ LEFT JOIN LATERAL (
         count(*) FILTER (WHERE state = 'void') AS void
     FROM cards WHERE pool_id = p.id) n ON true
 WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
-  AND (CAST(:pool AS uuid) IS NULL OR p.id = :pool)
+  AND (CAST(:pools AS uuid[]) IS NULL OR p.id = ANY(:pools))
 ORDER BY p.id DESC LIMIT :limit
 """)
 
@@ -67,9 +67,34 @@ class PoolView:
         }
 
 
-def list_pools(
+_VISIBLE = text("""
+SELECT id FROM card_pools
+WHERE (CAST(:before AS uuid) IS NULL OR id < :before)
+  AND (CAST(:pool AS uuid) IS NULL OR id = :pool)
+ORDER BY id DESC LIMIT :limit
+""")
+
+
+def visible_pools(
     session: Session, *, before: UUID | None, limit: int, pool_id: UUID | None = None
+) -> list[UUID]:
+    """Ids of the pools this scope can see, newest first."""
+    values = {"before": before, "limit": limit, "pool": pool_id}
+    return list(session.execute(_VISIBLE, values).scalars())
+
+
+def list_pools(
+    session: Session,
+    *,
+    before: UUID | None,
+    limit: int,
+    pool_id: UUID | None = None,
+    pool_ids: list[UUID] | None = None,
 ) -> list[PoolView]:
-    """Pools this scope can see, newest first."""
-    rows = session.execute(_POOLS, {"before": before, "limit": limit, "pool": pool_id})
+    """Pools this scope can see, newest first; `pool_id` or `pool_ids` name the only ones wanted.
+
+    Tenants do not see unissued cards: count their pools in the SYSTEM scope, by `pool_ids`.
+    """
+    wanted = [pool_id] if pool_id is not None else pool_ids
+    rows = session.execute(_POOLS, {"before": before, "limit": limit, "pools": wanted})
     return [PoolView(row) for row in rows]

@@ -77,7 +77,9 @@ def make_user(house: House, email: str, role: Role, seeded: Seeded | None = None
 
 def signed_in(app: Flask, house: House, role: Role, seeded: Seeded | None = None) -> Caller:
     """A caller with a token of a new user of the role; no password is hashed twice."""
-    user_id = make_user(house, f"{role.value}.{seeded and seeded.client_id}@x.example", role, seeded)
+    user_id = make_user(
+        house, f"{role.value}.{seeded and seeded.client_id}@x.example", role, seeded
+    )
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
         opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)

@@ -1,6 +1,5 @@
 """Signing in, exchanging tokens, signing out (SEC-02, SEC-03)."""
 
-from flask import Flask
 from flask.testing import FlaskClient
 
 from models.people import Role

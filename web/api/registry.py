@@ -2,10 +2,37 @@
 
 from flask import Flask
 
-from web.api import auth, docs
+from web.api import (
+    agencies,
+    api_keys,
+    auth,
+    brands,
+    campaigns,
+    clients,
+    credit,
+    docs,
+    gift_card_pools,
+    gift_cards,
+    jobs,
+    provider_orders,
+    provision_jobs,
+)
 from web.api.routes import Routes, document
 
-RESOURCES: list[Routes] = [auth.routes]
+RESOURCES: list[Routes] = [
+    auth.routes,
+    api_keys.routes,
+    agencies.routes,
+    clients.routes,
+    campaigns.routes,
+    brands.routes,
+    credit.routes,
+    gift_card_pools.routes,
+    gift_cards.routes,
+    provision_jobs.routes,
+    jobs.routes,
+    provider_orders.routes,
+]
 
 
 def register_api(app: Flask) -> None:

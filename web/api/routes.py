@@ -38,6 +38,10 @@ class Decorator(Protocol):
 
 class _Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ARGUMENTS_PARSER = StrictParser()
+    DEFAULT_LOCATION_CONTENT_TYPE_MAPPING = {  # noqa: RUF012 - flask-smorest's own shape
+        **flask_smorest.Blueprint.DEFAULT_LOCATION_CONTENT_TYPE_MAPPING,
+        "json_if_any": "application/json",
+    }
 
 
 class _Api(flask_smorest.Api):  # type: ignore[misc]
@@ -90,6 +94,11 @@ class Routes:
 def reads(schema: type[Schema]) -> Decorator:
     """Give the view its JSON body, strictly read, as one more argument."""
     return cast("Decorator", _DOC.arguments(schema, location="json"))
+
+
+def may_read(schema: type[Schema]) -> Decorator:
+    """As `reads`, for a body that may be left out altogether."""
+    return cast("Decorator", _DOC.arguments(schema, location="json_if_any", required=False))
 
 
 def asks(schema: type[Schema]) -> Decorator:

@@ -1,0 +1,77 @@
+"""The results file of a job: its input columns with what became of each row, page by page."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from models.database import Sessions, scoped_transaction
+from models.scope import Scope
+from pipelines.jobs.csv_writer import csv_blocks
+
+#: A results file can be uploaded again as it is: recipients first, then the outcome.
+COLUMNS = (
+    "reference",
+    "email",
+    "name",
+    "phone",
+    "denomination_minor",
+    "brand",
+    "row",
+    "state",
+    "error_code",
+    "error_detail",
+    "source",
+    "result_reference",
+)
+PAGE_ROWS = 2_000
+_PAGE = text("""
+SELECT i.position, i.reference, i.email, i.name, i.phone, i.denomination_minor, b.name AS brand,
+    i.state, i.code, i.detail, i.source, i.result_id
+FROM items i LEFT JOIN brands b ON b.id = i.brand_id
+WHERE i.job_id = :job AND i.position > :after AND (CAST(:state AS text) IS NULL OR i.state = :state)
+ORDER BY i.position LIMIT :limit
+""")
+
+
+def results_csv(
+    sessions: Sessions, scope: Scope, job_id: UUID, *, state: str | None
+) -> Iterator[bytes]:
+    """The file as blocks of UTF-8; each page is its own short transaction, memory is constant."""
+    return csv_blocks(COLUMNS, _rows(sessions, scope, job_id, state))
+
+
+def _rows(
+    sessions: Sessions, scope: Scope, job_id: UUID, state: str | None
+) -> Iterator[Sequence[str | int | None]]:
+    after = 0
+    while page := _page(sessions, scope, job_id, state, after):
+        for row in page:
+            yield _cells(row)
+        after = page[-1].position
+
+
+def _page(
+    sessions: Sessions, scope: Scope, job_id: UUID, state: str | None, after: int
+) -> list[Row[Any]]:
+    values = {"job": job_id, "state": state, "after": after, "limit": PAGE_ROWS}
+    with scoped_transaction(sessions, scope) as session:
+        return list(session.execute(_PAGE, values))
+
+
+def _cells(row: Row[Any]) -> tuple[str | int | None, ...]:
+    return (
+        row.reference,
+        row.email,
+        row.name,
+        row.phone,
+        row.denomination_minor,
+        row.brand,
+        row.position,
+        row.state,
+        row.code,
+        row.detail,
+        row.source,
+        str(row.result_id) if row.result_id else None,
+    )

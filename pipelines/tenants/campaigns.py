@@ -1,0 +1,120 @@
+"""Campaigns of clients: made, listed, changed, paused and resumed."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.tenants import Campaign, CampaignState, Client
+from pipelines.audit.record import record
+from pipelines.errors import NotFound
+from pipelines.tenants.refusals import InvalidCampaignState
+from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
+
+_CAMPAIGNS = select(
+    Campaign.id,
+    Campaign.agency_id,
+    Campaign.client_id,
+    Campaign.name,
+    Campaign.time_zone,
+    Campaign.state,
+    Campaign.pause_reason,
+    Campaign.budget_mode,
+    Campaign.version,
+    Campaign.created_at,
+)
+PAUSED_BY_PERSON = "user"
+
+
+def create_campaign(
+    session: Session, *, client_id: UUID, name: str, time_zone: str | None, actor_id: UUID
+) -> UUID:
+    """Make an active campaign of a client that the caller's scope can see."""
+    owner = session.execute(
+        select(Client.agency_id, Client.time_zone).where(Client.id == client_id)
+    ).one_or_none()
+    if owner is None:
+        raise NotFound
+    identity = new_id()
+    statement = insert(Campaign).values(
+        id=identity,
+        agency_id=owner.agency_id,
+        client_id=client_id,
+        name=name,
+        time_zone=time_zone or owner.time_zone,
+    )
+    under_unique_name(session, lambda: session.execute(statement))
+    audit_campaign(session, "campaign.created", campaign(session, identity), actor_id)
+    return identity
+
+
+def change_campaign(
+    session: Session,
+    identity: UUID,
+    values: Mapping[str, Any],
+    *,
+    version: int | None,
+    actor_id: UUID,
+) -> None:
+    """Raises `NotFound`, `VersionConflict`, `NameTaken`."""
+    change(session, Campaign, identity, values, version=version)
+    audit_campaign(session, "campaign.changed", campaign(session, identity), actor_id)
+
+
+def pause_campaign(session: Session, identity: UUID, *, actor_id: UUID) -> None:
+    """Accept nothing new for it; only a person lifts a person's pause."""
+    values = {"state": CampaignState.PAUSED.value, "pause_reason": PAUSED_BY_PERSON}
+    _move(session, identity, CampaignState.ACTIVE, values, move="paused")
+    audit_campaign(session, "campaign.paused", campaign(session, identity), actor_id)
+
+
+def resume_campaign(session: Session, identity: UUID, *, actor_id: UUID) -> None:
+    """Accept work for it again."""
+    values = {"state": CampaignState.ACTIVE.value, "pause_reason": None}
+    _move(session, identity, CampaignState.PAUSED, values, move="resumed")
+    audit_campaign(session, "campaign.resumed", campaign(session, identity), actor_id)
+
+
+def list_campaigns(session: Session, *, before: UUID | None, limit: int) -> list[Row[Any]]:
+    return page_of(session, _CAMPAIGNS, Campaign, before=before, limit=limit)
+
+
+def campaign(session: Session, identity: UUID) -> Row[Any]:
+    return one_of(session, _CAMPAIGNS, Campaign, identity)
+
+
+def _move(
+    session: Session,
+    identity: UUID,
+    only_from: CampaignState,
+    values: Mapping[str, Any],
+    *,
+    move: str,
+) -> None:
+    row = campaign(session, identity)
+    if row.state != only_from:
+        raise InvalidCampaignState(state=row.state, move=move)
+    change(session, Campaign, identity, values, version=row.version)
+
+
+def audit_campaign(
+    session: Session,
+    action: str,
+    row: Row[Any],
+    actor_id: UUID,
+    detail: Mapping[str, str | int | bool | None] | None = None,
+) -> None:
+    """One audit entry about a campaign."""
+    record(
+        session,
+        action,
+        object_kind="campaign",
+        object_id=row.id,
+        actor_id=actor_id,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+        detail=detail,
+    )

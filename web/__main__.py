@@ -1,0 +1,35 @@
+"""Start the web process of the Procfile: `python -m web`."""
+
+import sys
+
+from pipelines.boot import check_database
+from pipelines.queue.broker import UnknownScheme
+from pipelines.settings import SettingsBroken, load
+from pipelines.telemetry import configure, get_logger
+from pipelines.wiring import build_house
+from web.app import create_app
+from web.serving import Server, gunicorn_settings
+
+log = get_logger(__name__)
+
+
+def main() -> int:
+    """Serve until SIGTERM; 2 if the settings or the database do not allow it."""
+    configure("web")
+    try:
+        settings = load("web")
+        house = build_house(settings)
+        check_database(house)
+        app = create_app(house)
+    except (SettingsBroken, UnknownScheme) as error:
+        print(f"web: {error}", file=sys.stderr)
+        return 2
+    # Connections made here would be shared by the forked worker.
+    house.sessions.kw["bind"].dispose()
+    log.info("process.started", threads=settings.pool_size, port=settings.port)
+    Server(app, gunicorn_settings(settings, drain_seconds=house.limits.drain_seconds)).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Campaigns over HTTP: made, changed, paused, resumed, and who pays for them."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from marshmallow import Schema, fields
+from sqlalchemy import Row
+
+from models.base import new_id
+from models.database import scoped_transaction
+from models.tenants import BudgetMode
+from pipelines.access.permissions import Permission
+from pipelines.queue.keys import first_result, remember
+from pipelines.tenants import budgets, campaigns
+from web.admission import canonical, mark_replay, request_key
+from web.api.clients import TIME_ZONE
+from web.api.routes import Routes, answers, asks, reads
+from web.fields import Count, Identity, Minor, PageQuery, Text, one_of
+from web.front import front
+from web.guards import permitted, principal
+from web.pages import id_cursor, listed, read_version, with_version
+from web.tenant_choice import chosen_client
+
+routes = Routes("campaigns", "Campaigns of clients.")
+
+
+class CampaignBody(Schema):
+    name = Text(required=True, longest=200)
+    client_id = Identity()
+    time_zone = Text(longest=64, validate=TIME_ZONE)
+
+
+class CampaignChange(Schema):
+    name = Text(longest=200)
+    time_zone = Text(longest=64, validate=TIME_ZONE)
+    version = Count(low=1, high=2**31 - 1)
+
+
+class BudgetBody(Schema):
+    mode = fields.String(required=True, validate=one_of(*BudgetMode))
+    amount_minor = Minor(zero=True, load_default=0)
+    currency = Text(longest=3, load_default=None, allow_none=True)
+
+
+class Campaign(Schema):
+    id = fields.UUID()
+    agency_id = fields.UUID()
+    client_id = fields.UUID()
+    name = fields.String()
+    time_zone = fields.String()
+    state = fields.String()
+    pause_reason = fields.String(allow_none=True)
+    budget_mode = fields.String()
+    version = fields.Integer()
+    created_at = fields.DateTime()
+
+
+class CampaignPage(Schema):
+    data = fields.List(fields.Nested(Campaign))
+    has_more = fields.Boolean()
+    next_cursor = fields.String(allow_none=True)
+
+
+def shown(row: Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)
+
+
+@routes.post("/campaigns")
+@permitted(Permission.CAMPAIGNS_MANAGE)
+@reads(CampaignBody)
+@answers(201, Campaign)
+def create_campaign(body: dict[str, Any]) -> Response:
+    """Make an active campaign."""
+    caller = principal()
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        made = campaigns.create_campaign(
+            session,
+            client_id=chosen_client(session, caller, body.get("client_id")),
+            name=body["name"],
+            time_zone=body.get("time_zone"),
+            actor_id=caller.actor_id,
+        )
+        row = campaigns.campaign(session, made)
+    return with_version(shown(row), 201)
+
+
+@routes.get("/campaigns")
+@permitted(Permission.CAMPAIGNS_READ)
+@asks(PageQuery)
+@answers(200, CampaignPage)
+def list_campaigns(query: dict[str, Any]) -> Response:
+    """List campaigns, newest first."""
+    limit, before = query["limit"], id_cursor(query)
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        rows = campaigns.list_campaigns(session, before=before, limit=limit + 1)
+    return listed(rows, limit=limit, view=shown, place=lambda row: row.id)
+
+
+@routes.get("/campaigns/<uuid:campaign_id>")
+@permitted(Permission.CAMPAIGNS_READ)
+@answers(200, Campaign)
+def get_campaign(campaign_id: UUID) -> Response:
+    """One campaign."""
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        return with_version(shown(campaigns.campaign(session, campaign_id)))
+
+
+@routes.patch("/campaigns/<uuid:campaign_id>")
+@permitted(Permission.CAMPAIGNS_MANAGE)
+@reads(CampaignChange)
+@answers(200, Campaign)
+def change_campaign(body: dict[str, Any], campaign_id: UUID) -> Response:
+    """Change a campaign; `If-Match` or `version` says what you last read."""
+    caller = principal()
+    values = {name: value for name, value in body.items() if name != "version"}
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        campaigns.change_campaign(
+            session, campaign_id, values, version=read_version(body), actor_id=caller.actor_id
+        )
+        row = campaigns.campaign(session, campaign_id)
+    return with_version(shown(row))
+
+
+@routes.post("/campaigns/<uuid:campaign_id>/pause")
+@permitted(Permission.CAMPAIGNS_MANAGE)
+@answers(200, Campaign)
+def pause_campaign(campaign_id: UUID) -> Response:
+    """Accept nothing new for a campaign."""
+    caller = principal()
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        campaigns.pause_campaign(session, campaign_id, actor_id=caller.actor_id)
+        row = campaigns.campaign(session, campaign_id)
+    return with_version(shown(row))
+
+
+@routes.post("/campaigns/<uuid:campaign_id>/resume")
+@permitted(Permission.CAMPAIGNS_MANAGE)
+@answers(200, Campaign)
+def resume_campaign(campaign_id: UUID) -> Response:
+    """Accept work for a campaign again."""
+    caller = principal()
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        campaigns.resume_campaign(session, campaign_id, actor_id=caller.actor_id)
+        row = campaigns.campaign(session, campaign_id)
+    return with_version(shown(row))
+
+
+@routes.post("/campaigns/<uuid:campaign_id>/budget")
+@permitted(Permission.CAMPAIGNS_BUDGET)
+@reads(BudgetBody)
+@answers(200, Campaign)
+def set_budget(body: dict[str, Any], campaign_id: UUID) -> Response:
+    """Give a campaign its own budget (`isolated`), or let it share its client's (`shared`).
+
+    An amount moves money, so it needs an Idempotency-Key.
+    """
+    caller = principal()
+    key = request_key(caller, canonical(body)) if body["amount_minor"] else None
+    who: dict[str, Any] = {
+        "client_ref": f"budget:{campaign_id}:{new_id()}",
+        "actor_id": caller.actor_id,
+    }
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        is_replay = key is not None and first_result(session, key) is not None
+        if not is_replay and body["mode"] == BudgetMode.ISOLATED:
+            budgets.isolate_budget(
+                session,
+                campaign_id,
+                amount=body["amount_minor"],
+                currency=body["currency"],
+                **who,
+            )
+        elif not is_replay:
+            budgets.share_budget(session, campaign_id, **who)
+        if key is not None and not is_replay:
+            remember(session, key, status=200, resource_kind="campaign", resource_id=campaign_id)
+        row = campaigns.campaign(session, campaign_id)
+    return mark_replay(with_version(shown(row)), is_replay=is_replay)

@@ -1,0 +1,166 @@
+"""Credit over HTTP: the tree of accounts, their movements, allocations and recalls."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from marshmallow import Schema, fields
+
+from models.database import scoped_transaction
+from pipelines.access.permissions import Permission
+from pipelines.credit import allocate as credit
+from pipelines.credit import read
+from pipelines.credit.transfer import Posted
+from pipelines.queue.keys import first_result, remember
+from web.admission import canonical, mark_replay, request_key
+from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
+from web.fields import Identity, Minor, PageQuery, Text
+from web.front import front
+from web.guards import permitted, principal
+from web.pages import id_cursor, listed, number_cursor
+
+routes = Routes("credit", "Credit accounts and what moves between them.")
+
+
+class MovementBody(Schema):
+    from_account_id = Identity(required=True)
+    to_account_id = Identity(required=True)
+    amount_minor = Minor(required=True)
+    notes = Text(longest=500, least=0, load_default="")
+
+
+class Account(Schema):
+    id = fields.UUID()
+    owner_id = fields.UUID()
+    name = fields.String()
+    tier = fields.String()
+    parent_id = fields.UUID(allow_none=True)
+    currency = fields.String()
+    balance_minor = fields.Integer()
+    held_minor = fields.Integer()
+    available_minor = fields.Integer()
+    spent_minor = fields.Integer()
+    unlimited = fields.Boolean()
+
+
+class AccountPage(Schema):
+    data = fields.List(fields.Nested(Account))
+    has_more = fields.Boolean()
+    next_cursor = fields.String(allow_none=True)
+
+
+class Transaction(Schema):
+    id = fields.String()
+    transfer_id = fields.UUID()
+    kind = fields.String()
+    amount_minor = fields.Integer()
+    balance_after_minor = fields.Integer()
+    currency = fields.String()
+    notes = fields.String()
+    job_id = fields.UUID(allow_none=True)
+    actor_id = fields.UUID(allow_none=True)
+    created_at = fields.DateTime()
+
+
+class TransactionPage(Schema):
+    data = fields.List(fields.Nested(Transaction))
+    has_more = fields.Boolean()
+    next_cursor = fields.String(allow_none=True)
+
+
+class Side(Schema):
+    id = fields.String()
+    account_id = fields.UUID()
+    amount_minor = fields.Integer()
+    balance_after_minor = fields.Integer()
+    currency = fields.String()
+    created_at = fields.DateTime()
+
+
+class Movement(Schema):
+    transfer_id = fields.UUID()
+    out_transaction = fields.Nested(Side)
+    in_transaction = fields.Nested(Side)
+    from_account_balance_minor = fields.Integer()
+    to_account_balance_minor = fields.Integer()
+
+
+@routes.get("/credit/accounts")
+@permitted(Permission.CREDIT_READ)
+@asks(PageQuery)
+@answers(200, AccountPage)
+def list_accounts(query: dict[str, Any]) -> Response:
+    """The tree of credit accounts as far as you see it; `parent_id` says where each hangs."""
+    limit, after = query["limit"], id_cursor(query)
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        rows = read.list_accounts(session, after=after, limit=limit + 1)
+    return listed(rows, limit=limit, view=read.account_view, place=lambda row: row.id)
+
+
+@routes.get("/credit/accounts/<uuid:account_id>")
+@permitted(Permission.CREDIT_READ)
+@answers(200, Account)
+def get_account(account_id: UUID) -> Response:
+    """One credit account."""
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        return jsonify(read.account_view(read.account(session, account_id)))
+
+
+@routes.get("/credit/accounts/<uuid:account_id>/transactions")
+@permitted(Permission.CREDIT_READ)
+@asks(PageQuery)
+@answers(200, TransactionPage)
+def list_transactions(query: dict[str, Any], account_id: UUID) -> Response:
+    """The movements of an account, newest first, each with the balance after it."""
+    limit, before = query["limit"], number_cursor(query)
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        read.account(session, account_id)
+        rows = read.list_postings(session, account_id, before=before, limit=limit + 1)
+    return listed(rows, limit=limit, view=read.posting_view, place=lambda row: row.id)
+
+
+@routes.post("/credit/allocations")
+@permitted(Permission.CREDIT_MOVE)
+@reads(MovementBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(201, Movement)
+def allocate(body: dict[str, Any]) -> Response:
+    """Move credit from an account to one right below it."""
+    sides = {"parent_id": body["from_account_id"], "child_id": body["to_account_id"]}
+    return _moved(body, credit.allocate, sides, "allocation")
+
+
+@routes.post("/credit/recalls")
+@permitted(Permission.CREDIT_MOVE)
+@reads(MovementBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(201, Movement)
+def recall(body: dict[str, Any]) -> Response:
+    """Take unused credit back from an account right below: `from` is the child, `to` the parent."""
+    sides = {"parent_id": body["to_account_id"], "child_id": body["from_account_id"]}
+    return _moved(body, credit.recall, sides, "recall")
+
+
+def _moved(
+    body: dict[str, Any], move: Callable[..., Posted], sides: dict[str, UUID], word: str
+) -> Response:
+    caller = principal()
+    key = request_key(caller, canonical(body))
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        earlier = first_result(session, key)
+        transfer_id = earlier
+        if transfer_id is None:
+            transfer_id = move(
+                session,
+                **sides,
+                amount=body["amount_minor"],
+                notes=body["notes"],
+                client_ref=f"{word}:{caller.actor_id}:{key.key}",
+                actor_id=caller.actor_id,
+            ).transfer_id
+            remember(session, key, status=201, resource_kind="transfer", resource_id=transfer_id)
+        view = read.transfer_view(session, transfer_id)
+    response = jsonify(view)
+    response.status_code = 201
+    return mark_replay(response, is_replay=earlier is not None)

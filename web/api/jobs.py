@@ -1,0 +1,194 @@
+"""Jobs over HTTP: watch them, read their items and results, pause, resume, cancel, retry."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, stream_with_context
+from marshmallow import Schema, fields
+from sqlalchemy import Row
+
+from models import clock
+from models.database import scoped_transaction
+from models.jobs import ItemState, JobState
+from pipelines.access.permissions import Permission
+from pipelines.jobs import control
+from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
+from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
+from pipelines.jobs.results import results_csv
+from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
+from web.api.routes import Routes, answers, asks
+from web.fields import Identity, PageQuery, Text, one_of
+from web.front import front
+from web.guards import permitted, principal
+from web.jobs_shown import job_answer, job_json, load_job
+from web.pages import id_cursor, listed, number_cursor
+
+routes = Routes("jobs", "Accepted work, recipient by recipient.")
+
+
+class JobsQuery(PageQuery):
+    kind = fields.String(load_default=None, validate=one_of(PROVISIONING, CARD_IMPORT))
+    state = fields.String(load_default=None, validate=one_of(*JobState))
+    campaign_id = Identity(load_default=None)
+
+
+class ItemsQuery(PageQuery):
+    state = fields.String(load_default=None, validate=one_of(*ItemState))
+    code = Text(longest=64, load_default=None)
+
+
+#: A schema has an attribute `only` of its own, so the parameter's field is not written as one.
+ResultsQuery = Schema.from_dict(
+    {"only": fields.String(load_default=None, validate=one_of(*ItemState))}, name="ResultsQuery"
+)
+
+
+@routes.get("/jobs")
+@permitted(Permission.JOBS_READ)
+@asks(JobsQuery)
+@answers(200, JobPage)
+def list_all_jobs(query: dict[str, Any]) -> Response:
+    """List jobs, newest first; `result` of single requests is in the job itself."""
+    caller, limit, before = principal(), query["limit"], id_cursor(query)
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        rows = list_jobs(
+            session,
+            kind=query["kind"],
+            state=query["state"],
+            campaign_id=query["campaign_id"],
+            before=before,
+            limit=limit + 1,
+        )
+        shown = partial(job_json, session, caller=caller, deep=False)
+        return listed(rows, limit=limit, view=shown, place=lambda row: row.id)
+
+
+@routes.get("/jobs/<uuid:job_id>")
+@permitted(Permission.JOBS_READ)
+@answers(200, Job)
+def get_job(job_id: UUID) -> Response:
+    """One job; poll it with If-None-Match."""
+    return job_answer(load_job(principal(), job_id))
+
+
+@routes.get("/jobs/<uuid:job_id>/items")
+@permitted(Permission.JOBS_READ)
+@asks(ItemsQuery)
+@answers(200, JobItemPage)
+def list_job_items(query: dict[str, Any], job_id: UUID) -> Response:
+    """The items of a job in file order."""
+    limit, after = query["limit"], number_cursor(query) or 0
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        job_row(session, job_id)
+        rows = job_items(
+            session,
+            job_id,
+            state=query["state"],
+            code=query["code"],
+            after=after,
+            limit=limit + 1,
+        )
+    return listed(rows, limit=limit, view=_item, place=lambda row: row.position)
+
+
+@routes.get("/jobs/<uuid:job_id>/failures")
+@permitted(Permission.JOBS_READ)
+@answers(200, FailureGroup)
+def list_job_failures(job_id: UUID) -> Response:
+    """What did not succeed, grouped by code, most frequent first."""
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        job_row(session, job_id)
+        rows = job_failures(session, job_id)
+    return jsonify([_failure(row) for row in rows])
+
+
+@routes.get("/jobs/<uuid:job_id>/results.csv")
+@permitted(Permission.JOBS_READ)
+@asks(ResultsQuery)
+@answers(200, content_type="text/csv")
+def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
+    """The input with what became of each row; the file can be uploaded again as it is."""
+    house, scope = front().house, principal().scope
+    with scoped_transaction(house.sessions, scope) as session:
+        job_row(session, job_id)
+    blocks = results_csv(house.sessions, scope, job_id, state=query["only"])
+    response = Response(stream_with_context(blocks), mimetype="text/csv")
+    response.headers.set("Content-Disposition", "attachment", filename=f"results-{job_id}.csv")
+    return response
+
+
+@routes.post("/jobs/<uuid:job_id>/pause")
+@permitted(Permission.JOBS_CONTROL)
+@answers(200, Job)
+def pause_job(job_id: UUID) -> Response:
+    """Start no more work for a job; orders on their way are still driven home."""
+    return _controlled(job_id, control.pause_job)
+
+
+@routes.post("/jobs/<uuid:job_id>/resume")
+@permitted(Permission.JOBS_CONTROL)
+@answers(200, Job)
+def resume_job(job_id: UUID) -> Response:
+    """Take a paused job up where it stood."""
+    return _controlled(job_id, control.resume_job)
+
+
+@routes.post("/jobs/<uuid:job_id>/cancel")
+@permitted(Permission.JOBS_CONTROL)
+@answers(200, Job)
+def cancel_job(job_id: UUID) -> Response:
+    """End a job: what is not begun is cancelled and its credit freed."""
+    return _controlled(job_id, control.cancel_job)
+
+
+@routes.post("/jobs/<uuid:job_id>/retry")
+@permitted(Permission.JOBS_CONTROL)
+@answers(200, Job)
+def retry_job(job_id: UUID) -> Response:
+    """Try the failed items again under a new hold."""
+    house = front().house
+    return _controlled(
+        job_id, partial(control.retry_job, kinds=house.job_kinds, limits=house.limits)
+    )
+
+
+def _controlled(job_id: UUID, move: Callable[..., object]) -> Response:
+    caller = principal()
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        move(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
+    return job_answer(load_job(caller, job_id))
+
+
+def _item(row: Row[Any]) -> dict[str, Any]:
+    has_verdict = row.code is not None
+    return {
+        "position": row.position,
+        "state": row.state,
+        "recipient": _masked(row.email, row.phone),
+        "source": row.source,
+        "code": row.code,
+        "error": {"code": row.code, "detail": row.detail} if has_verdict else None,
+        "attempts": row.attempts,
+        "delivery_state": None,
+    }
+
+
+def _failure(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "code": row.code,
+        "state": row.state,
+        "count": row.items,
+        "retryable": row.retryable,
+        "example": row.example,
+        "first_position": row.first_position,
+    }
+
+
+def _masked(email: str | None, phone: str | None) -> str | None:
+    """Enough to recognise, not enough to write to."""
+    if email:
+        local, _at, domain = email.partition("@")
+        return f"{local[:1]}***@{domain}"
+    return f"***{phone[-4:]}" if phone else None

@@ -1,0 +1,193 @@
+"""Many gift cards over HTTP: previewed or submitted, as JSON or as a CSV file."""
+
+import hashlib
+import re
+from typing import Any, cast
+
+from flask import Response, jsonify, request
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
+
+from models.database import scoped_transaction
+from pipelines.access.permissions import Permission
+from pipelines.access.principals import Principal
+from pipelines.jobs.kinds import OnError
+from pipelines.limits import DEFAULTS
+from pipelines.provisioning.plan import BulkOptions, Dedupe
+from pipelines.provisioning.recipients import DeliveryMethod
+from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
+from web.admission import canonical, intake_slot, request_key
+from web.api.gift_cards import RecipientBody, client_scope
+from web.api.job_schemas import Job
+from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, asks, documented
+from web.bodies import InvalidBody
+from web.fields import Flag, Identity, Minor, Secret, Stamp, one_of
+from web.front import front
+from web.guards import permitted, principal
+from web.jobs_shown import accepted
+from web.uploads import csv_upload
+
+routes = Routes("gift-card-jobs", "Gift cards for many recipients at once.")
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+_FLAGS = frozenset({"allow_repeat", "allow_partial", "force"})
+_WORDS = {"true": True, "false": False}
+
+
+class RowBody(RecipientBody):
+    denomination_minor = Minor(allow_none=True)
+    amount = Secret(longest=32, allow_none=True)
+    brand = Secret(longest=4_096, allow_none=True)
+
+
+class BulkFields(Schema):
+    campaign_id = Identity(required=True)
+    brand_id = Identity(required=True)
+    denomination_minor = Minor(load_default=None, allow_none=True)
+    delivery_method = fields.String(
+        load_default=DeliveryMethod.EMAIL.value, validate=one_of(*DeliveryMethod)
+    )
+    on_error = fields.String(load_default=OnError.ABORT.value, validate=one_of(*OnError))
+    dedupe = fields.String(load_default=Dedupe.REJECT.value, validate=one_of(*Dedupe))
+    allow_repeat = Flag(load_default=False)
+    allow_partial = Flag(load_default=False)
+    force = Flag(load_default=False)
+    scheduled_for = Stamp(load_default=None, allow_none=True)
+    plan_hash = Secret(longest=64, load_default=None, allow_none=True)
+
+    @validates("allow_partial")
+    def _whole_jobs_only(self, value: Any, **_: Any) -> None:
+        if value:
+            raise ValidationError("unsupported|Partly funded jobs are not offered yet.")
+
+
+class BulkBody(BulkFields):
+    recipients = fields.List(
+        fields.Nested(RowBody),
+        required=True,
+        validate=[
+            validate.Length(min=1, error="empty_recipients|Give at least one recipient."),
+            validate.Length(
+                max=DEFAULTS.inline_recipients_max,
+                error=f"use_csv_upload|More than {DEFAULTS.inline_recipients_max} recipients go "
+                "through a CSV file.",
+            ),
+        ],
+    )
+
+
+class BulkQuery(Schema):
+    preview = Flag(in_text=True, load_default=False)
+
+
+class Plan(Schema):
+    plan_hash = fields.String()
+    rows = fields.Integer()
+    valid = fields.Integer()
+    invalid = fields.List(fields.Dict())
+    duplicates = fields.Integer()
+    cost = fields.Dict()
+    sources = fields.Dict()
+    credit = fields.Dict()
+    eta_seconds = fields.Integer()
+    blockers = fields.List(fields.Dict())
+
+
+REQUEST_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": BulkBody},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["campaign_id", "brand_id", "file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+            }
+        },
+    },
+}
+#: A preview's plan, or an accepted job.
+Taken = dict[str, Any] | Accepted
+#: Made once: building a schema costs more than reading a body.
+_FIELDS, _BODY = BulkFields(), BulkBody()
+
+
+@routes.post("/gift-cards/provision-jobs")
+@permitted(Permission.PROVISION)
+@asks(BulkQuery)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER], requestBody=REQUEST_BODY)
+@answers(200, Plan)
+@answers(202, Job)
+def provision_gift_cards(query: dict[str, Any]) -> Response:
+    """Give cards to many recipients; `?preview=true` shows the plan and writes nothing."""
+    caller, is_preview = principal(), query["preview"]
+    if not is_preview:
+        request_key(caller)  # a request without a name is refused before its file is read
+    take = _from_file if request.mimetype == "multipart/form-data" else _from_json
+    done = take(caller, is_preview=is_preview)
+    if isinstance(done, Accepted):
+        return accepted(caller, done.job_id, is_replay=done.is_replay)
+    return jsonify(done)
+
+
+def _from_json(caller: Principal, *, is_preview: bool) -> Taken:
+    body = _loaded(_BODY, request.get_json())
+    recipients = body.pop("recipients")
+    digest = hashlib.sha256(canonical(recipients)).digest()
+    return _taken(caller, body, Recipients(sha256=digest, listed=recipients), is_preview=is_preview)
+
+
+def _from_file(caller: Principal, *, is_preview: bool) -> Taken:
+    bytes_max = front().house.limits.intake_inline_bytes_max
+    with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
+        body = _loaded(_FIELDS, _form())
+        recipients = Recipients(sha256=upload.sha256, csv=upload.stream, file_name=upload.name)
+        return _taken(caller, body, recipients, is_preview=is_preview)
+
+
+def _taken(
+    caller: Principal, body: dict[str, Any], recipients: Recipients, *, is_preview: bool
+) -> Taken:
+    """The plan, or the accepted job; both in the scope of the campaign's client."""
+    house, options = front().house, _options(body)
+    key = None if is_preview else request_key(caller, canonical(body), recipients.sha256)
+    own: dict[str, Any] = {"person_secret": house.person_secret, "limits": house.limits}
+    with scoped_transaction(house.sessions, client_scope(caller, options.campaign_id)) as session:
+        if is_preview:
+            return preview_bulk(session, options, recipients, **own)
+        return submit_bulk(session, options, recipients, actor_id=caller.actor_id, key=key, **own)
+
+
+def _loaded(schema: Schema, given: Any) -> dict[str, Any]:
+    try:
+        return cast("dict[str, Any]", schema.load(given, unknown=RAISE))
+    except ValidationError as error:
+        raise InvalidBody(error.messages) from None
+
+
+def _form() -> dict[str, Any]:
+    """A form's texts as the JSON values they stand for; what is empty was left out."""
+    values: dict[str, Any] = {}
+    for name, text in request.form.items():
+        if text == "":
+            continue
+        if name in _FLAGS:
+            values[name] = _WORDS.get(text.lower(), text)
+        elif name.endswith("_minor") and _DIGITS.fullmatch(text):
+            values[name] = int(text)
+        else:
+            values[name] = text
+    return values
+
+
+def _options(body: dict[str, Any]) -> BulkOptions:
+    return BulkOptions(
+        campaign_id=body["campaign_id"],
+        brand_id=body["brand_id"],
+        denomination_minor=body["denomination_minor"],
+        delivery_method=body["delivery_method"],
+        on_error=OnError(body["on_error"]),
+        dedupe=Dedupe(body["dedupe"]),
+        allow_repeat=body["allow_repeat"],
+        force=body["force"],
+        scheduled_for=body["scheduled_for"],
+        plan_hash=body["plan_hash"],
+    )

@@ -1,0 +1,92 @@
+"""Jobs as the API shows them, and the answer to accepted work: 202, or the end if one waits."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import scoped_transaction
+from pipelines.access.principals import Principal
+from pipelines.jobs.read import job_row, job_view
+from pipelines.jobs.states import ENDED
+from pipelines.provisioning.result import single_outcome
+from web.admission import mark_replay
+from web.errors import Problem, answer
+from web.front import front
+from web.pages import etag_of, unchanged, wait_seconds
+
+RETRY_AFTER_SECONDS = 1
+#: Members that move with the clock alone: they do not make a job another one.
+_OF_THE_MOMENT = ("rate_per_second", "eta_seconds")
+
+
+def job_json(session: Session, row: Row[Any], caller: Principal, *, deep: bool) -> dict[str, Any]:
+    """The job of api.md; `deep` looks up the outcome of a single request."""
+    house = front().house
+    body = job_view(row, now=clock.now(session), limits=house.limits)
+    result, error = None, body["error"]
+    if deep and row.is_single:
+        result, failure = single_outcome(
+            session,
+            row.id,
+            keyring=house.settings.keyring,
+            public_url=house.settings.public_url,
+            sees_costs=caller.sees_costs,
+        )
+        error = error or failure
+    base = f"/api/v1/jobs/{row.id}"
+    return body | {
+        "result": result,
+        "error": error,
+        "links": {
+            "self": base,
+            "items": f"{base}/items",
+            "results": f"{base}/results.csv",
+            "failures": f"{base}/failures",
+        },
+    }
+
+
+def load_job(caller: Principal, job_id: UUID) -> dict[str, Any]:
+    """The job as the caller sees it, or `NotFound`."""
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        return job_json(session, job_row(session, job_id), caller, deep=True)
+
+
+def job_answer(body: dict[str, Any], status: int = 200) -> Response:
+    """The job with its ETag, 304 for who has it already, and when to ask again."""
+    progress = {k: v for k, v in body["progress"].items() if k not in _OF_THE_MOMENT}
+    tag = etag_of(body | {"progress": progress})
+    if status == 200 and unchanged(tag):
+        response = Response(status=304)
+    else:
+        response = jsonify(body)
+        response.status_code = status
+    response.set_etag(tag, weak=True)
+    if body["state"] not in ENDED:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
+def accepted(caller: Principal, job_id: UUID, *, is_replay: bool) -> Response:
+    """202 with the job; with `Prefer: wait` its end, if it comes in time."""
+    wanted = wait_seconds()
+    has_ended = front().waiter.wait(job_id, wanted)
+    body = load_job(caller, job_id)
+    response = _ended(body) if has_ended else job_answer(body, 202)
+    if has_ended:
+        response.headers["Preference-Applied"] = f"wait={wanted}"
+    response.headers["Location"] = body["links"]["self"]
+    return mark_replay(response, is_replay=is_replay)
+
+
+def _ended(body: dict[str, Any]) -> Response:
+    """A single request that was refused in the end answers as if it had been refused at once."""
+    error = body["error"]
+    if body["result"] is None and error is not None and "status" in error:
+        extra = {"job_id": body["id"]}
+        return answer(Problem(error["status"], error["code"], error["detail"], extra=extra))
+    return job_answer(body)
