@@ -1,6 +1,6 @@
 """Allocate credit one tier down, recall it one tier up, and top up the tree from outside."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,11 +10,30 @@ from sqlalchemy.orm import Session
 from models.ledger import AccountKind, TransferKind
 from pipelines.audit.record import record
 from pipelines.credit.accounts import PLATFORM_ID, account_id, side
-from pipelines.credit.refusals import InsufficientCredit
+from pipelines.credit.refusals import InsufficientCredit, MovementNameUsed
 from pipelines.credit.rules import allocation_refusal, recall_refusal
 from pipelines.credit.transfer import Posted, move
 
 _AVAILABLE = text("SELECT balance, held FROM accounts WHERE id = :id")
+_EARLIER = text("""
+SELECT t.id, t.kind, t.amount, s.account_id AS source_id, s.balance_after AS source_balance,
+    r.account_id AS target_id, r.balance_after AS target_balance
+FROM transfers t
+JOIN postings s ON s.transfer_id = t.id AND s.amount < 0
+JOIN postings r ON r.transfer_id = t.id AND r.amount > 0
+WHERE t.client_ref = :client_ref
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Movement:
+    """What a caller's name stands for; the same name may not stand for anything else."""
+
+    kind: TransferKind
+    source: UUID
+    target: UUID
+    amount: int
+    client_ref: str
 
 
 def allocate(
@@ -29,27 +48,18 @@ def allocate(
 ) -> Posted:
     """Move credit from a parent account to its direct child (S4-024..028).
 
-    Raises `AllocationDirection`, `CurrencyMismatch`, `InsufficientCredit`, `NotFound`.
+    The same `client_ref` again gives the first movement. Raises `AllocationDirection`,
+    `CurrencyMismatch`, `InsufficientCredit`, `MovementNameUsed`, `NotFound`.
     """
     refusal = allocation_refusal(source=side(session, parent_id), target=side(session, child_id))
     if refusal is not None:
         raise refusal
-    posted = _within_available(
-        session,
-        parent_id,
-        amount,
-        lambda: move(
-            session,
-            kind=TransferKind.ALLOCATION,
-            source=parent_id,
-            target=child_id,
-            amount=amount,
-            notes=notes,
-            client_ref=client_ref,
-            actor_id=actor_id,
-        ),
+    movement = _Movement(TransferKind.ALLOCATION, parent_id, child_id, amount, client_ref)
+    posted, is_first = _move_once(
+        session, movement, owner_side=child_id, notes=notes, actor_id=actor_id
     )
-    _audit(session, "credit.allocated", posted, amount=amount, actor_id=actor_id)
+    if is_first:
+        _audit(session, "credit.allocated", posted, amount=amount, actor_id=actor_id)
     return posted
 
 
@@ -67,23 +77,12 @@ def recall(
     refusal = recall_refusal(parent=side(session, parent_id), child=side(session, child_id))
     if refusal is not None:
         raise refusal
-    posted = _within_available(
-        session,
-        child_id,
-        amount,
-        lambda: move(
-            session,
-            kind=TransferKind.RECALL,
-            source=child_id,
-            target=parent_id,
-            owner_side=child_id,
-            amount=amount,
-            notes=notes,
-            client_ref=client_ref,
-            actor_id=actor_id,
-        ),
+    movement = _Movement(TransferKind.RECALL, child_id, parent_id, amount, client_ref)
+    posted, is_first = _move_once(
+        session, movement, owner_side=child_id, notes=notes, actor_id=actor_id
     )
-    _audit(session, "credit.recalled", posted, amount=amount, actor_id=actor_id)
+    if is_first:
+        _audit(session, "credit.recalled", posted, amount=amount, actor_id=actor_id)
     return posted
 
 
@@ -102,24 +101,60 @@ def top_up_platform(
     )
 
 
-def _within_available(
-    session: Session, account: UUID, amount: int, moving: Callable[[], Posted]
-) -> Posted:
-    """Run a movement and explain the account's CHECK when it forbids the overdraft."""
-    before = session.execute(_AVAILABLE, {"id": account}).one()
+def _move_once(
+    session: Session, movement: _Movement, *, owner_side: UUID, notes: str, actor_id: UUID
+) -> tuple[Posted, bool]:
+    """Run a movement, or find the one that has its name; True if it was made now.
+
+    The CHECK on the account forbids an overdraft and is explained here.
+    """
+    if (made := _made_earlier(session, movement)) is not None:
+        return made, False
+    before = session.execute(_AVAILABLE, {"id": movement.source}).one()
     try:
         with session.begin_nested():
-            return moving()
+            posted = move(
+                session,
+                kind=movement.kind,
+                source=movement.source,
+                target=movement.target,
+                owner_side=owner_side,
+                amount=movement.amount,
+                notes=notes,
+                client_ref=movement.client_ref,
+                actor_id=actor_id,
+            )
+            return posted, True
     except IntegrityError as error:
-        if getattr(error.orig, "diag", None) and (
-            error.orig.diag.constraint_name == "ck_accounts_available"  # type: ignore[union-attr]
-        ):
-            raise InsufficientCredit(
-                required_minor=amount,
-                available_minor=before.balance - before.held,
-                held_minor=before.held,
-            ) from None
-        raise
+        diagnosis = getattr(error.orig, "diag", None)
+        broken = diagnosis.constraint_name if diagnosis is not None else None
+        if broken == "uq_transfers_client_ref":
+            if (made := _made_earlier(session, movement)) is not None:
+                return made, False
+            raise MovementNameUsed from None
+        if broken != "ck_accounts_available":
+            raise
+    # A repeat that came second fails for want of credit when the first took the last of it.
+    if (made := _made_earlier(session, movement)) is not None:
+        return made, False
+    raise InsufficientCredit(
+        required_minor=movement.amount,
+        available_minor=before.balance - before.held,
+        held_minor=before.held,
+    )
+
+
+def _made_earlier(session: Session, movement: _Movement) -> Posted | None:
+    """What the first movement of this name did; `MovementNameUsed` if it was another one."""
+    row = session.execute(_EARLIER, {"client_ref": movement.client_ref}).one_or_none()
+    if row is None:
+        return None
+    first = _Movement(
+        TransferKind(row.kind), row.source_id, row.target_id, row.amount, movement.client_ref
+    )
+    if first != movement:
+        raise MovementNameUsed
+    return Posted(row.id, row.source_balance, row.target_balance)
 
 
 def _audit(session: Session, action: str, posted: Posted, *, amount: int, actor_id: UUID) -> None:

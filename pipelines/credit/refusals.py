@@ -34,6 +34,13 @@ class CurrencyMismatch(Refusal):
     detail = "The two accounts have different currencies."
 
 
+class MovementNameUsed(Refusal):
+    """The caller's name for this movement belongs to another one."""
+
+    code = "idempotency_key_reuse"
+    detail = "This name was used for a different movement of credit. Use a new one."
+
+
 class NoCreditAccount(Refusal):
     """The campaign's payer has no account in the card's currency."""
 
