@@ -3,26 +3,23 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import BinaryIO
 from uuid import UUID
 
-from sqlalchemy import insert, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
-from structlog.contextvars import get_contextvars
 
 from models import clock
 from models.base import new_id
 from models.cards import CardPool
-from models.jobs import Chunk, Job, JobInput
+from models.jobs import Chunk, JobInput
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
+from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import CARD_IMPORT, OnError
 from pipelines.limits import Limits
 from pipelines.pools.card_rows import COLUMNS
-from pipelines.pools.refusals import DuplicateCardFile
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import RequestKey, first_result, remember
 from pipelines.queue.kinds import IMPORT_CARDS
@@ -51,7 +48,7 @@ def accept_import(
     """Take a card file for a pool that the caller's scope can see.
 
     The header and the start of the file are judged now; the rows by the worker. `stream` must be
-    seekable. Raises the whole-file refusals of the CSV reader, `NotFound`, `DuplicateCardFile`.
+    seekable. Raises the whole-file refusals of the CSV reader, `NotFound`, `DuplicateUpload`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return AcceptedImport(made, is_replay=True)
@@ -65,74 +62,34 @@ def accept_import(
     digest = _digest(stream)
     stream.seek(0)
     now = clock.now(session)
-    job_id = new_id()
-    try:
-        with session.begin_nested():
-            session.execute(
-                insert(Job).values(
-                    id=job_id,
-                    kind=CARD_IMPORT,
-                    agency_id=pool.agency_id,
-                    client_id=pool.client_id,
-                    spec={"pool_id": str(pool_id), "on_error": on_error.value},
-                    upload_scope=str(pool_id),
-                    upload_sha256=None if force else digest,
-                    file_name=file_name,
-                    submitted_by=actor_id,
-                    request_id=get_contextvars().get("request_id"),
-                    retain_until=(now + timedelta(days=limits.retention_days)).date(),
-                )
-            )
-    except IntegrityError as error:
-        if "uq_jobs_upload" not in str(error.orig):
-            raise
-        raise DuplicateCardFile(extra=_earlier(session, pool_id, digest)) from None
-    session.execute(
-        insert(Chunk).values(
-            job_id=job_id,
-            number=1,
-            agency_id=pool.agency_id,
-            client_id=pool.client_id,
-            state="released",
-        )
+    new = NewJob(
+        kind=CARD_IMPORT,
+        agency_id=pool.agency_id,
+        client_id=pool.client_id,
+        spec={"pool_id": str(pool_id), "on_error": on_error.value},
+        upload=Upload(pool_id, None if force else digest, file_name),
+        submitted_by=actor_id,
     )
-    _keep_parts(session, job_id, stream, pool.agency_id, pool.client_id, keyring, limits)
+    job_id = create_job(session, new, now=now, limits=limits)
+    _store(session, job_id, stream, pool, keyring, limits)
     defer(session, IMPORT_CARDS, args={"job_id": str(job_id)}, now=now, job_id=job_id)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    record(
-        session,
-        "cards.import_submitted",
-        object_kind="job",
-        object_id=job_id,
-        actor_id=actor_id,
-        agency_id=pool.agency_id,
-        client_id=pool.client_id,
-        detail={"pool_id": str(pool_id)},
-    )
+    _audit(session, job_id, pool_id, pool, actor_id)
     return AcceptedImport(job_id)
 
 
-def _earlier(session: Session, pool_id: UUID, digest: bytes) -> dict[str, str]:
-    found = session.execute(
-        text(
-            "SELECT id FROM jobs WHERE kind = 'card_import' AND upload_scope = :pool "
-            "AND upload_sha256 = :sha"
-        ),
-        {"pool": str(pool_id), "sha": digest},
-    ).scalar_one_or_none()
-    return {} if found is None else {"job_id": str(found)}
-
-
-def _keep_parts(
+def _store(
     session: Session,
     job_id: UUID,
     stream: BinaryIO,
-    agency_id: UUID | None,
-    client_id: UUID | None,
+    pool: Row[UUID | None, UUID | None],
     keyring: Keyring,
     limits: Limits,
 ) -> None:
+    """One released chunk, and the file in sealed parts: nothing of it stands anywhere in clear."""
+    tenant = {"agency_id": pool.agency_id, "client_id": pool.client_id}
+    session.execute(insert(Chunk).values(job_id=job_id, number=1, state="released", **tenant))
     for number, part in enumerate(_parts(stream, limits.input_part_bytes), start=1):
         identity = new_id()
         # Latin-1 keeps every byte as one character: the part is text only for the sealing.
@@ -143,17 +100,27 @@ def _keep_parts(
             row_id=identity,
             column="content",
         )
-        session.execute(
-            insert(JobInput).values(
-                job_id=job_id,
-                part=number,
-                agency_id=agency_id,
-                client_id=client_id,
-                id=identity,
-                sealed=True,
-                content=sealed,
-            )
-        )
+        row = {"id": identity, "job_id": job_id, "part": number, "sealed": True, "content": sealed}
+        session.execute(insert(JobInput).values(**row, **tenant))
+
+
+def _audit(
+    session: Session,
+    job_id: UUID,
+    pool_id: UUID,
+    pool: Row[UUID | None, UUID | None],
+    actor_id: UUID,
+) -> None:
+    record(
+        session,
+        "cards.import_submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=pool.agency_id,
+        client_id=pool.client_id,
+        detail={"pool_id": str(pool_id)},
+    )
 
 
 def _digest(stream: BinaryIO) -> bytes:

@@ -16,11 +16,3 @@ class CurrencyMismatch(Refusal):
 
     code = "currency_mismatch"
     detail = "The pool and its brand have different currencies."
-
-
-class DuplicateCardFile(Refusal):
-    """The same file was imported into this pool before; `job_id` names that import."""
-
-    code = "duplicate_upload"
-    kind = Kind.CONFLICT
-    detail = "This file was imported before. Send force=true to import it again on purpose."

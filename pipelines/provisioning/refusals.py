@@ -48,14 +48,6 @@ class PreviewStale(Refusal):
     detail = "The plan has changed since the preview. Look at it again before you submit."
 
 
-class DuplicateUpload(Refusal):
-    """The same file was submitted for this campaign before; `job_id` names that job."""
-
-    code = "duplicate_upload"
-    kind = Kind.CONFLICT
-    detail = "This file was submitted before. Send force=true to submit it again on purpose."
-
-
 class AlreadyRedeemed(Refusal):
     """The redemption code was used by another recipient."""
 

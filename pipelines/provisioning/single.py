@@ -2,19 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
-from structlog.contextvars import get_contextvars
 
 from models import clock
 from models.base import new_id
-from models.jobs import Chunk, Item, Job
+from models.jobs import Chunk, Item
 from pipelines.credit.hold import payer_of, place_hold
 from pipelines.errors import ValidationFailed
 from pipelines.jobs.chunks import release_next_chunk
+from pipelines.jobs.create import NewJob, create_job
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.limits import Limits
 from pipelines.provisioning.addresses import person_key
@@ -90,13 +89,15 @@ def submit_single(
     brand = brand_in_use(brands_of_client(session, campaign.client_id), request.brand_id)
     recipient = _recipient(request, brand)
     person = _person(recipient, person_secret)
+    payer = payer_of(session, campaign.id, brand.currency)
     job_id = new_id()
     if request.redemption_code is not None:
         earlier = _spend_code(session, request, campaign, job_id, person, keyring)
         if earlier is not None:
             return AcceptedSingle(earlier, None, is_replay=True)
-    payer = payer_of(session, campaign.id, brand.currency)
-    _write(session, request, campaign, brand, recipient, person, job_id, actor_id, now, limits)
+    new = _new_job(request, campaign, brand, actor_id)
+    create_job(session, new, now=now, limits=limits, job_id=job_id)
+    _write(session, request, campaign, brand, recipient, person, job_id=job_id)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     task_id = release_next_chunk(
@@ -109,6 +110,26 @@ def submit_single(
     )
     place_hold(session, payer, job_id=job_id, round_number=1, amount=request.denomination_minor)
     return AcceptedSingle(job_id, task_id)
+
+
+def _new_job(
+    request: SingleRequest, campaign: CampaignInUse, brand: BrandInUse, actor_id: UUID
+) -> NewJob:
+    return NewJob(
+        kind=PROVISIONING,
+        agency_id=campaign.agency_id,
+        client_id=campaign.client_id,
+        campaign_id=campaign.id,
+        spec={
+            "brand_id": str(brand.id),
+            "denomination_minor": request.denomination_minor,
+            "delivery_method": request.delivery_method.value,
+        },
+        total=1,
+        currency=brand.currency,
+        is_single=True,
+        submitted_by=actor_id,
+    )
 
 
 def _recipient(request: SingleRequest, brand: BrandInUse) -> Recipient:
@@ -174,31 +195,10 @@ def _write(
     brand: BrandInUse,
     recipient: Recipient,
     person: bytes | None,
+    *,
     job_id: UUID,
-    actor_id: UUID,
-    now: datetime,
-    limits: Limits,
 ) -> None:
     tenant = {"agency_id": campaign.agency_id, "client_id": campaign.client_id}
-    session.execute(
-        insert(Job).values(
-            id=job_id,
-            kind=PROVISIONING,
-            campaign_id=campaign.id,
-            spec={
-                "brand_id": str(brand.id),
-                "denomination_minor": request.denomination_minor,
-                "delivery_method": request.delivery_method.value,
-            },
-            total=1,
-            currency=brand.currency,
-            is_single=True,
-            submitted_by=actor_id,
-            request_id=get_contextvars().get("request_id"),
-            retain_until=(now + timedelta(days=limits.retention_days)).date(),
-            **tenant,
-        )
-    )
     session.execute(insert(Chunk).values(job_id=job_id, number=1, **tenant))
     session.execute(
         insert(Item).values(

@@ -2,22 +2,19 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
 
-from sqlalchemy import insert, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import text
 from sqlalchemy.orm import Session
-from structlog.contextvars import get_contextvars
 
 from models import clock
-from models.base import new_id
-from models.jobs import Job
 from pipelines.audit.record import record
 from pipelines.credit.hold import place_hold
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.jobs.chunks import defer_settlement, release_next_chunk
+from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import ColumnRules, open_csv
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.limits import Limits
@@ -37,7 +34,7 @@ from pipelines.provisioning.plan import (
     refused_under,
 )
 from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
-from pipelines.provisioning.refusals import DuplicateUpload, PreviewStale, RowsRefused
+from pipelines.provisioning.refusals import PreviewStale, RowsRefused
 from pipelines.queue.keys import RequestKey, first_result, remember
 
 #: Columns of our own results file: a results file can be uploaded again as it is.
@@ -194,40 +191,26 @@ def _write_job(
     actor_id: UUID,
     limits: Limits,
 ) -> UUID:
-    job_id = new_id()
     options, campaign = intake.options, intake.campaign
-    try:
-        with session.begin_nested():
-            session.execute(
-                insert(Job).values(
-                    id=job_id,
-                    kind=PROVISIONING,
-                    agency_id=campaign.agency_id,
-                    client_id=campaign.client_id,
-                    campaign_id=campaign.id,
-                    spec={
-                        "brand_id": str(options.brand_id),
-                        "denomination_minor": options.denomination_minor,
-                        "delivery_method": options.delivery_method,
-                        "on_error": options.on_error.value,
-                    },
-                    total=plan.tally.rows,
-                    currency=plan.currency,
-                    scheduled_for=options.scheduled_for,
-                    upload_scope=str(campaign.id),
-                    upload_sha256=None
-                    if options.force or recipients.csv is None
-                    else recipients.sha256,
-                    file_name=recipients.file_name,
-                    submitted_by=actor_id,
-                    request_id=get_contextvars().get("request_id"),
-                    retain_until=(intake.now + timedelta(days=limits.retention_days)).date(),
-                )
-            )
-    except IntegrityError as error:
-        if "uq_jobs_upload" not in str(error.orig):
-            raise
-        raise DuplicateUpload(extra=_earlier(session, campaign, recipients.sha256)) from None
+    is_checked = recipients.csv is not None and not options.force
+    new = NewJob(
+        kind=PROVISIONING,
+        agency_id=campaign.agency_id,
+        client_id=campaign.client_id,
+        campaign_id=campaign.id,
+        spec={
+            "brand_id": str(options.brand_id),
+            "denomination_minor": options.denomination_minor,
+            "delivery_method": options.delivery_method,
+            "on_error": options.on_error.value,
+        },
+        total=plan.tally.rows,
+        currency=plan.currency,
+        scheduled_for=options.scheduled_for,
+        upload=Upload(campaign.id, recipients.sha256 if is_checked else None, recipients.file_name),
+        submitted_by=actor_id,
+    )
+    job_id = create_job(session, new, now=intake.now, limits=limits)
     record(
         session,
         "job.submitted",
@@ -239,17 +222,6 @@ def _write_job(
         detail={"rows": plan.tally.rows, "charge_minor": plan.tally.charge},
     )
     return job_id
-
-
-def _earlier(session: Session, campaign: CampaignInUse, sha256: bytes) -> dict[str, str]:
-    found = session.execute(
-        text(
-            "SELECT id FROM jobs WHERE client_id = :client AND kind = 'provisioning' "
-            "AND upload_scope = :campaign AND upload_sha256 = :sha"
-        ),
-        {"client": campaign.client_id, "campaign": str(campaign.id), "sha": sha256},
-    ).scalar_one_or_none()
-    return {} if found is None else {"job_id": str(found)}
 
 
 def _write_items(
