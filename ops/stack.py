@@ -132,6 +132,7 @@ class Stack:
             raise StackFailed(f"{server.name} lost its port to another program; start again.")
         self.record = replace(self.record, servers=_server_pids(self.ground.servers))
         self.record.write(self.home)
+        self._say(f"{server.name} runs again.")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import click
@@ -39,8 +40,10 @@ def up() -> None:
         )
         _tell(f"Starting on {home.path} ...")
         with running(home, os.environ, plan, say=_tell) as stack:
-            click.echo(f"Largesse is ready at {stack.record.web_url}")
-            stack.keep(threading.Event())
+            # A signal may come before `keep` listens: that is an ordinary end, too.
+            with suppress(KeyboardInterrupt):
+                click.echo(f"Largesse is ready at {stack.record.web_url}")
+                stack.keep(threading.Event())
             _tell("Stopping ...")
 
 

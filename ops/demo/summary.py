@@ -67,10 +67,11 @@ def differences(outcome: Mapping[str, int | str]) -> list[str]:
 def print_summary(job: Job, failures: list[dict[str, Any]], console: Console) -> None:
     """All recipients accounted for: outcome, sources, money, refusals, speed."""
     counts, money = job["counts"], job["money"]
-    table = Table(title=f"Job {job['id']}: {job['state']}", title_justify="left", box=None)
-    table.add_column("what")
-    table.add_column("count", justify="right")
-    table.add_column("of")
+    console.print(f"Job {job['id']}: {job['state']}", markup=False, highlight=False)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
     table.add_row("recipients", _count(counts["total"]), "all accounted for")
     for name, count in job["sources"].items():
         table.add_row("issued", _count(count), f"from {name}")
