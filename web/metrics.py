@@ -116,6 +116,9 @@ def _gauges(sessions: Sessions) -> list[Metric]:
 
 
 def _is_loopback() -> bool:
+    """Behind a proxy on this host everybody would come from loopback; a proxy says it is one."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
     try:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback
     except ValueError:
