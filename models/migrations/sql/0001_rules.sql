@@ -126,7 +126,8 @@ CREATE FUNCTION claim_cards(
   RETURNS TABLE (card_id uuid, cost_minor bigint, cost_currency text, last4 text)
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  IF p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
     RAISE EXCEPTION 'cards are claimed in the scope of their client only'
       USING ERRCODE = 'insufficient_privilege';
   END IF;
@@ -177,7 +178,8 @@ CREATE FUNCTION keep_vendor_card(
   RETURNS boolean
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  IF p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid
      OR p_state NOT IN ('issued', 'quarantined') THEN
     RAISE EXCEPTION 'a vendor card is kept in the scope of its client only'
       USING ERRCODE = 'insufficient_privilege';
