@@ -1,0 +1,89 @@
+"""The migrations make the database that the models describe, from nothing and step by step."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from models.schema import MIGRATIONS, migrate, newest_revision, revision_of
+from models.tables import metadata
+from ops.bootstrap import drop_database, ensure_database
+from ops.embedded import role_passwords, role_urls
+from tests.conftest import Ground
+
+_SCRIPTS = ScriptDirectory(str(MIGRATIONS))
+#: Oldest first: (revision, the one before it).
+STEPS = [(s.revision, s.down_revision) for s in reversed(list(_SCRIPTS.walk_revisions()))]
+
+
+@pytest.fixture
+def empty(ground: Ground) -> Iterator[str]:
+    """The owner's address of a database that has roles and rights, and no tables yet."""
+    admin_url, name = ground.servers.admin_url, f"largesse_{secrets.token_hex(6)}"
+    ensure_database(admin_url, database=name, passwords=role_passwords(ground.home))
+    yield role_urls(ground.home, admin_url, name)["largesse_owner"]
+    drop_database(admin_url, name)
+
+
+@pytest.fixture
+def engine(empty: str) -> Iterator[Engine]:
+    made = create_engine(empty.replace("postgresql://", "postgresql+psycopg://", 1))
+    yield made
+    made.dispose()
+
+
+def differences(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return compare_metadata(context, metadata())
+
+
+def test_an_empty_database_becomes_what_the_models_say(empty: str, engine: Engine) -> None:
+    migrate(empty)
+
+    assert differences(engine) == []
+    assert revision_of(engine) == newest_revision() == STEPS[-1][0]
+
+
+def test_migrating_twice_changes_nothing(empty: str, engine: Engine) -> None:
+    migrate(empty)
+    tables = sorted(inspect(engine).get_table_names())
+
+    migrate(empty)
+
+    assert sorted(inspect(engine).get_table_names()) == tables
+    assert revision_of(engine) == newest_revision()
+
+
+def test_the_revisions_are_one_line(empty: str) -> None:
+    assert [before for _revision, before in STEPS] == [None, *(r for r, _before in STEPS[:-1])]
+    assert _SCRIPTS.get_heads() == [STEPS[-1][0]]
+
+
+@pytest.mark.parametrize(("revision", "before"), STEPS[1:])
+def test_each_later_migration_goes_up_from_the_one_before_it(
+    empty: str, engine: Engine, revision: str, before: str
+) -> None:
+    migrate(empty, revision=before)
+    assert revision_of(engine) == before
+
+    migrate(empty, revision=revision)
+
+    assert revision_of(engine) == revision
+
+
+def test_a_column_that_no_migration_made_is_found(empty: str, engine: Engine) -> None:
+    """The comparison itself works: it sees a stray column and an index that is gone."""
+    migrate(empty)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE jobs ADD COLUMN stray text"))
+        connection.execute(text("DROP INDEX ix_items_unsuccessful"))
+
+    assert sorted(difference[0] for difference in differences(engine)) == [
+        "add_index",
+        "remove_column",
+    ]
