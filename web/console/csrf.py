@@ -11,6 +11,7 @@ from web.console.visit import find_visitor
 from web.front import front
 
 FIELD = "csrf_token"
+SIGN_IN_ENDPOINT = "console.sign_in_now"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -35,7 +36,8 @@ def refuse_foreign_forms() -> None:
     if not is_same_origin():
         raise ForeignForm
     visitor = find_visitor()
-    if visitor is None:
+    # A sign-in form left open in another tab carries no session's token.
+    if visitor is None or request.endpoint == SIGN_IN_ENDPOINT:
         return
     given = request.form.get(FIELD, "") or request.headers.get("X-CSRF-Token", "")
     if not hmac.compare_digest(given.encode(), form_token(visitor).encode()):

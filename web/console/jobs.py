@@ -11,9 +11,12 @@ from models import clock
 from models.jobs import ItemState, JobState
 from pipelines.access.permissions import Permission, may
 from pipelines.audit.record import record
+from pipelines.jobs.find_items import find_items
 from pipelines.jobs.labels import count_retryable, labels_of
 from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
 from pipelines.jobs.results import results_csv
+from pipelines.limits import DEFAULTS
+from pipelines.provisioning.addresses import Email, person_key, read_email
 from web.console.csrf import form_token
 from web.console.frame import page
 from web.console.job_words import (
@@ -29,6 +32,7 @@ from web.front import front
 from web.guards import permitted, principal
 
 PAGE_SIZE = 50
+FIND_CHARACTERS_MAX = 320
 #: The states a person looks for; the others are on their way to one of these.
 LIST_FILTERS = (
     JobState.RUNNING,
@@ -87,10 +91,16 @@ def show_job(job_id: UUID) -> Response:
     state = request.args.get("state")
     state = state if state in ITEM_STATES else None
     code = request.args.get("code") or None
-    after = request.args.get("after", 0, type=int)
+    after = min(max(request.args.get("after", 0, type=int), 0), DEFAULTS.csv_rows_max)
+    words = request.args.get("find", "").strip()[:FIND_CHARACTERS_MAX]
     with looking() as session:
         job, groups = _job(session, job_id)
-        items = job_items(session, job_id, state=state, code=code, after=after, limit=PAGE_SIZE + 1)
+        if words:
+            items = find_items(session, job_id, words, person=_person(words))
+        else:
+            items = job_items(
+                session, job_id, state=state, code=code, after=after, limit=PAGE_SIZE + 1
+            )
     return page(
         "job.html",
         title=job.title,
@@ -104,6 +114,7 @@ def show_job(job_id: UUID) -> Response:
         chosen=state,
         code=code,
         after=after,
+        find=words,
         may_control=may(principal().role, Permission.JOBS_CONTROL),
     )
 
@@ -184,6 +195,14 @@ def worded_jobs(session: Session, *, limit: int) -> list[JobWords]:
     """The newest jobs in words, for the overview."""
     rows = list_jobs(session, kind=None, state=None, campaign_id=None, before=None, limit=limit)
     return _worded(session, rows)
+
+
+def _person(words: str) -> bytes | None:
+    """The key of the person whose address this is."""
+    email = read_email(words)
+    if not isinstance(email, Email):
+        return None
+    return person_key(email.address, front().house.person_secret)
 
 
 def _uuid(value: str | None) -> UUID | None:

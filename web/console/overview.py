@@ -60,7 +60,8 @@ def show() -> Response:
         stock = _stock(session) if may(caller.role, Permission.POOLS_READ) else None
         campaigns = len(offer(session).campaigns)
         jobs = worded_jobs(session, limit=JOBS_SHOWN)
-    steps = _steps(branches, stock, campaigns=campaigns, jobs=len(jobs))
+    own_stock = stock if caller.agency_id is None else None
+    steps = _steps(branches, own_stock, campaigns=campaigns, jobs=len(jobs))
     return page(
         "overview.html",
         title="Overview",
@@ -102,6 +103,10 @@ def _stock(session: Session) -> dict[str, int]:
 
 def _stock_tiles(stock: dict[str, int] | None) -> Iterator[Tile]:
     if stock is None:
+        return
+    if not any(stock.values()):
+        note = "none of your own: cards come from the shared stock"
+        yield Tile("Card pools", "card", "0 pools", note, url_for("console.pools"))
         return
     worst = next((h for h in (Health.EMPTY, Health.LOW) if stock[h]), Health.HEALTHY)
     note = ", ".join(f"{number(stock[h])} {HEALTH[h].word.lower()}" for h in HEALTH)

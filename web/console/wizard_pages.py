@@ -23,7 +23,7 @@ from web.console.wizard_forms import WhatForm
 from web.front import front
 from web.guards import principal
 
-STEPS = ("What", "Upload", "Check", "Cost", "Submit")
+STEPS = ("What", "Upload", "Check", "Cost and submit")
 #: Smaller files are judged without queueing for the intake slot.
 QUICK_BYTES_MAX = 1024 * 1024
 DELIVERY_WORDS = {

@@ -11,8 +11,8 @@
     button.addEventListener("click", () => {
       const show = input.type === "password";
       input.type = show ? "text" : "password";
-      button.setAttribute("aria-pressed", String(show));
       button.textContent = show ? "Hide" : "Show";
+      button.setAttribute("aria-label", `${button.textContent} the password`);
       input.focus();
     });
   }

@@ -1,0 +1,170 @@
+"""The list of jobs, the job page and its live part, cancelling and retrying."""
+
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from models.people import Role
+from pipelines.wiring import House
+from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
+from tests.seeding import Seeded, seed
+from tests.web.console.conftest import Visitor, visitor_of
+
+
+@pytest.fixture
+def seeded(house: House) -> Seeded:
+    return seed(house, vendor=False)
+
+
+@pytest.fixture
+def half_done(house: House, seeded: Seeded) -> UUID:
+    """A finished job of four, two of them without a card."""
+    import_cards_now(house, seeded.csv_pool, cards_csv(2))
+    job_id = submit(house, seeded, recipients_csv(4))
+    drain(house)
+    return job_id
+
+
+def test_the_list_teaches_when_there_is_nothing(bob: Visitor):
+    assert "No jobs yet" in bob.get("/console/jobs").text
+    assert "No job is in this state" in bob.get("/console/jobs?state=failed").text
+
+
+def test_the_job_page_says_how_it_went_and_why(bob: Visitor, half_done: UUID):
+    page = bob.get(f"/console/jobs/{half_done}").text
+
+    assert "Finished with failures" in page
+    assert "2 of 4 issued" in page
+    assert "$50.00" in page
+    assert "No card was in stock" in page
+    assert "Retry failed (2)" in page
+    assert "p•••@example.com" in page
+    assert "person0@example.com" not in page
+    assert 'http-equiv="refresh"' not in page
+
+
+def test_a_running_job_refreshes_itself_without_scripts(house: House, bob: Visitor, seeded: Seeded):
+    job_id = submit(house, seeded, recipients_csv(1))
+
+    assert 'http-equiv="refresh"' in bob.get(f"/console/jobs/{job_id}").text
+
+
+def test_the_live_part_is_sent_only_when_it_changed(bob: Visitor, half_done: UUID):
+    live = f"/console/jobs/{half_done}/live"
+    first = bob.get(live)
+
+    again = bob.client.get(live, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert first.status_code == 200
+    assert 'data-ended="true"' in first.text
+    assert 'data-title="Finished with failures – Campaign"' in first.text
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_failed_items_are_retried_from_the_page(
+    house: House, bob: Visitor, seeded: Seeded, half_done: UUID
+):
+    import_cards_now(house, seeded.csv_pool, cards_csv(5, "MORE"))
+    page = bob.get(f"/console/jobs/{half_done}").text
+    token = page.partition('csrf_token" value="')[2][:64]
+
+    answer = bob.client.post(
+        f"/console/jobs/{half_done}/retry",
+        data={"csrf_token": token},
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )
+    drain(house)
+
+    assert answer.headers["Location"] == f"/console/jobs/{half_done}"
+    assert view(house, half_done)["state"] == "succeeded"
+
+
+def test_cancelling_says_what_is_kept_and_wants_a_reason(
+    house: House, bob: Visitor, seeded: Seeded
+):
+    job_id = submit(house, seeded, recipients_csv(3))
+    ask = f"/console/jobs/{job_id}/cancel"
+
+    question = bob.get(ask).text
+    refused = bob.send(ask, reason="  ")
+    answer = bob.send(ask, reason="wrong list")
+    drain(house)
+
+    assert "3 open items will not be issued. Up to $75.00 of credit is released." in question
+    assert refused.status_code == 422
+    assert answer.status_code == 303
+    assert view(house, job_id)["state"] == "cancelled"
+    (entry,) = rows(house, "SELECT detail FROM audit_entries WHERE action = 'job.cancel_asked'")
+    assert entry.detail["reason"] == "wrong list"
+
+
+def test_a_recipient_is_found_by_address_reference_or_row(bob: Visitor, half_done: UUID):
+    def found(words: str) -> list[str]:
+        page = bob.get(f"/console/jobs/{half_done}?find={words}").text
+        return [part[0] for part in page.split('<tr><th scope="row">')[1:]]
+
+    assert found("PERSON2@example.com") == ["3"]
+    assert found("r1") == ["2"]
+    assert found("4") == ["4"]
+    assert found("nobody") == []
+
+
+def test_results_are_downloaded_and_the_download_is_audited(
+    house: House, bob: Visitor, half_done: UUID
+):
+    everything = bob.get(f"/console/jobs/{half_done}/results.csv")
+    failed = bob.get(f"/console/jobs/{half_done}/results.csv?only=failed")
+
+    assert everything.headers["Content-Disposition"].startswith('attachment; filename="results-')
+    assert everything.text.count("\r\n") == 5
+    assert failed.text.count("\r\n") == 3
+    assert failed.text.count("no_inventory") == 2
+    assert rows(
+        house, "SELECT count(*) FROM audit_entries WHERE action = 'job.results_downloaded'"
+    ) == [(2,)]
+
+
+def test_another_clients_job_does_not_exist(app: Flask, house: House, half_done: UUID):
+    stranger = visitor_of(app, house, Role.CLIENT_ADMIN, seed(house, vendor=False))
+
+    for path in ("", "/live", "/cancel", "/results.csv"):
+        assert stranger.get(f"/console/jobs/{half_done}{path}").status_code == 404
+
+
+def test_a_viewer_sees_the_job_and_no_buttons(
+    app: Flask, house: House, seeded: Seeded, half_done: UUID
+):
+    viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
+
+    page = viewer.get(f"/console/jobs/{half_done}")
+
+    assert page.status_code == 200
+    assert "Retry failed" not in page.text
+
+
+def test_text_of_strangers_is_never_markup(house: House, bob: Visitor, seeded: Seeded):
+    """SEC-33: a canary in every text that is shown."""
+    canary = "<script>alert(1)</script>"
+    rows(house, "UPDATE campaigns SET name = :name RETURNING 1", name=canary)
+    rows(house, "UPDATE brands SET name = :name RETURNING 1", name=canary)
+    listed = [{"reference": canary, "email": "ann@example.com", "name": canary, "phone": None}]
+    job_id = submit(house, seeded, listed)
+
+    for path in ("/console/", "/console/jobs", f"/console/jobs/{job_id}", "/console/jobs/new"):
+        page = bob.get(path).text
+        assert canary not in page
+        assert "&lt;script&gt;" in page
+
+
+def test_pools_and_credit_are_shown_in_words(
+    app: Flask, house: House, seeded: Seeded, half_done: UUID
+):
+    admin = visitor_of(app, house, Role.PLATFORM_ADMIN)
+
+    pools, credit = admin.get("/console/pools").text, admin.get("/console/credit").text
+
+    assert pools.count("Empty") == 2
+    assert "Low at 0 or fewer" in pools
+    assert credit.count("$99,950.00") == 1
+    assert "depth-2" in credit

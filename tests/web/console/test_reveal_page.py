@@ -1,0 +1,110 @@
+"""EC-079: only a person's click, with the recipient's address, opens a card."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from pipelines.provisioning.reveal import reveal_token
+from pipelines.wiring import House
+from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit
+from tests.seeding import Seeded
+
+OPEN = {"open": "1", "email": "person0@example.com"}
+
+
+@pytest.fixture
+def link(house: House, seeded: Seeded) -> str:
+    """The link of a card sent to person0@example.com."""
+    import_cards_now(house, seeded.csv_pool, cards_csv(1, "GIFT"))
+    submit(house, seeded, recipients_csv(1), delivery_method="email")
+    drain(house)
+    (row,) = rows(house, "SELECT id FROM provisions")
+    return f"/r/{reveal_token(row.id, 1, house.settings.keyring)}"
+
+
+def revealed(house: House) -> Any:
+    return rows(house, "SELECT revealed_at IS NOT NULL AS yes FROM provisions")[0].yes
+
+
+def test_looking_never_opens_the_card(house: House, browser: FlaskClient, link: str):
+    pages = [
+        browser.get(link),
+        browser.head(link),
+        browser.get(link, headers={"User-Agent": "SafeLinks scanner"}),
+        browser.post(link),
+        browser.post(link, data={"open": "1"}),
+        browser.post(link, data={"email": "person0@example.com"}),
+    ]
+
+    assert [page.status_code for page in pages] == [200, 200, 200, 422, 422, 422]
+    assert "$25.00" in pages[0].text
+    assert not any("GIFT" in page.text for page in pages)
+    assert revealed(house) is False
+
+
+def test_the_recipient_opens_the_card_and_it_is_audited(
+    house: House, browser: FlaskClient, link: str
+):
+    answer = browser.post(link, data=OPEN | {"email": " Person0@EXAMPLE.com "})
+
+    assert answer.status_code == 200
+    assert 'data-value="GIFT' in answer.text
+    assert answer.text.partition('"number-label" data-value="')[2].count(" ") > 2
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["X-Robots-Tag"] == "noindex, nofollow, noarchive"
+    assert revealed(house) is True
+    assert rows(house, "SELECT count(*) FROM audit_entries WHERE action = 'card.revealed'") == [
+        (1,)
+    ]
+
+
+def test_another_address_opens_nothing_and_the_tries_are_counted(
+    house: House, browser: FlaskClient, link: str
+):
+    tries = [browser.post(link, data=OPEN | {"email": "eve@example.com"}) for _ in range(10)]
+
+    limited = browser.post(link, data=OPEN)
+
+    assert {answer.status_code for answer in tries} == {422}
+    assert limited.status_code == 429
+    assert limited.headers["Retry-After"] == "3600"
+    assert revealed(house) is False
+
+
+def test_a_card_is_opened_five_times_an_hour_at_most(browser: FlaskClient, link: str):
+    answers = [browser.post(link, data=OPEN).status_code for _ in range(6)]
+
+    assert answers == [200, 200, 200, 200, 200, 429]
+
+
+def test_a_form_of_another_site_opens_nothing(house: House, browser: FlaskClient, link: str):
+    answer = browser.post(link, data=OPEN, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert revealed(house) is False
+
+
+def test_wrong_links_all_look_the_same(browser: FlaskClient, link: str):
+    wrong = [
+        browser.get(path)
+        for path in ("/r/abc", f"{link[:-1]}{'A' if link[-1] != 'A' else 'B'}x", "/r/" + "a" * 200)
+    ]
+
+    assert [page.status_code for page in wrong] == [404, 404, 404]
+    assert len({page.text for page in wrong}) == 1
+
+
+def test_a_card_without_an_address_opens_with_a_click(
+    house: House, seeded: Seeded, browser: FlaskClient
+):
+    import_cards_now(house, seeded.csv_pool, cards_csv(1, "GIFT"))
+    listed = [{"reference": "order 7", "email": None, "name": None, "phone": None}]
+    submit(house, seeded, listed, delivery_method="none")
+    drain(house)
+    (row,) = rows(house, "SELECT id FROM provisions")
+    link = f"/r/{reveal_token(row.id, 1, house.settings.keyring)}"
+
+    assert 'type="email"' not in browser.get(link).text
+    assert "GIFT" in browser.post(link, data={"open": "1"}).text
