@@ -38,8 +38,14 @@ def drain(house: House, *, wrapper: Wrapper | None = None, passes_max: int = 10_
 
 
 def hasten(house: House) -> None:
-    """Bring every waiting task forward: tests do not wait for backoffs."""
+    """Bring every waiting task forward: tests do not wait for backoffs or for absence."""
     with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            text(
+                "UPDATE provider_orders SET sent_at = sent_at - interval '1 hour' "
+                "WHERE state = 'unknown'"
+            )
+        )
         session.execute(text("UPDATE tasks SET run_after = now(), rung_at = NULL"))
         session.execute(
             text(

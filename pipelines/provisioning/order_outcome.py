@@ -64,6 +64,9 @@ class OrderSetting:
 
 
 _PLACE = text("SELECT job_id, position FROM provider_orders WHERE id = :order")
+_JOB_STATE = text("""
+SELECT j.state FROM provider_orders o JOIN jobs j ON j.id = o.job_id WHERE o.id = :order
+""")
 _CHUNK = text("SELECT chunk_number FROM items WHERE job_id = :job AND position = :position")
 _ITEM = text("""
 SELECT position, state, brand_id, denomination_minor, charge_minor, person_key, round FROM items
@@ -73,6 +76,11 @@ _KEEP = text("""
 SELECT keep_vendor_card(:id, :order, :state, :number, :pin, :url, :index, :last4,
     CAST(:expires_on AS date), :denomination, :currency, :cost, :cost_currency, :brand, :client)
 """)
+
+
+def job_state_of(session: Session, order_id: UUID) -> JobState:
+    """The state of the order's job, without locking anything."""
+    return JobState(session.execute(_JOB_STATE, {"order": order_id}).scalar_one())
 
 
 def set_order(session: Session, order_id: UUID) -> OrderSetting:

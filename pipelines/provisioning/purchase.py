@@ -26,11 +26,12 @@ from pipelines.providers.ports import (
 )
 from pipelines.provisioning.order_outcome import (
     OrderSetting,
+    job_state_of,
     set_order,
     write_refusal,
     write_success,
 )
-from pipelines.provisioning.orders import OrderInHand, move_order
+from pipelines.provisioning.orders import OrderInHand, lock_order, move_order
 from pipelines.queue.backoff import backoff
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RECOVER_ORDER
@@ -78,30 +79,45 @@ def _begin(session: Session, task: TaskInHand, limits: Limits) -> OrderInHand | 
     """Mark the order sent, committed before the call; None when there is nothing to call."""
     fence(session, task)
     now = clock.now(session)
-    setting = set_order(session, UUID(task.args["order_id"]))
-    order = setting.order
+    order_id = UUID(task.args["order_id"])
+    job_state = job_state_of(session, order_id)
+    if job_state is JobState.CANCELLING:
+        _cancel(session, task, order_id, now=now, limits=limits)
+        return None
+    # Only the order itself is locked: orders of one chunk are sent side by side.
+    order = lock_order(session, order_id)
     if order.state is OrderState.SENT:
         # An earlier worker died after this point: whether the vendor got the order is unknown.
         move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
-        recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+        recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
         finish(session, task)
         return None
     if order.state is not OrderState.CREATED:
         finish(session, task)
         return None
-    if setting.job_state is JobState.CANCELLING:
-        write_refusal(
-            session, setting, OrderState.CANCELLED, code="job_cancelled", now=now, limits=limits
-        )
-        finish(session, task)
-        return None
-    if setting.job_state is JobState.PAUSED:
+    if job_state is JobState.PAUSED:
         raise Postpone(now, "job_paused")
     permit = guard.ask(session, order.vendor, now=now)
     if not permit.is_granted:
         raise Postpone(permit.ask_again_at, permit.reason)
     move_order(session, order, OrderState.SENT, now=now)
     return order
+
+
+def _cancel(
+    session: Session, task: TaskInHand, order_id: UUID, *, now: datetime, limits: Limits
+) -> None:
+    """The job is being cancelled: an order not yet sent ends here, one on its way is recovered."""
+    setting = set_order(session, order_id)
+    order = setting.order
+    if order.state is OrderState.CREATED:
+        write_refusal(
+            session, setting, OrderState.CANCELLED, code="job_cancelled", now=now, limits=limits
+        )
+    elif order.state is OrderState.SENT:
+        move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
+        recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
+    finish(session, task)
 
 
 def _write(
@@ -123,10 +139,10 @@ def _write(
             move_order(
                 session, order, OrderState.ACCEPTED, now=now, vendor_order_id=vendor_order_id
             )
-            recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+            recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
         case Unknown(reason=reason):
             move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)
-            recover_later(session, setting, now=now, seconds=limits.recovery_first_seconds)
+            recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
         case Refused(code=code, vendor_code=vendor_code):
             write_refusal(
                 session,
@@ -204,17 +220,17 @@ def _note(session: Session, vendor: str, outcome: Outcome, *, now: datetime) -> 
 
 
 def recover_later(
-    session: Session, setting: OrderSetting, *, now: datetime, seconds: float
+    session: Session, task: TaskInHand, order: OrderInHand, *, now: datetime, seconds: float
 ) -> None:
     """Have the order's true state found out, in the vendor's lane."""
     defer(
         session,
         RECOVER_ORDER,
-        args={"order_id": str(setting.order.id)},
+        args={"order_id": str(order.id)},
         now=now,
-        tenant_id=setting.job.client_id,
-        job_id=setting.job.id,
-        lane=setting.order.vendor,
+        tenant_id=task.tenant_id,
+        job_id=order.job_id,
+        lane=order.vendor,
         run_after=now + timedelta(seconds=seconds),
-        dedupe_key=str(setting.order.id),
+        dedupe_key=str(order.id),
     )

@@ -28,7 +28,7 @@ from pipelines.provisioning.order_outcome import (
     write_review,
     write_success,
 )
-from pipelines.provisioning.orders import OrderInHand, count_lookup, move_order
+from pipelines.provisioning.orders import OrderInHand, count_lookup, lock_order, move_order
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import PLACE_ORDER
 from pipelines.queue.work import Postpone, TaskInHand, fence, finish, postpone
@@ -75,7 +75,7 @@ def recover_order(
 def _begin(session: Session, task: TaskInHand) -> OrderInHand | None:
     fence(session, task)
     now = clock.now(session)
-    order = set_order(session, UUID(task.args["order_id"])).order
+    order = lock_order(session, UUID(task.args["order_id"]))
     if order.state not in {OrderState.UNKNOWN, OrderState.ACCEPTED}:
         finish(session, task)
         return None

@@ -147,7 +147,9 @@ def _plan(
     campaign = campaign_in_use(session, options.campaign_id)
     brands = brands_of_client(session, campaign.client_id)
     brand = brand_in_use(brands, options.brand_id)
-    by_name = {b.name.casefold(): b for b in brands.values() if b.currency == brand.currency}
+    # Of two brands with one name, the one in the job's currency is meant: it comes last.
+    ordered = sorted(brands.values(), key=lambda b: b.currency == brand.currency)
+    by_name = {b.name.casefold(): b for b in ordered}
     rules = RecipientRules(
         delivery_method=DeliveryMethod(options.delivery_method),
         currency=brand.currency,
@@ -172,6 +174,8 @@ def _plan(
         now=now,
         limits=limits,
     )
+    if plan.tally.rows == 0:
+        raise EmptyRecipients
     return Intake(campaign, brand, options, now), plan
 
 
