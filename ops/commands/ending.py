@@ -49,6 +49,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
         except (
             Refusal,

@@ -57,9 +57,9 @@ def ops(environment, *arguments, **more):
     )
 
 
-def start(environment):
+def start(environment, command="up"):
     return subprocess.Popen(
-        [sys.executable, "-m", "ops", "up"],
+        [sys.executable, "-m", "ops", command],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
