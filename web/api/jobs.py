@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, stream_with_context
+from flask import Response, jsonify
 from marshmallow import Schema, fields
 from sqlalchemy import Row
 
@@ -114,7 +114,7 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
     with scoped_transaction(house.sessions, scope) as session:
         job_row(session, job_id)
     blocks = results_csv(house.sessions, scope, job_id, state=query["only"])
-    response = Response(stream_with_context(blocks), mimetype="text/csv")
+    response = Response(blocks, mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=f"results-{job_id}.csv")
     return response
 
