@@ -78,6 +78,7 @@ def test_a_file_becomes_cards_and_a_results_file(
     drain(house)
     # Without scripts the page asks again by itself every five seconds.
     expect(page.get_by_text("Finished with failures", exact=True)).to_be_visible(timeout=15_000)
+    expect(page.locator("#recipients tbody").get_by_text("Issued")).to_have_count(2)
     with page.expect_download() as waiting:
         page.get_by_role("link", name="Results").click()
     results = tmp_path / "results.csv"

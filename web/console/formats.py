@@ -69,8 +69,8 @@ def masked_email(address: str | None) -> str:
     """`a•••@example.com`: enough to recognise, not enough to write to."""
     if not address:
         return "–"
-    local, _at, domain = address.partition("@")
-    return f"{local[:1]}•••@{domain}"
+    local, at, domain = address.partition("@")
+    return f"{local[:1]}•••{at}{domain}"
 
 
 def grouped(code: str) -> str:

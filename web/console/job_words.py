@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from models.jobs import ItemState, JobState
+from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
 from pipelines.jobs.states import ENDED, MOVES
 from pipelines.messages import message_of
 from web.console.formats import money, number, plural, span
@@ -40,7 +41,7 @@ ITEM_STATES: Mapping[str, StateWords] = {
     ItemState.NEEDS_REVIEW: StateWords("Needs review", "alert", "warn"),
     ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
 }
-KINDS = {"provisioning": "Gift cards", "card_import": "Card import"}
+KINDS = {PROVISIONING: "Gift cards", CARD_IMPORT: "Card import"}
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
 
@@ -110,6 +111,7 @@ def job_words(
     percent = view["progress"]["percent"]
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} issued"
     has_ended = state in ENDED
+    is_ours = view["kind"] == PROVISIONING  # an import ends in one piece
     short = f"{percent:.0f}%"
     may_retry = state in {JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}
     return JobWords(
@@ -127,8 +129,8 @@ def job_words(
         segments=_segments(view["sources"]),
         pause=_pause(view["pause"]),
         is_stalled=view["progress"]["stalled"],
-        can_cancel=JobState.CANCELLING in MOVES[state],
-        retryable=retryable if may_retry else 0,
+        can_cancel=is_ours and JobState.CANCELLING in MOVES[state],
+        retryable=retryable if is_ours and may_retry else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
     )
@@ -211,13 +213,20 @@ def _pause(pause: Mapping[str, Any] | None) -> str | None:
 def cancel_effect(counts: Mapping[str, int], sums: Mapping[str, Any] | None) -> tuple[str, str]:
     """What cancelling does, and the button that says so."""
     open_items = counts["pending"] + counts["running"] + counts["retrying"]
-    kept = plural(counts["succeeded"], "issued card")
+    issued = counts["succeeded"]
+    kept = plural(issued, "issued card")
+    stays = (
+        "stays with its recipient and stays"
+        if issued == 1
+        else "stay with their recipients and stay"
+    )
+    first = f"{kept} {stays} charged." if issued else "No card has been issued yet."
     released = ""
     if sums is not None:
         released = f" Up to {money(sums['held_minor'], sums['currency'])} of credit is released."
     effect = (
-        f"{kept} stay with their recipients and stay charged. "
+        f"{first} "
         f"{plural(open_items, 'open item')} will not be issued.{released} "
         "Orders already at a supplier are finished first."
     )
-    return effect, f"Cancel job, keep {kept}"
+    return effect, f"Cancel job, keep {kept}" if issued else "Cancel job"

@@ -9,7 +9,7 @@ from flask import Response, url_for
 
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.errors import NotFound, Refusal
+from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.choices import Offer, offer
 from pipelines.provisioning.drafts import Draft, find_draft, recipients_of
@@ -79,7 +79,7 @@ def check_page(draft: Draft, wrong: str | None = None) -> Response:
     except NotFound:
         return upload_page(draft, "Upload the file first.")
     except Refusal as refusal:
-        return upload_page(draft, refusal.detail)
+        return _whole_file_refused(draft, refusal)
     return _step(
         2, "wizard_check.html", status=422 if wrong else 200, draft=draft, plan=plan, wrong=wrong
     )
@@ -94,7 +94,7 @@ def cost_page(
     except NotFound:
         return upload_page(draft, "Upload the file first.")
     except Refusal as whole:
-        return upload_page(draft, whole.detail)
+        return _whole_file_refused(draft, whole)
     earlier = refusal.extra.get("job_id") if refusal is not None else None
     return _step(
         3,
@@ -108,6 +108,12 @@ def cost_page(
         refusal=refusal,
         earlier=url_for("console.job", job_id=earlier) if earlier else None,
     )
+
+
+def _whole_file_refused(draft: Draft, refusal: Refusal) -> Response:
+    if refusal.kind is Kind.BUSY:
+        raise refusal
+    return upload_page(draft, refusal.detail)
 
 
 def _plan(draft: Draft) -> PlanWords:

@@ -48,7 +48,7 @@
     try {
       const headers = etag ? { "If-None-Match": etag } : {};
       const answer = await fetch(region.dataset.live, {
-        headers, credentials: "same-origin", cache: "no-store", redirect: "error",
+        headers, credentials: "same-origin", cache: "no-store", redirect: "manual",
       });
       if (answer.status === 200) {
         etag = answer.headers.get("ETag") || "";
@@ -56,7 +56,7 @@
         wait = LOOK_MS;
       } else if (answer.status === 304) {
         wait = LOOK_MS;
-      } else if (answer.status === 401 || answer.status === 404) {
+      } else if (answer.type === "opaqueredirect" || answer.status === 404) {
         location.reload();
         return;
       } else {
@@ -68,11 +68,23 @@
     plan();
   }
 
+  // The table of recipients stands still while the job moves, and is right once it has ended.
+  async function showFinalItems() {
+    const table = document.getElementById("recipients");
+    try {
+      const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById("recipients");
+      if (fresh && !table.contains(document.activeElement)) table.replaceWith(fresh);
+    } catch {
+      // The table keeps what it has; the page can be loaded again by hand.
+    }
+  }
+
   function plan() {
     if (hasEnded()) {
       if (pause) pause.hidden = true;
-      const items = document.getElementById("items-stale");
-      if (items) items.hidden = false;
+      showFinalItems();
       return;
     }
     if (!timer) timer = setTimeout(look, wait);
