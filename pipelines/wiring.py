@@ -20,6 +20,7 @@ from pipelines.providers.reloadly import ReloadlyProvider
 from pipelines.providers.transport import VendorTransport
 from pipelines.provisioning import job_kind
 from pipelines.provisioning.give_up import give_up_order
+from pipelines.provisioning.large import give_up_plan, plan_job
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
 from pipelines.provisioning.run_chunk import give_up_chunk, run_chunk
@@ -102,6 +103,11 @@ def build_handlers(house: House) -> Handlers:
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
         Handler(kinds.RUN_SINGLE, chunk, give_up, attempts_max=5),
         Handler(kinds.SETTLE_JOB, settle),
+        Handler(
+            kinds.PLAN_JOB,
+            partial(plan_job, keyring=keyring, person_secret=house.person_secret, limits=limits),
+            give_up_plan,
+        ),
         Handler(
             kinds.IMPORT_CARDS,
             partial(import_cards, keyring=keyring, limits=limits),

@@ -10,14 +10,14 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.base import new_id
 from models.cards import CardPool
-from models.jobs import Chunk, JobInput
+from models.jobs import Chunk
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import CARD_IMPORT, OnError
+from pipelines.jobs.stored_input import Tenant, keep_input
 from pipelines.limits import Limits
 from pipelines.pools.card_rows import COLUMNS
 from pipelines.queue.defer import defer
@@ -71,37 +71,30 @@ def accept_import(
         submitted_by=actor_id,
     )
     job_id = create_job(session, new, now=now, limits=limits)
-    _store(session, job_id, stream, pool, keyring, limits)
+    tenant = Tenant(pool.agency_id, pool.client_id)
+    session.execute(
+        insert(Chunk).values(
+            job_id=job_id,
+            number=1,
+            state="released",
+            agency_id=tenant.agency_id,
+            client_id=tenant.client_id,
+        )
+    )
+    keep_input(
+        session,
+        job_id,
+        stream,
+        tenant=tenant,
+        purpose=Purpose.CODES,
+        keyring=keyring,
+        limits=limits,
+    )
     defer(session, IMPORT_CARDS, args={"job_id": str(job_id)}, now=now, job_id=job_id)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     _audit(session, job_id, pool_id, pool, actor_id)
     return AcceptedImport(job_id)
-
-
-def _store(
-    session: Session,
-    job_id: UUID,
-    stream: BinaryIO,
-    pool: Row[UUID | None, UUID | None],
-    keyring: Keyring,
-    limits: Limits,
-) -> None:
-    """One released chunk, and the file in sealed parts: nothing of it stands anywhere in clear."""
-    tenant = {"agency_id": pool.agency_id, "client_id": pool.client_id}
-    session.execute(insert(Chunk).values(job_id=job_id, number=1, state="released", **tenant))
-    for number, part in enumerate(_parts(stream, limits.input_part_bytes), start=1):
-        identity = new_id()
-        # Latin-1 keeps every byte as one character: the part is text only for the sealing.
-        sealed = keyring.seal(
-            Purpose.CODES,
-            part.decode("latin-1"),
-            table="job_inputs",
-            row_id=identity,
-            column="content",
-        )
-        row = {"id": identity, "job_id": job_id, "part": number, "sealed": True, "content": sealed}
-        session.execute(insert(JobInput).values(**row, **tenant))
 
 
 def _audit(

@@ -143,7 +143,7 @@ def _stage(
         default_cost_minor=job.cost_per_card_minor,
     )
     session.execute(_CREATE)
-    stored = cast(BinaryIO, StoredInput(session, job.id, keyring))
+    stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.CODES))
     table = open_csv(stored, columns=COLUMNS, limits=limits)
     columns = (_columns(row, rules, job, keyring) for row in table)
     driver = cast("Connection[Any]", session.connection().connection.driver_connection)

@@ -34,7 +34,7 @@ from pipelines.provisioning.plan import (
     refused_under,
 )
 from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
-from pipelines.provisioning.refusals import PreviewStale, RowsRefused
+from pipelines.provisioning.refusals import EmptyRecipients, PreviewStale, RowsRefused
 from pipelines.queue.keys import RequestKey, first_result, remember
 
 #: Columns of our own results file: a results file can be uploaded again as it is.
@@ -101,7 +101,7 @@ def preview_bulk(
     limits: Limits,
 ) -> dict[str, Any]:
     """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
-    intake, plan = _plan(session, options, recipients, person_secret, limits)
+    intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
     return preview_view(plan, intake.options)
 
 
@@ -122,27 +122,39 @@ def submit_bulk(
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)
-    intake, plan = _plan(session, options, recipients, person_secret, limits)
+    intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
+    job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    fill_job(session, intake, plan, job_id, limits)
+    return Accepted(job_id)
+
+
+def fill_job(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
+) -> None:
+    """Write the staged items into their job, release its first chunks and hold its charge.
+
+    Raises `RowsRefused`, `PreviewStale`, `InsufficientCredit`.
+    """
+    options = intake.options
     refused = refused_under(options, plan.tally)
     if refused:
         raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
     if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
         raise PreviewStale(extra={"plan_hash": plan.plan_hash})
-    job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
     _write_items(session, intake, plan, job_id, limits)
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     _start(session, intake, plan, job_id, limits)
-    return Accepted(job_id)
 
 
-def _plan(
+def plan_recipients(
     session: Session,
     options: BulkOptions,
     recipients: Recipients,
     person_secret: bytes,
     limits: Limits,
 ) -> tuple[Intake, IntakePlan]:
+    """Read the recipients into the staging table and judge them; nothing lasting is written."""
     now = clock.now(session)
     campaign = campaign_in_use(session, options.campaign_id)
     brands = brands_of_client(session, campaign.client_id)
@@ -159,7 +171,7 @@ def _plan(
     )
     rows: Callable[..., Iterable[staging.StagedRow]]
     if recipients.csv is not None:
-        source: Any = open_csv(recipients.csv, columns=_columns(rules), limits=limits)
+        source: Any = open_csv(recipients.csv, columns=file_columns(rules), limits=limits)
         rows = staging.rows_from_csv
     else:
         source, rows = recipients.listed, staging.rows_from_list
@@ -179,7 +191,7 @@ def _plan(
     return Intake(campaign, brand, options, now), plan
 
 
-def _columns(rules: RecipientRules) -> ColumnRules:
+def file_columns(rules: RecipientRules) -> ColumnRules:
     by_method = {DeliveryMethod.EMAIL: ("email",), DeliveryMethod.SMS: ("phone",)}
     required = by_method.get(rules.delivery_method, ())
     known = (*COLUMNS.optional, *OUTCOME_COLUMNS)

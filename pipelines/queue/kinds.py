@@ -45,6 +45,7 @@ class TaskKind:
     runs_while_paused: bool = False
 
 
+PLAN_JOB = TaskKind("plan_job", Queue.BULK, runs_while_paused=True)
 RUN_CHUNK = TaskKind("run_chunk", Queue.BULK)
 #: The same work for a request of one item, in the lane that bulk work never fills.
 RUN_SINGLE = TaskKind("run_single", Queue.INTERACTIVE)
@@ -60,6 +61,7 @@ PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
 ALL: dict[str, TaskKind] = {
     kind.name: kind
     for kind in (
+        PLAN_JOB,
         RUN_CHUNK,
         RUN_SINGLE,
         SETTLE_JOB,

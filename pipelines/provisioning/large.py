@@ -1,0 +1,232 @@
+"""A CSV too large for a request: kept sealed with its job, and worked in by a worker.
+
+The worker runs the same verb as the front does, so a large file has the same verdicts, refusals
+and hold as a small one; only the answer comes with the job instead of with the request.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, BinaryIO
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.jobs import JobState
+from pipelines.audit.record import record
+from pipelines.errors import Kind, Refusal
+from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.kinds import PROVISIONING, OnError
+from pipelines.jobs.states import ENDED
+from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input, keep_input, spooled
+from pipelines.limits import Limits
+from pipelines.provisioning.campaigns import brand_in_use, brands_of_client, campaign_in_use
+from pipelines.provisioning.plan import BulkOptions, Dedupe
+from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules
+from pipelines.provisioning.submit import (
+    Accepted,
+    Recipients,
+    file_columns,
+    fill_job,
+    plan_recipients,
+)
+from pipelines.queue.defer import defer
+from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.kinds import PLAN_JOB
+from pipelines.queue.work import TaskInHand
+from pipelines.sealing import Keyring, Purpose
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_JOB = text("""
+SELECT id, state, spec, upload_sha256, file_name FROM jobs WHERE id = :job FOR NO KEY UPDATE
+""")
+_PLANNED = text("""
+UPDATE jobs SET total = :total, currency = :currency, version = version + 1 WHERE id = :job
+""")
+_REFUSED = text("""
+UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
+    upload_sha256 = NULL, version = version + 1
+WHERE id = :job
+""")
+#: What a job's error says beside its code; HTTP is only quoted here, for readers of jobs.
+_STATUS = {Kind.PAYMENT: 402, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409, Kind.FORBIDDEN: 403}
+
+
+def submit_large(
+    session: Session,
+    options: BulkOptions,
+    stream: BinaryIO,
+    *,
+    sha256: bytes,
+    file_name: str | None,
+    actor_id: UUID,
+    key: RequestKey | None,
+    keyring: Keyring,
+    limits: Limits,
+) -> Accepted:
+    """Accept the file in the caller's transaction (client scope); its rows are judged later.
+
+    Its start and header are judged now. `stream` must be seekable. Raises campaign, brand and
+    whole-file refusals and `DuplicateUpload`.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return Accepted(made, is_replay=True)
+    now = clock.now(session)
+    campaign = campaign_in_use(session, options.campaign_id)
+    brand = brand_in_use(brands_of_client(session, campaign.client_id), options.brand_id)
+    rules = RecipientRules(DeliveryMethod(options.delivery_method), brand.currency)
+    open_csv(stream, columns=file_columns(rules), limits=limits)
+    stream.seek(0)
+    new = NewJob(
+        kind=PROVISIONING,
+        agency_id=campaign.agency_id,
+        client_id=campaign.client_id,
+        campaign_id=campaign.id,
+        spec=_as_spec(options),
+        currency=brand.currency,
+        scheduled_for=options.scheduled_for,
+        upload=Upload(campaign.id, None if options.force else sha256, file_name),
+        submitted_by=actor_id,
+    )
+    job_id = create_job(session, new, now=now, limits=limits)
+    tenant = Tenant(campaign.agency_id, campaign.client_id)
+    keep_input(
+        session,
+        job_id,
+        stream,
+        tenant=tenant,
+        purpose=Purpose.PII,
+        keyring=keyring,
+        limits=limits,
+    )
+    defer(
+        session,
+        PLAN_JOB,
+        args={"job_id": str(job_id)},
+        now=now,
+        tenant_id=campaign.client_id,
+        job_id=job_id,
+    )
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    _audit(session, job_id, tenant, actor_id)
+    return Accepted(job_id)
+
+
+def plan_job(
+    session: Session,
+    task: TaskInHand,
+    now: datetime,
+    *,
+    keyring: Keyring,
+    person_secret: bytes,
+    limits: Limits,
+) -> None:
+    """The work of PLAN_JOB: judge the stored rows, then start the job or end it with the refusal."""
+    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
+    if JobState(job.state) in ENDED or job.state == JobState.CANCELLING:
+        forget_input(session, job.id)
+        return
+    savepoint = session.begin_nested()
+    try:
+        total = _fill(session, job, keyring, person_secret, limits)
+        savepoint.commit()
+    except Refusal as refusal:
+        savepoint.rollback()
+        _refuse(session, job.id, refusal, now)
+        log.info("job.refused", job_id=str(job.id), code=refusal.code)
+    else:
+        log.info("job.planned", job_id=str(job.id), rows=total)
+    forget_input(session, job.id)
+
+
+def _fill(
+    session: Session,
+    job: Row[Any, Any, Any, Any, Any],
+    keyring: Keyring,
+    secret: bytes,
+    limits: Limits,
+) -> int:
+    options = _from_spec(job.spec)
+    stored = StoredInput(session, job.id, keyring, purpose=Purpose.PII)
+    with spooled(stored, part_bytes=limits.input_part_bytes) as stream:
+        recipients = Recipients(
+            sha256=bytes(job.upload_sha256 or b""), csv=stream, file_name=job.file_name
+        )
+        intake, plan = plan_recipients(session, options, recipients, secret, limits)
+    values = {"job": job.id, "total": plan.tally.rows, "currency": plan.currency}
+    session.execute(_PLANNED, values)
+    fill_job(session, intake, plan, job.id, limits)
+    return plan.tally.rows
+
+
+def _refuse(session: Session, job_id: UUID, refusal: Refusal, now: datetime) -> None:
+    error = {
+        "status": _STATUS.get(refusal.kind, 422),
+        "code": refusal.code,
+        "detail": refusal.detail,
+        "errors": [error.as_json() for error in refusal.errors],
+        **refusal.extra,
+    }
+    session.execute(_REFUSED, {"job": job_id, "error": json.dumps(error, default=str), "now": now})
+
+
+def give_up_plan(session: Session, task: TaskInHand, now: datetime) -> None:
+    """A file that cannot be worked in: the job ends, nothing was held or issued."""
+    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
+    if JobState(job.state) in ENDED:
+        return
+    _refuse(session, job.id, _InternalError(), now)
+    forget_input(session, job.id)
+
+
+class _InternalError(Refusal):
+    """The file could not be worked in for a reason of ours."""
+
+    code = "internal_error"
+    detail = "The file could not be worked in; nothing was issued or charged. Submit it again."
+
+
+def _as_spec(options: BulkOptions) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else _plain(value)
+        for name, value in asdict(options).items()
+    }
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, UUID | OnError | Dedupe) else value
+
+
+def _from_spec(spec: dict[str, Any]) -> BulkOptions:
+    scheduled = spec["scheduled_for"]
+    return BulkOptions(
+        campaign_id=UUID(spec["campaign_id"]),
+        brand_id=UUID(spec["brand_id"]),
+        denomination_minor=spec["denomination_minor"],
+        delivery_method=spec["delivery_method"],
+        on_error=OnError(spec["on_error"]),
+        dedupe=Dedupe(spec["dedupe"]),
+        allow_repeat=spec["allow_repeat"],
+        force=spec["force"],
+        scheduled_for=datetime.fromisoformat(scheduled) if scheduled else None,
+        plan_hash=spec["plan_hash"],
+    )
+
+
+def _audit(session: Session, job_id: UUID, tenant: Tenant, actor_id: UUID) -> None:
+    record(
+        session,
+        "job.submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
+        detail={"is_large": True},
+    )
