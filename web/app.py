@@ -1,12 +1,10 @@
 """Make the Flask application of a house: bodies, guards, errors, headers, then the routes."""
 
-import importlib
-import importlib.util
-
 from flask import Flask
 
 from pipelines.queue.broker import make_broker
 from pipelines.wiring import House
+from web import console
 from web.api.registry import register_api
 from web.bodies import register_bodies
 from web.errors import register_errors
@@ -37,11 +35,5 @@ def create_app(house: House) -> Flask:
     register_metrics(app)
     register_health(app)
     register_api(app)
-    _register_console(app)
+    console.register(app)
     return app
-
-
-def _register_console(app: Flask) -> None:
-    """The console is a part that a front can do without."""
-    if importlib.util.find_spec("web.console") is not None:
-        importlib.import_module("web.console").register(app)

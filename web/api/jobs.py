@@ -95,7 +95,7 @@ def list_job_items(query: dict[str, Any], job_id: UUID) -> Response:
 
 @routes.get("/jobs/<uuid:job_id>/failures")
 @permitted(Permission.JOBS_READ)
-@answers(200, FailureGroup)
+@answers(200, FailureGroup(many=True))
 def list_job_failures(job_id: UUID) -> Response:
     """What did not succeed, grouped by code, most frequent first."""
     with scoped_transaction(front().house.sessions, principal().scope) as session:

@@ -107,7 +107,7 @@ def asks(schema: type[Schema]) -> Decorator:
 
 
 def answers(
-    status: int, schema: type[Schema] | None = None, *, content_type: str | None = None
+    status: int, schema: type[Schema] | Schema | None = None, *, content_type: str | None = None
 ) -> Decorator:
     """Say what the view answers with; the view itself returns a finished response."""
     return cast("Decorator", _DOC.response(status, schema, content_type=content_type))
