@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -52,11 +52,7 @@ def accept_import(
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return AcceptedImport(made, is_replay=True)
-    pool = session.execute(
-        select(CardPool.agency_id, CardPool.client_id).where(CardPool.id == pool_id)
-    ).one_or_none()
-    if pool is None:
-        raise NotFound
+    tenant = _owner_of(session, pool_id)
     open_csv(stream, columns=COLUMNS, limits=limits)
     stream.seek(0)
     digest = _digest(stream)
@@ -64,23 +60,14 @@ def accept_import(
     now = clock.now(session)
     new = NewJob(
         kind=CARD_IMPORT,
-        agency_id=pool.agency_id,
-        client_id=pool.client_id,
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
         spec={"pool_id": str(pool_id), "on_error": on_error.value},
         upload=Upload(pool_id, None if force else digest, file_name),
         submitted_by=actor_id,
     )
     job_id = create_job(session, new, now=now, limits=limits)
-    tenant = Tenant(pool.agency_id, pool.client_id)
-    session.execute(
-        insert(Chunk).values(
-            job_id=job_id,
-            number=1,
-            state="released",
-            agency_id=tenant.agency_id,
-            client_id=tenant.client_id,
-        )
-    )
+    _write_chunk(session, job_id, tenant)
     keep_input(
         session,
         job_id,
@@ -93,15 +80,37 @@ def accept_import(
     defer(session, IMPORT_CARDS, args={"job_id": str(job_id)}, now=now, job_id=job_id)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    _audit(session, job_id, pool_id, pool, actor_id)
+    _audit(session, job_id, pool_id, tenant, actor_id)
     return AcceptedImport(job_id)
+
+
+def _owner_of(session: Session, pool_id: UUID) -> Tenant:
+    """Whose pool it is; `NotFound` if this scope cannot see it."""
+    pool = session.execute(
+        select(CardPool.agency_id, CardPool.client_id).where(CardPool.id == pool_id)
+    ).one_or_none()
+    if pool is None:
+        raise NotFound
+    return Tenant(pool.agency_id, pool.client_id)
+
+
+def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:
+    session.execute(
+        insert(Chunk).values(
+            job_id=job_id,
+            number=1,
+            state="released",
+            agency_id=tenant.agency_id,
+            client_id=tenant.client_id,
+        )
+    )
 
 
 def _audit(
     session: Session,
     job_id: UUID,
     pool_id: UUID,
-    pool: Row[UUID | None, UUID | None],
+    tenant: Tenant,
     actor_id: UUID,
 ) -> None:
     record(
@@ -110,8 +119,8 @@ def _audit(
         object_kind="job",
         object_id=job_id,
         actor_id=actor_id,
-        agency_id=pool.agency_id,
-        client_id=pool.client_id,
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
         detail={"pool_id": str(pool_id)},
     )
 

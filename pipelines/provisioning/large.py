@@ -23,7 +23,13 @@ from pipelines.jobs.kinds import PROVISIONING, OnError
 from pipelines.jobs.states import ENDED
 from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input, keep_input, spooled
 from pipelines.limits import Limits
-from pipelines.provisioning.campaigns import brand_in_use, brands_of_client, campaign_in_use
+from pipelines.provisioning.campaigns import (
+    BrandInUse,
+    CampaignInUse,
+    brand_in_use,
+    brands_of_client,
+    campaign_in_use,
+)
 from pipelines.provisioning.plan import BulkOptions, Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules
 from pipelines.provisioning.submit import (
@@ -82,17 +88,8 @@ def submit_large(
     rules = RecipientRules(DeliveryMethod(options.delivery_method), brand.currency)
     open_csv(stream, columns=file_columns(rules), limits=limits)
     stream.seek(0)
-    new = NewJob(
-        kind=PROVISIONING,
-        agency_id=campaign.agency_id,
-        client_id=campaign.client_id,
-        campaign_id=campaign.id,
-        spec=_as_spec(options),
-        currency=brand.currency,
-        scheduled_for=options.scheduled_for,
-        upload=Upload(campaign.id, None if options.force else sha256, file_name),
-        submitted_by=actor_id,
-    )
+    upload = Upload(campaign.id, None if options.force else sha256, file_name)
+    new = _new_job(options, campaign, brand, upload, actor_id)
     job_id = create_job(session, new, now=now, limits=limits)
     tenant = Tenant(campaign.agency_id, campaign.client_id)
     keep_input(
@@ -104,18 +101,32 @@ def submit_large(
         keyring=keyring,
         limits=limits,
     )
-    defer(
-        session,
-        PLAN_JOB,
-        args={"job_id": str(job_id)},
-        now=now,
-        tenant_id=campaign.client_id,
-        job_id=job_id,
-    )
+    args = {"job_id": str(job_id)}
+    defer(session, PLAN_JOB, args=args, now=now, tenant_id=campaign.client_id, job_id=job_id)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     _audit(session, job_id, tenant, actor_id)
     return Accepted(job_id)
+
+
+def _new_job(
+    options: BulkOptions,
+    campaign: CampaignInUse,
+    brand: BrandInUse,
+    upload: Upload,
+    actor_id: UUID,
+) -> NewJob:
+    return NewJob(
+        kind=PROVISIONING,
+        agency_id=campaign.agency_id,
+        client_id=campaign.client_id,
+        campaign_id=campaign.id,
+        spec=_as_spec(options),
+        currency=brand.currency,
+        scheduled_for=options.scheduled_for,
+        upload=upload,
+        submitted_by=actor_id,
+    )
 
 
 def plan_job(
