@@ -85,6 +85,8 @@ class JobWords:
     subtitle: str
     state: StateWords
     has_ended: bool
+    #: False for imports, which take cards in.
+    gives_cards: bool
     percent: float
     percent_words: str
     done_words: str
@@ -109,9 +111,10 @@ def job_words(
     counts = view["counts"]
     name = campaign or KINDS.get(view["kind"], "Job")
     percent = view["progress"]["percent"]
-    done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} issued"
-    has_ended = state in ENDED
     is_ours = view["kind"] == PROVISIONING  # an import ends in one piece
+    done = "issued" if is_ours else "imported"
+    done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
+    has_ended = state in ENDED
     short = f"{percent:.0f}%"
     may_retry = state in {JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}
     return JobWords(
@@ -120,11 +123,12 @@ def job_words(
         subtitle=" · ".join(part for part in (brand, file_name or "") if part),
         state=words,
         has_ended=has_ended,
+        gives_cards=is_ours,
         percent=percent,
         percent_words=short,
         done_words=done_words,
         pace=_pace(view, has_ended=has_ended),
-        counts=_counts(counts),
+        counts=_counts(counts, done.capitalize()),
         money=_money(view["money"]),
         segments=_segments(view["sources"]),
         pause=_pause(view["pause"]),
@@ -152,10 +156,10 @@ def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
     ]
 
 
-def _counts(counts: Mapping[str, int]) -> tuple[Count, ...]:
+def _counts(counts: Mapping[str, int], done: str) -> tuple[Count, ...]:
     waiting = counts["pending"] + counts["running"] + counts["retrying"]
     shown = [
-        Count("Issued", counts["succeeded"], "good"),
+        Count(done, counts["succeeded"], "good"),
         Count("Failed", counts["failed"], "bad"),
         Count("Skipped", counts["skipped"], "plain"),
         Count("Waiting", waiting, "info"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, Response, url_for
 from sqlalchemy import Row
@@ -57,17 +58,18 @@ def show() -> Response:
     with looking() as session:
         tallies = job_tallies(session, clock.now(session))
         branches = credit_tree(session)
-        stock = _stock(session) if may(caller.role, Permission.POOLS_READ) else None
+        pools = _pools(session) if may(caller.role, Permission.POOLS_READ) else None
         campaigns = len(offer(session).campaigns)
         jobs = worded_jobs(session, limit=JOBS_SHOWN)
-    own_stock = stock if caller.agency_id is None else None
-    steps = _steps(branches, own_stock, campaigns=campaigns, jobs=len(jobs))
+    # Shared stock is the platform's to fill; tenants are not asked to.
+    had_cards = _had_cards(pools) if caller.agency_id is None else None
+    steps = _steps(branches, had_cards=had_cards, campaigns=campaigns, jobs=len(jobs))
     return page(
         "overview.html",
         title="Overview",
         section="overview",
         greeting=visitor().name or visitor().email,
-        tiles=[*_job_tiles(tallies), *_credit_tiles(branches, caller), *_stock_tiles(stock)],
+        tiles=[*_job_tiles(tallies), *_credit_tiles(branches, caller), *_stock_tiles(pools)],
         jobs=jobs,
         steps=steps,
         is_ready=all(step.is_done for step in steps),
@@ -93,17 +95,22 @@ def _credit_tiles(branches: list[Branch], caller: Principal) -> Iterator[Tile]:
         yield Tile(label, "coins", figure, held, url_for("console.credit"))
 
 
-def _stock(session: Session) -> dict[str, int]:
-    """How many pools are in each state of health."""
-    found = dict.fromkeys(HEALTH, 0)
-    for pool in list_pools(session, before=None, limit=POOLS_SHOWN_MAX):
-        found[pool.as_json()["health"]] += 1
-    return found
+def _pools(session: Session) -> list[dict[str, Any]]:
+    return [pool.as_json() for pool in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)]
 
 
-def _stock_tiles(stock: dict[str, int] | None) -> Iterator[Tile]:
-    if stock is None:
+def _had_cards(pools: list[dict[str, Any]] | None) -> bool:
+    """Whether cards were ever imported; that all are given out is not a step left undone."""
+    return any(pool["counts"]["available"] + pool["counts"]["issued"] for pool in pools or ())
+
+
+def _stock_tiles(pools: list[dict[str, Any]] | None) -> Iterator[Tile]:
+    """How many pools are in each state of health; the worst is named."""
+    if pools is None:
         return
+    stock = dict.fromkeys(HEALTH, 0)
+    for pool in pools:
+        stock[pool["health"]] += 1
     if not any(stock.values()):
         note = "none of your own: cards come from the shared stock"
         yield Tile("Card pools", "card", "0 pools", note, url_for("console.pools"))
@@ -115,7 +122,7 @@ def _stock_tiles(stock: dict[str, int] | None) -> Iterator[Tile]:
 
 
 def _steps(
-    branches: list[Branch], stock: dict[str, int] | None, *, campaigns: int, jobs: int
+    branches: list[Branch], *, had_cards: bool | None, campaigns: int, jobs: int
 ) -> list[Step]:
     is_funded = any(branch.available + branch.held + branch.spent > 0 for branch in branches)
     steps = [
@@ -135,8 +142,7 @@ def _steps(
             jobs > 0,
         ),
     ]
-    if stock is not None:
-        has_cards = stock[Health.HEALTHY] + stock[Health.LOW] > 0
+    if had_cards is not None:
         help_text = "Cards in stock are given out before any are bought from a supplier."
-        steps.insert(1, Step("Import cards", help_text, has_cards))
+        steps.insert(1, Step("Import cards", help_text, had_cards))
     return steps

@@ -58,7 +58,7 @@ def test_text_stands_out_from_its_ground(palette: dict[str, str]):
 
 def test_no_template_has_inline_code_or_trusts_text():
     """SEC-33: the policy forbids inline code and styles, and nothing is marked as safe."""
-    forbidden = re.compile(r"\|\s*safe|<style|\sstyle=|\son[a-z]+="|<script(?![^>]*\ssrc=)|//cdn")
+    forbidden = re.compile(r'\|\s*safe|<style|\sstyle=|\son[a-z]+="|<script(?![^>]*\ssrc=)|//cdn')
     templates = sorted((WEB / "templates").rglob("*.html"))
 
     found = [path.name for path in templates if forbidden.search(path.read_text())]
