@@ -25,9 +25,10 @@ _PAUSE = text("""
 UPDATE jobs SET state = 'paused', paused_at = :now, pause_reason = 'user', paused_by = :by,
     version = version + 1 WHERE id = :job
 """)
+# A job may have been paused before its first chunk began.
 _RESUME = text("""
-UPDATE jobs SET state = 'running', paused_at = NULL, pause_reason = NULL, paused_by = NULL,
-    version = version + 1 WHERE id = :job
+UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now), paused_at = NULL,
+    pause_reason = NULL, paused_by = NULL, version = version + 1 WHERE id = :job
 """)
 _REOPEN = text("""
 UPDATE jobs SET state = 'running', round = :round, finished_at = NULL, version = version + 1
@@ -66,7 +67,7 @@ def pause_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) 
 def resume_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
     """Take a paused job up where it stood."""
     job = _lock(session, job_id, JobState.RUNNING, move="resumed", only_from=JobState.PAUSED)
-    session.execute(_RESUME, {"job": job_id})
+    session.execute(_RESUME, {"job": job_id, "now": now})
     defer_settlement(session, job_id=job_id, tenant_id=job.client_id, now=now)
     _audit(session, "job.resumed", job, actor_id)
 

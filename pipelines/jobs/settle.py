@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.jobs import ItemState, JobState
 from pipelines.audit.record import record
 from pipelines.jobs.kinds import JobKind
-from pipelines.jobs.states import ENDED, end_state
+from pipelines.jobs.states import ENDED, OPEN_ITEMS, end_state
 from pipelines.queue.work import TaskInHand
 from pipelines.telemetry import get_logger
 
@@ -23,9 +23,9 @@ FROM jobs WHERE id = :job FOR NO KEY UPDATE
 # A new statement after the lock, so that it sees what others committed while we waited.
 _STILL_OPEN = text("SELECT 1 FROM chunks WHERE job_id = :job AND state <> 'closed' LIMIT 1")
 _COUNTS = text("""
-SELECT coalesce(sum(succeeded), 0) AS succeeded, coalesce(sum(failed), 0) AS failed,
-       coalesce(sum(skipped), 0) AS skipped, coalesce(sum(needs_review), 0) AS needs_review,
-       coalesce(sum(cancelled), 0) AS cancelled
+SELECT count(*) AS chunks, coalesce(sum(succeeded), 0) AS succeeded,
+       coalesce(sum(failed), 0) AS failed, coalesce(sum(skipped), 0) AS skipped,
+       coalesce(sum(needs_review), 0) AS needs_review, coalesce(sum(cancelled), 0) AS cancelled
 FROM chunks WHERE job_id = :job
 """)
 _END = text("""
@@ -46,8 +46,10 @@ def settle_job(
     if session.execute(_STILL_OPEN, {"job": job_id}).scalar_one_or_none() is not None:
         return
     counts = session.execute(_COUNTS, {"job": job_id}).one()
+    if counts.chunks == 0 and job.state != JobState.CANCELLING:
+        return  # a large file that is still to be planned
     state = end_state(
-        {ItemState(name): value for name, value in counts._mapping.items()},
+        {state: getattr(counts, state) for state in ItemState if state not in OPEN_ITEMS},
         is_cancelled=job.state == JobState.CANCELLING,
     )
     kinds[job.kind].settle(session, job, now)
