@@ -1,0 +1,72 @@
+"""The moves a job may make, and the state in which a finished round ends."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.jobs import ItemState, JobState
+from pipelines.jobs.states import ENDED, MOVES, OPEN_ITEMS, end_state
+
+S = JobState
+LEGAL = {
+    S.QUEUED: {S.RUNNING, S.PAUSED, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
+    S.RUNNING: {S.PAUSED, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
+    S.PAUSED: {S.RUNNING, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
+    S.CANCELLING: {S.CANCELLED},
+    S.SUCCEEDED: set(),
+    S.PARTIALLY_SUCCEEDED: {S.RUNNING},
+    S.FAILED: {S.RUNNING},
+    S.CANCELLED: set(),
+}
+COUNTS = st.dictionaries(
+    st.sampled_from([state for state in ItemState if state not in OPEN_ITEMS]),
+    st.integers(0, 3),
+)
+
+
+@pytest.mark.parametrize(("was", "then"), list(product(JobState, JobState)))
+def test_every_pair_of_states_is_a_move_or_is_not(was: JobState, then: JobState) -> None:
+    assert (then in MOVES[was]) is (then in LEGAL[was])
+
+
+def test_an_ended_job_moves_only_to_try_its_failed_items_again() -> None:
+    assert {state for state in JobState if not MOVES[state] - {S.RUNNING}} == ENDED
+
+
+@pytest.mark.parametrize(
+    ("counts", "ends"),
+    [
+        ({ItemState.SUCCEEDED: 3}, S.SUCCEEDED),
+        ({ItemState.SUCCEEDED: 1, ItemState.SKIPPED: 1}, S.PARTIALLY_SUCCEEDED),
+        ({ItemState.SUCCEEDED: 1, ItemState.FAILED: 1}, S.PARTIALLY_SUCCEEDED),
+        ({ItemState.SUCCEEDED: 1, ItemState.CANCELLED: 1}, S.PARTIALLY_SUCCEEDED),
+        ({ItemState.NEEDS_REVIEW: 1}, S.PARTIALLY_SUCCEEDED),
+        ({ItemState.NEEDS_REVIEW: 1, ItemState.FAILED: 5}, S.PARTIALLY_SUCCEEDED),
+        ({ItemState.FAILED: 1}, S.FAILED),
+        ({ItemState.FAILED: 1, ItemState.SKIPPED: 1}, S.FAILED),
+        ({ItemState.CANCELLED: 1}, S.FAILED),
+    ],
+)
+def test_a_round_ends_as_its_items_did(counts: dict[ItemState, int], ends: JobState) -> None:
+    assert end_state(counts, is_cancelled=False) is ends
+
+
+@given(COUNTS)
+def test_a_job_that_was_asked_to_end_is_cancelled_whatever_its_items(
+    counts: dict[ItemState, int],
+) -> None:
+    assert end_state(counts, is_cancelled=True) is S.CANCELLED
+
+
+@given(COUNTS)
+def test_success_means_that_every_item_succeeded(counts: dict[ItemState, int]) -> None:
+    others = sum(counts.values()) - counts.get(ItemState.SUCCEEDED, 0)
+
+    assert (end_state(counts, is_cancelled=False) is S.SUCCEEDED) is (others == 0)
+
+
+@given(COUNTS)
+def test_every_end_can_be_reached_from_running(counts: dict[ItemState, int]) -> None:
+    assert end_state(counts, is_cancelled=False) in MOVES[S.RUNNING]
