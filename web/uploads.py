@@ -51,6 +51,7 @@ class Upload:
     stream: BinaryIO
     sha256: bytes
     name: str | None
+    size_bytes: int
 
 
 @contextmanager
@@ -60,12 +61,12 @@ def csv_upload(*, bytes_max: int) -> Iterator[Upload]:
     try:
         if request.mimetype == "multipart/form-data":
             with _part() as (stream, name):
-                yield Upload(stream, _digest(stream, bytes_max), name)
+                yield _measured(stream, bytes_max, name)
         elif request.mimetype == "text/csv":
             with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES_MAX) as spool:
                 stream = cast("BinaryIO", spool)
                 _spool(stream, bytes_max)
-                yield Upload(stream, _digest(stream, bytes_max), None)
+                yield _measured(stream, bytes_max, None)
         else:
             raise NotCsv
     except RequestEntityTooLarge:
@@ -95,7 +96,7 @@ def _spool(spool: BinaryIO, bytes_max: int) -> None:
         spool.write(part)
 
 
-def _digest(stream: BinaryIO, bytes_max: int) -> bytes:
+def _measured(stream: BinaryIO, bytes_max: int, name: str | None) -> Upload:
     digest, taken = hashlib.sha256(), 0
     stream.seek(0)
     while part := stream.read(PART_BYTES):
@@ -104,7 +105,7 @@ def _digest(stream: BinaryIO, bytes_max: int) -> bytes:
             raise _too_large(bytes_max)
         digest.update(part)
     stream.seek(0)
-    return digest.digest()
+    return Upload(stream, digest.digest(), name, taken)
 
 
 def _too_large(bytes_max: int) -> UploadTooLarge:

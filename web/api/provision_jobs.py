@@ -12,6 +12,7 @@ from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
+from pipelines.provisioning.large import submit_large
 from pipelines.provisioning.plan import BulkOptions, Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
@@ -24,7 +25,7 @@ from web.fields import Flag, Identity, Minor, Secret, Stamp, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
-from web.uploads import csv_upload
+from web.uploads import Upload, csv_upload
 
 routes = Routes("gift-card-jobs", "Gift cards for many recipients at once.")
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
@@ -136,11 +137,32 @@ def _from_json(caller: Principal, *, is_preview: bool) -> Taken:
 
 
 def _from_file(caller: Principal, *, is_preview: bool) -> Taken:
-    bytes_max = front().house.limits.intake_inline_bytes_max
+    """A small file is judged within the request; a large one is kept for a worker."""
+    limits = front().house.limits
+    bytes_max = limits.intake_inline_bytes_max if is_preview else limits.upload_bytes_max
     with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
         body = _loaded(_FIELDS, _form())
+        if upload.size_bytes > limits.intake_inline_bytes_max:
+            return _kept(caller, body, upload)
         recipients = Recipients(sha256=upload.sha256, csv=upload.stream, file_name=upload.name)
         return _taken(caller, body, recipients, is_preview=is_preview)
+
+
+def _kept(caller: Principal, body: dict[str, Any], upload: Upload) -> Accepted:
+    house, options = front().house, _options(body)
+    key = request_key(caller, canonical(body), upload.sha256)
+    with scoped_transaction(house.sessions, client_scope(caller, options.campaign_id)) as session:
+        return submit_large(
+            session,
+            options,
+            upload.stream,
+            sha256=upload.sha256,
+            file_name=upload.name,
+            actor_id=caller.actor_id,
+            key=key,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+        )
 
 
 def _taken(
