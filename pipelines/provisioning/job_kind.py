@@ -57,8 +57,11 @@ def settle(session: Session, job: Row[Any], now: datetime) -> None:
 def reopen(session: Session, job: Row[Any], round_number: int, now: datetime) -> int:
     """Make the failed items pending again under a new hold; 0 if none of them can be retried.
 
-    Items refused at intake have no charge: they need a corrected row, not another try.
+    Items refused at intake have no charge: they need a corrected row, not another try. A
+    redemption code that bought nothing was freed and may be in other hands: it is sent again.
     """
+    if job.spec.get("has_redemption_code"):
+        return 0
     values = {"job": job.id, "round": round_number}
     found = session.execute(_REOPEN_ITEMS, values).one()
     if found.items == 0:

@@ -123,6 +123,7 @@ def _new_job(
         spec={
             "brand_id": str(brand.id),
             "denomination_minor": request.denomination_minor,
+            "has_redemption_code": request.redemption_code is not None,
             "delivery_method": request.delivery_method.value,
         },
         total=1,
