@@ -74,6 +74,12 @@ class Wrapper:
         if v not in ACCEPTED_VERSIONS:
             log.warning("task.version_unknown", task_id=str(task_id), v=v)
             return
+        try:
+            self._run(task_id)
+        except Exception as fault:  # its row brings it back; Dramatiq would print its text
+            log.error("task.unsettled", task_id=str(task_id), fault=_class_of(fault))
+
+    def _run(self, task_id: UUID) -> None:
         task = self._start(task_id)
         if task is None:
             return
@@ -164,8 +170,9 @@ class Wrapper:
             log.warning("task.not_given_back", fault=_class_of(error))
 
     def _give_up(self, handler: Handler, task: TaskInHand, error: str = "WorkerKilled") -> None:
-        """Job work ends its items; work without a job is kept as a dead letter."""
-        if handler.give_up is None:
+        """Job work ends its items; work without a job, or without its tenant, is a dead letter."""
+        is_orphan = handler.kind.scope is ScopeOf.TENANT and task.tenant_id is None
+        if handler.give_up is None or is_orphan:
             with scoped_transaction(self._sessions, SYSTEM) as session:
                 try_again(session, task, at=clock.now(session), error=error, is_dead=True)
             log.error("task.dead", fault=error)
