@@ -1,0 +1,323 @@
+"""The relay rings what is due, fairly, after its commit; messages are doorbells and nothing else."""
+
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import redis
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import MiddlewareError
+
+from models import clock
+from models.base import new_id
+from models.database import scoped_transaction
+from models.scope import SYSTEM, client
+from pipelines.jobs.control import pause_job
+from pipelines.queue.broker import make_broker, redis_client, ring
+from pipelines.queue.defer import defer, defer_many
+from pipelines.queue.kinds import ALL, PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
+from pipelines.queue.ring import Doorbell
+from pipelines.wiring import House
+from tests.conftest import Ground
+from tests.driving import recipients_csv, rows
+from tests.intake import submit_file
+from tests.seeding import ACTOR, seed
+from tests.workers.tasks import change_task, put, task
+from workers import relay
+from workers.middleware import MESSAGE_BYTES_MAX, DoorbellsOnly
+
+ONE, OTHER = UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture
+def memory(ground: Ground) -> Iterator[redis.Redis]:
+    """Valkey, empty but for the relay's epoch."""
+    connection = redis_client(ground.servers.redis_url)
+    connection.flushdb()
+    connection.set("largesse:epoch", "1")
+    yield connection
+    connection.flushdb()
+    connection.close()
+
+
+@pytest.fixture
+def broker(ground: Ground, memory: redis.Redis) -> Iterator[RedisBroker]:
+    made = make_broker(ground.servers.redis_url, middleware=[DoorbellsOnly()])
+    yield made
+    made.close()
+
+
+def one_pass(house: House, broker: RedisBroker, memory: redis.Redis) -> int:
+    return relay.run_once(house.sessions, broker, memory, house.limits)
+
+
+def messages(memory: redis.Redis) -> list[dict[str, Any]]:
+    """Every message that Valkey holds, as it is written there."""
+    return [
+        json.loads(raw) for key in memory.scan_iter("dramatiq:*.msgs") for raw in memory.hvals(key)
+    ]
+
+
+def rung_tasks(memory: redis.Redis) -> Counter[str]:
+    return Counter(message["kwargs"]["task_id"] for message in messages(memory))
+
+
+def put_many(house: House, count: int, *, tenant_id: UUID, job_id: UUID | None = None) -> None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        defer_many(
+            session,
+            RUN_CHUNK,
+            [{"chunk": n} for n in range(count)],
+            now=clock.now(session),
+            tenant_id=tenant_id,
+            job_id=job_id,
+        )
+
+
+def rung_by(house: House, column: str) -> dict[UUID, int]:
+    found = rows(
+        house,
+        f"SELECT {column} AS who, count(*) AS n FROM tasks WHERE rung_at IS NOT NULL "
+        f"GROUP BY {column}",
+    )
+    return {row.who: row.n for row in found}
+
+
+def test_ec123_a_message_is_an_id_and_a_version_for_every_kind(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    """EC-123: what is on the broker, for every kind of the catalogue."""
+    made = {kind: put(house, kind, tenant_id=ONE, args={"note": "x" * 99}) for kind in ALL.values()}
+
+    assert one_pass(house, broker, memory) == len(ALL)
+
+    found = messages(memory)
+    assert {m["actor_name"]: m["kwargs"] for m in found} == {
+        kind.name: {"task_id": str(task_id), "v": 1} for kind, task_id in made.items()
+    }
+    assert {m["actor_name"]: m["queue_name"] for m in found} == {
+        kind.name: kind.queue.value for kind in made
+    }
+    assert [m for m in found if m["args"] or set(m["options"]) - {"redis_message_id"}] == []
+    assert max(len(json.dumps(m)) for m in found) <= MESSAGE_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((), {"task_id": "1", "v": 1, "email": "one@example.com"}),
+        ((), {"task_id": "1"}),
+        (("1",), {"task_id": "1", "v": 1}),
+        ((), {"task_id": "1" * MESSAGE_BYTES_MAX, "v": 1}),
+    ],
+)
+def test_ec123_anything_more_than_a_doorbell_is_not_sent(
+    broker: RedisBroker, memory: redis.Redis, args: tuple[str, ...], kwargs: dict[str, Any]
+) -> None:
+    message: Message[Any] = Message("bulk", "run_chunk", args, kwargs, {})
+
+    with pytest.raises(MiddlewareError):
+        broker.enqueue(message)
+
+    assert messages(memory) == []
+
+
+def test_no_traceback_is_sent(broker: RedisBroker, memory: redis.Redis) -> None:
+    options = {"traceback": "ValueError: CANARY"}
+    broker.enqueue(Message("bulk", "run_chunk", (), {"task_id": "1", "v": 1}, options))
+
+    (message,) = messages(memory)
+    assert "traceback" not in message["options"]
+
+
+def test_ec116_nothing_is_rung_before_its_commit(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    """EC-116: an uncommitted task is not there, a rolled back one never was."""
+    with ThreadPoolExecutor(1) as elsewhere:
+
+        def look() -> int:
+            return elsewhere.submit(one_pass, house, broker, memory).result(timeout=10)
+
+        with (
+            pytest.raises(ZeroDivisionError),
+            scoped_transaction(house.sessions, SYSTEM) as session,
+        ):
+            defer(session, PURGE_KEYS, args={}, now=clock.now(session))
+            assert look() == 0
+            raise ZeroDivisionError
+        after_rollback = look()
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            task_id = defer(session, PURGE_KEYS, args={}, now=clock.now(session))
+            before_commit = look()
+        after_commit = look()
+
+    assert (after_rollback, before_commit, after_commit) == (0, 0, 1)
+    assert rung_tasks(memory) == {str(task_id): 1}
+
+
+def test_ec116_a_relay_killed_between_mark_and_message_only_costs_time(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    """EC-116: the row is rung again after its redelivery time, and not sooner."""
+    task_id = put(house, PURGE_KEYS)
+    seconds = house.limits.redelivery_seconds
+    change_task(house, task_id, f"rung_at = now() - interval '{seconds - 2} seconds'")
+    sooner = one_pass(house, broker, memory)
+    change_task(house, task_id, f"rung_at = now() - interval '{seconds} seconds'")
+    later = one_pass(house, broker, memory)
+
+    assert (sooner, later) == (0, 1)
+    assert one_pass(house, broker, memory) == 0
+
+
+def test_what_is_leased_dead_early_or_unknown_is_not_rung(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    changes = {
+        "leased": "lease_until = now() + interval '1 minute'",
+        "dead": "state = 'dead'",
+        "early": "run_after = now() + interval '1 minute'",
+        "unknown": "kind = 'from_tomorrow'",
+        "lease over": "lease_until = now() - interval '1 second'",
+    }
+    made = {name: put(house, PURGE_KEYS, lane=name) for name in changes}
+    for name, change in changes.items():
+        change_task(house, made[name], change)
+
+    one_pass(house, broker, memory)
+
+    assert rung_tasks(memory) == {str(made["lease over"]): 1}
+
+
+def test_a_lane_has_a_window_and_the_backlog_stays_in_the_database(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    window = house.limits.window_tasks_per_lane
+    put_many(house, window + 8, tenant_id=ONE)
+    put_many(house, 3, tenant_id=OTHER)
+
+    first, second = one_pass(house, broker, memory), one_pass(house, broker, memory)
+    rung = "SELECT id FROM tasks WHERE rung_at IS NOT NULL AND tenant_id = :tenant LIMIT 5"
+    for row in rows(house, rung, tenant=ONE):
+        change_task(house, row.id, "state = 'dead'")
+    third = one_pass(house, broker, memory)
+
+    assert (first, second, third) == (window + 3, 0, 5)
+
+
+def test_two_jobs_of_one_tenant_share_its_window(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    """EC-125: a small job that came later does not wait for the large one."""
+    large, small = new_id(), new_id()
+    put_many(house, 100, tenant_id=ONE, job_id=large)
+    put_many(house, 3, tenant_id=ONE, job_id=small)
+
+    one_pass(house, broker, memory)
+
+    assert rung_by(house, "job_id") == {large: house.limits.window_tasks_per_lane - 3, small: 3}
+
+
+def test_two_tenants_have_a_window_each(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    window = house.limits.window_tasks_per_lane
+    put_many(house, 100, tenant_id=ONE)
+    put_many(house, 100, tenant_id=OTHER)
+
+    one_pass(house, broker, memory)
+
+    assert rung_by(house, "tenant_id") == {ONE: window, OTHER: window}
+
+
+def test_urgent_tasks_are_rung_first(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    put_many(house, 50, tenant_id=ONE)
+    urgent = put(house, tenant_id=ONE, priority=1)
+
+    one_pass(house, broker, memory)
+
+    assert task(house, urgent).rung_at is not None
+
+
+def test_ec117_a_broker_that_lost_its_memory_is_told_everything_again(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    """EC-117: the epoch key is gone, so all that is unfinished is rung anew."""
+    made = {str(put(house, PURGE_KEYS, lane=str(n))) for n in range(5)}
+    assert one_pass(house, broker, memory) == 5
+    memory.flushdb()
+
+    assert one_pass(house, broker, memory) == 5
+    assert rung_tasks(memory) == dict.fromkeys(made, 1)
+    assert one_pass(house, broker, memory) == 0
+
+
+def test_an_unreachable_broker_leaves_every_task_unmarked(
+    house: House, broker: RedisBroker
+) -> None:
+    task_id = put(house, PURGE_KEYS)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = redis_client(f"redis://127.0.0.1:{closed.getsockname()[1]}/0")
+    with pytest.raises(redis.ConnectionError):
+        one_pass(house, broker, nowhere)
+
+    assert task(house, task_id).rung_at is None
+
+
+def test_ringing_an_unreachable_broker_is_told_and_survived() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
+    nowhere = make_broker(url, middleware=[DoorbellsOnly()])
+
+    assert ring(nowhere, [Doorbell(new_id(), "run_chunk", "bulk")]) == 0
+
+
+def test_a_paused_job_is_not_rung_but_for_what_brings_it_home(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    seeded = seed(house, vendor=False)
+    job_id = submit_file(house, seeded, recipients_csv(2)).job_id
+    settle = put(house, SETTLE_JOB, tenant_id=seeded.client_id, job_id=job_id)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        pause_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+
+    one_pass(house, broker, memory)
+
+    assert rung_tasks(memory) == {str(settle): 1}
+
+
+def test_two_relays_at_once_ring_each_task_once(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    put_many(house, 20, tenant_id=ONE)
+
+    with ThreadPoolExecutor(4) as pool:
+        rung = list(pool.map(lambda _n: one_pass(house, broker, memory), range(4)))
+
+    assert sum(rung) == 20
+    assert set(rung_tasks(memory).values()) == {1}
+
+
+def test_an_accepter_s_own_ring_is_repeated_after_the_short_wait(
+    house: House, broker: RedisBroker, memory: redis.Redis
+) -> None:
+    limits = house.limits
+    task_id = put(house, PURGE_KEYS)
+    gone = limits.redelivery_seconds - limits.interactive_redelivery_seconds
+    change_task(house, task_id, f"rung_at = now() - interval '{gone} seconds'")
+    at_once = one_pass(house, broker, memory)
+    row = task(house, task_id)
+    again = row.rung_at + timedelta(seconds=limits.redelivery_seconds) - row.created_at
+
+    assert at_once == 0
+    assert again.total_seconds() == pytest.approx(limits.interactive_redelivery_seconds, abs=0.9)
