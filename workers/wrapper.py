@@ -80,7 +80,12 @@ class Wrapper:
             log.error("task.unsettled", task_id=str(task_id), fault=_class_of(fault))
 
     def _run(self, task_id: UUID) -> None:
-        task = self._start(task_id)
+        try:
+            task = self._start(task_id)
+        except DBAPIError as fault:
+            # Whether the start was committed is unknown; lease or redelivery brings the task back.
+            log.warning("task.not_started", task_id=str(task_id), fault=_class_of(fault))
+            return
         if task is None:
             return
         handler = self._handlers.by_name[task.kind]
