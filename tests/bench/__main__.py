@@ -15,7 +15,8 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import limits
+from tests.bench import http_lines, limits
+from tests.bench.http_lines import Timings
 from tests.chaos.scenarios import import_file
 from tests.chaos.stand import Stand, stand
 from tests.driving import cards_csv, recipients_csv, submit
@@ -48,6 +49,8 @@ def main() -> int:
         with psycopg.connect(_superuser(ground), autocommit=True) as connection:
             lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
             lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
+            import_file(ground, seeded.csv_pool, cards_csv(2_000))
+            lines.extend(_http_lines(http_lines.measure(ground, seeded, connection)))
         lines.append(_memory_line(ground))
     _print(lines, chosen.items, chosen.rounds)
     return 0
@@ -117,6 +120,24 @@ def _bare_job(
     job_id: UUID = limits.parse_and_store(connection, seeded, content)
     stored = time.monotonic() - started
     return stored, limits.provide_at_once(connection, seeded, job_id, items)
+
+
+def _http_lines(timings: dict[str, Timings]) -> list[Line]:
+    ours, bare, waited = timings["accept"], timings["bare"], timings["wait"]
+    return [
+        Line(
+            f"accept one card over HTTP, {http_lines.CLIENTS} clients (202)",
+            ours.rate,
+            bare.rate,
+            f"p50 {ours.p50:.1f} ms, p99 {ours.p99:.1f} ms alone; bare route p50 {bare.p50:.1f} ms",
+        ),
+        Line(
+            "one card, Prefer: wait, one client (calls per second)",
+            1000 / waited.p50,
+            1000 / bare.p50,
+            f"p50 {waited.p50:.1f} ms, p99 {waited.p99:.1f} ms to the outcome",
+        ),
+    ]
 
 
 def _memory_line(ground: Stand) -> Line:
