@@ -112,6 +112,10 @@ def import_cards(
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
     if JobState(job.state) in ENDED:
         return
+    if job.state == JobState.CANCELLING:
+        forget_input(session, job.id)
+        _end(session, job, Landing(JobState.CANCELLED, 0, 0, 0), now)
+        return
     wait_for_lock(session, Namespace.CARD_IMPORT, str(job.brand_id))
     savepoint = session.begin_nested()
     try:
