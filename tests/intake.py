@@ -13,6 +13,8 @@ from models.database import scoped_transaction
 from models.scope import PLATFORM, client
 from models.tables import CLASSES
 from models.tenants import Brand
+from pipelines.jobs.kinds import OnError
+from pipelines.pools.accept_import import accept_import
 from pipelines.provisioning.plan import BulkOptions
 from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
 from pipelines.queue.keys import RequestKey
@@ -103,3 +105,22 @@ def new_brand(house: House, name: str, currency: str = "USD") -> UUID:
     with scoped_transaction(house.sessions, PLATFORM) as session:
         session.execute(insert(Brand).values(id=identity, name=name, currency=currency))
     return identity
+
+
+def accept_cards(
+    house: House, pool_id: UUID, content: bytes, key: RequestKey | None = None, **more: Any
+) -> UUID:
+    """Accept a card file without working it in."""
+    values: dict[str, Any] = {"on_error": OnError.ABORT, "force": False} | more
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        return accept_import(
+            session,
+            pool_id,
+            io.BytesIO(content),
+            file_name=None,
+            actor_id=ACTOR,
+            key=key,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+            **values,
+        ).job_id

@@ -1,9 +1,6 @@
 """Cards come in row by row or not at all, each once on the whole platform, and are never echoed."""
 
-import io
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -18,12 +15,11 @@ from pipelines.errors import NotFound, Refusal
 from pipelines.jobs.control import cancel_job
 from pipelines.jobs.create import DuplicateUpload
 from pipelines.jobs.kinds import OnError
-from pipelines.pools.accept_import import accept_import
 from pipelines.pools.create import NewPool, create_pool
 from pipelines.queue.keys import RequestKey
 from pipelines.wiring import House, build_handlers
 from tests.driving import cards_csv, drain, import_cards_now, rows, view
-from tests.intake import items_of, table_sizes, with_limits
+from tests.intake import accept_cards, items_of, table_sizes, with_limits
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
 from tests.workers.tasks import change_task
@@ -56,25 +52,6 @@ VERDICTS = [
 @pytest.fixture
 def seeded(house: House) -> Seeded:
     return seed(house, vendor=False)
-
-
-def accept(
-    house: House, pool_id: UUID, content: bytes, key: RequestKey | None = None, **more: Any
-) -> UUID:
-    """Accept a file without working it in."""
-    values: dict[str, Any] = {"on_error": OnError.ABORT, "force": False} | more
-    with scoped_transaction(house.sessions, PLATFORM) as session:
-        return accept_import(
-            session,
-            pool_id,
-            io.BytesIO(content),
-            file_name=None,
-            actor_id=ACTOR,
-            key=key,
-            keyring=house.settings.keyring,
-            limits=house.limits,
-            **values,
-        ).job_id
 
 
 def count(house: House, table: str) -> int:
@@ -182,7 +159,7 @@ def test_two_imports_of_the_same_cards_at_once_keep_each_card_once(
 ) -> None:
     content = cards_csv(50)
     jobs = [
-        accept(house, pool_id, content, on_error=OnError.SKIP)
+        accept_cards(house, pool_id, content, on_error=OnError.SKIP)
         for pool_id in (seeded.csv_pool, seeded.buffer_pool)
     ]
     wrapper = Wrapper(house.sessions, build_handlers(house))
@@ -203,7 +180,7 @@ def test_the_same_file_again_is_refused_unless_forced(house: House, seeded: Seed
     content = cards_csv(0) + b"ABCD-1,1234,2028-12-31\n"
 
     with pytest.raises(DuplicateUpload) as refused:
-        accept(house, seeded.csv_pool, content)
+        accept_cards(house, seeded.csv_pool, content)
 
     assert refused.value.extra == {"job_id": str(first["id"])}
     assert table_sizes(house) == before
@@ -226,7 +203,7 @@ def test_a_file_that_is_none_is_refused_at_once(
     before = table_sizes(house)
 
     with pytest.raises(Refusal) as refused:
-        accept(house, seeded.csv_pool, content)
+        accept_cards(house, seeded.csv_pool, content)
 
     assert refused.value.code == code
     assert table_sizes(house) == before
@@ -249,14 +226,14 @@ def test_b08_a_bad_byte_at_the_end_of_the_file_undoes_all_of_it(
 
 def test_a_pool_that_is_not_there_takes_no_file(house: House, seeded: Seeded) -> None:
     with pytest.raises(NotFound):
-        accept(house, seeded.client_id, cards_csv(1))
+        accept_cards(house, seeded.client_id, cards_csv(1))
 
 
 def test_a_repeated_request_gives_the_first_import(house: House, seeded: Seeded) -> None:
     key = RequestKey(ACTOR, "cards-1", b"f" * 32)
     content = cards_csv(1)
 
-    assert accept(house, seeded.csv_pool, content, key) == accept(
+    assert accept_cards(house, seeded.csv_pool, content, key) == accept_cards(
         house, seeded.csv_pool, content, key
     )
     assert count(house, "jobs") == 1
@@ -265,7 +242,7 @@ def test_a_repeated_request_gives_the_first_import(house: House, seeded: Seeded)
 def test_an_import_asked_to_end_before_it_began_imports_nothing(
     house: House, seeded: Seeded
 ) -> None:
-    job_id = accept(house, seeded.csv_pool, cards_csv(3))
+    job_id = accept_cards(house, seeded.csv_pool, cards_csv(3))
     with scoped_transaction(house.sessions, PLATFORM) as session:
         cancel_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
 
@@ -279,7 +256,7 @@ def test_an_import_asked_to_end_before_it_began_imports_nothing(
 def test_an_import_that_kills_its_workers_ends_and_keeps_nothing(
     house: House, seeded: Seeded
 ) -> None:
-    job_id = accept(house, seeded.csv_pool, cards_csv(3))
+    job_id = accept_cards(house, seeded.csv_pool, cards_csv(3))
     (task,) = rows(house, "SELECT id FROM tasks")
     change_task(house, task.id, "starts = 3")
 
