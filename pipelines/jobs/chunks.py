@@ -39,7 +39,6 @@ def release_next_chunk(
     now: datetime,
     is_single: bool = False,
     run_after: datetime | None = None,
-    rung_at: datetime | None = None,
 ) -> UUID | None:
     """Give the next waiting chunk its task; the task's id, or None when no chunk waits."""
     number = session.execute(_RELEASE, {"job": job_id}).scalar_one_or_none()
@@ -53,7 +52,6 @@ def release_next_chunk(
         tenant_id=tenant_id,
         job_id=job_id,
         run_after=run_after,
-        rung_at=rung_at,
     )
 
 

@@ -4,17 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models import clock
 from models.base import new_id
-from models.jobs import Chunk, Item
-from pipelines.credit.hold import payer_of, place_hold
+from pipelines.credit.hold import payer_of
 from pipelines.errors import ValidationFailed
-from pipelines.jobs.chunks import release_next_chunk
-from pipelines.jobs.create import NewJob, create_job
-from pipelines.jobs.kinds import PROVISIONING
 from pipelines.limits import Limits
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import (
@@ -31,8 +27,8 @@ from pipelines.provisioning.recipients import (
     check_recipient,
 )
 from pipelines.provisioning.refusals import AlreadyRedeemed
-from pipelines.queue.keys import RequestKey, first_result, remember
-from pipelines.queue.ring import rung_by_accepter
+from pipelines.provisioning.single_write import AcceptedRequest, write_single
+from pipelines.queue.keys import RequestKey, first_result
 from pipelines.sealing import Keyring
 
 
@@ -95,42 +91,18 @@ def submit_single(
         earlier = _spend_code(session, request, campaign, job_id, person, keyring)
         if earlier is not None:
             return AcceptedSingle(earlier, None, is_replay=True)
-    new = _new_job(request, campaign, brand, actor_id)
-    create_job(session, new, now=now, limits=limits, job_id=job_id)
-    _write(session, request, campaign, brand, recipient, person, job_id=job_id)
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    task_id = release_next_chunk(
-        session,
-        job_id=job_id,
-        tenant_id=campaign.client_id,
-        now=now,
-        is_single=True,
-        rung_at=rung_by_accepter(now, limits),
+    accepted = AcceptedRequest(
+        job_id,
+        campaign,
+        brand,
+        recipient,
+        person,
+        delivery_method=request.delivery_method.value,
+        has_redemption_code=request.redemption_code is not None,
+        actor_id=actor_id,
+        key=key,
     )
-    place_hold(session, payer, job_id=job_id, round_number=1, amount=request.denomination_minor)
-    return AcceptedSingle(job_id, task_id)
-
-
-def _new_job(
-    request: SingleRequest, campaign: CampaignInUse, brand: BrandInUse, actor_id: UUID
-) -> NewJob:
-    return NewJob(
-        kind=PROVISIONING,
-        agency_id=campaign.agency_id,
-        client_id=campaign.client_id,
-        campaign_id=campaign.id,
-        spec={
-            "brand_id": str(brand.id),
-            "denomination_minor": request.denomination_minor,
-            "has_redemption_code": request.redemption_code is not None,
-            "delivery_method": request.delivery_method.value,
-        },
-        total=1,
-        currency=brand.currency,
-        is_single=True,
-        submitted_by=actor_id,
-    )
+    return AcceptedSingle(job_id, write_single(session, accepted, payer, now=now, limits=limits))
 
 
 def _recipient(request: SingleRequest, brand: BrandInUse) -> Recipient:
@@ -187,33 +159,3 @@ def _spend_code(
         raise AlreadyRedeemed
     earlier: UUID = owner.job_id
     return earlier
-
-
-def _write(
-    session: Session,
-    request: SingleRequest,
-    campaign: CampaignInUse,
-    brand: BrandInUse,
-    recipient: Recipient,
-    person: bytes | None,
-    *,
-    job_id: UUID,
-) -> None:
-    tenant = {"agency_id": campaign.agency_id, "client_id": campaign.client_id}
-    session.execute(insert(Chunk).values(job_id=job_id, number=1, **tenant))
-    session.execute(
-        insert(Item).values(
-            job_id=job_id,
-            position=1,
-            chunk_number=1,
-            reference=recipient.reference,
-            email=recipient.email,
-            name=recipient.name,
-            phone=recipient.phone,
-            person_key=person,
-            brand_id=brand.id,
-            denomination_minor=recipient.denomination_minor,
-            charge_minor=recipient.denomination_minor,
-            **tenant,
-        )
-    )

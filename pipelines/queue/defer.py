@@ -29,7 +29,6 @@ def defer(
     run_after: datetime | None = None,
     priority: int = 100,
     dedupe_key: str | None = None,
-    rung_at: datetime | None = None,
 ) -> UUID:
     """Insert one task; it exists if and only if the caller's transaction commits.
 
@@ -48,7 +47,8 @@ def defer(
     )
     identity: UUID = row["id"]  # type: ignore[assignment]
     noted: list[Doorbell] | None = session.info.get(_NOTED)
-    if noted is not None and rung_at is None and (run_after is None or run_after <= now):
+    rung_at = None
+    if noted is not None and (run_after is None or run_after <= now):
         rung_at = now
         noted.append(Doorbell(identity, kind.name, kind.queue.value))
     row |= {"dedupe_key": dedupe_key, "rung_at": rung_at}
