@@ -46,6 +46,7 @@ def main() -> int:
     with stand(time_scale=1.0) as ground:
         seeded = seed(ground.house, credit_minor=10**12)
         ground.start("relay", "bulk", "interactive")
+        import_file(ground, seeded.csv_pool, cards_csv(100))  # the processes are up and warm
         with psycopg.connect(_superuser(ground), autocommit=True) as connection:
             lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
             lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
