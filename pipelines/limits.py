@@ -64,8 +64,6 @@ class Limits:
     order_absent_after_seconds: float = 100.0
     #: Orders in created or sent above which a job's chunks keep their slot.
     open_orders_per_job_max: int = 200
-    #: A claim that comes up short looks once more, waiting for other claims at most this long.
-    claim_recheck_seconds: float = 2.0
 
     #: SIGTERM: running work may take this long, then it is given back.
     drain_seconds: float = 20.0

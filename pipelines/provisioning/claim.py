@@ -25,7 +25,8 @@ def claim_from_pools(
     """Serve items of one brand and denomination from the pools, in the waterfall's order.
 
     A claim that comes up short looks once more without skipping what others have locked, since
-    their transaction may roll back, before money is spent at a vendor.
+    their transaction may roll back, before money is spent at a vendor. It waits for them as long
+    as the login's lock_timeout allows (2 seconds).
     """
     pairs: list[tuple[OpenItem, CardInHand]] = []
     rest = tuple(items)

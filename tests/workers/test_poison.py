@@ -1,5 +1,6 @@
 """Work that cannot be done, or that kills its workers, ends alone; all around it succeeds."""
 
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import psycopg
@@ -33,10 +34,18 @@ def seeded(house: House) -> Seeded:
     return seed(house, vendor=False, credit_minor=CREDIT)
 
 
-def poison(database: Database, position: int) -> None:
+@pytest.fixture
+def poison(database: Database) -> Iterator[Callable[[int], None]]:
+    """Poison one position in the test's database, until the test is over."""
     superuser = database_url(database.admin_url, database.name)
+
+    def put_it(position: int) -> None:
+        with psycopg.connect(superuser) as connection:
+            connection.execute(_POISON.format(position=position))
+
+    yield put_it
     with psycopg.connect(superuser) as connection:
-        connection.execute(_POISON.format(position=position))
+        connection.execute("DROP FUNCTION IF EXISTS poison CASCADE")
 
 
 def to_the_end(house: House, job_id: UUID) -> int:
@@ -51,11 +60,11 @@ def to_the_end(house: House, job_id: UUID) -> int:
 
 @pytest.mark.parametrize("position", [1, 17, 50])
 def test_ec121_one_poisoned_item_among_fifty_fails_alone(
-    house: House, database: Database, seeded: Seeded, position: int
+    house: House, poison: Callable[[int], None], seeded: Seeded, position: int
 ) -> None:
     """EC-121: the chunk is split until the poison is by itself."""
     import_cards_now(house, seeded.csv_pool, cards_csv(50))
-    poison(database, position)
+    poison(position)
 
     job_id = submit_file(house, seeded, recipients_csv(50)).job_id
     to_the_end(house, job_id)
@@ -73,10 +82,10 @@ def test_ec121_one_poisoned_item_among_fifty_fails_alone(
 
 
 def test_a_single_request_that_is_poison_ends_too(
-    house: House, database: Database, seeded: Seeded
+    house: House, poison: Callable[[int], None], seeded: Seeded
 ) -> None:
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
-    poison(database, 1)
+    poison(1)
 
     job_id = submit_file(house, seeded, recipients_csv(1)).job_id
     to_the_end(house, job_id)

@@ -131,27 +131,28 @@ BEGIN
     RAISE EXCEPTION 'cards are claimed in the scope of their client only'
       USING ERRCODE = 'insufficient_privilege';
   END IF;
+  -- MATERIALIZED: a plan that chose once per card would take more than were asked for.
   IF p_wait THEN
     RETURN QUERY
-      UPDATE cards c SET state = 'issued'
-      FROM (SELECT a.id FROM cards a
-            WHERE a.state = 'available' AND a.brand_id = p_brand
-              AND a.denomination_minor = p_denomination AND a.currency = p_currency
-              AND a.source = p_source AND a.expires_on >= p_usable_from
-              AND (a.client_id IS NULL OR a.client_id = p_client)
-            ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE) chosen
-      WHERE c.id = chosen.id
+      WITH chosen AS MATERIALIZED (
+        SELECT a.id FROM cards a
+        WHERE a.state = 'available' AND a.brand_id = p_brand
+          AND a.denomination_minor = p_denomination AND a.currency = p_currency
+          AND a.source = p_source AND a.expires_on >= p_usable_from
+          AND (a.client_id IS NULL OR a.client_id = p_client)
+        ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE)
+      UPDATE cards c SET state = 'issued' FROM chosen WHERE c.id = chosen.id
       RETURNING c.id, c.cost_minor, c.cost_currency, c.last4;
   ELSE
     RETURN QUERY
-      UPDATE cards c SET state = 'issued'
-      FROM (SELECT a.id FROM cards a
-            WHERE a.state = 'available' AND a.brand_id = p_brand
-              AND a.denomination_minor = p_denomination AND a.currency = p_currency
-              AND a.source = p_source AND a.expires_on >= p_usable_from
-              AND (a.client_id IS NULL OR a.client_id = p_client)
-            ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED) chosen
-      WHERE c.id = chosen.id
+      WITH chosen AS MATERIALIZED (
+        SELECT a.id FROM cards a
+        WHERE a.state = 'available' AND a.brand_id = p_brand
+          AND a.denomination_minor = p_denomination AND a.currency = p_currency
+          AND a.source = p_source AND a.expires_on >= p_usable_from
+          AND (a.client_id IS NULL OR a.client_id = p_client)
+        ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED)
+      UPDATE cards c SET state = 'issued' FROM chosen WHERE c.id = chosen.id
       RETURNING c.id, c.cost_minor, c.cost_currency, c.last4;
   END IF;
 END $$;
