@@ -56,10 +56,13 @@ WHERE i.job_id = :job AND i.position > :after
 ORDER BY i.position LIMIT :limit
 """)
 _FAILURES = text("""
-SELECT code, state, count(*) AS items, bool_or(charge_minor > 0 AND state = 'failed') AS retryable,
-       min(detail) AS example, min(position) AS first_position
-FROM items WHERE job_id = :job AND state IN ('failed', 'skipped', 'needs_review', 'cancelled')
-GROUP BY code, state ORDER BY items DESC, code
+SELECT i.code, i.state, count(*) AS items,
+       bool_or(i.charge_minor > 0 AND i.state = 'failed'
+               AND coalesce(j.spec->>'has_redemption_code', '') <> 'true') AS retryable,
+       min(i.detail) AS example, min(i.position) AS first_position
+FROM items i JOIN jobs j ON j.id = i.job_id
+WHERE i.job_id = :job AND i.state IN ('failed', 'skipped', 'needs_review', 'cancelled')
+GROUP BY i.code, i.state ORDER BY items DESC, i.code
 """)
 _ENDED_AMONG = text(
     "SELECT id FROM jobs WHERE id = ANY(:jobs) AND state IN "

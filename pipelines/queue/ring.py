@@ -45,7 +45,7 @@ WITH due AS (
 ), rung AS (
     SELECT queue, lane, count(*) AS tasks FROM tasks
     WHERE state = 'ready' AND rung_at > :rung_before GROUP BY queue, lane
-), chosen AS (
+), chosen AS MATERIALIZED (
     SELECT t.id FROM tasks t
     JOIN ranked r ON r.id = t.id
     LEFT JOIN rung f ON f.queue = r.queue AND f.lane = r.lane
