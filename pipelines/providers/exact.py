@@ -3,12 +3,8 @@
 import json
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
-#: ISO 4217 currencies that do not have two digits after the point.
-_WITHOUT_DIGITS = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"}
-    | {"RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_WITH_THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+from pipelines.currencies import exponent, is_accepted
+
 #: No vendor amount is longer; a wild exponent must not become a wild integer.
 _MAGNITUDE_MAX = 12
 #: Longer fractions would be rounded by the decimal context before anybody looks.
@@ -17,13 +13,6 @@ _FIGURES_MAX = 28
 
 class Unreadable(ValueError):
     """The vendor's text is not what its documentation says; carries no part of it."""
-
-
-def exponent(currency: str) -> int:
-    """Digits after the point in `currency`."""
-    if currency in _WITHOUT_DIGITS:
-        return 0
-    return 3 if currency in _WITH_THREE_DIGITS else 2
 
 
 def decode_json(body: bytes) -> object:
@@ -87,6 +76,8 @@ def to_minor_floor(value: object, currency: str) -> int:
 def _scaled(value: object, currency: str) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise Unreadable("the amount is not a number")
+    if not is_accepted(currency):
+        raise Unreadable("the currency is not known")
     amount = Decimal(value)
     if not amount.is_finite() or (
         amount and not -_MAGNITUDE_MAX < amount.adjusted() < _MAGNITUDE_MAX

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pipelines.currencies import exponent
 from pipelines.errors import FieldError
 from pipelines.jobs.cells import (
     FORBIDDEN_CONTROLS,
@@ -59,8 +60,6 @@ class RecipientRules:
 
     delivery_method: DeliveryMethod
     currency: str
-    #: Digits after the point in `currency`.
-    currency_exponent: int = 2
     default_denomination_minor: int | None = None
     default_brand: str | None = None
 
@@ -183,7 +182,7 @@ def _amount(amount: str | int | None, rules: RecipientRules) -> int | CellProble
     """Decimals are text; a JSON number under this name has no stated unit and is refused."""
     if not isinstance(amount, str):
         return NOT_AN_AMOUNT
-    return read_decimal(amount, exponent=rules.currency_exponent)
+    return read_decimal(amount, exponent=exponent(rules.currency))
 
 
 def _brand(text: str, rules: RecipientRules, problems: dict[str, CellProblem]) -> str:

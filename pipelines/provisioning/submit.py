@@ -39,7 +39,6 @@ from pipelines.queue.keys import RequestKey, first_result, remember
 
 #: Columns of our own results file: a results file can be uploaded again as it is.
 OUTCOME_COLUMNS = ("row", "state", "error_code", "error_detail", "source", "result_reference")
-EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "KWD": 3, "BHD": 3, "OMR": 3, "TND": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +164,6 @@ def plan_recipients(
     rules = RecipientRules(
         delivery_method=DeliveryMethod(options.delivery_method),
         currency=brand.currency,
-        currency_exponent=EXPONENTS.get(brand.currency, 2),
         default_denomination_minor=options.denomination_minor,
         default_brand=brand.name,
     )

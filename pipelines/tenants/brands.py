@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from models.base import new_id
 from models.tenants import Brand, BrandRoute
 from pipelines.audit.record import record
+from pipelines.currencies import is_accepted
+from pipelines.errors import FieldError, ValidationFailed
 from pipelines.tenants.accounts import open_for_currency
 from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
 
@@ -23,6 +25,11 @@ _ROUTES = select(
     BrandRoute.min_minor,
     BrandRoute.max_minor,
 ).order_by(BrandRoute.priority, BrandRoute.vendor, BrandRoute.product)
+
+
+UNKNOWN_CURRENCY = FieldError(
+    "unknown_currency", "Give an ISO 4217 currency such as USD.", pointer="/currency"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,12 @@ class Route:
 def create_brand(
     session: Session, *, name: str, currency: str, routes: Iterable[Route], actor_id: UUID
 ) -> UUID:
-    """Make a brand, its routes, and the accounts its currency needs; raises `NameTaken`."""
+    """Make a brand, its routes, and the accounts its currency needs; raises `NameTaken`.
+
+    Raises `ValidationFailed` for a currency whose minor units nobody knows.
+    """
+    if not is_accepted(currency):
+        raise ValidationFailed(errors=(UNKNOWN_CURRENCY,))
     identity = new_id()
     statement = insert(Brand).values(id=identity, name=name, currency=currency)
     under_unique_name(session, lambda: session.execute(statement))

@@ -24,8 +24,8 @@ def codes(cells, rules=BY_EMAIL):
     return {e.field: e.code for e in verdict} if isinstance(verdict, tuple) else {}
 
 
-def amount_of(value, exponent=2, column="amount"):
-    rules = replace(BY_EMAIL, currency_exponent=exponent)
+def amount_of(value, currency="USD", column="amount"):
+    rules = replace(BY_EMAIL, currency=currency)
     verdict = check_recipient({"email": "a@x.de", column: value}, rules=rules)
     return verdict[0].code if isinstance(verdict, tuple) else verdict.denomination_minor
 
@@ -191,18 +191,18 @@ def test_decimals_are_converted_exactly_or_refused(value, expected):
 
 
 @pytest.mark.parametrize(
-    ("value", "exponent", "expected"),
+    ("value", "currency", "expected"),
     [
-        ("100", 0, 100),
-        ("100.50", 0, "invalid_precision"),
-        ("1.234", 3, 1234),
-        ("1.2", 3, 1200),
-        ("1.2345", 3, "invalid_precision"),
+        ("100", "JPY", 100),
+        ("100.50", "JPY", "invalid_precision"),
+        ("1.234", "KWD", 1234),
+        ("1.2", "KWD", 1200),
+        ("1.2345", "KWD", "invalid_precision"),
     ],
 )
-def test_the_currency_says_how_many_decimals(value, exponent, expected):
+def test_the_currency_says_how_many_decimals(value, currency, expected):
     """B43."""
-    assert amount_of(value, exponent) == expected
+    assert amount_of(value, currency) == expected
 
 
 def test_a_row_says_its_amount_once():

@@ -1,5 +1,6 @@
 """Agencies, clients, campaigns and brands over HTTP, each inside its own tenant (SEC-10)."""
 
+import pytest
 from flask import Flask
 
 from models.people import Role
@@ -167,6 +168,14 @@ def test_a_brand_has_routes_and_opens_accounts_in_its_currency(
         "SELECT tier FROM accounts WHERE currency = 'EUR' AND kind = 'credit' ORDER BY id",
     )
     assert [row.tier for row in found] == ["platform", "agency", "client"]
+
+
+@pytest.mark.parametrize("currency", ["ZZZ", "XAU", "CLF", "BGN", "usd"])
+def test_a_brand_in_a_currency_nobody_knows_is_refused(admin: Caller, currency: str):
+    refused = admin.post("/brands", {"name": "Shop", "currency": currency})
+
+    assert refused.status_code == 422
+    assert [e["code"] for e in refused.json["errors"]] == ["unknown_currency"]
 
 
 def test_a_client_may_be_restricted_to_brands(admin: Caller, seeded: Seeded):

@@ -3,13 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from babel.numbers import list_currencies
 from flask import Response
 from marshmallow import Schema, fields, validate
 from sqlalchemy import Row
 
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
+from pipelines.currencies import EXPONENTS
 from pipelines.tenants import brands
 from pipelines.tenants.brands import Route
 from web.api.routes import Routes, answers, asks, reads
@@ -22,7 +22,7 @@ routes = Routes("brands", "Brands and who sells their cards.")
 VENDORS = ("reloadly", "tango", "tremendous", "giftbit")
 ROUTES_MAX = 20
 CURRENCY = validate.OneOf(
-    sorted(list_currencies()), error="unknown_currency|Give an ISO 4217 currency such as USD."
+    sorted(EXPONENTS), error="unknown_currency|Give an ISO 4217 currency such as USD."
 )
 
 

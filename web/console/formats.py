@@ -6,20 +6,15 @@ from decimal import Decimal
 from babel.numbers import format_compact_decimal, format_decimal
 from babel.numbers import format_currency as babel_currency
 
-from pipelines.provisioning.submit import EXPONENTS
+from pipelines.currencies import exponent
 
 LOCALE = "en_US"
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
 
 
-def exponent_of(currency: str) -> int:
-    """How many digits a currency has after the point."""
-    return EXPONENTS.get(currency, 2)
-
-
 def money(minor: int, currency: str) -> str:
     """`$1,234.50`: minor units with their currency."""
-    digits = exponent_of(currency)
+    digits = exponent(currency)
     pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
     amount = Decimal(minor).scaleb(-digits)
     return babel_currency(amount, currency, format=pattern, locale=LOCALE, currency_digits=False)

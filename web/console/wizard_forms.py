@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from pipelines.currencies import exponent
 from pipelines.jobs.cells import CellProblem, read_decimal
 from pipelines.provisioning.choices import Offer
 from pipelines.provisioning.drafts import Choices
 from pipelines.provisioning.recipients import DeliveryMethod
-from web.console.formats import exponent_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def what_of(choices: Choices, offered: Offer) -> WhatForm:
     brand = offered.brand(choices.brand_id)
     amount = ""
     if choices.denomination_minor is not None and brand is not None:
-        digits = exponent_of(brand.currency)
+        digits = exponent(brand.currency)
         whole, rest = divmod(choices.denomination_minor, 10**digits)
         amount = f"{whole}.{rest:0{digits}d}" if digits else str(whole)
     return WhatForm(
@@ -68,7 +68,7 @@ def what_of(choices: Choices, offered: Offer) -> WhatForm:
 
 
 def _amount(text: str, currency: str, errors: dict[str, str]) -> int | None:
-    value = read_decimal(text, exponent=exponent_of(currency))
+    value = read_decimal(text, exponent=exponent(currency))
     if isinstance(value, CellProblem):
         errors["amount"] = value.detail
         return None
