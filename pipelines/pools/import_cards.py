@@ -5,14 +5,11 @@ items of the job, so that nothing is echoed and 100,000 good cards do not write 
 """
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from psycopg import Connection
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
@@ -20,6 +17,7 @@ from models.base import new_id
 from models.jobs import JobState
 from models.locks import Namespace, wait_for_lock
 from pipelines.errors import Refusal
+from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.states import ENDED
@@ -31,9 +29,6 @@ from pipelines.sealing import Keyring, Purpose, masked
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
-
-#: Rows sealed and copied at a time; the next part of the file is read between two copies.
-BATCH_ROWS = 5_000
 
 _JOB = text("""
 SELECT j.id, j.state, j.agency_id, j.client_id, j.spec, p.id AS pool_id, p.brand_id,
@@ -150,19 +145,9 @@ def _stage(
     stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.CODES))
     table = open_csv(stored, columns=COLUMNS, limits=limits)
     columns = (_columns(row, rules, job, keyring) for row in table)
-    driver = cast("Connection[Any]", session.connection().connection.driver_connection)
-    for batch in _batches(columns):
-        with driver.cursor().copy(_COPY) as copy:
-            for values in batch:
-                copy.write_row(values)
+    copy_rows(session, _COPY, columns)
     session.execute(_REPEATED_IN_FILE)
     session.execute(_KNOWN_ALREADY, {"brand": job.brand_id})
-
-
-def _batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
-    rows = iter(rows)
-    while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
 
 
 def _columns(

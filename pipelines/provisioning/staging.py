@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.errors import FieldError
+from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse
@@ -152,10 +152,7 @@ def stage(session: Session, rows: Iterable[StagedRow], *, person_secret: bytes) 
     """COPY the rows into the temporary table `intake`, which the commit drops."""
     session.execute(_CREATE)
     session.execute(_EMPTY)
-    driver: Connection[Any] = session.connection().connection.driver_connection  # type: ignore[assignment]
-    with driver.cursor().copy(_COPY) as copy:
-        for row in rows:
-            copy.write_row(_as_columns(row, person_secret))
+    copy_rows(session, _COPY, (_as_columns(row, person_secret) for row in rows))
     session.execute(_ANALYZE)
 
 
