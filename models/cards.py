@@ -228,6 +228,8 @@ class ProviderOrder(Base):
     #: Our code for a refusal or for what is unknown; the vendor's own beside it.
     code: Mapped[str | None]
     vendor_code: Mapped[str | None]
+    #: The item's round: a retry may try every route again.
+    round: Mapped[int] = mapped_column(server_default=text("1"))
     sends: Mapped[int] = mapped_column(server_default=text("0"))
     lookups: Mapped[int] = mapped_column(server_default=text("0"))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -55,6 +55,10 @@ class Limits:
     reloadly_order_deadline_seconds: float = 95.0
     vendor_order_deadline_seconds: float = 30.0
     vendor_lookup_deadline_seconds: float = 10.0
+    #: From the commit that marks an order sent until its first byte must have left.
+    order_send_seconds: float = 10.0
+    #: How long a vendor may work on an order after it got it, whatever became of our connection.
+    vendor_holds_seconds: float = 60.0
     #: Recovery of an unknown order gives up after this (scaled) and asks a person.
     recovery_gives_up_seconds: float = 24 * 3600.0
     #: Waits between look-ups of an unknown or accepted order (scaled).
@@ -96,6 +100,9 @@ class Limits:
         assert self.recovery_gives_up_seconds > 10 * self.order_absent_after_seconds, (
             "an absent order must be found absent long before recovery gives up"
         )
+        assert self.order_absent_after_seconds > (
+            self.order_send_seconds + self.vendor_holds_seconds
+        ), "an order must be over at the vendor before its absence proves anything"
         assert self.drain_seconds < self.vendor_order_deadline_seconds + self.lease_margin_seconds
         assert self.vendor_lookup_deadline_seconds < self.drain_seconds
         assert self.row_errors_shown_max <= self.inline_recipients_max

@@ -42,7 +42,7 @@ def hasten(house: House) -> None:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(
             text(
-                "UPDATE provider_orders SET sent_at = sent_at - interval '1 hour' "
+                "UPDATE provider_orders SET sent_at = sent_at - interval '10 seconds' "
                 "WHERE state = 'unknown'"
             )
         )

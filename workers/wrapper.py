@@ -175,12 +175,18 @@ class Wrapper:
             log.warning("task.not_given_back", fault=_class_of(error))
 
     def _give_up(self, handler: Handler, task: TaskInHand, error: str = "WorkerKilled") -> None:
-        """Job work ends its items; work without a job, or without its tenant, is a dead letter."""
+        """Job work ends its items, or goes on trying; other work is kept as a dead letter.
+
+        So is tenant work without a tenant, which nothing could do.
+        """
         is_orphan = handler.kind.scope is ScopeOf.TENANT and task.tenant_id is None
         if handler.give_up is None or is_orphan:
+            is_dead = is_orphan or task.job_id is None
+            wait = timedelta(seconds=0 if is_dead else self._limits.backoff_max_seconds)
             with scoped_transaction(self._sessions, SYSTEM) as session:
-                try_again(session, task, at=clock.now(session), error=error, is_dead=True)
-            log.error("task.dead", fault=error)
+                at = clock.now(session) + wait
+                try_again(session, task, at=at, error=error, is_dead=is_dead)
+            log.error("task.dead" if is_dead else "task.still_failing", fault=error)
             return
         with tenant_scope(_scope_of(handler, task)), transaction(self._sessions) as session:
             if not self._is_still_ours(session, handler, task):

@@ -12,7 +12,7 @@ from models.jobs import JobState
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.jobs.chunks import defer_settlement, release_next_chunk
-from pipelines.jobs.kinds import InvalidJobState, JobKind, NothingToRetry
+from pipelines.jobs.kinds import CARD_IMPORT, InvalidJobState, JobKind, NothingToRetry
 from pipelines.jobs.states import MOVES
 from pipelines.limits import Limits
 
@@ -35,7 +35,6 @@ UPDATE jobs SET state = 'running', round = :round, finished_at = NULL, version =
 WHERE id = :job
 """)
 _WAKE = text("UPDATE tasks SET run_after = :now WHERE job_id = :job AND run_after > :now")
-_RELEASED = text("SELECT count(*) FROM chunks WHERE job_id = :job AND state = 'released'")
 
 
 def cancel_job(
@@ -53,7 +52,7 @@ def cancel_job(
     job = _lock(session, job_id, JobState.CANCELLING, move="cancelled")
     session.execute(_MOVE, {"job": job_id, "state": JobState.CANCELLING.value})
     session.execute(_WAKE, {"job": job_id, "now": now})
-    defer_settlement(session, job_id=job_id, tenant_id=job.client_id, now=now)
+    _settle_later(session, job, now)
     _audit(session, "job.cancel_asked", job, actor_id, reason=reason)
 
 
@@ -68,7 +67,7 @@ def resume_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime)
     """Take a paused job up where it stood."""
     job = _lock(session, job_id, JobState.RUNNING, move="resumed", only_from=JobState.PAUSED)
     session.execute(_RESUME, {"job": job_id, "now": now})
-    defer_settlement(session, job_id=job_id, tenant_id=job.client_id, now=now)
+    _settle_later(session, job, now)
     _audit(session, "job.resumed", job, actor_id)
 
 
@@ -130,6 +129,12 @@ def _lock(
     if not is_legal:
         raise InvalidJobState(state=state.value, move=move)
     return job
+
+
+def _settle_later(session: Session, job: Row[Any], now: datetime) -> None:
+    """A job without open chunks ends now; an import ends in its own transaction."""
+    if job.kind != CARD_IMPORT:
+        defer_settlement(session, job_id=job.id, tenant_id=job.client_id, now=now)
 
 
 def _audit(

@@ -20,6 +20,8 @@ class OrderRequest:
     face_value_minor: int
     currency: str
     sent_at: datetime | None = None
+    #: Monotonic seconds after which the order must not be sent any more.
+    send_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -104,7 +104,9 @@ class ReloadlyProvider:
             "senderName": self._sender_name,
         }
         deadline = self._clock() + self.order_deadline_seconds
-        answer = self._call("POST", "/orders", deadline=deadline, json=order)
+        answer = self._call(
+            "POST", "/orders", deadline=deadline, json=order, send_by=request.send_by
+        )
         if not isinstance(answer, Answer):
             return answer
         outcome = read_order(answer, request)
@@ -181,6 +183,7 @@ class ReloadlyProvider:
         accept: str = _V1,
         json: object = None,
         params: dict[str, str] | None = None,
+        send_by: float | None = None,
     ) -> Answer | _NoAnswer:
         """One authorised call. A 401 proves that nothing ran, so it is repeated once."""
         for _ in range(2):
@@ -198,6 +201,7 @@ class ReloadlyProvider:
                     json=json,
                     params=params,
                     deadline_seconds=left,
+                    send_by=send_by,
                 )
             except ConnectFailed as fault:
                 return NotSent(str(fault))

@@ -77,14 +77,19 @@ class VendorTransport:
         json: object = None,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float,
+        send_by: float | None = None,
     ) -> Answer:
-        """One attempt, over within `deadline_seconds`; raises `ConnectFailed` or `AnswerLost`."""
+        """One attempt, over within `deadline_seconds`; raises `ConnectFailed` or `AnswerLost`.
+
+        `send_by` (monotonic seconds): after it no first byte leaves, so that a worker which
+        froze on its way here cannot send what others have meanwhile found absent.
+        """
         if in_transaction.get():
             raise RuntimeError("network call inside a database transaction")
         session = self._session()
         if method != "GET":
             session.close()
-        wire = _Wire(time.monotonic() + deadline_seconds)
+        wire = _Wire(time.monotonic() + deadline_seconds, send_by)
         answer: Answer | None = None
         cause = ""
         try:
@@ -181,6 +186,7 @@ class _Wire:
     """
 
     deadline_at: float
+    send_by: float | None = None
     was_sent: bool = False
     was_cut: bool = False
     _socket: socket.socket | None = None
@@ -223,7 +229,8 @@ class _Wire:
         if self._socket is None:  # a connection kept from an earlier call
             self.hold(connection)
         with self._lock:
-            if self.was_cut:
+            is_late = self.send_by is not None and time.monotonic() > self.send_by
+            if self.was_cut or is_late:
                 raise TimeoutError
             self.was_sent = True
 

@@ -12,6 +12,7 @@ from models.cards import OrderState, Source
 from models.jobs import ItemState, JobState
 from pipelines.jobs.chunks import lock_chunk, rest_chunk
 from pipelines.limits import Limits
+from pipelines.pools.card_rows import canonical_code
 from pipelines.providers.ports import Succeeded
 from pipelines.provisioning.effects import (
     CardInHand,
@@ -32,7 +33,7 @@ from pipelines.provisioning.orders import (
     routes_of,
     routes_tried,
 )
-from pipelines.provisioning.run_chunk import CANCELLED
+from pipelines.provisioning.stops import stop_verdict
 from pipelines.provisioning.waterfall import next_route, refusal_without_route
 from pipelines.sealing import Keyring, Purpose, masked
 from pipelines.telemetry import get_logger
@@ -64,8 +65,11 @@ class OrderSetting:
 
 
 _PLACE = text("SELECT job_id, position FROM provider_orders WHERE id = :order")
-_JOB_STATE = text("""
-SELECT j.state FROM provider_orders o JOIN jobs j ON j.id = o.job_id WHERE o.id = :order
+_FACTS = text("""
+SELECT j.state, o.vendor, l.suspended_at IS NOT NULL AS suspended, c.state = 'closed' AS closed
+FROM provider_orders o JOIN jobs j ON j.id = o.job_id
+JOIN campaigns c ON c.id = j.campaign_id JOIN clients l ON l.id = j.client_id
+WHERE o.id = :order
 """)
 _CHUNK = text("SELECT chunk_number FROM items WHERE job_id = :job AND position = :position")
 _ITEM = text("""
@@ -78,9 +82,28 @@ SELECT keep_vendor_card(:id, :order, :state, :number, :pin, :url, :index, :last4
 """)
 
 
-def job_state_of(session: Session, order_id: UUID) -> JobState:
-    """The state of the order's job, without locking anything."""
-    return JobState(session.execute(_JOB_STATE, {"order": order_id}).scalar_one())
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What decides whether an order may be sent, read without locking anything."""
+
+    vendor: str
+    is_paused: bool
+    stop: Verdict | None
+
+
+def order_facts(session: Session, order_id: UUID) -> OrderFacts:
+    """The order's vendor, and whether its job, client or campaign stops it."""
+    row = session.execute(_FACTS, {"order": order_id}).one()
+    stop = stop_verdict(JobState(row.state), is_suspended=row.suspended, is_closed=row.closed)
+    return OrderFacts(row.vendor, row.state == JobState.PAUSED, stop)
+
+
+def has_other_route(session: Session, setting: OrderSetting) -> bool:
+    """Whether the item could be bought another way than by this order."""
+    order, item = setting.order, setting.item
+    tried = routes_tried(session, setting.job, item) | {(order.vendor, order.product)}
+    routes = routes_of(session, item.brand_id)
+    return next_route(routes, item.denomination_minor, tried=tried) is not None
 
 
 def set_order(session: Session, order_id: UUID) -> OrderSetting:
@@ -115,25 +138,24 @@ def write_success(
     is_right = (
         bought.face_value_minor == order.face_value_minor and bought.currency == order.currency
     )
+    card = _keep(session, setting, bought, keyring=keyring, is_right=is_right)
+    review = DUPLICATE_CARD if card is None else None if is_right else VALUE_MISMATCH
     move_order(
         session,
         order,
         OrderState.SUCCEEDED,
         now=now,
         vendor_order_id=bought.vendor_order_id,
-        code=None if is_right else VALUE_MISMATCH.code,
+        code=review.code if review else None,
     )
-    card = _keep(session, setting, bought, keyring=keyring, is_right=is_right)
     served: list[OpenItem] = []
     transfer_id = new_id()
-    if card is None:
-        end_items(session, job, [item], DUPLICATE_CARD)
-    elif not is_right:
-        end_items(session, job, [item], VALUE_MISMATCH)
+    if card is None or review is not None:
+        end_items(session, job, [item], review or DUPLICATE_CARD)
     else:
         provision(session, job, [(item, card)], transfer_id=transfer_id)
         served = [item]
-    _rest(session, setting, now, limits)
+    rest_order_chunk(session, setting, now, limits)
     settle_credit(session, job, served=served, refused=[], transfer_id=transfer_id, now=now)
 
 
@@ -144,6 +166,7 @@ def write_refusal(
     *,
     code: str,
     vendor_code: str | None = None,
+    stop: Verdict | None = None,
     now: datetime,
     limits: Limits,
 ) -> None:
@@ -154,11 +177,12 @@ def write_refusal(
     """
     order, item, job = setting.order, setting.item, setting.job
     move_order(session, order, state, now=now, code=code, vendor_code=vendor_code)
-    if setting.job_state is JobState.CANCELLING:
-        _end(session, setting, CANCELLED, now, limits)
+    stop = stop or stop_verdict(setting.job_state, is_suspended=False, is_closed=False)
+    if stop is not None:
+        _end(session, setting, stop, now, limits)
         return
     routes = routes_of(session, item.brand_id)
-    tried = routes_tried(session, job.id, item.position)
+    tried = routes_tried(session, job, item)
     route = next_route(routes, item.denomination_minor, tried=tried)
     if route is not None:
         create_orders(session, job, [(item, route)], now=now)
@@ -179,7 +203,7 @@ def write_review(
     """Recovery cannot tell: the order stays unknown, the hold stays, a person must look."""
     verdict = Verdict(ItemState.NEEDS_REVIEW, code, detail)
     end_items(session, setting.job, [setting.item], verdict)
-    _rest(session, setting, now, limits)
+    rest_order_chunk(session, setting, now, limits)
     log.warning("order.needs_review", order_id=str(setting.order.id), code=code)
 
 
@@ -187,13 +211,16 @@ def _end(
     session: Session, setting: OrderSetting, verdict: Verdict, now: datetime, limits: Limits
 ) -> None:
     end_items(session, setting.job, [setting.item], verdict)
-    _rest(session, setting, now, limits)
+    rest_order_chunk(session, setting, now, limits)
     settle_credit(
         session, setting.job, served=[], refused=[setting.item], transfer_id=new_id(), now=now
     )
 
 
-def _rest(session: Session, setting: OrderSetting, now: datetime, limits: Limits) -> None:
+def rest_order_chunk(
+    session: Session, setting: OrderSetting, now: datetime, limits: Limits
+) -> None:
+    """The chunk's state after its order moved; it may give its slot to the next one now."""
     rest_chunk(
         session,
         job_id=setting.job.id,
@@ -221,26 +248,28 @@ def _keep(
         return keyring.seal(purpose, value, table="cards", row_id=card_id, column=column)
 
     last4 = masked(card.card_number)[-4:]
-    kept = session.execute(
-        _KEEP,
-        {
-            "id": card_id,
-            "order": order.id,
-            "state": "issued" if is_right else "quarantined",
-            "number": sealed(card.card_number, Purpose.CODES, "sealed_number"),
-            "pin": sealed(card.pin, Purpose.PINS, "sealed_pin"),
-            "url": sealed(card.url, Purpose.CODES, "sealed_url"),
-            "index": keyring.blind_index(card.card_number, scope=order.brand_id.bytes),
-            "last4": last4,
-            "expires_on": card.expires_on.isoformat() if card.expires_on else None,
-            "denomination": bought.face_value_minor,
-            "currency": bought.currency,
-            "cost": bought.cost_minor,
-            "cost_currency": bought.cost_currency,
-            "brand": order.brand_id,
-            "client": setting.job.client_id,
-        },
-    ).scalar_one()
-    if not kept:
-        return None
-    return CardInHand(card_id, Source.API, bought.cost_minor, bought.cost_currency, last4)
+    canonical = canonical_code(card.card_number)
+    number = canonical if isinstance(canonical, str) else card.card_number
+    values = {
+        "id": card_id,
+        "order": order.id,
+        "state": "issued" if is_right else "quarantined",
+        "number": sealed(card.card_number, Purpose.CODES, "sealed_number"),
+        "pin": sealed(card.pin, Purpose.PINS, "sealed_pin"),
+        "url": sealed(card.url, Purpose.CODES, "sealed_url"),
+        "index": keyring.blind_index(number, scope=order.brand_id.bytes),
+        "last4": last4,
+        "expires_on": card.expires_on.isoformat() if card.expires_on else None,
+        "denomination": bought.face_value_minor,
+        "currency": bought.currency,
+        "cost": bought.cost_minor,
+        "cost_currency": bought.cost_currency,
+        "brand": order.brand_id,
+        "client": setting.job.client_id,
+    }
+    if session.execute(_KEEP, values).scalar_one():
+        return CardInHand(card_id, Source.API, bought.cost_minor, bought.cost_currency, last4)
+    # It was paid for, so it is kept, aside and under an index of its own, for a person to judge.
+    aside = keyring.blind_index(f"duplicate:{order.id}", scope=order.brand_id.bytes)
+    session.execute(_KEEP, values | {"state": "quarantined", "index": aside})
+    return None

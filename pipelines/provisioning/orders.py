@@ -52,12 +52,13 @@ WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'ret
 _LOCK = text("SELECT o.* FROM provider_orders o WHERE o.id = :order FOR NO KEY UPDATE")
 _TRIED = text("""
 SELECT vendor, product FROM provider_orders
-WHERE job_id = :job AND position = :position AND state IN ('refused', 'cancelled')
+WHERE job_id = :job AND position = :position AND round = :round
+  AND state IN ('refused', 'cancelled')
 """)
 _MOVE = text("""
 UPDATE provider_orders SET state = :state,
     sent_at = CASE WHEN :state = 'sent' THEN CAST(:now AS timestamptz) ELSE sent_at END,
-    sends = sends + CASE WHEN :state = 'sent' THEN 1 ELSE 0 END,
+    sends = sends + CASE WHEN :state = 'sent' THEN 1 WHEN :nothing_ran THEN -1 ELSE 0 END,
     settled_at = CASE WHEN :state IN ('succeeded', 'refused', 'cancelled')
                       THEN CAST(:now AS timestamptz) ELSE settled_at END,
     vendor_order_id = coalesce(:vendor_order_id, vendor_order_id),
@@ -97,6 +98,7 @@ def create_orders(
             "product": route.product,
             "face_value_minor": item.denomination_minor,
             "currency": job.currency,
+            "round": item.round,
         }
         for item, route in wanted
     ]
@@ -138,9 +140,10 @@ def lock_order(session: Session, order_id: UUID) -> OrderInHand:
     )
 
 
-def routes_tried(session: Session, job_id: UUID, position: int) -> frozenset[tuple[str, str]]:
-    """The routes whose order for this item was refused or cancelled."""
-    rows = session.execute(_TRIED, {"job": job_id, "position": position})
+def routes_tried(session: Session, job: JobInHand, item: OpenItem) -> frozenset[tuple[str, str]]:
+    """The routes whose order for this item was refused or cancelled in its present round."""
+    values = {"job": job.id, "position": item.position, "round": item.round}
+    rows = session.execute(_TRIED, values)
     return frozenset((row.vendor, row.product) for row in rows)
 
 
@@ -153,8 +156,12 @@ def move_order(
     code: str | None = None,
     vendor_code: str | None = None,
     vendor_order_id: str | None = None,
+    nothing_ran: bool = False,
 ) -> None:
-    """Move the order from the state in hand; raises LookupError if it is no longer in it."""
+    """Move the order from the state in hand; raises LookupError if it is no longer in it.
+
+    `nothing_ran`: the last send is proven not to have reached execution and does not count.
+    """
     moved = session.execute(
         _MOVE,
         {
@@ -165,6 +172,7 @@ def move_order(
             "code": code,
             "vendor_code": vendor_code,
             "vendor_order_id": vendor_order_id,
+            "nothing_ran": nothing_ran,
         },
     ).scalar_one_or_none()
     if moved is None:

@@ -1,6 +1,7 @@
 """Place one order at a vendor: note it as sent, commit, call, write down the answer, fenced."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,6 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.cards import OrderState
 from models.database import Sessions, transaction
-from models.jobs import JobState
 from pipelines.limits import Limits
 from pipelines.providers import guard
 from pipelines.providers.ports import (
@@ -24,9 +24,12 @@ from pipelines.providers.ports import (
     Throttled,
     Unknown,
 )
+from pipelines.provisioning.effects import Verdict
 from pipelines.provisioning.order_outcome import (
     OrderSetting,
-    job_state_of,
+    has_other_route,
+    order_facts,
+    rest_order_chunk,
     set_order,
     write_refusal,
     write_success,
@@ -55,8 +58,9 @@ def place_order(
     draw: Callable[[], float],
 ) -> None:
     """The work of PLACE_ORDER. Raises `Postpone` when the vendor may not be called now."""
+    send_by = time.monotonic() + limits.order_send_seconds
     with transaction(sessions) as session:
-        order = _begin(session, task, limits)
+        order = _begin(session, task, limits, providers)
     if order is None:
         return
     request = OrderRequest(
@@ -64,6 +68,7 @@ def place_order(
         product=order.product,
         face_value_minor=order.face_value_minor,
         currency=order.currency,
+        send_by=send_by,
     )
     outcome = providers[order.vendor].place_order(request)
     with transaction(sessions) as session:
@@ -75,27 +80,26 @@ def place_order(
     log.info("order.answered", order_id=str(order.id), outcome=type(outcome).__name__)
 
 
-def _begin(session: Session, task: TaskInHand, limits: Limits) -> OrderInHand | None:
+def _begin(
+    session: Session, task: TaskInHand, limits: Limits, vendors: Collection[str]
+) -> OrderInHand | None:
     """Mark the order sent, committed before the call; None when there is nothing to call."""
     fence(session, task)
     now = clock.now(session)
     order_id = UUID(task.args["order_id"])
-    job_state = job_state_of(session, order_id)
-    if job_state is JobState.CANCELLING:
-        _cancel(session, task, order_id, now=now, limits=limits)
+    facts = order_facts(session, order_id)
+    if facts.stop is not None or facts.vendor not in vendors:
+        _end_unsent(session, task, order_id, facts.stop, now=now, limits=limits)
         return None
     # Only the order itself is locked: orders of one chunk are sent side by side.
     order = lock_order(session, order_id)
     if order.state is OrderState.SENT:
-        # An earlier worker died after this point: whether the vendor got the order is unknown.
-        move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
-        recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
-        finish(session, task)
+        _worker_lost(session, task, order, now=now, limits=limits)
         return None
     if order.state is not OrderState.CREATED:
         finish(session, task)
         return None
-    if job_state is JobState.PAUSED:
+    if facts.is_paused:
         raise Postpone(now, "job_paused")
     permit = guard.ask(session, order.vendor, now=now)
     if not permit.is_granted:
@@ -104,19 +108,37 @@ def _begin(session: Session, task: TaskInHand, limits: Limits) -> OrderInHand | 
     return order
 
 
-def _cancel(
-    session: Session, task: TaskInHand, order_id: UUID, *, now: datetime, limits: Limits
+def _end_unsent(
+    session: Session,
+    task: TaskInHand,
+    order_id: UUID,
+    stop: Verdict | None,
+    *,
+    now: datetime,
+    limits: Limits,
 ) -> None:
-    """The job is being cancelled: an order not yet sent ends here, one on its way is recovered."""
+    """The job stops, or the vendor's account is not set up: what was not sent ends here.
+
+    An order that is on its way is driven home all the same.
+    """
     setting = set_order(session, order_id)
-    order = setting.order
-    if order.state is OrderState.CREATED:
+    if setting.order.state is OrderState.SENT:
+        _worker_lost(session, task, setting.order, now=now, limits=limits)
+        return
+    if setting.order.state is OrderState.CREATED:
+        code = stop.code if stop else "vendor_not_configured"
         write_refusal(
-            session, setting, OrderState.CANCELLED, code="job_cancelled", now=now, limits=limits
+            session, setting, OrderState.CANCELLED, code=code, stop=stop, now=now, limits=limits
         )
-    elif order.state is OrderState.SENT:
-        move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
-        recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
+    finish(session, task)
+
+
+def _worker_lost(
+    session: Session, task: TaskInHand, order: OrderInHand, *, now: datetime, limits: Limits
+) -> None:
+    """An earlier worker died after marking it sent: whether the vendor got it is unknown."""
+    move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
+    recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
     finish(session, task)
 
 
@@ -140,9 +162,11 @@ def _write(
                 session, order, OrderState.ACCEPTED, now=now, vendor_order_id=vendor_order_id
             )
             recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
+            rest_order_chunk(session, setting, now, limits)
         case Unknown(reason=reason):
             move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)
             recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
+            rest_order_chunk(session, setting, now, limits)
         case Refused(code=code, vendor_code=vendor_code):
             write_refusal(
                 session,
@@ -156,6 +180,9 @@ def _write(
         case Throttled(retry_after_seconds=seconds):
             _back_to_created(session, task, setting, "vendor_throttled", now=now, seconds=seconds)
             return
+        case AuthFailed() if has_other_route(session, setting):
+            state = OrderState.CANCELLED
+            write_refusal(session, setting, state, code="vendor_auth", now=now, limits=limits)
         case AuthFailed():
             seconds = AUTH_RETRY_SECONDS
             _back_to_created(session, task, setting, "vendor_auth", now=now, seconds=seconds)
@@ -176,7 +203,8 @@ def _back_to_created(
     seconds: float,
 ) -> None:
     """Proof that nothing ran: the same order will be sent again, and no attempt is spent."""
-    move_order(session, setting.order, OrderState.CREATED, now=now, code=reason)
+    order = setting.order
+    move_order(session, order, OrderState.CREATED, now=now, code=reason, nothing_ran=True)
     postpone(session, task, until=now + timedelta(seconds=seconds), reason=reason)
 
 
@@ -201,7 +229,8 @@ def _not_sent(
         )
         finish(session, task)
         return
-    move_order(session, setting.order, OrderState.CREATED, now=now, code="vendor_unreachable")
+    order, code = setting.order, "vendor_unreachable"
+    move_order(session, order, OrderState.CREATED, now=now, code=code, nothing_ran=True)
     wait = backoff(task.attempts + 1, limits=limits, draw=draw)
     try_again(session, task, at=now + wait, error="NotSent")
 
@@ -211,6 +240,7 @@ def _note(session: Session, vendor: str, outcome: Outcome, *, now: datetime) -> 
     match outcome:
         case Throttled(retry_after_seconds=seconds):
             guard.note_throttled(session, vendor, until=now + timedelta(seconds=seconds))
+            guard.note_success(session, vendor)  # slower is an answer, not a failure
         case Unknown(reason="reference_used"):
             guard.note_success(session, vendor)
         case Unknown() | NotSent() | AuthFailed():

@@ -1,6 +1,6 @@
 """Find out what became of an order: the vendor's documented recovery, never a second guess."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from pipelines.providers.ports import (
     Provider,
     Refused,
     Succeeded,
+    Unknown,
 )
 from pipelines.provisioning.order_outcome import (
     OrderSetting,
@@ -37,6 +38,8 @@ from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
+#: A vendor whose account is not set up here is asked again when it may have been.
+NOT_CONFIGURED_SECONDS = 60.0
 #: An absent order is sent again with the same reference this many times in all.
 SENDS_MAX = 2
 
@@ -56,7 +59,7 @@ def recover_order(
     order is settled or recovery gives up and a person must look.
     """
     with transaction(sessions) as session:
-        order = _begin(session, task)
+        order = _begin(session, task, providers)
     if order is None:
         return
     answer = _ask(providers[order.vendor], order)
@@ -69,16 +72,27 @@ def recover_order(
             finish(session, task)
             return
         _write(session, task, setting, answer, keyring=keyring, limits=limits, now=now, draw=draw)
+        _note(session, order.vendor, answer, now=now)
     log.info("order.recovered", order_id=str(order.id), answer=type(answer).__name__)
 
 
-def _begin(session: Session, task: TaskInHand) -> OrderInHand | None:
+def _note(session: Session, vendor: str, answer: LookUp, *, now: datetime) -> None:
+    """Tell the vendor's guard whether it answered; its row is everybody's, so it comes last."""
+    if isinstance(answer, Unknown):
+        guard.note_failure(session, vendor, now=now)
+    else:
+        guard.note_success(session, vendor)
+
+
+def _begin(session: Session, task: TaskInHand, vendors: Collection[str]) -> OrderInHand | None:
     fence(session, task)
     now = clock.now(session)
     order = lock_order(session, UUID(task.args["order_id"]))
     if order.state not in {OrderState.UNKNOWN, OrderState.ACCEPTED}:
         finish(session, task)
         return None
+    if order.vendor not in vendors:
+        raise Postpone(now + timedelta(seconds=NOT_CONFIGURED_SECONDS), "vendor_not_configured")
     permit = guard.ask(session, order.vendor, now=now)
     if not permit.is_granted:
         raise Postpone(permit.ask_again_at, permit.reason)
@@ -112,6 +126,9 @@ def _write(
     match answer:
         case Succeeded():
             write_success(session, setting, answer, keyring=keyring, now=now, limits=limits)
+        case Refused() if _may_be_about_an_earlier_send(setting.order, now, limits):
+            _wait(session, task, setting, now=now, limits=limits, draw=draw)
+            return
         case Refused(code=code, vendor_code=vendor_code):
             write_refusal(
                 session,
@@ -147,6 +164,12 @@ def _is_surely_absent(order: OrderInHand, now: datetime, limits: Limits) -> bool
     """An order not listed this long after it was sent cannot be on its way any more."""
     sent_at = order.sent_at or order.created_at
     return (now - sent_at).total_seconds() >= limits.order_absent_after_seconds
+
+
+def _may_be_about_an_earlier_send(order: OrderInHand, now: datetime, limits: Limits) -> bool:
+    """A refusal listed while a second send is on its way proves nothing about that send."""
+    is_resent = order.sends > 1 and order.state is OrderState.UNKNOWN
+    return is_resent and not _is_surely_absent(order, now, limits)
 
 
 def _send_again_or_cancel(
@@ -190,7 +213,8 @@ def _wait(
 ) -> None:
     """Ask again later, or give up after a day: the item then waits for a person (EC-059)."""
     order = setting.order
-    if (now - order.created_at).total_seconds() >= limits.recovery_gives_up_seconds:
+    sent_at = order.sent_at or order.created_at
+    if (now - sent_at).total_seconds() >= limits.recovery_gives_up_seconds:
         write_review(
             session,
             setting,

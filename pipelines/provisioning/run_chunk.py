@@ -25,6 +25,7 @@ from pipelines.provisioning.effects import (
     settle_credit,
 )
 from pipelines.provisioning.orders import create_orders, routes_of
+from pipelines.provisioning.stops import stop_verdict
 from pipelines.provisioning.waterfall import Route, next_route, refusal_without_route
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RUN_CHUNK
@@ -33,9 +34,6 @@ from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-CANCELLED = Verdict(ItemState.CANCELLED, "job_cancelled", "The job was cancelled.")
-SUSPENDED = Verdict(ItemState.CANCELLED, "account_suspended", "The account was suspended.")
-CAMPAIGN_CLOSED = Verdict(ItemState.CANCELLED, "campaign_closed", "The campaign was closed.")
 INTERNAL_ERROR = Verdict(
     ItemState.FAILED, "internal_error", "An internal error; nothing was issued or charged."
 )
@@ -121,12 +119,8 @@ def _pending(session: Session, task: TaskInHand) -> list[OpenItem]:
 
 
 def _stop_verdict(session: Session, job: JobInHand, state: str) -> Verdict | None:
-    if state == JobState.CANCELLING:
-        return CANCELLED
     row = session.execute(_STOPPED, {"campaign": job.campaign_id}).one()
-    if row.suspended:
-        return SUSPENDED
-    return CAMPAIGN_CLOSED if row.closed else None
+    return stop_verdict(JobState(state), is_suspended=row.suspended, is_closed=row.closed)
 
 
 def _serve(

@@ -149,7 +149,7 @@ WHERE j.kind = 'card_import' AND c.succeeded <> coalesce(n.cards, 0)
 """
 _VENDOR_CARDS = """
 SELECT 'order ' || o.id || ': succeeded without its card'
-FROM provider_orders o WHERE o.state = 'succeeded' AND o.code IS DISTINCT FROM 'duplicate_card'
+FROM provider_orders o WHERE o.state = 'succeeded'
   AND NOT EXISTS (SELECT FROM cards c WHERE c.provider_order_id = o.id)
 UNION ALL
 SELECT 'card ' || c.id || ': its order did not succeed'
@@ -172,11 +172,11 @@ SELECT 'order ' || o.id || ': ' || o.state || ' without a task'
 FROM provider_orders o JOIN items i ON i.job_id = o.job_id AND i.position = o.position
 WHERE o.state IN ('created', 'sent', 'accepted', 'unknown') AND i.state = 'running'
   AND NOT EXISTS (SELECT FROM tasks t WHERE t.job_id = o.job_id
-                  AND t.args->>'order_id' = o.id::text)
+                  AND t.state = 'ready' AND t.args->>'order_id' = o.id::text)
 UNION ALL
 SELECT 'job ' || j.id || ': open without a task'
 FROM jobs j WHERE j.state IN ('queued', 'running', 'cancelling')
-  AND NOT EXISTS (SELECT FROM tasks t WHERE t.job_id = j.id)
+  AND NOT EXISTS (SELECT FROM tasks t WHERE t.job_id = j.id AND t.state = 'ready')
 """
 INVARIANTS = (
     Invariant("item-sums", "The items of a job sum to its total", "jobs", _ITEM_SUMS),

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from models.base import new_id
 from models.database import scoped_transaction
-from models.scope import PLATFORM, Scope, ScopeRole, agency, client
+from models.scope import PLATFORM, SYSTEM, Scope, ScopeRole, agency, client
 from ops.bootstrap import ROLES
 from pipelines.wiring import House
 from tests.conftest import Database
@@ -28,7 +28,7 @@ _COUNT = text(
     "CAST('2026-01-01' AS date))"
 )
 _KEEP = text(
-    "SELECT keep_vendor_card(:id, NULL, 'issued', ''::bytea, NULL, NULL, :index, '1234', NULL, "
+    "SELECT keep_vendor_card(:id, :order, 'issued', ''::bytea, NULL, NULL, :index, '1234', NULL, "
     "2500, 'USD', NULL, NULL, :brand, CAST(:client AS uuid))"
 )
 
@@ -105,10 +105,19 @@ def test_a_client_counts_stock_for_itself_only(two: Two, house: House) -> None:
 
 def test_a_client_keeps_vendor_cards_for_itself_only(two: Two, house: House) -> None:
     mine, brand = client(two.one.client_id), two.one.brand_id
-    values = {"brand": brand, "index": b"i" * 32}
+    order = text("SELECT id FROM provider_orders WHERE client_id = :client")
+    orders = {
+        tenant.client_id: in_scope(house, SYSTEM, order, client=tenant.client_id)[0]
+        for tenant in (two.one, two.other)
+    }
+    values = {"brand": brand, "index": b"i" * 32, "order": orders[two.one.client_id]}
 
     with pytest.raises(ProgrammingError, match="in the scope of its client only"):
         in_scope(house, mine, _KEEP, id=new_id(), client=two.other.client_id, **values)
+
+    foreign = values | {"order": orders[two.other.client_id]}
+    with pytest.raises(ProgrammingError, match="for an order of its client only"):
+        in_scope(house, mine, _KEEP, id=new_id(), client=two.one.client_id, **foreign)
 
     with scoped_transaction(house.sessions, mine) as session:
         trial = session.begin_nested()

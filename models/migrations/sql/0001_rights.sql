@@ -72,5 +72,17 @@ GRANT SELECT, INSERT, DELETE ON schedule_runs TO largesse_system;
 GRANT SELECT, UPDATE ON vendor_accounts TO largesse_client, largesse_platform;
 GRANT SELECT, INSERT, UPDATE ON vendor_accounts TO largesse_system;
 
+-- keep_vendor_card runs as the owner, who sees only the orders of the client in scope.
+CREATE POLICY owner ON provider_orders FOR SELECT TO largesse_owner
+  USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid);
+
+-- Every row, but no hash of a credential: nobody proves anything with those.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO largesse_readonly;
+REVOKE SELECT ON users, sign_ins, api_keys FROM largesse_readonly;
+GRANT SELECT (id, email, email_normalised, name, role, agency_id, client_id, disabled_at,
+  created_at) ON users TO largesse_readonly;
+GRANT SELECT (id, user_id, kind, expires_at, last_used_at, revoked_at, created_at)
+  ON sign_ins TO largesse_readonly;
+GRANT SELECT (id, agency_id, client_id, name, prefix, scopes, expires_at, last_used_at,
+  revoked_at, created_by, created_at) ON api_keys TO largesse_readonly;
 GRANT SELECT ON alembic_version TO largesse_web, largesse_worker, largesse_system;

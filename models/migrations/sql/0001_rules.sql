@@ -185,6 +185,11 @@ BEGIN
     RAISE EXCEPTION 'a vendor card is kept in the scope of its client only'
       USING ERRCODE = 'insufficient_privilege';
   END IF;
+  IF NOT EXISTS (SELECT FROM provider_orders o WHERE o.id = p_order AND o.client_id = p_client
+                 AND o.brand_id = p_brand) THEN
+    RAISE EXCEPTION 'a vendor card is kept for an order of its client only'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   INSERT INTO cards (id, client_id, brand_id, denomination_minor, currency, source, state,
                      sealed_number, sealed_pin, sealed_url, blind_index, last4, expires_on,
                      cost_minor, cost_currency, provider_order_id)

@@ -488,6 +488,7 @@ CREATE TABLE provider_orders (
     vendor_order_id TEXT,
     code TEXT,
     vendor_code TEXT,
+    round INTEGER DEFAULT 1 NOT NULL,
     sends INTEGER DEFAULT 0 NOT NULL,
     lookups INTEGER DEFAULT 0 NOT NULL,
     sent_at TIMESTAMP WITH TIME ZONE,
