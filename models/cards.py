@@ -49,18 +49,6 @@ class OrderState(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: States in which an order may still bring, or has brought, a card: at most one per item.
-LIVE_ORDER_STATES = frozenset(
-    {
-        OrderState.CREATED,
-        OrderState.SENT,
-        OrderState.ACCEPTED,
-        OrderState.UNKNOWN,
-        OrderState.SUCCEEDED,
-    }
-)
-
-
 class CardPool(Base):
     """The cards of one brand, denomination, currency and kind; the platform's or a client's."""
 

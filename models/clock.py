@@ -11,19 +11,9 @@ _NOW = text(
     "SELECT transaction_timestamp() + coalesce("
     "nullif(current_setting('app.clock_offset', true), ''), '0')::interval"
 )
-_INSTANT = text(
-    "SELECT clock_timestamp() + coalesce("
-    "nullif(current_setting('app.clock_offset', true), ''), '0')::interval"
-)
 
 
 def now(session: Session) -> datetime:
     """When this transaction began, in UTC; the same value throughout the transaction."""
     value: datetime = session.execute(_NOW).scalar_one()
-    return value
-
-
-def instant(session: Session) -> datetime:
-    """The time at this moment, for measuring waits inside a long transaction."""
-    value: datetime = session.execute(_INSTANT).scalar_one()
     return value

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 class Namespace(StrEnum):
     IDEMPOTENCY_KEY = "idempotency_key"
-    SCHEDULE = "schedule"
     CARD_IMPORT = "card_import"
 
 

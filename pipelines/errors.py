@@ -75,26 +75,6 @@ class Refusal(Exception):
         super().__init__(self.code)
 
 
-class CodedRefusal(Refusal):
-    """A refusal whose code comes from data (a row verdict, a vendor's answer)."""
-
-    def __init__(
-        self,
-        code: str,
-        detail: str,
-        *,
-        kind: Kind = Kind.INVALID,
-        errors: tuple[FieldError, ...] = (),
-        retry_after_seconds: int | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.code = code  # type: ignore[misc]  # the one place where a code is data
-        self.kind = kind  # type: ignore[misc]
-        super().__init__(
-            detail, errors=errors, retry_after_seconds=retry_after_seconds, extra=extra
-        )
-
-
 class NotFound(Refusal):
     """The thing does not exist, or not for this caller: both answers are the same."""
 
@@ -113,10 +93,6 @@ class ValidationFailed(Refusal):
 
 class Fault(Exception):
     """Something unexpected or passing; the work is tried again."""
-
-
-class Interrupted(Fault):
-    """The process is stopping: give the work back without counting an attempt."""
 
 
 class LeaseLost(Fault):

@@ -33,13 +33,6 @@ class BrandNotAllowed(Refusal):
     detail = "This brand is not available to the client."
 
 
-class DenominationUnavailable(Refusal):
-    """No pool holds and no vendor sells this denomination of the brand."""
-
-    code = "denomination_unavailable"
-    detail = "The brand is not sold in this denomination."
-
-
 class PreviewStale(Refusal):
     """What the preview showed is not what a submit would do now."""
 

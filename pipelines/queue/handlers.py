@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions
 from pipelines.limits import Limits
-from pipelines.queue.kinds import ALL, Drive, TaskKind
+from pipelines.queue.kinds import ALL, TaskKind
 from pipelines.queue.work import TaskInHand
 
 InTransaction = Callable[[Session, TaskInHand, datetime], None]
@@ -43,6 +43,3 @@ class Handlers:
         missing = set(ALL) ^ set(self.by_name)
         if missing:
             raise RuntimeError(f"task kinds without exactly one handler: {sorted(missing)}")
-
-    def is_stepped(self, name: str) -> bool:
-        return self.by_name[name].kind.drive is Drive.STEPPED

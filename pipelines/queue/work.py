@@ -54,9 +54,6 @@ _FENCE = text(
     "SELECT 1 FROM tasks WHERE id = :id AND lease_token = :token AND state = 'ready' FOR UPDATE"
 )
 _FINISH = text("DELETE FROM tasks WHERE id = :id")
-_RENEW = text(
-    "UPDATE tasks SET lease_until = :until WHERE id = :id AND lease_token = :token RETURNING 1"
-)
 _AGAIN = text("""
 UPDATE tasks SET attempts = :attempts, starts = :attempts, last_error = :error, rung_at = NULL,
     lease_until = NULL, postponed_for = :reason, run_after = :until, state = :state
@@ -105,13 +102,6 @@ def fence(session: Session, task: TaskInHand) -> None:
     """First statement of each writing step: raises `LeaseLost` if a newer holder exists."""
     held = session.execute(_FENCE, {"id": task.id, "token": task.token}).scalar_one_or_none()
     if held is None:
-        raise LeaseLost(task.kind)
-
-
-def renew(session: Session, task: TaskInHand, *, until: datetime) -> None:
-    """Extend the lease before a call that may outlast it; raises `LeaseLost`."""
-    values = {"id": task.id, "token": task.token, "until": until}
-    if session.execute(_RENEW, values).scalar_one_or_none() is None:
         raise LeaseLost(task.kind)
 
 
