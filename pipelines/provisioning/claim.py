@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from models.cards import Source
 from pipelines.provisioning.effects import CardInHand, JobInHand, OpenItem
-from pipelines.provisioning.plan import usable_from
-from pipelines.provisioning.waterfall import POOL_ORDER, Served, serve
+from pipelines.provisioning.sources import usable_from
+from pipelines.provisioning.waterfall import Served, serve
 
 _CLAIM = text("""
 SELECT card_id, cost_minor, cost_currency, last4 FROM claim_cards(
@@ -20,9 +21,14 @@ SELECT card_id, cost_minor, cost_currency, last4 FROM claim_cards(
 
 
 def claim_from_pools(
-    session: Session, job: JobInHand, items: Sequence[OpenItem], *, now: datetime
+    session: Session,
+    job: JobInHand,
+    items: Sequence[OpenItem],
+    *,
+    pools: Sequence[Source],
+    now: datetime,
 ) -> Served[OpenItem, CardInHand]:
-    """Serve items of one brand and denomination from the pools, in the waterfall's order.
+    """Serve items of one brand and denomination from these pools, in the waterfall's order.
 
     A claim that comes up short looks once more without skipping what others have locked, since
     their transaction may roll back, before money is spent at a vendor. It waits for them as long
@@ -30,7 +36,7 @@ def claim_from_pools(
     """
     pairs: list[tuple[OpenItem, CardInHand]] = []
     rest = tuple(items)
-    for source in POOL_ORDER:
+    for source in pools:
         for wait in (False, True):
             if not rest:
                 break
@@ -50,7 +56,7 @@ def _claim(
     wait: bool,
     now: datetime,
 ) -> list[CardInHand]:
-    values = {
+    values: dict[str, object] = {
         "client": job.client_id,
         "brand": items[0].brand_id,
         "denomination": items[0].denomination_minor,
@@ -60,14 +66,19 @@ def _claim(
         "wanted": len(items),
         "wait": wait,
     }
-    try:
-        with session.begin_nested():
-            rows = session.execute(_CLAIM, values).all()
-    except OperationalError as error:
-        if wait and isinstance(error.orig, LockNotAvailable):
-            return []
-        raise
+    rows = _waited_for(session, values) if wait else session.execute(_CLAIM, values).all()
     return [
         CardInHand(row.card_id, source, row.cost_minor, row.cost_currency, row.last4)
         for row in rows
     ]
+
+
+def _waited_for(session: Session, values: dict[str, object]) -> Sequence[Row[Any]]:
+    """The cards that come free in time; none if they do not."""
+    try:
+        with session.begin_nested():
+            return session.execute(_CLAIM, values).all()
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            return []
+        raise

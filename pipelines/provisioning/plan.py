@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -18,10 +17,9 @@ from pipelines.errors import FieldError
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
+from pipelines.provisioning.sources import Estimate
 from pipelines.provisioning.staging import Tally
 
-#: Cards that expire sooner than this are not given to anybody (EC-068).
-CARD_VALIDITY_DAYS_MIN = 30
 #: What a pool chunk achieves at least, for the preview's estimate.
 POOL_ITEMS_PER_SECOND = 2_000
 
@@ -50,13 +48,11 @@ class BulkOptions:
 
 @dataclass(frozen=True, slots=True)
 class IntakePlan:
-    """The plan as staged; `sources` are estimates, since other jobs draw on the same pools."""
+    """The plan as staged."""
 
     tally: Tally
     currency: str
     payer: Payer | None
-    sources: Mapping[str, int]
-    vendor_rate_per_second: float
     errors: tuple[FieldError, ...]
     plan_hash: str
 
@@ -65,16 +61,6 @@ class IntakePlan:
         return self.tally.rows - self.tally.valid
 
 
-_STOCK = text(
-    "SELECT source, cards FROM count_available_cards(:client, :brand, :denomination, :currency, "
-    "CAST(:usable_from AS date))"
-)
-_ROUTES = text("""
-SELECT count(*) AS routes, coalesce(min(v.rate_per_minute), 0) / 60.0 AS rate
-FROM brand_routes r JOIN vendor_accounts v ON v.vendor = r.vendor
-WHERE r.brand_id = :brand AND coalesce(r.min_minor, 0) <= :denomination
-  AND :denomination <= coalesce(r.max_minor, 9223372036854775807)
-""")
 _DIGEST = text("""
 SELECT md5(coalesce(string_agg(position || ':' || coalesce(code, '+') || ':' ||
     denomination_minor, ',' ORDER BY position), '')) FROM intake
@@ -85,19 +71,16 @@ def judge(
     session: Session,
     options: BulkOptions,
     *,
-    client_id: UUID,
     currency: str,
     content_sha256: bytes,
-    now: datetime,
     limits: Limits,
 ) -> IntakePlan:
-    """Judge the staged rows as a set and say what they cost and where cards would come from."""
+    """Judge the staged rows as a set and say what they cost."""
     if options.dedupe is not Dedupe.ALLOW:
         staging.mark_duplicates(session)
     if not options.allow_repeat:
         staging.mark_served(session, options.campaign_id)
     tally = staging.tally(session)
-    sources, rate = _sources(session, client_id, currency, now)
     try:
         payer: Payer | None = payer_of(session, options.campaign_id, currency)
     except NoCreditAccount:
@@ -106,39 +89,9 @@ def judge(
         tally=tally,
         currency=currency,
         payer=payer,
-        sources=sources,
-        vendor_rate_per_second=rate,
         errors=staging.first_errors(session, limits.row_errors_shown_max),
         plan_hash=_plan_hash(session, options, tally, content_sha256),
     )
-
-
-def usable_from(now: datetime) -> str:
-    """The first acceptable expiry day, as ISO text."""
-    return (now + timedelta(days=CARD_VALIDITY_DAYS_MIN)).date().isoformat()
-
-
-def _sources(
-    session: Session, client_id: UUID, currency: str, now: datetime
-) -> tuple[dict[str, int], float]:
-    totals = {"csv": 0, "buffer": 0, "api": 0, "none": 0}
-    slowest = 0.0
-    for brand_id, denomination, wanted in staging.groups(session):
-        values = {"client": client_id, "brand": brand_id, "denomination": denomination}
-        stock = session.execute(
-            _STOCK, values | {"currency": currency, "usable_from": usable_from(now)}
-        )
-        left = wanted
-        by_source = {row.source: row.cards for row in stock}
-        for source in ("csv", "buffer"):
-            taken = min(left, by_source.get(source, 0))
-            totals[source] += taken
-            left -= taken
-        routes = session.execute(_ROUTES, values).one()
-        totals["api" if routes.routes else "none"] += left
-        if left and routes.routes:
-            slowest = routes.rate if slowest == 0 else min(slowest, routes.rate)
-    return totals, float(slowest)
 
 
 def _plan_hash(session: Session, options: BulkOptions, tally: Tally, content_sha256: bytes) -> str:
@@ -191,12 +144,12 @@ def refused_under(options: BulkOptions, tally: Tally) -> int:
     return tally.rows - tally.valid - forgiven
 
 
-def preview_view(plan: IntakePlan, options: BulkOptions) -> dict[str, Any]:
+def preview_view(plan: IntakePlan, options: BulkOptions, expected: Estimate) -> dict[str, Any]:
     """The preview of api.md, ready for JSON."""
     available = plan.payer.available if plan.payer else 0
-    pool_items = plan.sources["csv"] + plan.sources["buffer"]
-    rate = plan.vendor_rate_per_second
-    eta = pool_items / POOL_ITEMS_PER_SECOND + (plan.sources["api"] / rate if rate else 0)
+    pool_items = expected.sources["csv"] + expected.sources["buffer"]
+    rate = expected.vendor_rate_per_second
+    eta = pool_items / POOL_ITEMS_PER_SECOND + (expected.sources["api"] / rate if rate else 0)
     return {
         "plan_hash": plan.plan_hash,
         "rows": plan.tally.rows,
@@ -206,7 +159,7 @@ def preview_view(plan: IntakePlan, options: BulkOptions) -> dict[str, Any]:
         "duplicates": plan.tally.duplicates,
         "skipped_count": plan.tally.skippable,
         "cost": {"charge_minor": plan.tally.charge, "currency": plan.currency},
-        "sources": dict(plan.sources),
+        "sources": dict(expected.sources),
         "credit": {
             "available_minor": available,
             "after_minor": available - plan.tally.charge,

@@ -24,9 +24,15 @@ from pipelines.provisioning.effects import (
     provision,
     settle_credit,
 )
-from pipelines.provisioning.orders import create_orders, routes_of
+from pipelines.provisioning.orders import create_orders
+from pipelines.provisioning.sources import routes_by_brand, stocked_sources
 from pipelines.provisioning.stops import stop_verdict
-from pipelines.provisioning.waterfall import Route, next_route, refusal_without_route
+from pipelines.provisioning.waterfall import (
+    POOL_ORDER,
+    Route,
+    next_route,
+    refusal_without_route,
+)
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RUN_CHUNK
 from pipelines.queue.work import Postpone, TaskInHand
@@ -130,24 +136,25 @@ def _serve(
     groups: dict[tuple[UUID, int], list[OpenItem]] = defaultdict(list)
     for item in items:
         groups[item.brand_id, item.denomination_minor].append(item)
+    stocked = stocked_sources(session, job, list(groups), now=now)
+    routes = routes_by_brand(session, list(groups))
     served: list[tuple[OpenItem, CardInHand]] = []
-    refused: list[OpenItem] = []
+    refused: dict[Verdict, list[OpenItem]] = defaultdict(list)
     wanted: list[tuple[OpenItem, Route]] = []
     for (brand_id, denomination), group in sorted(groups.items(), key=lambda g: str(g[0])):
-        claimed = claim_from_pools(session, job, group, now=now)
+        pools = [kind for kind in POOL_ORDER if ((brand_id, denomination), kind) in stocked]
+        claimed = claim_from_pools(session, job, group, pools=pools, now=now)
         served.extend(claimed.pairs)
-        if not claimed.rest:
-            continue
-        routes = routes_of(session, brand_id)
-        route = next_route(routes, denomination, tried=frozenset())
+        route = next_route(routes[brand_id], denomination, tried=frozenset())
         if route is None:
-            code, detail = refusal_without_route(routes, denomination, last_code=None)
-            end_items(session, job, claimed.rest, Verdict(ItemState.FAILED, code, detail))
-            refused.extend(claimed.rest)
-            continue
-        wanted.extend((item, route) for item in claimed.rest)
+            why = refusal_without_route(routes[brand_id], denomination, last_code=None)
+            refused[Verdict(ItemState.FAILED, *why)].extend(claimed.rest)
+        else:
+            wanted.extend((item, route) for item in claimed.rest)
+    for verdict, items_refused in refused.items():
+        end_items(session, job, items_refused, verdict)
     create_orders(session, job, wanted, now=now)
-    return served, refused, len(wanted)
+    return served, [item for group in refused.values() for item in group], len(wanted)
 
 
 def give_up_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:

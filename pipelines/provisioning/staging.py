@@ -201,9 +201,10 @@ def tally(session: Session) -> Tally:
     )
 
 
-def groups(session: Session) -> list[tuple[UUID, int, int]]:
-    """(brand, denomination in minor units, items) of the valid rows."""
-    return [(row.brand_id, row.denomination_minor, row.items) for row in session.execute(_GROUPS)]
+def groups(session: Session) -> dict[tuple[UUID, int], int]:
+    """How many valid rows there are of each brand and denomination in minor units."""
+    found = session.execute(_GROUPS)
+    return {(row.brand_id, row.denomination_minor): row.items for row in found}
 
 
 def first_errors(session: Session, limit: int) -> tuple[FieldError, ...]:

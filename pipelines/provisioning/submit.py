@@ -35,6 +35,7 @@ from pipelines.provisioning.plan import (
 )
 from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
 from pipelines.provisioning.refusals import EmptyRecipients, PreviewStale, RowsRefused
+from pipelines.provisioning.sources import estimate
 from pipelines.queue.keys import RequestKey, first_result, remember
 
 #: Columns of our own results file: a results file can be uploaded again as it is.
@@ -101,7 +102,14 @@ def preview_bulk(
 ) -> dict[str, Any]:
     """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
-    return preview_view(plan, intake.options)
+    expected = estimate(
+        session,
+        staging.groups(session),
+        client_id=intake.campaign.client_id,
+        currency=plan.currency,
+        now=intake.now,
+    )
+    return preview_view(plan, intake.options, expected)
 
 
 def submit_bulk(
@@ -178,10 +186,8 @@ def plan_recipients(
     plan = judge(
         session,
         options,
-        client_id=campaign.client_id,
         currency=brand.currency,
         content_sha256=recipients.sha256,
-        now=now,
         limits=limits,
     )
     if plan.tally.rows == 0:

@@ -18,14 +18,18 @@ from tests.conftest import Database
 from tests.driving import rows
 from tests.models.two_tenants import Two
 
-DOORS = {"claim_cards", "count_available_cards", "keep_vendor_card"}
+DOORS = {"claim_cards", "count_available_cards", "stocked_sources", "keep_vendor_card"}
 _CLAIM = text(
     "SELECT card_id FROM claim_cards(CAST(:client AS uuid), :brand, 2500, 'USD', 'csv', "
     "CAST('2026-01-01' AS date), 1, false)"
 )
 _COUNT = text(
-    "SELECT cards FROM count_available_cards(CAST(:client AS uuid), :brand, 2500, 'USD', "
-    "CAST('2026-01-01' AS date))"
+    "SELECT cards FROM count_available_cards(CAST(:client AS uuid), ARRAY[CAST(:brand AS uuid)], "
+    "'{2500}', 'USD', CAST('2026-01-01' AS date))"
+)
+_STOCKED = text(
+    "SELECT source FROM stocked_sources(CAST(:client AS uuid), ARRAY[CAST(:brand AS uuid)], "
+    "'{2500}', 'USD', CAST('2026-01-01' AS date))"
 )
 _KEEP = text(
     "SELECT keep_vendor_card(:id, :order, 'issued', ''::bytea, NULL, NULL, :index, '1234', NULL, "
@@ -101,6 +105,15 @@ def test_a_client_counts_stock_for_itself_only(two: Two, house: House) -> None:
 
     assert in_scope(house, mine, _COUNT, client=two.one.client_id, brand=brand) == [2]
     assert in_scope(house, mine, _COUNT, client=two.other.client_id, brand=brand) == []
+
+
+def test_a_client_looks_for_stock_for_itself_only(two: Two, house: House) -> None:
+    mine, brand = client(two.one.client_id), two.one.brand_id
+    for other in (two.other.client_id, None):
+        with pytest.raises(ProgrammingError, match="in the scope of their client only"):
+            in_scope(house, mine, _STOCKED, client=other, brand=brand)
+
+    assert in_scope(house, mine, _STOCKED, client=two.one.client_id, brand=brand) == ["csv"]
 
 
 def test_a_client_keeps_vendor_cards_for_itself_only(two: Two, house: House) -> None:

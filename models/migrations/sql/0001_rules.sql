@@ -158,17 +158,44 @@ BEGIN
 END $$;
 
 CREATE FUNCTION count_available_cards(
-    p_client uuid, p_brand uuid, p_denomination bigint, p_currency text, p_usable_from date)
-  RETURNS TABLE (source text, cards bigint)
+    p_client uuid, p_brands uuid[], p_denominations bigint[], p_currency text, p_usable_from date)
+  RETURNS TABLE (brand_id uuid, denomination_minor bigint, source text, cards bigint)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT c.source, count(*) FROM cards c
-    WHERE c.state = 'available' AND c.brand_id = p_brand
-      AND c.denomination_minor = p_denomination AND c.currency = p_currency
-      AND c.expires_on >= p_usable_from
-      AND (c.client_id IS NULL OR c.client_id = p_client)
-      AND p_client = nullif(current_setting('app.client_id', true), '')::uuid
-    GROUP BY c.source
+    SELECT w.brand, w.denomination, s.source, s.cards
+    FROM unnest(p_brands, p_denominations) AS w (brand, denomination)
+    CROSS JOIN LATERAL (
+      SELECT c.source, count(*) AS cards FROM cards c
+      WHERE c.state = 'available' AND c.brand_id = w.brand
+        AND c.denomination_minor = w.denomination AND c.currency = p_currency
+        AND c.expires_on >= p_usable_from
+        AND (c.client_id IS NULL OR c.client_id = p_client)
+      GROUP BY c.source) s
+    WHERE p_client = nullif(current_setting('app.client_id', true), '')::uuid
 $$;
+
+-- One look by index per group and pool kind. A card that a claim has locked is still available.
+CREATE FUNCTION stocked_sources(
+    p_client uuid, p_brands uuid[], p_denominations bigint[], p_currency text, p_usable_from date)
+  RETURNS TABLE (brand_id uuid, denomination_minor bigint, source text)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'cards are looked for in the scope of their client only'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN QUERY
+    SELECT w.brand, w.denomination, k.kind
+    FROM unnest(p_brands, p_denominations) AS w (brand, denomination)
+    CROSS JOIN (VALUES ('csv'), ('buffer')) AS k (kind)
+    CROSS JOIN LATERAL (
+      SELECT 1 FROM cards c
+      WHERE c.state = 'available' AND c.brand_id = w.brand
+        AND c.denomination_minor = w.denomination AND c.currency = p_currency
+        AND c.source = k.kind AND c.expires_on >= p_usable_from
+        AND (c.client_id IS NULL OR c.client_id = p_client)
+      LIMIT 1) found;
+END $$;
 
 -- A card a vendor sold for one of the tenant's own orders; false = that card is already known.
 CREATE FUNCTION keep_vendor_card(
@@ -199,7 +226,8 @@ BEGIN
   ON CONFLICT DO NOTHING;
   RETURN FOUND;
 END $$;
-REVOKE ALL ON FUNCTION claim_cards, count_available_cards, keep_vendor_card FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION claim_cards, count_available_cards, keep_vendor_card
+REVOKE ALL ON FUNCTION claim_cards, count_available_cards, stocked_sources, keep_vendor_card
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION claim_cards, count_available_cards, stocked_sources, keep_vendor_card
   TO largesse_client;
 
