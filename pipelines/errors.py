@@ -95,5 +95,9 @@ class Fault(Exception):
     """Something unexpected or passing; the work is tried again."""
 
 
+class Interrupted(Fault):
+    """Somebody asked to stop; what is under way goes on without us."""
+
+
 class LeaseLost(Fault):
     """Another holder has this task's lease; what was done here must not be written."""
