@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from models.jobs import ItemState
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -30,7 +32,8 @@ CATALOGUE: Mapping[str, Message] = {
     "illegal_character": Message("The value has control characters", _CORRECT_ROW),
     "invalid_amount": Message(
         "The amount is not valid",
-        "In “amount” write 25 or 25.50; in “denomination_minor” write 2500 for 25.00.",
+        "In “amount” write 25 or 25.50; in “denomination_minor” write 2500 for 25.00. If it is "
+        "written so, the supplier does not sell this amount: choose another.",
     ),
     "invalid_precision": Message("The amount has too many digits after the point", _CORRECT_ROW),
     "amount_not_positive": Message("The amount is zero", _CORRECT_ROW),
@@ -45,6 +48,10 @@ CATALOGUE: Mapping[str, Message] = {
         "The brand is not available to this client",
         "Check its spelling, or ask your agency to allow the brand.",
     ),
+    "currency_mismatch": Message(
+        "The brand is in another currency than the job",
+        "Send the rows of each currency as a job of their own.",
+    ),
     "duplicate_recipient": Message(
         "The recipient stands in the file twice",
         "Keep the first row of each recipient, or remove the repeats from the file.",
@@ -52,6 +59,33 @@ CATALOGUE: Mapping[str, Message] = {
     "already_served": Message(
         "The recipient got a card of this campaign before",
         "Nothing to do: nobody gets a second card by accident.",
+    ),
+    # Rows of a file of cards
+    "duplicate_card": Message(
+        "This card stands in the file or in stock already; it was left out.",
+        "Nothing to do: a card is kept once, in the pool that had it first.",
+    ),
+    "code_charset": Message(
+        "The card number has other characters than letters, digits and hyphens",
+        "Look for quotes, dots or letters of other scripts, and import the corrected rows.",
+    ),
+    "code_length": Message(
+        "The card number is too short or too long",
+        "It has 4 to 64 characters; look for cells that were cut or joined.",
+    ),
+    "looks_like_spreadsheet_damage": Message(
+        "A spreadsheet seems to have rounded the card number",
+        "Format the column as text, export the original file again and import that.",
+    ),
+    "invalid_pin": Message(
+        "The PIN is missing or is not 4 to 8 digits",
+        "Keep leading zeros: format the column as text before exporting.",
+    ),
+    "invalid_date": Message(
+        "The expiry date is not valid", "Write it as YYYY-MM-DD, such as 2031-12-31."
+    ),
+    "already_expired": Message(
+        "The card has expired already", "Ask whoever sold it for another; it was left out."
     ),
     # Fulfilment
     "no_inventory": Message(
@@ -68,6 +102,22 @@ CATALOGUE: Mapping[str, Message] = {
     ),
     "denomination_unavailable": Message(
         "The brand is not sold in this amount", "Choose another amount and send a new job."
+    ),
+    "vendor_rejected": Message(
+        "The supplier refused the order",
+        "Retry once; if it is refused again, choose another amount or brand. Nothing was charged.",
+    ),
+    "refunded": Message("The supplier took the order back", "Retry. Nothing was charged."),
+    "vendor_auth": Message(
+        "The supplier does not accept our credentials",
+        "The platform has been told. Retry when it is mended; nothing was charged.",
+    ),
+    "vendor_not_configured": Message(
+        "The supplier is not connected to this installation",
+        "Ask the platform to connect it, or import cards. Nothing was charged.",
+    ),
+    "never_placed": Message(
+        "The order did not reach the supplier", "Retry. Nothing was bought or charged."
     ),
     "vendor_insufficient_balance": Message(
         "Our account at the supplier is short",
@@ -89,8 +139,9 @@ CATALOGUE: Mapping[str, Message] = {
         "The supplier sent a card of another value",
         "The card is kept back. A person is looking into it.",
     ),
-    "duplicate_card": Message(
-        "The card was delivered before", "The card is kept back. A person is looking into it."
+    "code_not_delivered": Message(
+        "The supplier sold the card and has not sent its code",
+        "A person is looking into it. Do not send these recipients again meanwhile.",
     ),
     "insufficient_credit": Message(
         "There was not enough credit", "Ask for an allocation, then retry."
@@ -108,6 +159,17 @@ CATALOGUE: Mapping[str, Message] = {
 }
 
 
-def message_of(code: str | None) -> Message:
-    """The words for a code; unknown codes have a message too."""
+#: Codes that mean another thing while a person must look.
+IN_REVIEW: Mapping[str, Message] = {
+    "duplicate_card": Message(
+        "The supplier sent a card that is known already",
+        "The card is kept back. A person is looking into it.",
+    ),
+}
+
+
+def message_of(code: str | None, state: str | None = None) -> Message:
+    """The words for a code of an item in `state`; unknown codes have a message too."""
+    if state == ItemState.NEEDS_REVIEW and code in IN_REVIEW:
+        return IN_REVIEW[code]
     return CATALOGUE.get(code or "", UNKNOWN)

@@ -96,7 +96,10 @@ class JobWords:
     segments: tuple[Segment, ...]
     pause: str | None
     is_stalled: bool
+    can_pause: bool
+    can_resume: bool
     can_cancel: bool
+    cancelled: int
     retryable: int
     title: str
     say: str
@@ -133,7 +136,10 @@ def job_words(
         segments=_segments(view["sources"]),
         pause=_pause(view["pause"]),
         is_stalled=view["progress"]["stalled"],
+        can_pause=is_ours and state in {JobState.QUEUED, JobState.RUNNING},
+        can_resume=is_ours and state is JobState.PAUSED,
         can_cancel=is_ours and JobState.CANCELLING in MOVES[state],
+        cancelled=counts["cancelled"],
         retryable=retryable if is_ours and may_retry else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
@@ -144,8 +150,8 @@ def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
     """The failures of a job by reason, with the words of the catalogue."""
     return [
         FailureGroup(
-            title=message_of(row.code).title,
-            remedy=message_of(row.code).remedy,
+            title=message_of(row.code, row.state).title,
+            remedy=message_of(row.code, row.state).remedy,
             code=row.code or "unknown",
             state=ITEM_STATES[row.state],
             items=int(row.items),
