@@ -1,4 +1,4 @@
-"""Cancel a job after saying what is kept, and retry what failed."""
+"""Pause and resume a job, cancel it after saying what is kept, and retry what failed."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from models.jobs import JobState
 from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.errors import NotFound
-from pipelines.jobs.control import cancel_job, retry_job
+from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.states import MOVES
@@ -27,6 +27,8 @@ NO_REASON = "Say in a few words why the job is cancelled; it is kept with the jo
 def add_pages(console: Blueprint) -> None:
     console.add_url_rule("/jobs/<uuid:job_id>/cancel", "job_cancel", ask, methods=["GET"])
     console.add_url_rule("/jobs/<uuid:job_id>/cancel", "job_cancel_now", cancel, methods=["POST"])
+    console.add_url_rule("/jobs/<uuid:job_id>/pause", "job_pause", pause, methods=["POST"])
+    console.add_url_rule("/jobs/<uuid:job_id>/resume", "job_resume", resume, methods=["POST"])
     console.add_url_rule("/jobs/<uuid:job_id>/retry", "job_retry", retry, methods=["POST"])
 
 
@@ -44,6 +46,24 @@ def cancel(job_id: UUID) -> Response:
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
         cancel_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session), reason=reason)
+    return _to_job(job_id)
+
+
+@permitted(Permission.JOBS_CONTROL)
+def pause(job_id: UUID) -> Response:
+    """Start no more work for the job."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
+        pause_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
+    return _to_job(job_id)
+
+
+@permitted(Permission.JOBS_CONTROL)
+def resume(job_id: UUID) -> Response:
+    """Take the job up where it stood."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
+        resume_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
     return _to_job(job_id)
 
 

@@ -42,7 +42,15 @@ LIST_FILTERS = (
     JobState.FAILED,
     JobState.CANCELLED,
 )
-ITEM_FILTERS = (ItemState.SUCCEEDED, ItemState.FAILED, ItemState.SKIPPED, ItemState.PENDING)
+ITEM_FILTERS = (
+    ItemState.SUCCEEDED,
+    ItemState.FAILED,
+    ItemState.SKIPPED,
+    ItemState.PENDING,
+    ItemState.CANCELLED,
+)
+#: Rows that can be corrected, or sent again as they are.
+DOWNLOADS = (ItemState.FAILED, ItemState.CANCELLED)
 
 
 def add_pages(console: Blueprint) -> None:
@@ -140,8 +148,8 @@ def show_live(job_id: UUID) -> Response:
 
 @permitted(Permission.JOBS_READ)
 def download(job_id: UUID) -> Response:
-    """The results as CSV; `?only=failed` gives the rows to correct and send again."""
-    failed_only = request.args.get("only") == "failed"
+    """The results as CSV; `?only=failed` or `cancelled` gives the rows to send again."""
+    only = next((s.value for s in DOWNLOADS if s == request.args.get("only")), None)
     caller = principal()
     with looking() as session:
         row = job_row(session, job_id)
@@ -153,12 +161,11 @@ def download(job_id: UUID) -> Response:
             actor_id=caller.actor_id,
             agency_id=row.agency_id,
             client_id=row.client_id,
-            detail={"failed_only": failed_only},
+            detail={"only": only},
         )
-    state = ItemState.FAILED.value if failed_only else None
-    blocks = results_csv(front().house.sessions, caller.scope, job_id, state=state)
+    blocks = results_csv(front().house.sessions, caller.scope, job_id, state=only)
     response = Response(blocks, mimetype="text/csv")
-    name = f"{'failed' if failed_only else 'results'}-{str(job_id)[-12:]}.csv"
+    name = f"{only or 'results'}-{str(job_id)[-12:]}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response

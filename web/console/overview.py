@@ -46,6 +46,7 @@ class Step:
     label: str
     help: str
     is_done: bool
+    href: str | None = None
 
 
 def add_pages(console: Blueprint) -> None:
@@ -137,12 +138,12 @@ def _steps(
             campaigns > 0,
         ),
         Step(
-            "Send the first bulk job",
-            "Upload a CSV of recipients; you see the cost before anything is sent.",
+            "Submit the first bulk job",
+            "Upload a CSV of recipients; you see the cost before anything is issued.",
             jobs > 0,
         ),
     ]
     if had_cards is not None:
         help_text = "Cards in stock are given out before any are bought from a supplier."
-        steps.insert(1, Step("Import cards", help_text, had_cards))
+        steps.insert(1, Step("Import cards", help_text, had_cards, url_for("console.pools")))
     return steps

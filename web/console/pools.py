@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response
 
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import Permission, may
 from pipelines.pools.read import Health, list_pools
 from web.console.formats import money, number
 from web.console.frame import page
 from web.console.job_words import StateWords
 from web.console.visit import looking
-from web.guards import permitted
+from web.guards import permitted, principal
 
 POOLS_SHOWN_MAX = 100
 HEALTH: Mapping[str, StateWords] = {
@@ -27,6 +28,7 @@ KINDS = {"csv": "Imported", "buffer": "Buffer"}
 class PoolWords:
     """One pool as the page says it."""
 
+    id: UUID
     brand: str
     value: str
     kind: str
@@ -47,13 +49,20 @@ def show() -> Response:
         pools = [
             pool_words(p.as_json()) for p in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)
         ]
-    return page("pools.html", title="Card pools", section="pools", pools=pools)
+    return page(
+        "pools.html",
+        title="Card pools",
+        section="pools",
+        pools=pools,
+        may_import=may(principal().role, Permission.POOLS_MANAGE),
+    )
 
 
 def pool_words(view: Mapping[str, Any]) -> PoolWords:
     """Put a pool view into words; the rule behind its health is always stated."""
     counts = view["counts"]
     return PoolWords(
+        id=view["id"],
         brand=view["brand"],
         value=money(view["denomination_minor"], view["currency"]),
         kind=KINDS[view["kind"]],

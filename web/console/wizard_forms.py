@@ -10,6 +10,9 @@ from pipelines.provisioning.choices import Offer
 from pipelines.provisioning.drafts import Choices
 from pipelines.provisioning.recipients import DeliveryMethod
 
+#: Nothing is sent in this release, so nothing else is offered.
+OFFERED_DELIVERY = DeliveryMethod.NONE
+
 
 @dataclass(frozen=True, slots=True)
 class WhatForm:
@@ -18,7 +21,6 @@ class WhatForm:
     campaign_id: str = ""
     brand_id: str = ""
     amount: str = ""
-    delivery_method: str = "email"
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -28,7 +30,6 @@ def typed(form: Mapping[str, str]) -> WhatForm:
         campaign_id=form.get("campaign_id", "")[:36],
         brand_id=form.get("brand_id", "")[:36],
         amount=form.get("amount", "").strip()[:32],
-        delivery_method=form.get("delivery_method", "")[:16],
     )
 
 
@@ -44,11 +45,9 @@ def read_what(what: WhatForm, offered: Offer) -> Choices | dict[str, str]:
     amount = None
     if what.amount and brand is not None:
         amount = _amount(what.amount, brand.currency, errors)
-    if what.delivery_method not in set(DeliveryMethod):
-        errors["delivery_method"] = "Choose how recipients get their cards."
     if errors or campaign is None or brand is None:
         return errors
-    return Choices(campaign.id, brand.id, amount, DeliveryMethod(what.delivery_method))
+    return Choices(campaign.id, brand.id, amount, OFFERED_DELIVERY)
 
 
 def what_of(choices: Choices, offered: Offer) -> WhatForm:
@@ -63,7 +62,6 @@ def what_of(choices: Choices, offered: Offer) -> WhatForm:
         campaign_id=str(choices.campaign_id),
         brand_id=str(choices.brand_id),
         amount=amount,
-        delivery_method=choices.delivery_method.value,
     )
 
 

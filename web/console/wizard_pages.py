@@ -26,11 +26,7 @@ from web.guards import principal
 STEPS = ("What", "Upload", "Check", "Cost and submit")
 #: Smaller files are judged without queueing for the intake slot.
 QUICK_BYTES_MAX = 1024 * 1024
-DELIVERY_WORDS = {
-    "email": "By e-mail",
-    "sms": "By text message",
-    "none": "Not delivered: the links are yours to send",
-}
+DELIVERY_WORDS = "Issued now; sending comes with a later release"
 
 
 def draft_in_hand(draft_id: UUID, *, open_only: bool = True) -> Draft:
@@ -150,7 +146,7 @@ def _facts(draft: Draft) -> list[tuple[str, str]]:
         ("Campaign", campaign.name if campaign else "–"),
         ("Brand", brand.name if brand else "–"),
         ("Amount per card", amount),
-        ("Delivery", DELIVERY_WORDS[draft.choices.delivery_method.value]),
+        ("Delivery", DELIVERY_WORDS),
         ("File", draft.file_name or "–"),
     ]
 

@@ -9,7 +9,7 @@ from models.people import Role
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
 from tests.seeding import Seeded, seed
-from tests.web.console.conftest import Visitor, visitor_of
+from tests.web.console.conftest import SAME_ORIGIN, Visitor, visitor_of
 
 
 @pytest.fixture
@@ -99,6 +99,40 @@ def test_cancelling_says_what_is_kept_and_wants_a_reason(
     assert entry.detail["reason"] == "wrong list"
 
 
+def test_a_job_is_paused_and_resumed_from_its_page(house: House, bob: Visitor, seeded: Seeded):
+    job_id = submit(house, seeded, recipients_csv(1))
+    home = f"/console/jobs/{job_id}"
+
+    def press(button: str) -> str:
+        token = bob.get(home).text.partition('csrf_token" value="')[2][:64]
+        bob.client.post(f"{home}/{button}", data={"csrf_token": token}, headers=SAME_ORIGIN)
+        return bob.get(home).text
+
+    paused, resumed = press("pause"), press("resume")
+
+    assert ("Resume job" in paused, "Pause job" in paused) == (True, False)
+    assert "The job is paused because somebody paused it." in paused
+    assert ("Resume job" in resumed, "Pause job" in resumed) == (False, True)
+    assert view(house, job_id)["state"] == "running"
+
+
+def test_the_rows_of_a_cancelled_job_can_be_downloaded_alone(
+    house: House, bob: Visitor, seeded: Seeded
+):
+    job_id = submit(house, seeded, recipients_csv(2))
+    bob.send(f"/console/jobs/{job_id}/cancel", reason="wrong list")
+    drain(house)
+
+    page = bob.get(f"/console/jobs/{job_id}?state=cancelled").text
+    cancelled = bob.get(f"/console/jobs/{job_id}/results.csv?only=cancelled")
+
+    assert f"/console/jobs/{job_id}/results.csv?only=cancelled" in page
+    assert "recipients who got a card of this campaign are skipped" in page
+    assert page.count('<tr><th scope="row">') == 2
+    assert cancelled.headers["Content-Disposition"].startswith('attachment; filename="cancelled-')
+    assert cancelled.text.count("job_cancelled") == 2
+
+
 def test_a_recipient_is_found_by_address_reference_or_row(bob: Visitor, half_done: UUID):
     def found(words: str) -> list[str]:
         page = bob.get(f"/console/jobs/{half_done}?find={words}").text
@@ -138,9 +172,11 @@ def test_a_viewer_sees_the_job_and_no_buttons(
     viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
 
     page = viewer.get(f"/console/jobs/{half_done}")
+    pools = viewer.get("/console/pools").text
 
     assert page.status_code == 200
     assert "Retry failed" not in page.text
+    assert "import-cards" not in pools
 
 
 def test_text_of_strangers_is_never_markup(house: House, bob: Visitor, seeded: Seeded):
@@ -166,5 +202,8 @@ def test_pools_and_credit_are_shown_in_words(
 
     assert pools.count("Empty") == 2
     assert "Low at 0 or fewer" in pools
+    assert str(seeded.csv_pool) in pools
+    assert "largesse import-cards FILE --pool ID" in pools
+    assert "/api/v1/card-pools" not in pools
     assert credit.count("$99,950.00") == 1
     assert "depth-2" in credit

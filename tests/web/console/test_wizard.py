@@ -21,7 +21,6 @@ def begin(bob: Visitor, seeded: Seeded, **fields: str):
         "campaign_id": str(seeded.campaign_id),
         "brand_id": str(seeded.brand_id),
         "amount": "25",
-        "delivery_method": "email",
     }
     return bob.send("/console/jobs/new", **(chosen | fields))
 
@@ -48,7 +47,19 @@ def test_a_job_is_sent_step_by_step(house: House, bob: Visitor, seeded: Seeded, 
     assert sent.headers["Location"] == f"/console/jobs/{job.id}"
     assert (job.total, job.file_name, job.client_id) == (3, "spring.csv", seeded.client_id)
     assert job.spec["denomination_minor"] == 2500
+    assert job.spec["delivery_method"] == "none"
     assert rows(house, "SELECT content, job_id FROM upload_drafts") == [(None, job.id)]
+
+
+def test_the_wizard_promises_no_sending(house: House, bob: Visitor, seeded: Seeded):
+    page = bob.get("/console/jobs/new").text
+    asked = begin(bob, seeded, delivery_method="email")
+
+    assert "Cards are issued now and not sent." in page
+    assert "delivery_method" not in page
+    assert asked.status_code == 303
+    (draft,) = rows(house, "SELECT options FROM upload_drafts")
+    assert draft.options["delivery_method"] == "none"
 
 
 def test_pressing_twice_sends_once(house: House, bob: Visitor, home: str):
@@ -80,7 +91,6 @@ def test_going_back_loses_nothing(bob: Visitor, seeded: Seeded, home: str):
         campaign_id=str(seeded.campaign_id),
         brand_id=str(seeded.brand_id),
         amount="10",
-        delivery_method="none",
     )
 
     assert 'value="25.00"' in what
@@ -103,8 +113,9 @@ def test_rows_with_errors_are_shown_by_reason_and_can_be_left_out(
 
     assert "Row 2, email: This is not a deliverable e-mail address." in page
     assert "The recipient stands in the file twice" in page
+    assert "row 1 is the first one below it" in page
     assert "2 rows cannot be used." in blocked
-    assert "Send 1 card" not in blocked
+    assert "Issue 1 card" not in blocked
     assert sent.status_code == 303
     assert rows(house, "SELECT state, code FROM items ORDER BY position") == [
         ("pending", None),
