@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Row, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -32,7 +32,7 @@ def claim_from_pools(
 
     A claim that comes up short looks once more without skipping what others have locked, since
     their transaction may roll back, before money is spent at a vendor. It waits for them as long
-    as the login's lock_timeout allows (2 seconds).
+    as the login's lock_timeout allows (2 seconds), or until they wait for it in turn.
     """
     pairs: list[tuple[OpenItem, CardInHand]] = []
     rest = tuple(items)
@@ -74,11 +74,14 @@ def _claim(
 
 
 def _waited_for(session: Session, values: dict[str, object]) -> Sequence[Row[Any]]:
-    """The cards that come free in time; none if they do not."""
+    """The cards that come free in time; none if they do not.
+
+    Two claims may wait for each other's cards: the one that is told so goes on without them.
+    """
     try:
         with session.begin_nested():
             return session.execute(_CLAIM, values).all()
     except OperationalError as error:
-        if isinstance(error.orig, LockNotAvailable):
+        if isinstance(error.orig, LockNotAvailable | DeadlockDetected):
             return []
         raise
