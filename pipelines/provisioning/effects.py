@@ -25,6 +25,8 @@ class JobInHand:
     campaign_id: UUID
     currency: str
     delivery_method: str
+    #: Bulk jobs that do not allow repeats; a single request is asked for as often as it is sent.
+    once_per_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Verdict:
 
 _JOB = text("""
 SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
-    delivery_method FROM jobs WHERE id = :job
+    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person FROM jobs WHERE id = :job
 """)
 _PROVISIONS = text("""
 INSERT INTO provisions (id, agency_id, client_id, campaign_id, job_id, position, card_id, brand_id,
@@ -117,6 +119,7 @@ def _job(row: Row[Any]) -> JobInHand:
         campaign_id=row.campaign_id,
         currency=row.currency,
         delivery_method=row.delivery_method,
+        once_per_person=bool(row.once_per_person),
     )
 
 

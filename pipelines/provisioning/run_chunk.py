@@ -25,6 +25,7 @@ from pipelines.provisioning.effects import (
     settle_credit,
 )
 from pipelines.provisioning.orders import create_orders
+from pipelines.provisioning.repeats import skip_served
 from pipelines.provisioning.sources import routes_by_brand, stocked_sources
 from pipelines.provisioning.stops import stop_verdict
 from pipelines.provisioning.waterfall import (
@@ -133,8 +134,9 @@ def _serve(
     session: Session, job: JobInHand, items: Sequence[OpenItem], now: datetime
 ) -> tuple[list[tuple[OpenItem, CardInHand]], list[OpenItem], int]:
     """Serve each group of equal cards; returns the served, the refused, and how many ordered."""
+    repeated, fresh = skip_served(session, job, items)
     groups: dict[tuple[UUID, int], list[OpenItem]] = defaultdict(list)
-    for item in items:
+    for item in fresh:
         groups[item.brand_id, item.denomination_minor].append(item)
     stocked = stocked_sources(session, job, list(groups), now=now)
     routes = routes_by_brand(session, list(groups))
@@ -154,7 +156,8 @@ def _serve(
     for verdict, items_refused in refused.items():
         end_items(session, job, items_refused, verdict)
     create_orders(session, job, wanted, now=now)
-    return served, [item for group in refused.values() for item in group], len(wanted)
+    unserved = repeated + [item for group in refused.values() for item in group]
+    return served, unserved, len(wanted)
 
 
 def give_up_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:

@@ -46,11 +46,13 @@ FROM (SELECT position AS later, min(position) OVER (PARTITION BY person_key) AS 
       FROM intake WHERE code IS NULL) first
 WHERE intake.position = first.later AND first.position < first.later
 """)
+#: The sentence of `already_served`, in SQL; `served.job_id` is the job that served the person.
+SERVED_BEFORE = "'This recipient got a card of this campaign before (job ' || served.job_id || ').'"
 # A look-up per row by index, whatever the planner believes of the tables' sizes: a join that
 # begins at provisions whose statistics are old would compare every pair.
-_MARK_SERVED = text("""
+_MARK_SERVED = text(f"""
 UPDATE intake SET code = 'already_served', field = 'email',
-    detail = 'This recipient got a card of this campaign before (job ' || served.job_id || ').'
+    detail = {SERVED_BEFORE}
 FROM (SELECT i.position, (SELECT p.job_id FROM provisions p
                           WHERE p.campaign_id = :campaign AND p.person_key = i.person_key
                           LIMIT 1) AS job_id

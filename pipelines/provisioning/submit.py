@@ -223,6 +223,7 @@ def _write_job(
             "denomination_minor": options.denomination_minor,
             "delivery_method": options.delivery_method,
             "on_error": options.on_error.value,
+            "allow_repeat": options.allow_repeat,
         },
         total=plan.tally.rows,
         currency=plan.currency,

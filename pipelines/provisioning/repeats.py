@@ -1,0 +1,36 @@
+"""People whom another job of the campaign has served since this one was accepted get no card."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from pipelines.provisioning.effects import JobInHand, OpenItem
+from pipelines.provisioning.staging import SERVED_BEFORE
+
+# A look-up per item by index, as at intake.
+_SKIP = text(f"""
+UPDATE items SET state = 'skipped', code = 'already_served', field = 'email',
+    detail = {SERVED_BEFORE}, attempts = attempts + 1
+FROM (SELECT o.position, (SELECT p.job_id FROM provisions p
+                          WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
+                            AND p.job_id <> :job
+                          LIMIT 1) AS job_id
+      FROM items o WHERE o.job_id = :job AND o.position = ANY(:positions)
+        AND o.state = 'pending' AND o.person_key IS NOT NULL) served
+WHERE served.job_id IS NOT NULL AND items.job_id = :job AND items.position = served.position
+RETURNING items.position
+""")
+
+
+def skip_served(
+    session: Session, job: JobInHand, items: Sequence[OpenItem]
+) -> tuple[list[OpenItem], list[OpenItem]]:
+    """End items of people served before, unless the job allows repeats: (skipped, the others)."""
+    if not (job.once_per_person and items):
+        return [], list(items)
+    positions = [item.position for item in items]
+    values = {"campaign": job.campaign_id, "job": job.id, "positions": positions}
+    repeated = set(session.execute(_SKIP, values).scalars())
+    skipped = [item for item in items if item.position in repeated]
+    return skipped, [item for item in items if item.position not in repeated]
