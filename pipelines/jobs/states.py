@@ -24,7 +24,8 @@ OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.RUNNING, ItemState.RETRYING
 def end_state(counts: Mapping[ItemState, int], *, is_cancelled: bool) -> JobState:
     """The state of a job none of whose items is open.
 
-    Skipped items are expected noes: they neither fail a job nor make it partial.
+    Succeeded if every item did; failed if none did and none waits for a person; else partial.
+    A skipped item is an expected no, but it is no success either.
     """
     if is_cancelled:
         return JobState.CANCELLED
