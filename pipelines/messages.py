@@ -170,6 +170,8 @@ IN_REVIEW: Mapping[str, Message] = {
 
 def message_of(code: str | None, state: str | None = None) -> Message:
     """The words for a code of an item in `state`; unknown codes have a message too."""
+    if code is None:
+        return UNKNOWN
     if state == ItemState.NEEDS_REVIEW and code in IN_REVIEW:
         return IN_REVIEW[code]
-    return CATALOGUE.get(code or "", UNKNOWN)
+    return CATALOGUE.get(code, UNKNOWN)

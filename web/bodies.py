@@ -54,13 +54,13 @@ class StrictRequest(Request):
 
 
 class StrictParser(FlaskParser):
-    """webargs on strict bodies: unknown members are errors, errors are our refusals."""
+    """webargs on strict bodies: unknown members and parameters are errors, errors are our refusals."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs' own shape
         "json": marshmallow.RAISE,
         "json_if_any": marshmallow.RAISE,
         "form": marshmallow.RAISE,
-        "query": marshmallow.EXCLUDE,
+        "query": marshmallow.RAISE,
         "query_and_form": marshmallow.EXCLUDE,
     }
 

@@ -69,7 +69,7 @@ class Count(fields.Integer):
 
     default_error_messages = {  # noqa: RUF012
         "invalid": "type|Give a whole number.",
-        "range": "out_of_range|The number is out of range.",
+        "range": "out_of_range|Give a number from {low} to {high}.",
     }
 
     def __init__(self, *, low: int, high: int, in_query: bool = False, **kwargs: Any) -> None:
@@ -85,7 +85,7 @@ class Count(fields.Integer):
             raise self.make_error("invalid")
         number: int = super()._validated(value)
         if not self._low <= number <= self._high:
-            raise self.make_error("range")
+            raise self.make_error("range", low=self._low, high=self._high)
         return number
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from pipelines.errors import FieldError, Kind, Refusal
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS
@@ -91,7 +91,6 @@ class UnknownColumns(Refusal):
     """The header has columns that this upload does not know."""
 
     code = "unknown_columns"
-    detail = "The header has unknown columns. Remove them or send `ignore_unknown=true`."
 
 
 class TooManyRows(Refusal):
@@ -126,7 +125,7 @@ class ColumnRules:
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One data row: its number from 1 (blank lines do not count), its line, its cells by column."""
+    """One data row: its number from 1 (header and blank lines do not count), its line, its cells by column."""
 
     number: int
     line: int
@@ -204,7 +203,7 @@ class CsvTable:
             raise NoRows
 
     def _next_record(self) -> list[str] | None:
-        """The next record that is not a blank line, safe to look at; None at the end."""
+        """The next record with a cell that is not blank, safe to look at; None at the end."""
         reader = self._reader
         while True:
             first_line = reader.line_num + 1
@@ -219,7 +218,7 @@ class CsvTable:
             if len(record) > self._limits.csv_columns_max:
                 detail = f"A line may have {self._limits.csv_columns_max} columns."
                 raise TooManyColumns(detail, extra={"line": reader.line_num})
-            if not record:
+            if not record or all(not cell or cell.isspace() for cell in record):
                 continue
             if any("\0" in cell for cell in record):
                 raise IllegalCharacter(extra={"line": reader.line_num})
@@ -279,18 +278,33 @@ def _known_columns(header: tuple[str, ...], columns: ColumnRules) -> dict[str, i
         _refuse_missing(missing, header)
     unknown = list(dict.fromkeys(name for name in header if name not in known))
     if unknown and not columns.ignore_unknown:
-        shown = [name[:NAME_SHOWN_CHARACTERS] for name in unknown]
-        raise UnknownColumns(extra={"names": shown})
+        _refuse_unknown(unknown, header, columns)
     return {name: place for place, name in enumerate(header) if name in known}
+
+
+def _refuse_unknown(unknown: list[str], header: tuple[str, ...], columns: ColumnRules) -> NoReturn:
+    detail = "The header has columns that are not known here. Known are: "
+    detail += ", ".join((*columns.required, *columns.optional)) + "."
+    shown = [name[:NAME_SHOWN_CHARACTERS] for name in unknown]
+    detail, extra = _with_delimiter(detail, header, {"names": shown})
+    raise UnknownColumns(detail, extra=extra)
 
 
 def _refuse_missing(missing: list[str], header: tuple[str, ...]) -> NoReturn:
     detail = "The first line must name the columns; these are missing: " + ", ".join(missing) + "."
+    detail, extra = _with_delimiter(detail, header, {"names": missing})
+    raise MissingColumns(detail, extra=extra)
+
+
+def _with_delimiter(
+    detail: str, header: tuple[str, ...], extra: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The refusal's words and facts, with the other delimiter that a lone column has in it."""
     found = next((d for d in OTHER_DELIMITERS if len(header) == 1 and d in header[0]), None)
     if found is None:
-        raise MissingColumns(detail, extra={"names": missing})
+        return detail, extra
     detail += f" The columns seem to be separated by a {OTHER_DELIMITERS[found]}; use a comma."
-    raise MissingColumns(detail, extra={"names": missing, "delimiter_found": found})
+    return detail, extra | {"delimiter_found": found}
 
 
 def _column_with_controls(cells: dict[str, str]) -> str | None:

@@ -239,6 +239,21 @@ def test_another_delimiter_is_hinted_at(delimiter, word):
     assert f"separated by a {word}; use a comma" in caught.value.detail
 
 
+def test_another_delimiter_is_hinted_at_where_no_column_is_required():
+    """B24."""
+    rules = ColumnRules(required=(), optional=("email", "name"))
+
+    with pytest.raises(Refusal) as caught:
+        read(b"email;name\na@x.example;Ann\n", rules)
+
+    assert caught.value.code == "unknown_columns"
+    assert caught.value.extra == {"names": ["email;name"], "delimiter_found": ";"}
+    assert caught.value.detail == (
+        "The header has columns that are not known here. Known are: email, name. "
+        "The columns seem to be separated by a semicolon; use a comma."
+    )
+
+
 def test_ragged_rows_are_row_errors_with_their_line():
     """B25."""
     rows = read(b"email,name\na@x.example\nb@x.example,Bob\nc@x.example,C,D\n")
@@ -262,6 +277,13 @@ def test_blank_lines_do_not_count_as_rows():
     rows = read(b"\n\nemail\n\na@x.example\n\n\nb@x.example\n\n")
 
     assert [(row.number, row.line) for row in rows] == [(1, 5), (2, 8)]
+
+
+def test_rows_of_empty_cells_are_blank_lines():
+    """B26: what a spreadsheet leaves below the last row."""
+    rows = read(b",,\nemail,name\n,\na@x.example,\n , \n,,,,\n")
+
+    assert [(row.number, row.line) for row in rows] == [(1, 4)]
 
 
 def test_reading_stops_at_the_row_above_the_limit():

@@ -50,6 +50,7 @@ def test_items_show_masked_recipients_and_verdicts(manager: Caller, seeded: Seed
         "recipient": "a***@example.com",
         "source": "csv",
         "code": None,
+        "field": None,
         "error": None,
         "attempts": items[0]["attempts"],
         "delivery_state": None,

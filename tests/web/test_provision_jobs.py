@@ -90,6 +90,26 @@ def test_a_preview_shows_the_plan_and_writes_nothing(manager: Caller, seeded: Se
     assert jobs(house) == 1
 
 
+def test_a_misspelt_parameter_submits_nothing(manager: Caller, seeded: Seeded, house: House):
+    answer = upload(manager, seeded, recipients_csv(4), "?previw=true")
+    listed = manager.get("/jobs?stat=failed")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_field")
+    assert answer.json["errors"] == [
+        {"code": "unknown_field", "detail": "This field is not known here.", "pointer": "/previw"}
+    ]
+    assert (listed.status_code, listed.json["code"]) == (422, "unknown_field")
+    assert jobs(house) == 0
+
+
+def test_a_semicolon_file_is_told_to_use_commas(manager: Caller, seeded: Seeded, house: House):
+    answer = upload(manager, seeded, b"reference;email\nr1;ann@example.com\n")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "unknown_columns")
+    assert "separated by a semicolon; use a comma." in answer.json["detail"]
+    assert jobs(house) == 0
+
+
 def test_rows_with_errors_refuse_the_whole_file(manager: Caller, seeded: Seeded, house: House):
     content = b"reference,email\nr1,ann@example.com\nr2,not-an-address\n"
 

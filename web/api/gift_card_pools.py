@@ -128,7 +128,10 @@ def get_gift_card_pool(pool_id: UUID) -> Response:
 )
 @answers(202, Job)
 def import_gift_cards(query: dict[str, Any], pool_id: UUID) -> Response:
-    """Import cards: `card_number,pin,expires_on[,cost_minor]`; rejects are listed per row."""
+    """Import cards: `card_number,pin,expires_on[,cost_minor]`; rejects are listed per row.
+
+    Rows are counted without the header.
+    """
     house, caller = front().house, principal()
     request_key(caller)
     with intake_slot(), csv_upload(bytes_max=house.limits.upload_bytes_max) as upload:

@@ -84,11 +84,14 @@ class Verdict(Schema):
 
 
 class JobItem(Schema):
-    position = fields.Integer()
+    position = fields.Integer(
+        metadata={"description": "The row of the file, counted without its header."}
+    )
     state = fields.String()
     recipient = fields.String(allow_none=True)
     source = fields.String(allow_none=True)
     code = fields.String(allow_none=True)
+    field = fields.String(allow_none=True)
     error = fields.Nested(Verdict, allow_none=True)
     attempts = fields.Integer()
     delivery_state = fields.String(allow_none=True)

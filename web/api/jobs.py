@@ -78,7 +78,7 @@ def get_job(job_id: UUID) -> Response:
 @asks(ItemsQuery)
 @answers(200, JobItemPage)
 def list_job_items(query: dict[str, Any], job_id: UUID) -> Response:
-    """The items of a job in file order."""
+    """The items of a job in file order; `position` is the row, counted without the header."""
     limit, after = query["limit"], number_cursor(query) or 0
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         job_row(session, job_id)
@@ -169,6 +169,7 @@ def _item(row: Row[Any]) -> dict[str, Any]:
         "recipient": _masked(row.email, row.phone),
         "source": row.source,
         "code": row.code,
+        "field": row.field,
         "error": {"code": row.code, "detail": row.detail} if has_verdict else None,
         "attempts": row.attempts,
         "delivery_state": None,

@@ -118,7 +118,10 @@ _FIELDS, _BODY = BulkFields(), BulkBody()
 @answers(200, Plan)
 @answers(202, Job)
 def provision_gift_cards(query: dict[str, Any]) -> Response:
-    """Give cards to many recipients; `?preview=true` shows the plan and writes nothing."""
+    """Give cards to many recipients; `?preview=true` shows the plan and writes nothing.
+
+    Rows are counted without the header. Cards are issued; sending comes with a later release.
+    """
     caller, is_preview = principal(), query["preview"]
     if not is_preview:
         request_key(caller)  # a request without a name is refused before its file is read

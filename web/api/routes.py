@@ -172,7 +172,10 @@ PROBLEM: dict[str, Any] = {
                 "required": ["code", "detail"],
                 "properties": {
                     "pointer": {"type": "string"},
-                    "row": {"type": "integer"},
+                    "row": {
+                        "type": "integer",
+                        "description": "The row of the file, counted without its header.",
+                    },
                     "field": {"type": ["string", "null"]},
                     "code": {"type": "string"},
                     "detail": {"type": "string"},
