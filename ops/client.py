@@ -64,12 +64,20 @@ class Api:
     def create_pool(self, **pool: Any) -> dict[str, Any]:
         return self.send("POST", "/gift-card-pools", json=pool)
 
-    def import_cards(self, pool_id: str, content: bytes, *, on_error: str) -> dict[str, Any]:
+    def failed_items(self, job_id: str, *, limit: int) -> list[dict[str, Any]]:
+        """The first failed items in file order."""
+        page = self.get(f"/jobs/{job_id}/items", state="failed", limit=str(limit))
+        items: list[dict[str, Any]] = page["data"]
+        return items
+
+    def import_cards(
+        self, pool_id: str, content: bytes, *, on_error: str, force: bool = False
+    ) -> dict[str, Any]:
         """The import job that was accepted."""
         return self.send(
             "POST",
             f"/gift-card-pools/{pool_id}/cards",
-            params={"on_error": on_error},
+            params={"on_error": on_error} | ({"force": "true"} if force else {}),
             data=content,
             headers={"Content-Type": "text/csv"},
         )

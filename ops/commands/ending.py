@@ -1,5 +1,6 @@
 """How commands end: one place that turns refusals and faults into a sentence and an exit code."""
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,14 @@ Exit status:
 """
 FAILED, USAGE, ALREADY_RUNNING, REFUSED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
 ERRORS_SHOWN_MAX = 10
+#: What the API's sentences call an option, and what it is called on a command line.
+OPTIONS = {
+    "force=true": "--force",
+    "on_error=skip": "--on-error skip",
+    "on_error=abort": "--on-error abort",
+    "preview=true": "--preview",
+}
+ROWS_NOTE = "  (rows are counted without the header)"
 
 
 class Ending(click.ClickException):
@@ -81,12 +90,19 @@ def _exit_code(error: Exception) -> int:
 def _words(error: Exception) -> str:
     match error:
         case Refusal():
-            return "\n".join([error.detail, *_row_errors(error)])
+            return _for_commands("\n".join([error.detail, *_row_errors(error)]))
         case psycopg.Error() | redis.RedisError() | sqlalchemy.exc.DBAPIError():
             # The driver's own words may quote the row or the address they are about.
             return f"The database or message store failed ({type(error).__name__}). Run `largesse doctor`."
         case _:
             return str(error)
+
+
+def _for_commands(words: str) -> str:
+    """The API's options as this command spells them."""
+    for said, option in OPTIONS.items():
+        words = re.sub(rf"`?\b{said}\b`?", option, words)
+    return words
 
 
 def _row_errors(refusal: Refusal) -> list[str]:
@@ -95,7 +111,11 @@ def _row_errors(refusal: Refusal) -> list[str]:
         where = f"row {error.row}, {error.field}" if error.row is not None else error.pointer
         lines.append(f"  {where}: {error.detail} ({error.code})")
     left = len(refusal.errors) - len(lines)
-    return [*lines, f"  and {left} more"] if left > 0 else lines
+    if left > 0:
+        lines.append(f"  and {left} more")
+    if any(error.row is not None for error in refusal.errors):
+        lines.append(ROWS_NOTE)
+    return lines
 
 
 @contextmanager

@@ -12,10 +12,12 @@ from rich.console import Console
 
 from ops.commands.ending import FAILED, Ending, ended_by_signals
 from ops.demo.seed import seed_demo
+from ops.demo.stock import fill_empty_stock
 from ops.demo.story import tell
 from ops.home import AlreadyRunning, Home
 from ops.stack import Plan, Stack, running
-from ops.stack_record import DEMO_FOLDERS
+from ops.stack_record import DEMO_FOLDERS, NoStack, running_stack_of
+from ops.surroundings import PortTaken, addresses
 from ops.unprivileged import discard
 from pipelines.errors import Interrupted
 
@@ -42,6 +44,8 @@ def up() -> None:
         with running(home, os.environ, plan, say=_tell) as stack:
             # A signal may come before `keep` listens: that is an ordinary end, too.
             with suppress(KeyboardInterrupt):
+                if name == "demo":
+                    fill_empty_stock(stack.record, say=_tell)
                 click.echo(f"Largesse is ready at {stack.record.web_url}")
                 stack.keep(threading.Event())
             _tell("Stopping ...")
@@ -55,6 +59,7 @@ def demo() -> None:
     """
     with ended_by_signals():
         root = Home.from_environment(os.environ)
+        refuse_taken_ports(root, os.environ)
         home = fresh_demo_home(root)
         plan = Plan(
             environment_name="demo",
@@ -97,6 +102,21 @@ def _tell_story(stack: Stack) -> list[str]:
     if faults:
         raise faults[0]
     return wrong
+
+
+def refuse_taken_ports(root: Home, environment: Mapping[str, str]) -> None:
+    """Before anything is deleted: where the demo would serve, nobody else may."""
+    try:
+        addresses(environment, web_may_move=True)
+    except PortTaken as taken:
+        try:
+            _home, record = running_stack_of(root)
+        except NoStack:
+            raise taken from None
+        raise AlreadyRunning(
+            f"Largesse already runs at {record.web_url} (pid {record.pid}); see `largesse doctor`. "
+            "Stop it, or set PORT and SANDBOX_PORT to free ports. Nothing was changed."
+        ) from None
 
 
 def fresh_demo_home(root: Home) -> Home:

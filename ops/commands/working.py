@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from ops.client import Api
-from ops.commands.ending import FAILED, USAGE, Ending
+from ops.commands.ending import ERRORS_SHOWN_MAX, FAILED, ROWS_NOTE, USAGE, Ending
 from ops.demo.seed_people import PASSWORDS
 from ops.home import Home
 from ops.progress import watch_job
@@ -27,18 +27,25 @@ on_error_option = click.option(
 )
 
 
+force_option = click.option(
+    "--force", is_flag=True, help="Take in a file again that was submitted before."
+)
+
+
 @click.command("import-cards")
 @click.argument("file", type=FILE)
 @click.option("--pool", required=True, help="The card pool's id.")
 @on_error_option
+@force_option
 @click.option("--wait/--no-wait", default=True, help="Watch the import to its end.")
-def import_cards(file: Path, pool: str, on_error: str, *, wait: bool) -> None:
+def import_cards(file: Path, pool: str, on_error: str, *, force: bool, wait: bool) -> None:
     """Import a CSV of cards (card_number,pin,expires_on[,cost_minor]) into a pool.
 
     Needs LARGESSE_TOKEN; LARGESSE_URL names a stack other than the one running here.
     """
     api = signed_in()
-    _follow(api, api.import_cards(pool, file.read_bytes(), on_error=on_error), "Cards", wait=wait)
+    job = api.import_cards(pool, file.read_bytes(), on_error=on_error, force=force)
+    _follow(api, job, "Cards", wait=wait)
 
 
 @click.command()
@@ -46,8 +53,14 @@ def import_cards(file: Path, pool: str, on_error: str, *, wait: bool) -> None:
 @click.option("--campaign", required=True, help="The campaign's id.")
 @click.option("--brand", required=True, help="The brand's id.")
 @click.option("--denomination-minor", required=True, type=int, help="Face value, in cents.")
-@click.option("--delivery-method", type=click.Choice(["email", "sms", "none"]), default="none")
+@click.option(
+    "--delivery-method",
+    type=click.Choice(["email", "sms", "none"]),
+    default="none",
+    help="Anything but none is kept for later: nothing is sent in this release.",
+)
 @on_error_option
+@force_option
 @click.option("--preview", is_flag=True, help="Show cost and refusals; write nothing.")
 @click.option("--wait", is_flag=True, help="Watch the job to its end.")
 def submit(
@@ -58,6 +71,7 @@ def submit(
     delivery_method: str,
     on_error: str,
     *,
+    force: bool,
     preview: bool,
     wait: bool,
 ) -> None:
@@ -73,6 +87,8 @@ def submit(
         "delivery_method": delivery_method,
         "on_error": on_error,
     }
+    if force:
+        fields["force"] = "true"
     answer = api.submit(file, fields, preview=preview)
     if preview:
         click.echo(json.dumps(answer, indent=1))
@@ -142,7 +158,23 @@ def _follow(api: Api, job: dict[str, Any], title: str, *, wait: bool) -> None:
     for group in api.failures(job["id"]):
         again = "can be retried" if group.get("retryable") else "cannot be retried"
         click.echo(f"{group['count']} {group['code']} ({again})", err=True)
+    _print_rows(api, ended)
     if ended["state"] == "succeeded":
         return
     error = ended.get("error") or {}
     raise Ending(FAILED, f"The job ended {ended['state']}. {error.get('detail', '')}".strip())
+
+
+def _print_rows(api: Api, job: dict[str, Any]) -> None:
+    """The first failed rows with field and sentence, as a refused submission prints them."""
+    failed = job["counts"]["failed"]
+    if not failed:
+        return
+    for item in api.failed_items(job["id"], limit=ERRORS_SHOWN_MAX):
+        error = item["error"] or {}
+        where = f"row {item['position']}"
+        where += f", {item['field']}" if item.get("field") else ""
+        click.echo(f"  {where}: {error.get('detail')} ({error.get('code')})", err=True)
+    if failed > ERRORS_SHOWN_MAX:
+        click.echo(f"  and {failed - ERRORS_SHOWN_MAX} more", err=True)
+    click.echo(ROWS_NOTE, err=True)

@@ -9,6 +9,7 @@ from ops.client import Api
 from ops.demo import ids
 from ops.demo.card_files import card_file
 from ops.demo.seed_people import ADMIN, ALICE
+from ops.demo.stock import make_pool
 from ops.demo.summary import (
     BUFFER_CARDS,
     CSV_CARDS,
@@ -23,7 +24,6 @@ from ops.stack_record import StackRecord
 
 RECIPIENTS_FILE = Path(__file__).with_name("recipients.csv")
 POOLS = (("csv", CSV_CARDS), ("buffer", BUFFER_CARDS))
-COST_PER_CARD_MINOR = 2_300
 
 
 def tell(record: StackRecord, *, console: Console, stop: threading.Event) -> list[str]:
@@ -56,15 +56,8 @@ def _stock_pools(admin: Api, *, console: Console, stop: threading.Event) -> list
     """Make both pools and fill them; a sentence for each import that was not whole."""
     imports = []
     for kind, count in POOLS:
-        pool = admin.create_pool(
-            brand_id=str(ids.NILE_SHOP),
-            denomination_minor=DENOMINATION_MINOR,
-            currency="USD",
-            kind=kind,
-            cost_per_card_minor=COST_PER_CARD_MINOR,
-            low_watermark=count // 10,
-        )
-        job = admin.import_cards(pool["id"], card_file(count), on_error="abort")
+        pool_id = make_pool(admin, kind, count)
+        job = admin.import_cards(pool_id, card_file(count), on_error="abort")
         imports.append((kind, count, job["id"]))
     wrong = []
     for kind, count, job_id in imports:

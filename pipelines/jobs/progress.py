@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+#: A time to go is told while something moved within this; a queue that stands has none.
+MOVING_SECONDS = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -35,11 +38,9 @@ def progress_of(
     else:
         elapsed = (now - started_at).total_seconds()
     rate = round(done / elapsed, 1) if elapsed > 0 and done > 0 else None
-    eta = int(still_open / rate) + 1 if is_moving and rate and still_open else None
     quiet_since = last_progress_at or started_at
-    stalled = (
-        is_moving
-        and quiet_since is not None
-        and (now - quiet_since).total_seconds() > stalled_seconds
-    )
+    quiet_seconds = (now - quiet_since).total_seconds() if quiet_since else 0.0
+    can_tell = is_moving and quiet_seconds <= MOVING_SECONDS
+    eta = int(still_open / rate) + 1 if can_tell and rate and still_open else None
+    stalled = is_moving and quiet_seconds > stalled_seconds
     return Progress(percent, rate, eta, last_progress_at, stalled)

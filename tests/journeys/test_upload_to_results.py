@@ -55,7 +55,7 @@ def send_file(page: Page) -> None:
     page.get_by_label("Leave them out").check()
     page.get_by_role("button", name="See the cost").click()
     expect(page.get_by_text("$75.00", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Send 3 cards").click()
+    page.get_by_role("button", name="Issue 3 cards").click()
 
 
 @pytest.mark.parametrize("with_scripts", [True, False], ids=["scripts", "no_scripts"])

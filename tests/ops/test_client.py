@@ -13,7 +13,7 @@ from rich.console import Console
 from ops.__main__ import main
 from ops.client import Api, ServerRefused, Unreachable
 from ops.home import free_port
-from ops.progress import line_of, watch_job
+from ops.progress import Lines, line_of, watch_job
 from pipelines.errors import Interrupted
 
 RUNNING = {
@@ -156,6 +156,36 @@ def test_a_line_tells_how_far_a_job_is():
     assert line_of("Recipients", ENDED) == "Recipients 3/3 (100.0 %) csv 3"
 
 
+def test_a_line_says_when_nothing_moves():
+    assert line_of("Cards", RUNNING, 9.0).startswith("Cards 590/1000 (59.0 %) 210.5/s, 2 s left")
+    assert line_of("Cards", RUNNING, 12.4) == (
+        "Cards 590/1000 (59.0 %) waiting, nothing has moved for 12 s csv 300 buffer 100 api 180"
+    )
+    assert "nothing has moved" not in line_of("Cards", ENDED, 60.0)
+
+
+def test_lines_are_due_when_something_changed_and_else_every_ten_seconds():
+    moved = RUNNING | {"sources": {"csv": 301, "buffer": 100, "api": 180}}
+    lines = Lines(0.0)
+
+    told = [
+        (now, still)
+        for now, job in [
+            (1.0, RUNNING),
+            (2.0, RUNNING),
+            (5.0, RUNNING),
+            (12.0, RUNNING),
+            (13.0, moved),
+            (14.0, moved),
+            (20.0, moved),
+            (21.0, ENDED),
+        ]
+        if (still := lines.due(job, now)) is not None
+    ]
+
+    assert told == [(2.0, 1.0), (12.0, 11.0), (14.0, 1.0), (21.0, 0.0)]
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_job_is_watched_to_its_end(terminal):
     out = io.StringIO()
@@ -232,6 +262,45 @@ def test_a_job_that_did_not_succeed_is_said_by_the_exit_status():
     assert "The job ended failed." in done.stderr
 
 
+def test_a_failed_import_names_rows_fields_and_sentences():
+    failed = ENDED | {"state": "failed", "counts": ENDED["counts"] | {"failed": 11}}
+    detail = "A PIN has 4 to 8 digits."
+    items = [
+        {"position": row, "field": "pin", "error": {"code": "invalid_pin", "detail": detail}}
+        for row in range(1, 11)
+    ]
+
+    with serving((200, {}, failed), (200, {}, {"data": []}), (200, {}, {"data": items})) as (
+        url,
+        seen,
+    ):
+        done = run(url, "watch", "j1")
+
+    assert seen[2][1] == "/api/v1/jobs/j1/items?state=failed&limit=10"
+    assert "  row 1, pin: A PIN has 4 to 8 digits. (invalid_pin)\n" in done.stderr
+    assert "  and 1 more\n  (rows are counted without the header)\n" in done.stderr
+
+
+def test_force_is_an_option_and_refusals_call_it_by_its_name(tmp_path):
+    file = tmp_path / "cards.csv"
+    file.write_text("card_number\nABCD\n")
+    twice = {
+        "code": "duplicate_upload",
+        "detail": "This file was submitted before. Send force=true to submit it again on purpose.",
+    }
+    ask = ("submit", str(file), "--campaign", "c", "--brand", "b", "--denomination-minor", "2500")
+
+    with serving((409, {}, twice), (202, {}, RUNNING), (202, {}, RUNNING)) as (url, seen):
+        refused = run(url, "import-cards", str(file), "--pool", "p1", "--no-wait")
+        run(url, "import-cards", str(file), "--pool", "p1", "--no-wait", "--force")
+        run(url, *ask, "--force")
+
+    assert "Send --force to submit it again on purpose." in refused.stderr
+    assert "force=true" not in refused.stderr
+    assert seen[1][1] == "/api/v1/gift-card-pools/p1/cards?on_error=abort&force=true"
+    assert b'name="force"\r\n\r\ntrue' in seen[2][3]
+
+
 def test_a_refusal_lists_its_rows_and_exits_with_4():
     with serving((422, {}, PROBLEM)) as (url, _seen):
         done = run(url, "watch", "j1")
@@ -241,6 +310,7 @@ def test_a_refusal_lists_its_rows_and_exits_with_4():
         "2 rows were refused.\n"
         "  row 3, email: Write one address. (invalid_email)\n"
         "  /brand_id: This value is required. (required)\n"
+        "  (rows are counted without the header)\n"
     )
 
 

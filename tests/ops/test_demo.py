@@ -1,9 +1,17 @@
 """The demo from its start to its end, as a user runs it: the counts, the proof, nothing left."""
 
+import os
 import signal
+import socket
 
-from ops.commands.running import fresh_demo_home
+import pytest
+from click.testing import CliRunner
+
+from ops.__main__ import main
+from ops.commands.running import fresh_demo_home, refuse_taken_ports
 from ops.home import Home, read_json
+from ops.stack_record import StackRecord
+from ops.surroundings import PortTaken
 from tests.ops.conftest import wait_until_gone
 from tests.ops.test_stack import READY_SECONDS, environment_for, lines_of, start
 
@@ -61,3 +69,35 @@ def test_a_new_demo_removes_the_last_one_s_folder_but_not_a_running_one_s(home, 
         assert not old.path.exists()
         assert demo_folders(home) == sorted([new.path, running.path])
     assert f"Another demo runs on {running.path}" in capsys.readouterr().err
+
+
+def test_a_demo_beside_a_stack_on_its_port_deletes_nothing(home):
+    """What runs there is named, before the last demo's folder goes."""
+    old = Home(home.path / "demo-old")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        given = {"PORT": str(port), "LARGESSE_HOME": str(home.path)}
+
+        with pytest.raises(PortTaken):
+            refuse_taken_ports(home, given)
+        with home.lock() as lock:
+            record_at(port).write(home)
+            lock.announce(f"http://127.0.0.1:{port}")
+            done = CliRunner().invoke(main, ["demo"], env=given)
+
+    assert done.exit_code == 3
+    assert f"Largesse already runs at http://127.0.0.1:{port} (pid {os.getpid()})" in done.stderr
+    assert old.path.exists()
+
+
+def record_at(port):
+    return StackRecord(
+        pid=os.getpid(),
+        environment="demo",
+        web_url=f"http://127.0.0.1:{port}",
+        sandbox_url=None,
+        database_url="",
+        redis_url="",
+    )

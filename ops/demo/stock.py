@@ -1,0 +1,39 @@
+"""Give a new demo some cards in stock, so that its first job shows the whole waterfall."""
+
+from ops.client import Api
+from ops.demo import ids
+from ops.demo.card_files import card_file
+from ops.demo.seed_people import ADMIN
+from ops.demo.summary import DENOMINATION_MINOR
+from ops.stack_record import StackRecord
+from ops.unprivileged import Say
+from pipelines.errors import Fault, Refusal
+
+COST_PER_CARD_MINOR = 2_300
+#: The pools that a demo begins with, and how many cards each holds.
+POOLS = (("csv", 60), ("buffer", 20))
+
+
+def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
+    """Make and fill the demo's pools if there is none at all; a stack serves without them, too."""
+    try:
+        admin = Api(record.web_url).login(ADMIN.email, ADMIN.password)
+        if not admin.get("/gift-card-pools", limit="1")["data"]:
+            for kind, count in POOLS:
+                pool_id = make_pool(admin, kind, count)
+                admin.import_cards(pool_id, card_file(count), on_error="abort")
+    except (Refusal, Fault) as problem:
+        say(f"The demo's card pools could not be filled: {problem}")
+
+
+def make_pool(admin: Api, kind: str, count: int) -> str:
+    """A pool of the demo's brand; it is low when a tenth is left."""
+    pool = admin.create_pool(
+        brand_id=str(ids.NILE_SHOP),
+        denomination_minor=DENOMINATION_MINOR,
+        currency="USD",
+        kind=kind,
+        cost_per_card_minor=COST_PER_CARD_MINOR,
+        low_watermark=count // 10,
+    )
+    return str(pool["id"])
