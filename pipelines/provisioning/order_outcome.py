@@ -30,9 +30,9 @@ from pipelines.provisioning.orders import (
     create_orders,
     lock_order,
     move_order,
-    routes_of,
     routes_tried,
 )
+from pipelines.provisioning.sources import routes_of_item
 from pipelines.provisioning.stops import stop_verdict
 from pipelines.provisioning.waterfall import next_route, refusal_without_route
 from pipelines.sealing import Keyring, Purpose, masked
@@ -102,7 +102,7 @@ def has_other_route(session: Session, setting: OrderSetting) -> bool:
     """Whether the item could be bought another way than by this order."""
     order, item = setting.order, setting.item
     tried = routes_tried(session, setting.job, item) | {(order.vendor, order.product)}
-    routes = routes_of(session, item.brand_id)
+    routes = routes_of_item(session, item)
     return next_route(routes, item.denomination_minor, tried=tried) is not None
 
 
@@ -181,7 +181,7 @@ def write_refusal(
     if stop is not None:
         _end(session, setting, stop, now, limits)
         return
-    routes = routes_of(session, item.brand_id)
+    routes = routes_of_item(session, item)
     tried = routes_tried(session, job, item)
     route = next_route(routes, item.denomination_minor, tried=tried)
     if route is not None:

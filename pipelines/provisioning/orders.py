@@ -41,10 +41,6 @@ class OrderInHand:
         return self.id.hex
 
 
-_ROUTES = text("""
-SELECT vendor, product, priority, min_minor, max_minor FROM brand_routes
-WHERE brand_id = :brand ORDER BY priority, vendor, product
-""")
 _MARK_RUNNING = text("""
 UPDATE items SET state = 'running'
 WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'retrying', 'running')
@@ -66,14 +62,6 @@ UPDATE provider_orders SET state = :state,
 WHERE id = :order AND state = :was RETURNING 1
 """)
 _LOOKED = text("UPDATE provider_orders SET lookups = lookups + 1 WHERE id = :order")
-
-
-def routes_of(session: Session, brand_id: UUID) -> list[Route]:
-    """The brand's ways to vendors, in the order of priority."""
-    return [
-        Route(row.vendor, row.product, row.priority, row.min_minor, row.max_minor)
-        for row in session.execute(_ROUTES, {"brand": brand_id})
-    ]
 
 
 def create_orders(

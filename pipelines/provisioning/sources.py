@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.cards import Source
-from pipelines.provisioning.effects import JobInHand
+from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.waterfall import Route
 
 #: Cards that expire sooner than this are not given to anybody (EC-068).
@@ -116,6 +116,11 @@ def routes_by_brand(session: Session, groups: Sequence[Group]) -> dict[UUID, lis
             Route(row.vendor, row.product, row.priority, row.min_minor, row.max_minor)
         )
     return found
+
+
+def routes_of_item(session: Session, item: OpenItem) -> list[Route]:
+    """One item's ways to vendors, in the order of priority."""
+    return routes_by_brand(session, [(item.brand_id, item.denomination_minor)])[item.brand_id]
 
 
 def _arrays(groups: Sequence[Group]) -> dict[str, Any]:
