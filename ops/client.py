@@ -71,15 +71,15 @@ class Api:
         return items
 
     def import_cards(
-        self, pool_id: str, content: bytes, *, on_error: str, force: bool = False
+        self, pool_id: str, content: bytes, *, on_error: str, force: bool = False, wait: int = 0
     ) -> dict[str, Any]:
-        """The import job that was accepted."""
+        """The import job that was accepted; its end, if it comes within `wait` seconds."""
         return self.send(
             "POST",
             f"/gift-card-pools/{pool_id}/cards",
             params={"on_error": on_error} | ({"force": "true"} if force else {}),
             data=content,
-            headers={"Content-Type": "text/csv"},
+            headers={"Content-Type": "text/csv"} | ({"Prefer": f"wait={wait}"} if wait else {}),
         )
 
     def submit(

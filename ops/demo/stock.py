@@ -12,6 +12,8 @@ from pipelines.errors import Fault, Refusal
 COST_PER_CARD_MINOR = 2_300
 #: The pools that a demo begins with, and how many cards each holds.
 POOLS = (("csv", 60), ("buffer", 20))
+#: Cards are in stock before the stack is called ready, unless its workers are slow to start.
+WAIT_SECONDS = 20
 
 
 def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
@@ -21,7 +23,7 @@ def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
         if not admin.get("/gift-card-pools", limit="1")["data"]:
             for kind, count in POOLS:
                 pool_id = make_pool(admin, kind, count)
-                admin.import_cards(pool_id, card_file(count), on_error="abort")
+                admin.import_cards(pool_id, card_file(count), on_error="abort", wait=WAIT_SECONDS)
     except (Refusal, Fault) as problem:
         say(f"The demo's card pools could not be filled: {problem}")
 

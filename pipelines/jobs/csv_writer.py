@@ -10,6 +10,7 @@ TRIGGERS = "=+-@\t\r\n|%\0＝＋－＠"
 #: Apostrophes before the trigger count, so that reading drops exactly the one we added.
 NEEDS_GUARD = re.compile(f"'*[{re.escape(TRIGGERS)}]")
 BLOCK_CHARACTERS = 64 * 1024
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def csv_blocks(
@@ -17,9 +18,11 @@ def csv_blocks(
 ) -> Iterator[bytes]:
     """The table as UTF-8 blocks of about 64 KiB; memory does not grow with the rows.
 
+    It begins with a byte order mark, or spreadsheets take accented names for another encoding.
     Text is quoted and guarded. Integers are the typed numeric columns: they stay as they are.
     """
     buffer = io.StringIO(newline="")
+    buffer.write(BYTE_ORDER_MARK)
     write = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow
     write([guarded(name) for name in header])
     for row in rows:

@@ -139,6 +139,21 @@ def test_a_second_up_on_the_folder_is_refused_and_harms_nothing(up):
     assert requests.get(f"{up.url}/readyz", timeout=5).status_code == 200
 
 
+def test_a_new_demo_has_cards_in_stock(up):
+    token = ops(up.environment, "token", "--email", "admin@example.com").stdout.strip()
+
+    pools = requests.get(
+        f"{up.url}/api/v1/gift-card-pools",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=30,
+    ).json()["data"]
+
+    assert {pool["kind"]: pool["counts"]["available"] for pool in pools} == {
+        "csv": 60,
+        "buffer": 20,
+    }
+
+
 def test_a_stack_beside_it_on_the_same_port_is_refused_by_the_port_s_name(up, home):
     done = ops(up.environment, "up", LARGESSE_HOME=str(home.path))
 

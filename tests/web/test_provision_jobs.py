@@ -225,6 +225,7 @@ def test_a_results_file_can_be_uploaded_again(manager: Caller, seeded: Seeded, h
     again = upload(manager, seeded, whole.data, key="k2", on_error="skip", allow_repeat="true")
 
     table = list(csv.DictReader(io.StringIO(whole.text)))
+    assert whole.data.startswith(b"\xef\xbb\xbf")
     assert whole.headers["Content-Type"].startswith("text/csv")
     assert "attachment" in whole.headers["Content-Disposition"]
     assert [row["state"] for row in table] == ["succeeded", "succeeded", "failed"]
