@@ -2,20 +2,23 @@
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import insert, text
 
+from models import clock
 from models.base import new_id
 from models.cards import OrderState
 from models.database import scoped_transaction
-from models.scope import PLATFORM, SYSTEM, client
+from models.scope import PLATFORM, SYSTEM, client, tenant_scope
 from models.tenants import BrandRoute
 from pipelines.jobs.control import retry_job
 from pipelines.providers.ports import OrderRequest
 from pipelines.providers.transport import ConnectFailed, VendorTransport
+from pipelines.provisioning.orders import lock_order
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import _may_be_about_an_earlier_send
 from pipelines.queue.work import start
@@ -28,6 +31,7 @@ from tests.driving import (
     submit,
     view,
 )
+from tests.moves import one_step
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
 from tests.vendor import Sandbox
@@ -92,22 +96,14 @@ def test_an_order_that_comes_too_late_is_given_back_and_bought_once(
 
 def _first_chunk_only(house: House) -> None:
     """Run the chunk, so that its order stands created and nothing has called the vendor."""
-    from tests.moves import one_step
-
     one_step(house)
 
 
 def _place(house: House, providers: Any, limits: Any) -> None:
     task_id = rows(house, "SELECT id FROM tasks WHERE kind = 'place_order'")[0].id
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        from datetime import timedelta
-
-        from models import clock
-
         task = start(session, task_id, now=clock.now(session), lease=timedelta(seconds=60))
     assert task is not None
-    from models.scope import tenant_scope
-
     assert task.tenant_id is not None
     with tenant_scope(client(task.tenant_id)):
         place_order(
@@ -177,8 +173,6 @@ def test_a_refusal_listed_during_a_second_send_proves_nothing_about_it(
     submit(vendor_house, seeded, recipients_csv(1))
     drain(vendor_house)
     with scoped_transaction(vendor_house.sessions, SYSTEM) as session:
-        from pipelines.provisioning.orders import lock_order
-
         order_id = session.execute(text("SELECT id FROM provider_orders")).scalar_one()
         order = lock_order(session, order_id)
         now = session.execute(text("SELECT now()")).scalar_one()
