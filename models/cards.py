@@ -125,16 +125,26 @@ class Card(Base):
 
 
 class Provision(Base):
-    """One card given to one recipient: the product's effect, at most one per item and per card."""
+    """One card given to one recipient: the product's effect, at most one per item and, unless undone, card."""
 
     __tablename__ = "provisions"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
         UniqueConstraint("job_id", "position"),
-        UniqueConstraint("card_id"),
+        Index(
+            "uq_provisions_card_id",
+            "card_id",
+            unique=True,
+            postgresql_where=text("undone_at IS NULL"),
+        ),
         states("source", Source, "source"),
         Index(None, "campaign_id", "person_key"),
         Index(None, "transfer_id"),
+        Index(
+            "ix_provisions_undo_transfer_id",
+            "undo_transfer_id",
+            postgresql_where=text("undo_transfer_id IS NOT NULL"),
+        ),
         Index(None, "agency_id"),
         Index(None, "client_id"),
     )
@@ -160,6 +170,10 @@ class Provision(Base):
     #: Reveal links are HMAC(key, id, version): raising the version kills every link.
     reveal_version: Mapped[int] = mapped_column(server_default=text("1"))
     revealed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Taken back by an undo job before anybody saw it; the row stays as history.
+    undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    undone_job_id: Mapped[UUID | None]
+    undo_transfer_id: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 

@@ -1,7 +1,7 @@
 """Jobs, their chunks and their items: one durable row for every recipient."""
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +50,17 @@ class ChunkState(StrEnum):
     CLOSED = "closed"  # nothing pending, running or retrying
 
 
+_IS_OPEN = "state IN ('queued', 'running', 'paused', 'cancelling')"
+
+
+class Priority(IntEnum):
+    """Which of a tenant's jobs go first; between tenants there is only fairness."""
+
+    HIGH = 50
+    NORMAL = 100
+    LOW = 150
+
+
 class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
@@ -66,6 +77,13 @@ class Job(Base):
             postgresql_nulls_not_distinct=True,
             postgresql_where=text("upload_sha256 IS NOT NULL"),
         ),
+        Index("ix_jobs_open", "client_id", postgresql_where=text(_IS_OPEN)),
+        Index(
+            "uq_jobs_undoing",
+            "undoes_id",
+            unique=True,
+            postgresql_where=text(f"undoes_id IS NOT NULL AND {_IS_OPEN}"),
+        ),
     )
 
     id: Mapped[Id]
@@ -80,6 +98,7 @@ class Job(Base):
     total: Mapped[int] = mapped_column(server_default=text("0"))
     currency: Mapped[str | None]
     round: Mapped[int] = mapped_column(server_default=text("1"))
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("100"))
     is_single: Mapped[bool] = mapped_column(server_default=text("false"))
     scheduled_for: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -91,6 +110,10 @@ class Job(Base):
     upload_scope: Mapped[str | None]
     upload_sha256: Mapped[bytes | None]
     file_name: Mapped[str | None]
+    #: The job whose recipients this one was given again.
+    cloned_from_id: Mapped[UUID | None]
+    #: The job whose effects this one takes back.
+    undoes_id: Mapped[UUID | None]
     submitted_by: Mapped[UUID | None]
     request_id: Mapped[str | None]
     retain_until: Mapped[datetime] = mapped_column(Date)
@@ -102,7 +125,10 @@ class Chunk(Base):
     """A slice of a job's items; its counters are kept by a trigger on items, so they cannot lie."""
 
     __tablename__ = "chunks"
-    __table_args__ = (states("state", ChunkState),)
+    __table_args__ = (
+        states("state", ChunkState),
+        Index("ix_chunks_open", "client_id", postgresql_where=text("state <> 'closed'")),
+    )
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True

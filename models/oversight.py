@@ -18,6 +18,12 @@ class AuditEntry(Base):
     __table_args__ = (
         Index(None, "agency_id", "at"),
         Index(None, "client_id", "at"),
+        Index(
+            "ix_audit_entries_object_id_at",
+            "object_id",
+            "at",
+            postgresql_where=sql("object_id IS NOT NULL"),
+        ),
         Index("ix_audit_entries_unsealed", "at", postgresql_where=sql("sequence IS NULL")),
     )
 

@@ -9,6 +9,8 @@ CLASSES: dict[str, TableClass] = {
     tasks.Task.__tablename__: TableClass.PLUMBING,
     tasks.ScheduleRun.__tablename__: TableClass.PLUMBING,
     tasks.IdempotencyKey.__tablename__: TableClass.PLUMBING,
+    tasks.Process.__tablename__: TableClass.PLUMBING,
+    tasks.PausedQueue.__tablename__: TableClass.PLUMBING,
     cards.VendorAccount.__tablename__: TableClass.PLUMBING,
     people.User.__tablename__: TableClass.SHARED,
     people.SignIn.__tablename__: TableClass.SHARED,

@@ -18,7 +18,13 @@ from tests.conftest import Database
 from tests.driving import rows
 from tests.models.two_tenants import Two
 
-DOORS = {"claim_cards", "count_available_cards", "stocked_sources", "keep_vendor_card"}
+DOORS = {
+    "claim_cards",
+    "count_available_cards",
+    "stocked_sources",
+    "keep_vendor_card",
+    "return_cards",
+}
 _CLAIM = text(
     "SELECT card_id FROM claim_cards(CAST(:client AS uuid), :brand, 2500, 'USD', 'csv', "
     "CAST('2026-01-01' AS date), 1, false)"

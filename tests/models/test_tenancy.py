@@ -30,8 +30,8 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 WITHOUT_CLIENT_ROWS = {"agencies"}
 APPENDED_ONLY = {"transfers", "postings", "audit_entries"}
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
-#: `keep_vendor_card` runs as the owner and may look at the orders of the client in scope.
-READ_BY_THE_OWNER = {"provider_orders"}
+#: `keep_vendor_card` and `return_cards` run as the owner and look only at the client in scope.
+READ_BY_THE_OWNER = {"provider_orders", "provisions"}
 
 
 def counts(house: House, scope: scopes.Scope, column: str, value: UUID) -> dict[str, list[int]]:
