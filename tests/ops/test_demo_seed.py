@@ -18,7 +18,7 @@ from ops.demo.summary import EXPECTED, differences, outcome_of, seconds_of
 from ops.proof import as_json, prove_at
 from pipelines.credit.hold import payer_of
 from pipelines.pools.card_rows import Card, CardRules, check_card
-from pipelines.reconciliation.prove import INVARIANTS
+from pipelines.reconciliation.invariants import INVARIANTS
 
 JOB = {
     "id": "job",
