@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 class Namespace(StrEnum):
     IDEMPOTENCY_KEY = "idempotency_key"
     CARD_IMPORT = "card_import"
+    RINGING = "ringing"
 
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")

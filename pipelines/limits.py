@@ -40,8 +40,15 @@ class Limits:
     interactive_redelivery_seconds: float = 1.0
     #: The accepter's budget for ringing the doorbell itself.
     ring_budget_seconds: float = 0.05
-    #: Rung tasks per queue and lane; the backlog stays in PostgreSQL.
-    window_tasks_per_lane: int = 32
+    #: Rung tasks of a queue per living thread; the backlog stays in PostgreSQL. Bulk has fewer:
+    #: what stands on the broker is served in its order, whoever comes after.
+    window_tasks_per_thread: int = 4
+    window_tasks_per_bulk_thread: int = 2
+    window_tasks_min: int = 8
+    #: When somebody waited longer on the interactive queue, bulk work is cut down.
+    interactive_wait_seconds_max: float = 2.0
+    #: A process whose last beat is older than this (scaled) is gone.
+    process_gone_seconds: float = 30.0
     #: What a lease adds to the total deadline of the call it covers (scaled).
     lease_margin_seconds: float = 30.0
     #: Starts without an outcome after which a task is held to kill its worker.
@@ -112,6 +119,7 @@ class Limits:
 SCALED = (
     "redelivery_seconds",
     "interactive_redelivery_seconds",
+    "process_gone_seconds",
     "lease_margin_seconds",
     "backoff_first_seconds",
     "backoff_max_seconds",
