@@ -25,6 +25,7 @@ from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
 from pipelines.provisioning.run_chunk import give_up_chunk, run_chunk
 from pipelines.queue import keys, kinds
+from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
 from pipelines.settings import Settings
@@ -127,4 +128,6 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:
-    keys.purge(session, now=now, days=limits.idempotency_key_days)
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if keys.purge(session, now=now, days=limits.idempotency_key_days):
+        defer(session, kinds.PURGE_KEYS, args={}, now=now)

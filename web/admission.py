@@ -77,6 +77,11 @@ def request_key(caller: Principal, *content: bytes) -> RequestKey:
     return RequestKey(caller.actor_id, key, digest.digest())
 
 
+def offered_key(caller: Principal, *content: bytes) -> RequestKey | None:
+    """As `request_key`, where a key is welcome but need not be given."""
+    return request_key(caller, *content) if "Idempotency-Key" in request.headers else None
+
+
 def canonical(body: Any) -> bytes:
     """A body's one spelling: members in order, nothing between them."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"), default=str).encode()

@@ -1,6 +1,8 @@
 """Idempotency keys: the same request twice makes one thing (EC-035)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import insert, select, text
@@ -11,6 +13,9 @@ from models.locks import Namespace, try_lock
 from models.tasks import IdempotencyKey
 from pipelines.errors import Kind, Refusal
 
+#: Keys forgotten in one transaction.
+PURGED_AT_ONCE = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
@@ -19,6 +24,14 @@ class RequestKey:
     actor_id: UUID
     key: str
     fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a request made or moved, and whether an earlier one with its key had done so."""
+
+    resource_id: UUID
+    is_replay: bool
 
 
 class KeyReused(Refusal):
@@ -34,6 +47,27 @@ class RequestInProgress(Refusal):
     code = "request_in_progress"
     kind = Kind.CONFLICT
     detail = "A request with this Idempotency-Key is being processed. Ask again in a moment."
+
+
+def once(
+    session: Session,
+    request: RequestKey | None,
+    make: Callable[[], UUID],
+    *,
+    status: int,
+    resource_kind: str,
+) -> Done:
+    """Do `make` unless an earlier request with this key did it; without a key, do it.
+
+    The key is written in the transaction of what it names: a refused or lost request leaves none.
+    Raises `KeyReused`, `RequestInProgress` and whatever `make` raises.
+    """
+    if request is not None and (earlier := first_result(session, request)) is not None:
+        return Done(earlier, is_replay=True)
+    made = make()
+    if request is not None:
+        remember(session, request, status=status, resource_kind=resource_kind, resource_id=made)
+    return Done(made, is_replay=False)
 
 
 def first_result(session: Session, request: RequestKey) -> UUID | None:
@@ -74,14 +108,16 @@ def remember(
     )
 
 
+#: Two passes at once forget different keys.
 _PURGE = text("""
 DELETE FROM idempotency_keys WHERE id IN (
     SELECT id FROM idempotency_keys
-    WHERE created_at < CAST(:now AS timestamptz) - make_interval(days => :days) LIMIT 5000)
+    WHERE created_at < CAST(:now AS timestamptz) - make_interval(days => :days)
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """)
 
 
-def purge(session: Session, *, now: object, days: int) -> int:
-    """Forget keys older than `days`; returns how many, at most 5,000 a pass."""
-    result = session.execute(_PURGE, {"now": now, "days": days})
-    return result.rowcount  # type: ignore[attr-defined,no-any-return]
+def purge(session: Session, *, now: datetime, days: int) -> bool:
+    """Forget keys older than `days`, at most `PURGED_AT_ONCE`; whether there may be more."""
+    result = session.execute(_PURGE, {"now": now, "days": days, "limit": PURGED_AT_ONCE})
+    return result.rowcount == PURGED_AT_ONCE  # type: ignore[attr-defined,no-any-return]

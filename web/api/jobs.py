@@ -17,8 +17,10 @@ from pipelines.jobs import control
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import results_csv
+from pipelines.queue.keys import once
+from web.admission import mark_replay, offered_key
 from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
-from web.api.routes import Routes, answers, asks
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented
 from web.fields import Identity, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -121,6 +123,7 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/pause")
 @permitted(Permission.JOBS_CONTROL)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
 def pause_job(job_id: UUID) -> Response:
     """Start no more work for a job; orders on their way are still driven home."""
@@ -129,6 +132,7 @@ def pause_job(job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/resume")
 @permitted(Permission.JOBS_CONTROL)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
 def resume_job(job_id: UUID) -> Response:
     """Take a paused job up where it stood."""
@@ -137,6 +141,7 @@ def resume_job(job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/cancel")
 @permitted(Permission.JOBS_CONTROL)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
 def cancel_job(job_id: UUID) -> Response:
     """End a job: what is not begun is cancelled and its credit freed."""
@@ -145,6 +150,7 @@ def cancel_job(job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/retry")
 @permitted(Permission.JOBS_CONTROL)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
 def retry_job(job_id: UUID) -> Response:
     """Try the failed items again under a new hold."""
@@ -155,10 +161,17 @@ def retry_job(job_id: UUID) -> Response:
 
 
 def _controlled(job_id: UUID, move: Callable[..., object]) -> Response:
+    """Move the job; a repeat with the same key answers the job as it is now."""
     caller = principal()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
+    key = offered_key(caller)
+
+    def moved() -> UUID:
         move(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
-    return job_answer(load_job(caller, job_id))
+        return job_id
+
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        done = once(session, key, moved, status=200, resource_kind="job")
+    return mark_replay(job_answer(load_job(caller, job_id)), is_replay=done.is_replay)
 
 
 def _item(row: Row[Any]) -> dict[str, Any]:

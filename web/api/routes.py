@@ -22,6 +22,7 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "Your name for this request: the same name never does the work twice.",
 }
+MAY_HAVE_KEY = IDEMPOTENCY_KEY | {"required": False}
 PREFER = {
     "in": "header",
     "name": "Prefer",
