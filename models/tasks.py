@@ -32,6 +32,7 @@ class Task(Base):
             "queue",
             "lane",
             "flow",
+            "priority",
             "run_after",
             postgresql_where=text("state = 'ready' AND rung_at IS NULL"),
         ),

@@ -20,10 +20,10 @@ from pipelines.errors import LeaseLost
 from pipelines.limits import Limits
 from pipelines.queue.backoff import backoff
 from pipelines.queue.broker import ring
-from pipelines.queue.defer import note_doorbells
+from pipelines.queue.defer import Noted, note_doorbells
 from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
-from pipelines.queue.ring import Doorbell
+from pipelines.queue.ring import ring_due
 from pipelines.queue.work import (
     Postpone,
     TaskInHand,
@@ -117,12 +117,15 @@ class Wrapper:
         return timedelta(seconds=handler.kind.lease_seconds + self._limits.lease_margin_seconds)
 
     def _attempt(self, handler: Handler, task: TaskInHand) -> None:
+        noted: Noted | None = None
         try:
             with tenant_scope(_scope_of(handler, task)):
                 if handler.kind.drive is Drive.STEPPED:
                     cast("InSteps", handler.run)(self._sessions, task)
                 else:
-                    self._in_one_transaction(cast("InTransaction", handler.run), task)
+                    noted = self._in_one_transaction(cast("InTransaction", handler.run), task)
+            if noted is not None:
+                self._ring_next(noted)
         except LeaseLost:
             log.warning("task.lease_lost")
         except Postpone as later:
@@ -130,18 +133,26 @@ class Wrapper:
         except Exception as fault:  # every fault becomes a row: nothing is retried by the broker
             self._fail(handler, task, fault)
 
-    def _in_one_transaction(self, run: InTransaction, task: TaskInHand) -> None:
-        """The next task of a chain is rung at once, without waiting for the relay's next look."""
-        doorbells: list[Doorbell] = []
+    def _in_one_transaction(self, run: InTransaction, task: TaskInHand) -> Noted | None:
         with transaction(self._sessions) as session:
             if not hold_row(session, task):
-                return
-            if self._broker is not None:
-                doorbells = note_doorbells(session)
+                return None
+            noted = note_doorbells(session)
             run(session, task, clock.now(session))
             finish(session, task)
-        if self._broker is not None and doorbells:
-            ring(self._broker, doorbells)
+        return noted
+
+    def _ring_next(self, noted: Noted) -> None:
+        """Who is next is rung at once, without waiting for the relay's next look."""
+        if self._broker is None:
+            return
+        bells = list(noted.doorbells)
+        if noted.waiting:
+            with scoped_transaction(self._sessions, SYSTEM) as session:
+                now = clock.now(session)
+                bells += ring_due(session, now=now, limits=self._limits, queues=noted.waiting)
+        if bells:
+            ring(self._broker, bells)
 
     def _fail(self, handler: Handler, task: TaskInHand, fault: Exception) -> None:
         passing = _is_passing(fault)

@@ -1,20 +1,33 @@
 """Write work down in the caller's transaction: what was accepted cannot be lost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import and_, case, exists, insert, literal, null, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.elements import ColumnElement
 from structlog.contextvars import get_contextvars
 
 from models.base import new_id
-from models.tasks import Task
-from pipelines.queue.kinds import TASK_VERSION, TaskKind
+from models.tasks import NIL, Task, TaskState
+from pipelines.queue.kinds import TASK_VERSION, Queue, TaskKind
 from pipelines.queue.ring import Doorbell
 
 _NOTED = "doorbells"
+
+
+@dataclass(slots=True)
+class Noted:
+    """What a transaction deferred: the doorbells its caller rings after the commit.
+
+    `waiting` names queues where others wait as well: who is next there is the fair pass's choice.
+    """
+
+    doorbells: list[Doorbell] = field(default_factory=list)
+    waiting: set[Queue] = field(default_factory=set)
 
 
 def defer(
@@ -26,14 +39,16 @@ def defer(
     tenant_id: UUID | None = None,
     job_id: UUID | None = None,
     lane: str | None = None,
+    flow: UUID | None = None,
     run_after: datetime | None = None,
     priority: int = 100,
     dedupe_key: str | None = None,
 ) -> UUID:
     """Insert one task; it exists if and only if the caller's transaction commits.
 
-    `args` holds ids and numbers only. `dedupe_key` keeps one ready task per kind and key. After
-    `note_doorbells` a task that is due at once is noted there, to be rung without a relay.
+    `args` holds ids and numbers only. `dedupe_key` keeps one ready task per kind and key. `flow`
+    is who takes turns within the lane, if not the job. After `note_doorbells` a task that is due
+    at once is noted there, to be rung without a relay.
     """
     row = _row(
         kind,
@@ -42,32 +57,54 @@ def defer(
         tenant_id=tenant_id,
         job_id=job_id,
         lane=lane,
+        flow=flow,
         run_after=run_after,
         priority=priority,
     )
     identity: UUID = row["id"]  # type: ignore[assignment]
-    noted: list[Doorbell] | None = session.info.get(_NOTED)
-    rung_at = None
-    if noted is not None and (run_after is None or run_after <= now):
-        rung_at = now
-        noted.append(Doorbell(identity, kind.name, kind.queue.value))
-    row |= {"dedupe_key": dedupe_key, "rung_at": rung_at}
-    statement = upsert(Task).values(row)
+    noted: Noted | None = session.info.get(_NOTED)
+    is_due = run_after is None or run_after <= now
+    rung_at = _rung_at(kind, row, now) if noted is not None and is_due else null()
+    statement = upsert(Task).values(row | {"dedupe_key": dedupe_key, "rung_at": rung_at})
     if dedupe_key is not None:
         statement = statement.on_conflict_do_nothing(
             index_elements=["kind", "dedupe_key"],
             index_where=text("dedupe_key IS NOT NULL AND state = 'ready'"),
         )
-    session.execute(statement)
+    inserted = session.execute(statement.returning(Task.rung_at)).one_or_none()
+    if noted is not None and is_due and inserted is not None:
+        if inserted.rung_at is not None:
+            noted.doorbells.append(Doorbell(identity, kind.name, kind.queue.value))
+        else:
+            noted.waiting.add(kind.queue)
     return identity
 
 
-def note_doorbells(session: Session) -> list[Doorbell]:
+def _rung_at(
+    kind: TaskKind, row: Mapping[str, object], now: datetime
+) -> ColumnElement[datetime | None]:
+    """Now for the interactive queue, and elsewhere if no other flow waits: it would be overtaken."""
+    if kind.queue is Queue.INTERACTIVE:
+        return literal(now)
+    other = aliased(Task)
+    waits = exists().where(
+        and_(
+            other.state == TaskState.READY,
+            other.rung_at.is_(None),
+            other.queue == kind.queue.value,
+            tuple_(other.lane, other.flow) != tuple_(literal(row["lane"]), literal(row["flow"])),
+            other.run_after <= now,
+        )
+    )
+    return case((waits, null()), else_=literal(now))
+
+
+def note_doorbells(session: Session) -> Noted:
     """Have tasks deferred singly in this transaction noted; the caller rings them after commit.
 
     If it dies before that, the relay rings them after the ordinary redelivery.
     """
-    noted: list[Doorbell] = []
+    noted = Noted()
     session.info[_NOTED] = noted
     return noted
 
@@ -81,7 +118,9 @@ def defer_many(
     tenant_id: UUID | None,
     job_id: UUID | None,
     lane: str | None = None,
+    flow: UUID | None = None,
     run_after: datetime | None = None,
+    priority: int = 100,
 ) -> None:
     """Insert many tasks of one kind in one statement."""
     if args_of_each:
@@ -95,8 +134,9 @@ def defer_many(
                     tenant_id=tenant_id,
                     job_id=job_id,
                     lane=lane,
+                    flow=flow,
                     run_after=run_after,
-                    priority=100,
+                    priority=priority,
                 )
                 for args in args_of_each
             ],
@@ -111,15 +151,18 @@ def _row(
     tenant_id: UUID | None,
     job_id: UUID | None,
     lane: str | None,
+    flow: UUID | None,
     run_after: datetime | None,
     priority: int,
 ) -> dict[str, object]:
+    has_flow = job_id is not None and kind.queue is not Queue.INTERACTIVE
     return {
         "id": new_id(),
         "kind": kind.name,
         "args": dict(args),
         "queue": kind.queue.value,
         "lane": lane or str(tenant_id or "system"),
+        "flow": flow or (job_id if has_flow else NIL),
         "job_id": job_id,
         "tenant_id": tenant_id,
         "priority": priority,

@@ -1,14 +1,24 @@
-"""Choose due tasks and mark them rung; the caller rings the broker after the commit."""
+"""Choose who is next on the broker, fairly, and mark them rung; they are rung after the commit.
 
+What waits stays in PostgreSQL: a queue has a window of rung tasks, about what its living threads
+can begin soon. Lanes (tenants; vendors for vendor calls) take turns for the places in it, and one
+lane has at most half of them while others wait. Within a lane tenants take turns, then priorities
+decide, then jobs take turns. The work of a pass grows with the lanes and jobs that wait, not with
+the tasks.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models.locks import Namespace, try_lock
 from pipelines.limits import Limits
-from pipelines.queue.kinds import ALL
+from pipelines.queue.kinds import ALL, Queue
 
 RING_AT_MOST = 500
 
@@ -22,40 +32,95 @@ class Doorbell:
     queue: str
 
 
-# Due: ready, its time has come, no live lease, never rung or rung too long ago, job not paused.
-# Each lane of a queue gets what its window leaves, shared fairly between the jobs in the lane.
+# Places a queue has: so many per thread of the processes that beat, at least the least.
+# While somebody has waited too long on the interactive queue, bulk work is cut down.
+_WINDOWS = text("""
+SELECT w.queue, CASE
+    WHEN w.queue = 'bulk' AND EXISTS (
+        SELECT FROM tasks t WHERE t.state = 'ready' AND t.queue = 'interactive'
+          AND t.rung_at IS NOT NULL AND t.lease_until IS NULL AND t.run_after <= :waited_since)
+    THEN greatest(1, coalesce(p.threads, 0) / 2)
+    ELSE greatest(:least, coalesce(p.threads, 0) * w.per_thread) END AS places,
+    coalesce(u.tasks, 0) AS in_use
+FROM unnest(CAST(:queues AS text[]), CAST(:per_thread AS integer[])) AS w (queue, per_thread)
+LEFT JOIN (SELECT name, sum(threads)::integer AS threads FROM processes
+           WHERE beat_at > :beat_since AND state = 'running' GROUP BY name) p ON p.name = w.queue
+LEFT JOIN (SELECT queue, count(*) AS tasks FROM tasks
+           WHERE state = 'ready' AND rung_at IS NOT NULL
+             AND (rung_at > :rung_before OR lease_until > :now) GROUP BY queue) u
+       ON u.queue = w.queue
+WHERE w.queue <> ALL(SELECT name FROM queues WHERE paused_at IS NOT NULL)
+""")
+
+# `flows` hops along ix_tasks_unrung, one probe for each flow that waits; what was rung too long
+# ago without an end is a candidate like what was never rung.
 _RING_DUE = text("""
-WITH due AS (
-    SELECT t.id, t.queue, t.lane, t.priority, t.run_after, t.job_id
-    FROM tasks t
-    WHERE t.state = 'ready' AND t.run_after <= :now
-      AND (t.lease_until IS NULL OR t.lease_until <= :now)
-      AND (t.rung_at IS NULL OR t.rung_at <= :rung_before)
-      AND t.kind = ANY(:known)
-      AND (t.job_id IS NULL OR t.kind = ANY(:while_paused)
-           OR NOT EXISTS (SELECT FROM jobs j WHERE j.id = t.job_id AND j.state = 'paused'))
-), shared AS (
-    SELECT id, queue, lane, priority, run_after, row_number() OVER (
-        PARTITION BY queue, lane, job_id ORDER BY priority, run_after, id) AS turn
-    FROM due
-), ranked AS (
-    SELECT id, queue, lane, row_number() OVER (
-        PARTITION BY queue, lane ORDER BY priority, turn, run_after, id) AS place
-    FROM shared
+WITH RECURSIVE windows AS (
+    SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:places AS integer[]),
+        CAST(:in_use AS integer[])) AS w (queue, places, in_use)
+), flows AS (
+    SELECT w.queue, w.places, n.lane, n.flow FROM windows w CROSS JOIN LATERAL (
+        SELECT t.lane, t.flow FROM tasks t
+        WHERE t.state = 'ready' AND t.rung_at IS NULL AND t.queue = w.queue
+        ORDER BY t.lane, t.flow LIMIT 1) n
+    UNION ALL
+    SELECT f.queue, f.places, n.lane, n.flow FROM flows f CROSS JOIN LATERAL (
+        SELECT t.lane, t.flow FROM tasks t WHERE t.state = 'ready' AND t.rung_at IS NULL
+          AND t.queue = f.queue AND (t.lane, t.flow) > (f.lane, f.flow)
+        ORDER BY t.lane, t.flow LIMIT 1) n
+), waiting AS (
+    SELECT t.* FROM flows f
+    LEFT JOIN jobs j ON j.id = f.flow AND j.state = 'paused'
+    CROSS JOIN LATERAL (
+        SELECT t.id, t.queue, t.lane, t.flow, t.tenant_id, t.priority, t.run_after FROM tasks t
+        WHERE t.state = 'ready' AND t.rung_at IS NULL
+          AND t.queue = f.queue AND t.lane = f.lane AND t.flow = f.flow
+          AND t.run_after <= :now AND (t.lease_until IS NULL OR t.lease_until <= :now)
+          AND t.kind = ANY(:known) AND (j.id IS NULL OR t.kind = ANY(:while_paused))
+          AND (t.job_id IS NULL OR t.job_id = f.flow OR t.kind = ANY(:while_paused)
+               OR NOT EXISTS (SELECT FROM jobs p WHERE p.id = t.job_id AND p.state = 'paused'))
+        ORDER BY t.priority, t.run_after LIMIT f.places) t
+    UNION ALL
+    (SELECT t.id, t.queue, t.lane, t.flow, t.tenant_id, t.priority, t.run_after FROM tasks t
+     JOIN windows w ON w.queue = t.queue
+     WHERE t.state = 'ready' AND t.rung_at <= :rung_before AND t.run_after <= :now
+       AND (t.lease_until IS NULL OR t.lease_until <= :now) AND t.kind = ANY(:known)
+       AND (t.job_id IS NULL OR t.kind = ANY(:while_paused)
+            OR NOT EXISTS (SELECT FROM jobs p WHERE p.id = t.job_id AND p.state = 'paused'))
+     ORDER BY t.rung_at LIMIT :at_most)
 ), rung AS (
     SELECT queue, lane, count(*) AS tasks FROM tasks
-    WHERE state = 'ready' AND rung_at > :rung_before GROUP BY queue, lane
+    WHERE state = 'ready' AND rung_at IS NOT NULL
+      AND (rung_at > :rung_before OR lease_until > :now) GROUP BY queue, lane
+), lanes AS (
+    SELECT queue, count(DISTINCT lane) AS lanes
+    FROM (SELECT queue, lane FROM waiting UNION ALL SELECT queue, lane FROM rung) l GROUP BY queue
+), by_flow AS (
+    SELECT *, row_number() OVER (PARTITION BY queue, lane, tenant_id, flow
+                                 ORDER BY priority, run_after, id) AS flow_turn FROM waiting
+), by_tenant AS (
+    SELECT *, row_number() OVER (PARTITION BY queue, lane, tenant_id
+                                 ORDER BY priority, flow_turn, run_after, id) AS tenant_turn
+    FROM by_flow
+), by_lane AS (
+    SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (
+        PARTITION BY b.queue, b.lane ORDER BY b.tenant_turn, b.run_after, b.id) AS turn
+    FROM by_tenant b LEFT JOIN rung r ON r.queue = b.queue AND r.lane = b.lane
+), placed AS (
+    SELECT *, row_number() OVER (PARTITION BY queue ORDER BY turn, run_after, id) AS place
+    FROM by_lane
 ), chosen AS MATERIALIZED (
-    SELECT t.id FROM tasks t
-    JOIN ranked r ON r.id = t.id
-    LEFT JOIN rung f ON f.queue = r.queue AND f.lane = r.lane
-    WHERE r.place <= :window - coalesce(f.tasks, 0)
-      AND (t.rung_at IS NULL OR t.rung_at <= :rung_before)
-    ORDER BY r.place LIMIT :at_most
-    FOR UPDATE OF t SKIP LOCKED
+    SELECT t.id FROM tasks t JOIN placed p ON p.id = t.id
+    JOIN windows w ON w.queue = p.queue JOIN lanes l ON l.queue = p.queue
+    WHERE p.place <= w.places - w.in_use
+      AND p.turn <= CASE WHEN l.lanes > 1 THEN (w.places + 1) / 2 ELSE w.places END
+      AND t.state = 'ready' AND (t.rung_at IS NULL OR t.rung_at <= :rung_before)
+    ORDER BY p.place LIMIT :at_most FOR UPDATE OF t SKIP LOCKED
+), marked AS (
+    UPDATE tasks SET rung_at = :now FROM chosen WHERE tasks.id = chosen.id
+    RETURNING tasks.id, tasks.kind, tasks.queue
 )
-UPDATE tasks SET rung_at = :now FROM chosen WHERE tasks.id = chosen.id
-RETURNING tasks.id, tasks.kind, tasks.queue
+SELECT m.id, m.kind, m.queue FROM marked m JOIN placed p ON p.id = m.id ORDER BY p.place
 """)
 
 _FORGET_RINGS = text(
@@ -66,20 +131,64 @@ _KNOWN = sorted(ALL)
 _WHILE_PAUSED = sorted(name for name, kind in ALL.items() if kind.runs_while_paused)
 
 
-def ring_due(session: Session, *, now: datetime, limits: Limits) -> list[Doorbell]:
-    """Mark due tasks as rung and return their doorbells, at most `RING_AT_MOST`."""
+def ring_due(
+    session: Session, *, now: datetime, limits: Limits, queues: Iterable[Queue] = tuple(Queue)
+) -> list[Doorbell]:
+    """Mark the next due tasks of these queues as rung and return their doorbells in order.
+
+    One pass at a time looks: a second one returns nothing, as the first rings for it.
+    """
+    if not try_lock(session, Namespace.RINGING, "pass"):
+        return []
+    rung_before = now - timedelta(seconds=limits.redelivery_seconds)
+    windows = _open_windows(session, now, limits, queues, rung_before=rung_before)
+    if not windows:
+        return []
     rows = session.execute(
         _RING_DUE,
         {
             "now": now,
-            "rung_before": now - timedelta(seconds=limits.redelivery_seconds),
-            "window": limits.window_tasks_per_lane,
+            "rung_before": rung_before,
+            "queues": [window.queue for window in windows],
+            "places": [window.places for window in windows],
+            "in_use": [window.in_use for window in windows],
             "known": _KNOWN,
             "while_paused": _WHILE_PAUSED,
             "at_most": RING_AT_MOST,
         },
     )
     return [Doorbell(task_id=row.id, kind=row.kind, queue=row.queue) for row in rows]
+
+
+def _open_windows(
+    session: Session,
+    now: datetime,
+    limits: Limits,
+    queues: Iterable[Queue],
+    *,
+    rung_before: datetime,
+) -> list[Row[Any]]:
+    """Queue, places and places in use, of each queue that runs and has a free place."""
+    names = [queue.value for queue in queues]
+    per_thread = [
+        limits.window_tasks_per_bulk_thread
+        if name == Queue.BULK
+        else limits.window_tasks_per_thread
+        for name in names
+    ]
+    rows = session.execute(
+        _WINDOWS,
+        {
+            "now": now,
+            "rung_before": rung_before,
+            "queues": names,
+            "per_thread": per_thread,
+            "least": limits.window_tasks_min,
+            "beat_since": now - timedelta(seconds=limits.process_gone_seconds),
+            "waited_since": now - timedelta(seconds=limits.interactive_wait_seconds_max),
+        },
+    )
+    return [row for row in rows if row.in_use < row.places]
 
 
 def forget_rings(session: Session) -> int:

@@ -7,7 +7,7 @@ ALTER TABLE tasks ADD COLUMN died_at TIMESTAMP WITH TIME ZONE;
 ALTER TABLE tasks DROP CONSTRAINT ck_tasks_state;
 ALTER TABLE tasks ADD CONSTRAINT ck_tasks_state CHECK (state IN ('ready', 'dead', 'buried'));
 -- The relay hops from flow to flow on the first and counts what is out on the second.
-CREATE INDEX ix_tasks_unrung ON tasks (queue, lane, flow, run_after)
+CREATE INDEX ix_tasks_unrung ON tasks (queue, lane, flow, priority, run_after)
     WHERE state = 'ready' AND rung_at IS NULL;
 CREATE INDEX ix_tasks_rung ON tasks (rung_at, queue, lane)
     WHERE state = 'ready' AND rung_at IS NOT NULL;

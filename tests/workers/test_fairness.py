@@ -1,0 +1,263 @@
+"""Who is next on the broker: windows, turns between tenants, jobs and priorities (EC-125)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, text
+
+from models import clock
+from models.base import new_id
+from models.database import scoped_transaction
+from models.scope import SYSTEM
+from models.tasks import PausedQueue, Process
+from pipelines.queue.defer import defer, defer_many, note_doorbells
+from pipelines.queue.kinds import (
+    PLACE_ORDER,
+    PURGE_KEYS,
+    RUN_CHUNK,
+    RUN_SINGLE,
+    SETTLE_JOB,
+    Queue,
+    TaskKind,
+)
+from pipelines.queue.ring import ring_due
+from pipelines.wiring import House
+from tests.driving import rows
+from tests.workers.tasks import change_task, put, task
+
+_READ = text(
+    "SELECT seq_tup_read AS scanned, idx_tup_fetch AS fetched FROM pg_stat_xact_user_tables "
+    "WHERE relname = 'tasks'"
+)
+ONE, OTHER, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
+
+
+@pytest.fixture
+def places(house: House) -> Iterator[int]:
+    """The window of the bulk queue while two processes of four threads live."""
+    for _ in range(2):
+        living(house, Queue.BULK, threads=4)
+    yield 8 * house.limits.window_tasks_per_bulk_thread
+
+
+def living(house: House, queue: Queue, *, threads: int) -> None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            insert(Process).values(
+                id=new_id(), name=queue.value, host="here", pid=1, threads=threads
+            )
+        )
+
+
+def put_many(
+    house: House,
+    count: int,
+    *,
+    tenant_id: UUID,
+    job_id: UUID | None = None,
+    kind: TaskKind = RUN_CHUNK,
+    lane: str | None = None,
+    priority: int = 100,
+) -> None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        defer_many(
+            session,
+            kind,
+            [{"chunk": n} for n in range(count)],
+            now=clock.now(session),
+            tenant_id=tenant_id,
+            job_id=job_id,
+            lane=lane,
+            priority=priority,
+        )
+
+
+def one_pass(house: House) -> list[UUID]:
+    """The tasks that a pass marks, in the order in which they go out."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        bells = ring_due(session, now=clock.now(session), limits=house.limits)
+    return [bell.task_id for bell in bells]
+
+
+def rung_by(house: House, column: str) -> Counter[object]:
+    found = rows(house, f"SELECT {column} AS who FROM tasks WHERE rung_at IS NOT NULL")
+    return Counter(row.who for row in found)
+
+
+def test_the_window_follows_the_living_threads_and_the_backlog_stays_in_the_database(
+    house: House, places: int
+) -> None:
+    put_many(house, 100, tenant_id=ONE)
+
+    assert (len(one_pass(house)), len(one_pass(house))) == (places, 0)
+
+
+def test_without_a_sign_of_life_the_window_is_the_least(house: House) -> None:
+    living(house, Queue.BULK, threads=400)
+    rows(house, "UPDATE processes SET beat_at = now() - interval '1 hour' RETURNING 1")
+    put_many(house, 100, tenant_id=ONE)
+
+    assert len(one_pass(house)) == house.limits.window_tasks_min
+
+
+def test_a_place_that_comes_free_is_given_to_the_next(house: House, places: int) -> None:
+    put_many(house, 100, tenant_id=ONE)
+    first = one_pass(house)
+    for task_id in first[:3]:
+        change_task(house, task_id, "state = 'dead'")
+
+    assert (len(first), len(one_pass(house))) == (places, 3)
+
+
+def test_ec125_one_tenant_has_at_most_half_while_others_wait(house: House, places: int) -> None:
+    for _ in range(10):
+        put_many(house, 4, tenant_id=ONE, job_id=new_id())
+    put_many(house, 4, tenant_id=OTHER, job_id=new_id())
+
+    one_pass(house)
+
+    assert rung_by(house, "tenant_id") == {ONE: places // 2, OTHER: 4}
+
+
+def test_ec125_a_tenant_that_comes_later_takes_the_next_free_places(
+    house: House, places: int
+) -> None:
+    put_many(house, 100, tenant_id=ONE, job_id=new_id())
+    first = one_pass(house)
+    put_many(house, 4, tenant_id=OTHER, job_id=new_id())
+    for task_id in first[:4]:
+        change_task(house, task_id, "state = 'dead'")
+
+    one_pass(house)
+
+    assert rung_by(house, "tenant_id") == {ONE: places, OTHER: 4}
+
+
+def test_ec125_tenants_take_turns(house: House, places: int) -> None:
+    tenants = (ONE, OTHER, THIRD)
+    for tenant_id in tenants:
+        put_many(house, 50, tenant_id=tenant_id, job_id=new_id())
+
+    order = one_pass(house)
+    owners = [task(house, task_id).tenant_id for task_id in order]
+
+    assert len(order) == places
+    assert {frozenset(owners[n : n + 3]) for n in range(0, 15, 3)} == {frozenset(tenants)}
+
+
+def test_ec125_two_jobs_of_one_tenant_take_turns(house: House, places: int) -> None:
+    """A small job that came later does not wait for the large one."""
+    large, small = new_id(), new_id()
+    put_many(house, 100, tenant_id=ONE, job_id=large)
+    put_many(house, 3, tenant_id=ONE, job_id=small)
+
+    order = [task(house, task_id).job_id for task_id in one_pass(house)]
+
+    assert Counter(order) == {large: places - 3, small: 3}
+    assert set(order[:2]) == set(order[2:4]) == set(order[4:6]) == {large, small}
+
+
+def test_within_a_tenant_priority_goes_first_and_between_tenants_it_says_nothing(
+    house: House, places: int
+) -> None:
+    low, high, other = new_id(), new_id(), new_id()
+    put_many(house, 100, tenant_id=ONE, job_id=low, priority=150)
+    put_many(house, 100, tenant_id=ONE, job_id=high, priority=50)
+    put_many(house, 100, tenant_id=OTHER, job_id=other, priority=150)
+
+    one_pass(house)
+
+    assert rung_by(house, "job_id") == {high: places // 2, other: places // 2}
+
+
+def test_within_a_vendor_s_lane_tenants_take_turns_too(house: House) -> None:
+    for _ in range(5):
+        put_many(house, 50, tenant_id=ONE, job_id=new_id(), kind=PLACE_ORDER, lane="reloadly")
+    put_many(house, 50, tenant_id=OTHER, job_id=new_id(), kind=PLACE_ORDER, lane="reloadly")
+
+    one_pass(house)
+
+    half = house.limits.window_tasks_min // 2
+    assert rung_by(house, "tenant_id") == {ONE: half, OTHER: half}
+
+
+def test_queues_have_windows_of_their_own(house: House) -> None:
+    for kind in (RUN_CHUNK, RUN_SINGLE, PLACE_ORDER):
+        put_many(house, 50, tenant_id=ONE, kind=kind)
+
+    one_pass(house)
+
+    least = house.limits.window_tasks_min
+    assert rung_by(house, "queue") == {"bulk": least, "interactive": least, "vendors": least}
+
+
+def test_a_paused_queue_is_not_rung(house: House) -> None:
+    put_many(house, 2, tenant_id=ONE)
+    single = put(house, RUN_SINGLE, tenant_id=ONE)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        values = {"name": "bulk", "paused_at": clock.now(session), "pause_reason": "incident"}
+        session.execute(insert(PausedQueue).values(values))
+
+    assert one_pass(house) == [single]
+    rows(house, "UPDATE queues SET paused_at = NULL RETURNING 1")
+    assert len(one_pass(house)) == 2
+
+
+def test_bulk_gives_way_while_somebody_waits_on_the_interactive_queue(
+    house: House, places: int
+) -> None:
+    seconds = house.limits.interactive_wait_seconds_max + 1
+    waits = put(house, RUN_SINGLE, tenant_id=ONE)
+    change_task(house, waits, f"rung_at = now(), run_after = now() - interval '{seconds} seconds'")
+    put_many(house, 100, tenant_id=ONE)
+    while_waiting = len(one_pass(house))
+    change_task(house, waits, "state = 'dead'")
+    afterwards = len(one_pass(house))
+
+    assert (while_waiting, while_waiting + afterwards) == (4, places)
+
+
+def test_a_chain_goes_on_by_itself_until_somebody_else_waits(house: House) -> None:
+    """What a finished chunk defers is rung at once, unless that would overtake another flow."""
+    job = new_id()
+    put_many(house, 4, tenant_id=ONE, job_id=job)
+    alone = deferred(house, tenant_id=ONE, job_id=job)
+    put_many(house, 1, tenant_id=OTHER, job_id=new_id())
+    beside = deferred(house, tenant_id=ONE, job_id=job)
+    settling = deferred(house, SETTLE_JOB, tenant_id=ONE, job_id=job)
+
+    assert alone == (["run_chunk"], set())
+    assert beside == ([], {Queue.BULK})
+    assert settling == (["settle_job"], set())
+
+
+def deferred(
+    house: House, kind: TaskKind = RUN_CHUNK, *, tenant_id: UUID, job_id: UUID
+) -> tuple[list[str], set[Queue]]:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        noted = note_doorbells(session)
+        now = clock.now(session)
+        defer(session, kind, args={}, now=now, tenant_id=tenant_id, job_id=job_id)
+    return [bell.kind for bell in noted.doorbells], noted.waiting
+
+
+def test_a_pass_over_a_large_backlog_reads_only_what_it_may_ring(house: House) -> None:
+    """Its work grows with the flows that wait, never with their tasks."""
+    rows(
+        house,
+        "INSERT INTO tasks (id, kind, args, queue, lane, flow, run_after) "
+        "SELECT gen_random_uuid(), :kind, '{}', 'bulk', 'lane', "
+        "('00000000-0000-0000-0000-' || lpad((n % 20)::text, 12, '0'))::uuid, now() "
+        "FROM generate_series(1, 20000) n RETURNING 1",
+        kind=PURGE_KEYS.name,
+    )
+    flows, least = 20, house.limits.window_tasks_min
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        bells = ring_due(session, now=clock.now(session), limits=house.limits)
+        read = session.execute(_READ).one()
+
+    assert len(bells) == least
+    assert read.scanned == 0
+    assert read.fetched < flows * (least + 2) + 10 * least
