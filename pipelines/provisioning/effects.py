@@ -27,6 +27,7 @@ class JobInHand:
     delivery_method: str
     #: Bulk jobs that do not allow repeats; a single request is asked for as often as it is sent.
     once_per_person: bool = False
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Verdict:
 
 _JOB = text("""
 SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
-    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person FROM jobs WHERE id = :job
+    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single
+FROM jobs WHERE id = :job
 """)
 _PROVISIONS = text("""
 INSERT INTO provisions (id, agency_id, client_id, campaign_id, job_id, position, card_id, brand_id,
@@ -120,6 +122,7 @@ def _job(row: Row[Any]) -> JobInHand:
         currency=row.currency,
         delivery_method=row.delivery_method,
         once_per_person=bool(row.once_per_person),
+        is_single=row.is_single,
     )
 
 
