@@ -6,14 +6,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.jobs import Priority
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RUN_CHUNK, RUN_SINGLE, SETTLE_JOB
 
+# The job's priority is read anew each time: a change reaches whatever is released after it.
 _RELEASE = text("""
 UPDATE chunks SET state = 'released' WHERE job_id = :job AND number = (
     SELECT number FROM chunks WHERE job_id = :job AND state = 'waiting'
     ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
-RETURNING number
+RETURNING number, (SELECT priority FROM jobs WHERE id = :job) AS priority
 """)
 # A chunk is closed when none of its items is open, and open while vendor orders are.
 _REST = text("""
@@ -21,7 +23,7 @@ UPDATE chunks SET state = CASE
     WHEN pending > 0 THEN 'released'
     WHEN running + retrying > 0 THEN 'open' ELSE 'closed' END
 WHERE job_id = :job AND number = :number
-RETURNING state, holds_slot
+RETURNING state, holds_slot, (SELECT priority FROM jobs WHERE id = :job) AS priority
 """)
 _GIVE_SLOT = text("UPDATE chunks SET holds_slot = false WHERE job_id = :job AND number = :number")
 _LOCK = text("SELECT state FROM chunks WHERE job_id = :job AND number = :number FOR NO KEY UPDATE")
@@ -41,17 +43,18 @@ def release_next_chunk(
     run_after: datetime | None = None,
 ) -> UUID | None:
     """Give the next waiting chunk its task; the task's id, or None when no chunk waits."""
-    number = session.execute(_RELEASE, {"job": job_id}).scalar_one_or_none()
-    if number is None:
+    released = session.execute(_RELEASE, {"job": job_id}).one_or_none()
+    if released is None:
         return None
     return defer(
         session,
         RUN_SINGLE if is_single else RUN_CHUNK,
-        args={"job_id": str(job_id), "chunk": number},
+        args={"job_id": str(job_id), "chunk": released.number},
         now=now,
         tenant_id=tenant_id,
         job_id=job_id,
         run_after=run_after,
+        priority=released.priority,
     )
 
 
@@ -76,7 +79,7 @@ def rest_chunk(
     `SETTLE_JOB`, which is a no-op if it comes too early.
     """
     chunk = {"job": job_id, "number": number}
-    state, holds_slot = session.execute(_REST, chunk).one()
+    state, holds_slot, priority = session.execute(_REST, chunk).one()
     if state == "released":
         return
     if holds_slot and (state == "closed" or not _is_crowded(session, job_id, open_orders_max)):
@@ -84,7 +87,7 @@ def rest_chunk(
         if release_next_chunk(session, job_id=job_id, tenant_id=tenant_id, now=now) is not None:
             return
     if state == "closed":
-        defer_settlement(session, job_id=job_id, tenant_id=tenant_id, now=now)
+        defer_settlement(session, job_id=job_id, tenant_id=tenant_id, now=now, priority=priority)
 
 
 def _is_crowded(session: Session, job_id: UUID, open_orders_max: int) -> bool:
@@ -94,7 +97,12 @@ def _is_crowded(session: Session, job_id: UUID, open_orders_max: int) -> bool:
 
 
 def defer_settlement(
-    session: Session, *, job_id: UUID, tenant_id: UUID | None, now: datetime
+    session: Session,
+    *,
+    job_id: UUID,
+    tenant_id: UUID | None,
+    now: datetime,
+    priority: int = Priority.NORMAL,
 ) -> None:
     """Ask for the job's settlement; many may ask, one settles."""
     defer(
@@ -104,4 +112,5 @@ def defer_settlement(
         now=now,
         tenant_id=tenant_id,
         job_id=job_id,
+        priority=priority,
     )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from models.base import new_id
-from models.jobs import Job
+from models.jobs import Job, Priority
 from pipelines.errors import Kind, Refusal
 from pipelines.limits import Limits
 
@@ -46,6 +46,7 @@ class NewJob:
     total: int = 0
     currency: str | None = None
     is_single: bool = False
+    priority: Priority = Priority.NORMAL
     scheduled_for: datetime | None = None
     upload: Upload | None = None
 
@@ -71,6 +72,7 @@ def create_job(
         total=job.total,
         currency=job.currency,
         is_single=job.is_single,
+        priority=job.priority.value,
         scheduled_for=job.scheduled_for,
         upload_scope=str(upload.purpose) if upload else None,
         upload_sha256=upload.sha256 if upload else None,

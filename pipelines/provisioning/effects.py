@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.cards import Source
-from models.jobs import ItemState
+from models.jobs import ItemState, Priority
 from pipelines.credit.hold import capture_and_void
 
 
@@ -27,6 +27,8 @@ class JobInHand:
     delivery_method: str
     #: Bulk jobs that do not allow repeats; a single request is asked for as often as it is sent.
     once_per_person: bool = False
+    priority: int = Priority.NORMAL
+    scheduled_for: datetime | None = None
     is_single: bool = False
 
 
@@ -64,7 +66,8 @@ class Verdict:
 
 _JOB = text("""
 SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
-    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single
+    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single,
+    priority, scheduled_for
 FROM jobs WHERE id = :job
 """)
 _PROVISIONS = text("""
@@ -122,6 +125,8 @@ def _job(row: Row[Any]) -> JobInHand:
         currency=row.currency,
         delivery_method=row.delivery_method,
         once_per_person=bool(row.once_per_person),
+        priority=row.priority,
+        scheduled_for=row.scheduled_for,
         is_single=row.is_single,
     )
 

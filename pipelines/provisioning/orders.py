@@ -35,6 +35,8 @@ class OrderInHand:
     lookups: int
     sent_at: datetime | None
     created_at: datetime
+    #: Its job's.
+    priority: int
 
     @property
     def reference(self) -> str:
@@ -46,7 +48,10 @@ _MARK_RUNNING = text("""
 UPDATE items SET state = 'running'
 WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'retrying', 'running')
 """)
-_LOCK = text("SELECT o.* FROM provider_orders o WHERE o.id = :order FOR NO KEY UPDATE")
+_LOCK = text("""
+SELECT o.*, (SELECT priority FROM jobs j WHERE j.id = o.job_id) AS priority
+FROM provider_orders o WHERE o.id = :order FOR NO KEY UPDATE
+""")
 _TRIED = text("""
 SELECT vendor, product FROM provider_orders
 WHERE job_id = :job AND position = :position AND round = :round
@@ -107,6 +112,7 @@ def create_orders(
             lane=vendor,
             # Requests of one item go in their own order, beside each large job and not behind it.
             flow=NIL if job.is_single else None,
+            priority=job.priority,
         )
 
 
@@ -128,6 +134,7 @@ def lock_order(session: Session, order_id: UUID) -> OrderInHand:
         lookups=row.lookups,
         sent_at=row.sent_at,
         created_at=row.created_at,
+        priority=row.priority,
     )
 
 

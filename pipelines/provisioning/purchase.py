@@ -262,5 +262,6 @@ def recover_later(
         job_id=order.job_id,
         lane=order.vendor,
         run_after=now + timedelta(seconds=seconds),
+        priority=order.priority,
         dedupe_key=str(order.id),
     )

@@ -190,6 +190,7 @@ def _send_again_or_cancel(
         tenant_id=setting.job.client_id,
         job_id=setting.job.id,
         lane=order.vendor,
+        priority=order.priority,
     )
 
 
