@@ -1,48 +1,39 @@
 """Check the invariants on a database as its readonly login, and say the result."""
 
-from typing import Any
+from uuid import UUID
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.orm import Session
 
 from models.database import create_database_engine
-from pipelines.reconciliation.prove import Finding, prove
+from pipelines.reconciliation.prove import Finding, Patience, Proof, prove
 
 
-def prove_at(readonly_url: str) -> list[Finding]:
+def prove_at(
+    readonly_url: str, *, job_id: UUID | None = None, patience: Patience | None = None
+) -> Proof:
     """Every invariant checked in one snapshot; the readonly login sees all rows."""
     engine = create_database_engine(readonly_url, pool_size=1)
     try:
         with Session(engine) as session:
-            return prove(session)
+            return prove(session, job_id=job_id, patience=patience)
     finally:
         engine.dispose()
 
 
-def as_json(findings: list[Finding]) -> dict[str, Any]:
-    """The shape that scripts rely on."""
-    return {
-        "ok": all(finding.ok for finding in findings),
-        "invariants": [
-            {
-                "id": finding.id,
-                "title": finding.title,
-                "ok": finding.ok,
-                "checked": finding.checked,
-                "violations": list(finding.violations),
-            }
-            for finding in findings
-        ],
-    }
-
-
-def print_findings(findings: list[Finding], console: Console) -> None:
+def print_proof(proof: Proof, console: Console) -> None:
     table = Table("invariant", "checked", "result", box=None, pad_edge=False)
-    for finding in findings:
-        result = "holds" if finding.ok else f"{len(finding.violations)} violated"
-        table.add_row(finding.title, str(finding.checked), result)
+    for finding in proof.findings:
+        checked = "–" if finding.checked is None else str(finding.checked)
+        table.add_row(finding.title, checked, _result(finding))
     console.print(table)
-    for finding in findings:
+    for finding in proof.findings:
         for violation in finding.violations:
             console.print(f"{finding.id}: {violation}", markup=False, highlight=False)
+
+
+def _result(finding: Finding) -> str:
+    if not finding.complete:
+        return "not finished"
+    return "holds" if finding.ok else f"{len(finding.violations)} violated"

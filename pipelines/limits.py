@@ -89,6 +89,16 @@ class Limits:
     idempotency_key_characters_max: int = 255
     #: Finished jobs and what belongs to them are kept this long.
     retention_days: int = 730
+    #: A buried task is kept this long for those who ask what became of it.
+    buried_days: int = 30
+    #: Dead letters replayed by one request.
+    replays_max: int = 1_000
+    #: A process whose last beat is older than this (scaled) is not counted as living.
+    process_alive_seconds: float = 30.0
+    #: `prove`: the longest statement, all of them together, and together inside a web request.
+    prove_statement_seconds: float = 60.0
+    prove_budget_seconds: float = 300.0
+    prove_request_seconds: float = 20.0
     access_token_seconds: int = 15 * 60
     refresh_token_seconds: int = 14 * 24 * 3600
     session_idle_seconds: int = 30 * 60
@@ -128,6 +138,7 @@ SCALED = (
     "recovery_max_seconds",
     "order_absent_after_seconds",
     "stalled_seconds",
+    "process_alive_seconds",
 )
 
 assert set(SCALED) <= {field.name for field in fields(Limits)}, "SCALED names a limit that is gone"

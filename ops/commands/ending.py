@@ -23,12 +23,14 @@ Exit status:
   0    done, and all is well
   1    done, and something is wrong: a check failed, a job did not succeed
   2    used wrongly, or settings are missing or unsafe
-  3    a stack already runs on this data folder, or its port is taken
+  3    a stack already runs on this data folder, or its port is taken; `prove`: not finished
   4    the server refused the request
   5    no running stack or server could be reached
   130  interrupted
 """
 FAILED, USAGE, ALREADY_RUNNING, REFUSED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 5, 130
+#: `prove` alone ends with it, and needs no stack of its own to be started.
+INCOMPLETE = 3
 ERRORS_SHOWN_MAX = 10
 #: What the API's sentences call an option, and what it is called on a command line.
 OPTIONS = {

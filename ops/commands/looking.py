@@ -2,13 +2,14 @@
 
 import json
 import os
+from uuid import UUID
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from ops.bootstrap import OWNER
-from ops.commands.ending import FAILED, Ending
+from ops.commands.ending import FAILED, INCOMPLETE, Ending
 from ops.databases import (
     DatabaseNotNamed,
     database_of,
@@ -19,8 +20,10 @@ from ops.databases import (
 )
 from ops.doctor import Check, examine
 from ops.home import Home
-from ops.proof import as_json, print_findings, prove_at
+from ops.proof import print_proof, prove_at
 from ops.stack_record import running_stack_of
+from pipelines.limits import DEFAULTS
+from pipelines.reconciliation.prove import Patience, Proof
 
 
 @click.command()
@@ -69,17 +72,36 @@ def _print_checks(checks: list[Check]) -> None:
 
 @click.command()
 @click.option("--json", "in_json", is_flag=True, help="Print one JSON object for scripts.")
-def prove(*, in_json: bool) -> None:
-    """Check the invariants on the running stack's data, or on DATABASE_READONLY_URL."""
+@click.option("--job", "job_id", type=click.UUID, help="Check this job alone.")
+@click.option(
+    "--budget-seconds",
+    type=click.FloatRange(min=1),
+    default=DEFAULTS.prove_budget_seconds,
+    show_default=True,
+    help="What is not checked by then is reported as not finished.",
+)
+def prove(*, in_json: bool, job_id: UUID | None, budget_seconds: float) -> None:
+    """Check the invariants on the running stack's data, or on DATABASE_READONLY_URL.
+
+    Ends with 1 if one is violated, and with 3 if none is but the time did not suffice.
+    """
     url = os.environ.get("DATABASE_READONLY_URL")
     if not url:
         _home, record = running_stack_of(Home.from_environment(os.environ))
         url = record.database_url
-    findings = prove_at(url)
+    proof = prove_at(url, job_id=job_id, patience=Patience(budget_seconds=budget_seconds))
     if in_json:
-        click.echo(json.dumps(as_json(findings), indent=1))
+        click.echo(json.dumps(proof.as_json(), indent=1))
     else:
-        print_findings(findings, Console())
-    broken = [finding.id for finding in findings if not finding.ok]
+        print_proof(proof, Console())
+    _end_unless_proven(proof)
+
+
+def _end_unless_proven(proof: Proof) -> None:
+    broken = [finding.id for finding in proof.findings if finding.ok is False]
     if broken:
         raise Ending(FAILED, f"Violated: {', '.join(broken)}. Keep the data and report this.")
+    unfinished = [finding.id for finding in proof.findings if not finding.complete]
+    if unfinished:
+        names = ", ".join(unfinished)
+        raise Ending(INCOMPLETE, f"Not finished: {names}. Give more time with --budget-seconds.")

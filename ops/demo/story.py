@@ -19,7 +19,7 @@ from ops.demo.summary import (
     print_summary,
 )
 from ops.progress import watch_job
-from ops.proof import print_findings, prove_at
+from ops.proof import print_proof, prove_at
 from ops.stack_record import StackRecord
 
 RECIPIENTS_FILE = Path(__file__).with_name("recipients.csv")
@@ -45,10 +45,10 @@ def tell(record: StackRecord, *, console: Console, stop: threading.Event) -> lis
     job = watch_job(alice, accepted["id"], "Recipients", console=console, stop=stop)
     failures = alice.failures(job["id"])
     print_summary(job, failures, console)
-    findings = prove_at(record.database_url)
-    print_findings(findings, console)
+    proof = prove_at(record.database_url)
+    print_proof(proof, console)
     wrong += differences(outcome_of(job, failures))
-    wrong += [f"{f.id}: {violation}" for f in findings for violation in f.violations]
+    wrong += [f"{f.id}: {violation}" for f in proof.findings for violation in f.violations]
     return wrong
 
 

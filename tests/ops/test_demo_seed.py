@@ -15,7 +15,7 @@ from ops.demo.card_files import card_file
 from ops.demo.seed import seed_demo
 from ops.demo.seed_credit import CLIENT_MINOR
 from ops.demo.summary import EXPECTED, differences, outcome_of, seconds_of
-from ops.proof import as_json, prove_at
+from ops.proof import prove_at
 from pipelines.credit.hold import payer_of
 from pipelines.pools.card_rows import Card, CardRules, check_card
 from pipelines.reconciliation.invariants import INVARIANTS
@@ -99,7 +99,7 @@ def test_the_demo_s_campaign_draws_on_its_client_s_credit(urls, currency):
 def test_the_seed_leaves_the_books_in_order(urls):
     seed_demo(urls["largesse_worker"])
 
-    proof = as_json(prove_at(urls["largesse_readonly"]))
+    proof = prove_at(urls["largesse_readonly"]).as_json()
 
     assert proof["ok"] is True
     assert [finding["id"] for finding in proof["invariants"]] == [i.id for i in INVARIANTS]
