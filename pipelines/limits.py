@@ -76,8 +76,18 @@ class Limits:
     #: Orders in created or sent above which a job's chunks keep their slot.
     open_orders_per_job_max: int = 200
 
-    #: SIGTERM: running work may take this long, then it is given back.
+    #: SIGTERM: running work may take this long (LARGESSE_DRAIN_SECONDS), then it is given back.
     drain_seconds: float = 20.0
+    #: A drained process has ended this long after that at the latest.
+    drain_margin_seconds: float = 2.0
+    #: A process writes its row this often (scaled).
+    heartbeat_seconds: float = 5.0
+    #: A process whose consumer has not asked its broker for this long ends itself.
+    consumer_silence_seconds: float = 30.0
+    #: A worker, relay or scheduler that reached no database for this long ends itself.
+    database_silence_seconds: float = 60.0
+    #: Rows of processes that ended without a farewell are kept this long.
+    processes_kept_hours: int = 24
     #: `Prefer: wait` is cut to this.
     prefer_wait_seconds_max: int = 30
     #: The watcher of waited-for jobs polls this often while anybody waits.
@@ -122,6 +132,8 @@ class Limits:
         ), "an order must be over at the vendor before its absence proves anything"
         assert self.drain_seconds < self.vendor_order_deadline_seconds + self.lease_margin_seconds
         assert self.vendor_lookup_deadline_seconds < self.drain_seconds
+        assert self.process_gone_seconds > 3 * self.heartbeat_seconds, "a lost beat is no death"
+        assert self.database_silence_seconds > 3 * self.heartbeat_seconds
         assert self.row_errors_shown_max <= self.inline_recipients_max
 
 
@@ -138,6 +150,7 @@ SCALED = (
     "recovery_max_seconds",
     "order_absent_after_seconds",
     "stalled_seconds",
+    "heartbeat_seconds",
     "process_alive_seconds",
 )
 
