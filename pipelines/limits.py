@@ -103,8 +103,6 @@ class Limits:
     buried_days: int = 30
     #: Dead letters replayed by one request.
     replays_max: int = 1_000
-    #: A process whose last beat is older than this (scaled) is not counted as living.
-    process_alive_seconds: float = 30.0
     #: `prove`: the longest statement, all of them together, and together inside a web request.
     prove_statement_seconds: float = 60.0
     prove_budget_seconds: float = 300.0
@@ -151,7 +149,6 @@ SCALED = (
     "order_absent_after_seconds",
     "stalled_seconds",
     "heartbeat_seconds",
-    "process_alive_seconds",
 )
 
 assert set(SCALED) <= {field.name for field in fields(Limits)}, "SCALED names a limit that is gone"
