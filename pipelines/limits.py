@@ -76,6 +76,22 @@ class Limits:
     #: Orders in created or sent above which a job's chunks keep their slot.
     open_orders_per_job_max: int = 200
 
+    #: A job may be told to start this far ahead.
+    schedule_days_max: int = 366
+    #: A job whose time has come while its campaign is paused looks again after this (scaled).
+    campaign_paused_look_seconds: float = 30.0
+    #: One client's items that are pending, running or retrying, over all its jobs.
+    open_items_per_client_max: int = 2_000_000
+    #: One client's jobs that have not ended; requests of one item are not counted.
+    open_jobs_per_client_max: int = 500
+    #: Open items of the whole installation above which no further bulk job is accepted.
+    open_items_max: int = 20_000_000
+    #: Nor while work on the bulk queue has been due for this long and nobody has done it.
+    bulk_wait_seconds_max: float = 900.0
+    #: When a refused submit is worth another try.
+    quota_retry_seconds: int = 60
+    saturated_retry_seconds: int = 30
+
     #: SIGTERM: running work may take this long (LARGESSE_DRAIN_SECONDS), then it is given back.
     drain_seconds: float = 20.0
     #: A drained process has ended this long after that at the latest.
@@ -133,6 +149,9 @@ class Limits:
         assert self.process_gone_seconds > 3 * self.heartbeat_seconds, "a lost beat is no death"
         assert self.database_silence_seconds > 3 * self.heartbeat_seconds
         assert self.row_errors_shown_max <= self.inline_recipients_max
+        assert self.csv_rows_max <= self.open_items_per_client_max <= self.open_items_max, (
+            "the largest file must fit into a client's share"
+        )
 
 
 #: The waits that `LARGESSE_TIME_SCALE` shrinks.
@@ -148,6 +167,7 @@ SCALED = (
     "recovery_max_seconds",
     "order_absent_after_seconds",
     "stalled_seconds",
+    "campaign_paused_look_seconds",
     "heartbeat_seconds",
 )
 
