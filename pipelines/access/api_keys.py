@@ -4,12 +4,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from models.base import new_id
@@ -23,6 +23,17 @@ from pipelines.errors import NotFound
 DAYS_MAX = 365
 _SHAPE = re.compile(r"lg_(?:live|test)_[0-9a-f]{8}_[\w-]{43}", re.ASCII)
 _PREFIX_CHARACTERS = len("lg_live_") + 8
+_KEYS = select(
+    ApiKey.id,
+    ApiKey.name,
+    ApiKey.prefix,
+    ApiKey.client_id,
+    ApiKey.scopes,
+    ApiKey.expires_at,
+    ApiKey.last_used_at,
+    ApiKey.revoked_at,
+    ApiKey.created_at,
+)
 #: `last_used_at` is written at most this often.
 _USED = text("""
 UPDATE api_keys SET last_used_at = :now
@@ -32,12 +43,21 @@ WHERE id = :id AND (last_used_at IS NULL OR last_used_at < CAST(:now AS timestam
 
 
 @dataclass(frozen=True, slots=True)
-class MadeKey:
-    """A new key; the text is shown once and kept as a hash only."""
+class DrawnKey:
+    """The text of a new key: it is shown once and kept as a hash only."""
 
-    id: UUID
-    key: str
-    prefix: str
+    text: str = field(repr=False)
+
+    @property
+    def prefix(self) -> str:
+        """By which it is recognised."""
+        return self.text[:_PREFIX_CHARACTERS]
+
+
+def draw_key(*, is_live: bool) -> DrawnKey:
+    """A key that nobody can guess."""
+    word = "live" if is_live else "test"
+    return DrawnKey(f"lg_{word}_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}")
 
 
 def client_for_key(session: Session, client_id: UUID) -> UUID:
@@ -52,18 +72,16 @@ def client_for_key(session: Session, client_id: UUID) -> UUID:
 
 def make_key(
     session: Session,
+    drawn: DrawnKey,
     *,
     name: str,
     agency_id: UUID,
     client_id: UUID,
     scopes: frozenset[KeyScope],
-    is_live: bool,
     actor_id: UUID,
     now: datetime,
-) -> MadeKey:
-    """Make a key for a client, in the SYSTEM scope; it lives a year."""
-    prefix = f"lg_{'live' if is_live else 'test'}_{secrets.token_hex(4)}"
-    key = f"{prefix}_{secrets.token_urlsafe(32)}"
+) -> UUID:
+    """Make a drawn key a client's, in the SYSTEM scope; it lives a year."""
     identity = new_id()
     session.execute(
         insert(ApiKey).values(
@@ -71,15 +89,15 @@ def make_key(
             agency_id=agency_id,
             client_id=client_id,
             name=name,
-            prefix=prefix,
-            key_hash=_hash(key),
+            prefix=drawn.prefix,
+            key_hash=_hash(drawn.text),
             scopes=sorted(scope.value for scope in scopes),
             expires_at=now + timedelta(days=DAYS_MAX),
             created_by=actor_id,
         )
     )
     _audit(session, "api_key.made", identity, agency_id, client_id, actor_id)
-    return MadeKey(identity, key, prefix)
+    return identity
 
 
 def find_key(session: Session, key: str, *, now: datetime) -> Principal | None:
@@ -111,39 +129,34 @@ def list_keys(
     session: Session, caller: Principal, *, before: UUID | None, limit: int
 ) -> list[Row[Any]]:
     """The keys of the caller's tenant, newest first, in the SYSTEM scope."""
-    query = select(
-        ApiKey.id,
-        ApiKey.name,
-        ApiKey.prefix,
-        ApiKey.client_id,
-        ApiKey.scopes,
-        ApiKey.expires_at,
-        ApiKey.last_used_at,
-        ApiKey.revoked_at,
-        ApiKey.created_at,
-    )
-    if caller.client_id is not None:
-        query = query.where(ApiKey.client_id == caller.client_id)
-    elif caller.agency_id is not None:
-        query = query.where(ApiKey.agency_id == caller.agency_id)
+    query = _KEYS.where(*_own(caller))
     if before is not None:
         query = query.where(ApiKey.id < before)
     return list(session.execute(query.order_by(ApiKey.id.desc()).limit(limit)))
 
 
+def key_row(session: Session, caller: Principal, key_id: UUID) -> Row[Any]:
+    """One key of the caller's tenant, in the SYSTEM scope; `NotFound` otherwise."""
+    found: list[Row[Any]] = list(session.execute(_KEYS.where(ApiKey.id == key_id, *_own(caller))))
+    if not found:
+        raise NotFound
+    return found[0]
+
+
 def end_key(session: Session, key_id: UUID, caller: Principal, *, now: datetime) -> None:
     """End a key of the caller's tenant at once, in the SYSTEM scope; `NotFound` otherwise."""
-    change = update(ApiKey).where(ApiKey.id == key_id)
-    if caller.client_id is not None:
-        change = change.where(ApiKey.client_id == caller.client_id)
-    elif caller.agency_id is not None:
-        change = change.where(ApiKey.agency_id == caller.agency_id)
-    row = session.execute(
-        change.values(revoked_at=now).returning(ApiKey.agency_id, ApiKey.client_id)
-    ).one_or_none()
+    change = update(ApiKey).where(ApiKey.id == key_id, *_own(caller)).values(revoked_at=now)
+    row = session.execute(change.returning(ApiKey.agency_id, ApiKey.client_id)).one_or_none()
     if row is None:
         raise NotFound
     _audit(session, "api_key.ended", key_id, row.agency_id, row.client_id, caller.actor_id)
+
+
+def _own(caller: Principal) -> list[ColumnElement[bool]]:
+    """Keys have no policy of their own: what of them is the caller's."""
+    if caller.client_id is not None:
+        return [ApiKey.client_id == caller.client_id]
+    return [ApiKey.agency_id == caller.agency_id] if caller.agency_id is not None else []
 
 
 def _hash(key: str) -> bytes:

@@ -16,7 +16,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
 from ops.home import free_port
-from pipelines.access.api_keys import make_key
+from pipelines.access.api_keys import draw_key, make_key
 from pipelines.access.permissions import KeyScope
 from tests.chaos.stand import Stand
 from tests.seeding import ACTOR, Seeded
@@ -66,18 +66,19 @@ def _start(module: str, ground: Stand, **extra: str) -> "subprocess.Popen[bytes]
 
 
 def _key(ground: Stand, seeded: Seeded) -> str:
+    drawn = draw_key(is_live=False)
     with scoped_transaction(ground.house.sessions, SYSTEM) as session:
-        made = make_key(
+        make_key(
             session,
+            drawn,
             name="bench",
             agency_id=seeded.agency_id,
             client_id=seeded.client_id,
             scopes=frozenset({KeyScope.PROVISION, KeyScope.JOBS_READ}),
-            is_live=False,
             actor_id=ACTOR,
             now=clock.now(session),
         )
-    return made.key
+    return drawn.text
 
 
 def _body(seeded: Seeded) -> str:

@@ -1,5 +1,6 @@
 """Agencies over HTTP."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +10,10 @@ from sqlalchemy import Row
 
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
+from pipelines.queue.keys import once
 from pipelines.tenants import agencies
-from web.api.routes import Routes, answers, asks, reads
+from web.admission import canonical, mark_replay, offered_key
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Count, PageQuery, Text
 from web.front import front
 from web.guards import permitted, principal
@@ -48,14 +51,17 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 @routes.post("/agencies")
 @permitted(Permission.AGENCIES_CREATE)
 @reads(AgencyBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Agency)
 def create_agency(body: dict[str, Any]) -> Response:
     """Make an agency."""
     caller = principal()
+    key = offered_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        made = agencies.create_agency(session, name=body["name"], actor_id=caller.actor_id)
-        row = agencies.agency(session, made)
-    return with_version(shown(row), 201)
+        make = partial(agencies.create_agency, session, actor_id=caller.actor_id, **body)
+        done = once(session, key, make, status=201, resource_kind="agency")
+        row = agencies.agency(session, done.resource_id)
+    return mark_replay(with_version(shown(row), 201), is_replay=done.is_replay)
 
 
 @routes.get("/agencies")

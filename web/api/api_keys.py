@@ -1,5 +1,6 @@
 """API keys of storefronts over HTTP; a key is shown once, when it is made."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,10 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access import api_keys
 from pipelines.access.permissions import KeyScope, Permission
+from pipelines.queue.keys import once
 from pipelines.settings import Environment
-from web.api.routes import Routes, answers, asks, reads
+from web.admission import canonical, mark_replay, offered_key
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Identity, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -33,13 +36,6 @@ class KeyBody(Schema):
     )
 
 
-class MadeKey(Schema):
-    id = fields.UUID()
-    key = fields.String(metadata={"description": "Shown this once."})
-    prefix = fields.String()
-    scopes = fields.List(fields.String())
-
-
 class Key(Schema):
     id = fields.UUID()
     name = fields.String()
@@ -50,6 +46,12 @@ class Key(Schema):
     last_used_at = fields.DateTime(allow_none=True)
     revoked_at = fields.DateTime(allow_none=True)
     created_at = fields.DateTime()
+
+
+class MadeKey(Key):
+    key = fields.String(
+        allow_none=True, metadata={"description": "Shown this once; null in a repeat."}
+    )
 
 
 class KeyPage(Schema):
@@ -65,29 +67,33 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 @routes.post("/api-keys")
 @permitted(Permission.KEYS_MANAGE)
 @reads(KeyBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, MadeKey)
 def create_api_key(body: dict[str, Any]) -> Response:
-    """Make a key for a client."""
+    """Make a key for a client; a repeat names the key and does not show it again."""
     house, caller = front().house, principal()
+    key = offered_key(caller, canonical(body))
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = chosen_client(session, caller, body.get("client_id"))
         agency_id = api_keys.client_for_key(session, client_id)
-    scopes = frozenset(KeyScope(scope) for scope in body["scopes"])
+    drawn = api_keys.draw_key(is_live=house.settings.environment is Environment.PRODUCTION)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        made = api_keys.make_key(
+        make = partial(
+            api_keys.make_key,
             session,
+            drawn,
             name=body["name"],
             agency_id=agency_id,
             client_id=client_id,
-            scopes=scopes,
-            is_live=house.settings.environment is Environment.PRODUCTION,
+            scopes=frozenset(KeyScope(scope) for scope in body["scopes"]),
             actor_id=caller.actor_id,
             now=clock.now(session),
         )
-    shown_once = {"id": made.id, "key": made.key, "prefix": made.prefix, "scopes": sorted(scopes)}
-    response = jsonify(shown_once | {"name": body["name"], "client_id": client_id})
+        done = once(session, key, make, status=201, resource_kind="api_key")
+        row = api_keys.key_row(session, caller, done.resource_id)
+    response = jsonify(shown(row) | {"key": None if done.is_replay else drawn.text})
     response.status_code = 201
-    return response
+    return mark_replay(response, is_replay=done.is_replay)
 
 
 @routes.get("/api-keys")

@@ -1,5 +1,6 @@
 """Brands over HTTP, with the routes by which vendors sell their cards."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,11 @@ from sqlalchemy import Row
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.currencies import EXPONENTS
+from pipelines.queue.keys import once
 from pipelines.tenants import brands
 from pipelines.tenants.brands import Route
-from web.api.routes import Routes, answers, asks, reads
+from web.admission import canonical, mark_replay, offered_key
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Count, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -74,20 +77,18 @@ def shown(found: tuple[Row[Any], list[Row[Any]]]) -> dict[str, Any]:
 @routes.post("/brands")
 @permitted(Permission.BRANDS_MANAGE)
 @reads(BrandBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Brand)
 def create_brand(body: dict[str, Any]) -> Response:
     """Make a brand; accounts in its currency are opened for every tenant."""
     caller = principal()
+    key = offered_key(caller, canonical(body))
+    values = body | {"routes": [Route(**way) for way in body["routes"]]}
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        made = brands.create_brand(
-            session,
-            name=body["name"],
-            currency=body["currency"],
-            routes=[Route(**way) for way in body["routes"]],
-            actor_id=caller.actor_id,
-        )
-        found = brands.brand(session, made)
-    return with_version(shown(found), 201)
+        make = partial(brands.create_brand, session, actor_id=caller.actor_id, **values)
+        done = once(session, key, make, status=201, resource_kind="brand")
+        found = brands.brand(session, done.resource_id)
+    return mark_replay(with_version(shown(found), 201), is_replay=done.is_replay)
 
 
 @routes.get("/brands")

@@ -1,5 +1,7 @@
 """Campaigns over HTTP: made, changed, paused, resumed, and who pays for them."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +13,11 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.tenants import BudgetMode
 from pipelines.access.permissions import Permission
-from pipelines.queue.keys import first_result, remember
+from pipelines.queue.keys import RequestKey, once
 from pipelines.tenants import budgets, campaigns
-from web.admission import canonical, mark_replay, request_key
+from web.admission import canonical, mark_replay, offered_key, request_key
 from web.api.clients import TIME_ZONE
-from web.api.routes import Routes, answers, asks, reads
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Count, Identity, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -69,20 +71,26 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 @routes.post("/campaigns")
 @permitted(Permission.CAMPAIGNS_MANAGE)
 @reads(CampaignBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Campaign)
 def create_campaign(body: dict[str, Any]) -> Response:
     """Make an active campaign."""
     caller = principal()
+    key = offered_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        made = campaigns.create_campaign(
-            session,
-            client_id=chosen_client(session, caller, body.get("client_id")),
-            name=body["name"],
-            time_zone=body.get("time_zone"),
-            actor_id=caller.actor_id,
-        )
-        row = campaigns.campaign(session, made)
-    return with_version(shown(row), 201)
+
+        def make() -> UUID:
+            return campaigns.create_campaign(
+                session,
+                client_id=chosen_client(session, caller, body.get("client_id")),
+                name=body["name"],
+                time_zone=body.get("time_zone"),
+                actor_id=caller.actor_id,
+            )
+
+        done = once(session, key, make, status=201, resource_kind="campaign")
+        row = campaigns.campaign(session, done.resource_id)
+    return mark_replay(with_version(shown(row), 201), is_replay=done.is_replay)
 
 
 @routes.get("/campaigns")
@@ -124,56 +132,55 @@ def change_campaign(body: dict[str, Any], campaign_id: UUID) -> Response:
 
 @routes.post("/campaigns/<uuid:campaign_id>/pause")
 @permitted(Permission.CAMPAIGNS_MANAGE)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Campaign)
 def pause_campaign(campaign_id: UUID) -> Response:
     """Accept nothing new for a campaign."""
-    caller = principal()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        campaigns.pause_campaign(session, campaign_id, actor_id=caller.actor_id)
-        row = campaigns.campaign(session, campaign_id)
-    return with_version(shown(row))
+    return _moved(campaign_id, offered_key(principal()), campaigns.pause_campaign)
 
 
 @routes.post("/campaigns/<uuid:campaign_id>/resume")
 @permitted(Permission.CAMPAIGNS_MANAGE)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Campaign)
 def resume_campaign(campaign_id: UUID) -> Response:
     """Accept work for a campaign again."""
-    caller = principal()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        campaigns.resume_campaign(session, campaign_id, actor_id=caller.actor_id)
-        row = campaigns.campaign(session, campaign_id)
-    return with_version(shown(row))
+    return _moved(campaign_id, offered_key(principal()), campaigns.resume_campaign)
 
 
 @routes.post("/campaigns/<uuid:campaign_id>/budget")
 @permitted(Permission.CAMPAIGNS_BUDGET)
 @reads(BudgetBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Campaign)
 def set_budget(body: dict[str, Any], campaign_id: UUID) -> Response:
     """Give a campaign its own budget (`isolated`), or let it share its client's (`shared`).
 
     An amount moves money, so it needs an Idempotency-Key.
     """
+    admit = request_key if body["amount_minor"] else offered_key
+    key = admit(principal(), canonical(body))
+    name = f"budget:{campaign_id}:{new_id()}"
+    if body["mode"] == BudgetMode.SHARED:
+        return _moved(campaign_id, key, partial(budgets.share_budget, client_ref=name))
+    isolate = partial(
+        budgets.isolate_budget,
+        amount=body["amount_minor"],
+        currency=body["currency"],
+        client_ref=name,
+    )
+    return _moved(campaign_id, key, isolate)
+
+
+def _moved(campaign_id: UUID, key: RequestKey | None, move: Callable[..., object]) -> Response:
+    """Change the campaign; a repeat with the same key answers the campaign as it is now."""
     caller = principal()
-    key = request_key(caller, canonical(body)) if body["amount_minor"] else None
-    who: dict[str, Any] = {
-        "client_ref": f"budget:{campaign_id}:{new_id()}",
-        "actor_id": caller.actor_id,
-    }
+
+    def moved() -> UUID:
+        move(session, campaign_id, actor_id=caller.actor_id)
+        return campaign_id
+
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        is_replay = key is not None and first_result(session, key) is not None
-        if not is_replay and body["mode"] == BudgetMode.ISOLATED:
-            budgets.isolate_budget(
-                session,
-                campaign_id,
-                amount=body["amount_minor"],
-                currency=body["currency"],
-                **who,
-            )
-        elif not is_replay:
-            budgets.share_budget(session, campaign_id, **who)
-        if key is not None and not is_replay:
-            remember(session, key, status=200, resource_kind="campaign", resource_id=campaign_id)
+        done = once(session, key, moved, status=200, resource_kind="campaign")
         row = campaigns.campaign(session, campaign_id)
-    return mark_replay(with_version(shown(row)), is_replay=is_replay)
+    return mark_replay(with_version(shown(row)), is_replay=done.is_replay)

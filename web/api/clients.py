@@ -1,5 +1,6 @@
 """Clients of agencies over HTTP, and the brands they may draw on."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -11,8 +12,10 @@ from sqlalchemy import Row
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.errors import FieldError, ValidationFailed
+from pipelines.queue.keys import once
 from pipelines.tenants import clients
-from web.api.routes import Routes, answers, asks, reads
+from web.admission import canonical, mark_replay, offered_key
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Count, Identity, PageQuery, Text
 from web.front import front
 from web.guards import permitted, principal
@@ -63,6 +66,7 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 @routes.post("/clients")
 @permitted(Permission.CLIENTS_CREATE)
 @reads(ClientBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Client)
 def create_client(body: dict[str, Any]) -> Response:
     """Make a client; an agency's administrator need not name the agency."""
@@ -71,16 +75,13 @@ def create_client(body: dict[str, Any]) -> Response:
     if agency_id is None:
         missing = FieldError("required", "Name the agency.", pointer="/agency_id")
         raise ValidationFailed(errors=(missing,))
+    values = body | {"agency_id": agency_id}
+    key = offered_key(caller, canonical(values))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        made = clients.create_client(
-            session,
-            agency_id=agency_id,
-            name=body["name"],
-            time_zone=body["time_zone"],
-            actor_id=caller.actor_id,
-        )
-        row = clients.client(session, made)
-    return with_version(shown(row), 201)
+        make = partial(clients.create_client, session, actor_id=caller.actor_id, **values)
+        done = once(session, key, make, status=201, resource_kind="client")
+        row = clients.client(session, done.resource_id)
+    return mark_replay(with_version(shown(row), 201), is_replay=done.is_replay)
 
 
 @routes.get("/clients")

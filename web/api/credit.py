@@ -12,7 +12,7 @@ from pipelines.access.permissions import Permission
 from pipelines.credit import allocate as credit
 from pipelines.credit import read
 from pipelines.credit.transfer import Posted
-from pipelines.queue.keys import first_result, remember
+from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
 from web.fields import Identity, Minor, PageQuery, Text
@@ -148,19 +148,20 @@ def _moved(
     caller = principal()
     key = request_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        earlier = first_result(session, key)
-        transfer_id = earlier
-        if transfer_id is None:
-            transfer_id = move(
+
+        def make() -> UUID:
+            posted = move(
                 session,
                 **sides,
                 amount=body["amount_minor"],
                 notes=body["notes"],
                 client_ref=f"{word}:{caller.actor_id}:{key.key}",
                 actor_id=caller.actor_id,
-            ).transfer_id
-            remember(session, key, status=201, resource_kind="transfer", resource_id=transfer_id)
-        view = read.transfer_view(session, transfer_id)
+            )
+            return posted.transfer_id
+
+        done = once(session, key, make, status=201, resource_kind="transfer")
+        view = read.transfer_view(session, done.resource_id)
     response = jsonify(view)
     response.status_code = 201
-    return mark_replay(response, is_replay=earlier is not None)
+    return mark_replay(response, is_replay=done.is_replay)

@@ -1,10 +1,12 @@
 """Card pools over HTTP, and the import of cards into them."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
 
 from models.cards import PoolKind
 from models.database import scoped_transaction
@@ -16,10 +18,19 @@ from pipelines.jobs.kinds import OnError
 from pipelines.pools.accept_import import accept_import
 from pipelines.pools.create import NewPool, create_pool
 from pipelines.pools.read import PoolView, list_pools, visible_pools
-from web.admission import canonical, intake_slot, request_key
+from pipelines.queue.keys import once
+from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.brands import CURRENCY
 from web.api.job_schemas import Job
-from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
+from web.api.routes import (
+    IDEMPOTENCY_KEY,
+    MAY_HAVE_KEY,
+    Routes,
+    answers,
+    asks,
+    documented,
+    reads,
+)
 from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -70,19 +81,18 @@ class ImportQuery(Schema):
 @routes.post("/gift-card-pools")
 @permitted(Permission.POOLS_MANAGE)
 @reads(PoolBody)
+@documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Pool)
 def create_gift_card_pool(body: dict[str, Any]) -> Response:
     """Make a pool: the platform's, or a client's own."""
     caller = principal()
+    key = offered_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        client_id = body["client_id"]
-        if client_id is not None or caller.agency_id is not None:
-            client_id = chosen_client(session, caller, client_id)
-        pool = NewPool(**(body | {"kind": PoolKind(body["kind"]), "client_id": client_id}))
-        made = create_pool(session, pool, actor_id=caller.actor_id)
-    response = jsonify(_one(caller, made).as_json())
+        make = partial(_made, session, caller, body)
+        done = once(session, key, make, status=201, resource_kind="card_pool")
+    response = jsonify(_one(caller, done.resource_id).as_json())
     response.status_code = 201
-    return response
+    return mark_replay(response, is_replay=done.is_replay)
 
 
 @routes.get("/gift-card-pools")
@@ -150,6 +160,14 @@ def import_gift_cards(query: dict[str, Any], pool_id: UUID) -> Response:
                 limits=house.limits,
             )
     return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+def _made(session: Session, caller: Principal, body: dict[str, Any]) -> UUID:
+    client_id = body["client_id"]
+    if client_id is not None or caller.agency_id is not None:
+        client_id = chosen_client(session, caller, client_id)
+    pool = NewPool(**(body | {"kind": PoolKind(body["kind"]), "client_id": client_id}))
+    return create_pool(session, pool, actor_id=caller.actor_id)
 
 
 def _one(caller: Principal, pool_id: UUID) -> PoolView:
