@@ -17,6 +17,8 @@ from web.waiting import Waiter
 
 #: Threads that may wait for jobs: the others stay free for everybody else.
 WAITING_SHARE = 4
+#: How long a page or a health check waits for the broker's answer.
+LOOK_SECONDS = 0.25
 
 
 def create_app(house: House) -> Flask:
@@ -25,7 +27,8 @@ def create_app(house: House) -> Flask:
     settings, limits = house.settings, house.limits
     app.extensions[EXTENSION] = Front(
         house=house,
-        broker=make_broker(settings.queue_url, socket_timeout=limits.ring_budget_seconds),
+        broker=make_broker(settings.queue_url, patience_seconds=limits.ring_budget_seconds),
+        lookout=make_broker(settings.queue_url, patience_seconds=LOOK_SECONDS),
         waiter=Waiter(house.sessions, seats=settings.pool_size // WAITING_SHARE, limits=limits),
     )
     register_request_ids(app)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import cast
 
-from dramatiq import Broker
 from flask import current_app
 
+from pipelines.queue.broker_port import HouseBroker
 from pipelines.wiring import House
 from web.waiting import Waiter
 
@@ -17,7 +17,10 @@ class Front:
     """The front of one web process, made once by `create_app`."""
 
     house: House
-    broker: Broker
+    #: For ringing: it waits no longer than a request may be held up by that.
+    broker: HouseBroker
+    #: For asking the broker how it is, where a short wait hurts nobody.
+    lookout: HouseBroker
     waiter: Waiter
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import redis
 from flask import Flask, Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -10,12 +9,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from models.database import scoped_transaction
 from models.schema import newest_revision
 from models.scope import SYSTEM
-from pipelines.queue.broker import redis_client
+from pipelines.queue.broker_port import BrokerAway
 from pipelines.wiring import House
-from web.front import front
+from web.front import Front, front
 from web.guards import public
 
-REDIS_TIMEOUT_SECONDS = 0.25
 _REVISION = text("SELECT version_num FROM alembic_version")
 
 
@@ -32,18 +30,18 @@ def register_health(app: Flask) -> None:
     @app.get("/readyz")
     @public
     def ready() -> tuple[Response, int]:
-        """503 without the database or with another schema; without Redis work is only slower."""
-        body, status = readiness(front().house)
+        """503 without the database or with another schema; without the broker work only waits."""
+        body, status = readiness(front())
         return jsonify(body), status
 
 
-def readiness(house: House) -> tuple[dict[str, Any], int]:
+def readiness(asked: Front) -> tuple[dict[str, Any], int]:
     """What can be reached, and the status to answer with."""
-    database, schema = _database(house)
-    doorbell = _doorbell(house)
+    database, schema = _database(asked.house)
+    broker = _broker(asked)
     is_ready = database and schema
-    status = "ok" if is_ready and doorbell else "degraded" if is_ready else "unavailable"
-    checks = {"database": database, "schema": schema, "redis": doorbell}
+    status = "ok" if is_ready and broker else "degraded" if is_ready else "unavailable"
+    checks = {"database": database, "schema": schema, "broker": broker}
     return {"status": status, "checks": checks}, 200 if is_ready else 503
 
 
@@ -56,11 +54,9 @@ def _database(house: House) -> tuple[bool, bool]:
     return True, found == newest_revision()
 
 
-def _doorbell(house: House) -> bool:
-    client = redis_client(house.settings.queue_url, socket_timeout=REDIS_TIMEOUT_SECONDS)
+def _broker(asked: Front) -> bool:
     try:
-        return bool(client.ping())
-    except redis.RedisError:
+        asked.lookout.ping()
+    except BrokerAway:
         return False
-    finally:
-        client.close()
+    return True

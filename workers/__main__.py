@@ -11,8 +11,7 @@ from dramatiq import Worker
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from pipelines.boot import check_database
-from pipelines.limits import Limits
-from pipelines.queue.broker import UnknownScheme, make_broker, redis_client
+from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.kinds import Queue
 from pipelines.settings import Settings, SettingsBroken, load
 from pipelines.telemetry import configure, get_logger
@@ -65,9 +64,7 @@ def _serve(process: str, settings: Settings, house: House, stop: threading.Event
 
 def _relay_pass(settings: Settings, house: House) -> Callable[[], int]:
     broker = make_broker(settings.queue_url, middleware=[DoorbellsOnly()])
-    client = redis_client(settings.queue_url)
-    limits: Limits = house.limits
-    return partial(relay.run_once, house.sessions, broker, client, limits)
+    return partial(relay.run_once, house.sessions, broker, house.limits)
 
 
 def _work(queue: Queue, settings: Settings, house: House, stop: threading.Event) -> int:

@@ -3,45 +3,65 @@
 import threading
 from collections.abc import Callable
 
-import redis
-from dramatiq import Broker
-
 from models import clock
 from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.limits import Limits
-from pipelines.queue.broker import remembers_epoch, ring
+from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.ring import forget_rings, ring_due
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
+UNWELL_WAIT_SECONDS = 1.0
 
-def run_once(sessions: Sessions, broker: Broker, client: redis.Redis, limits: Limits) -> int:
-    """One pass; returns how many doorbells went out. Raises if Redis cannot be reached.
+#: Told at each change: the class of the fault that keeps the relay from its work, or None.
+OnState = Callable[[str | None], None]
 
-    Redis is asked first: marking tasks as rung that cannot be rung would only delay them.
+
+def run_once(sessions: Sessions, broker: HouseBroker, limits: Limits) -> int:
+    """One pass; returns how many doorbells went out. Raises `BrokerAway` if not all did.
+
+    The broker is asked first: marking tasks as rung that cannot be rung would only delay them.
     """
-    if not remembers_epoch(client):
+    if not broker.remembers_epoch():
         with scoped_transaction(sessions, SYSTEM) as session:
             again = forget_rings(session)
         log.warning("relay.epoch_lost", again=again)
     with scoped_transaction(sessions, SYSTEM) as session:
         bells = ring_due(session, now=clock.now(session), limits=limits)
-    return ring(broker, bells) if bells else 0
+    return broker.send(bells) if bells else 0
 
 
-def run_forever(one_pass: Callable[[], int], stop: threading.Event, limits: Limits) -> None:
-    """Pass after pass until told to stop; a failed pass is told once a change of state."""
-    is_well = True
+def run_forever(
+    one_pass: Callable[[], int],
+    stop: threading.Event,
+    limits: Limits,
+    on_state: OnState = lambda _trouble: None,
+) -> None:
+    """Pass after pass until told to stop; what is wrong is told when it changes."""
+    before: str | None = None
     while not stop.is_set():
-        try:
-            one_pass()
-            if not is_well:
-                log.info("relay.well_again")
-            is_well = True
-        except Exception as fault:  # the relay outlives any outage of its two servers
-            if is_well:
-                log.warning("relay.unwell", fault=type(fault).__name__)
-            is_well = False
-        stop.wait(limits.relay_poll_seconds if is_well else 1.0)
+        trouble = _trouble_of(one_pass)
+        if trouble != before:
+            _tell(trouble)
+            on_state(trouble)
+        before = trouble
+        stop.wait(UNWELL_WAIT_SECONDS if trouble else limits.relay_poll_seconds)
+
+
+def _trouble_of(one_pass: Callable[[], int]) -> str | None:
+    try:
+        one_pass()
+    except BrokerAway as away:
+        return away.reason
+    except Exception as fault:  # the relay outlives any outage of its two servers
+        return type(fault).__name__
+    return None
+
+
+def _tell(trouble: str | None) -> None:
+    if trouble is None:
+        log.info("relay.well_again")
+    else:
+        log.warning("relay.unwell", fault=trouble)

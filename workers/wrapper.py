@@ -7,7 +7,6 @@ from typing import cast
 from uuid import UUID
 
 import structlog
-from dramatiq import Broker
 from psycopg import errors as pg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +18,7 @@ from models.scope import SYSTEM, Scope, client, tenant_scope
 from pipelines.errors import LeaseLost
 from pipelines.limits import Limits
 from pipelines.queue.backoff import backoff
-from pipelines.queue.broker import ring
+from pipelines.queue.broker_port import HouseBroker
 from pipelines.queue.defer import Noted, note_doorbells
 from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
@@ -60,7 +59,7 @@ class Wrapper:
         sessions: Sessions,
         handlers: Handlers,
         *,
-        broker: Broker | None = None,
+        broker: HouseBroker | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._sessions = sessions
@@ -137,7 +136,7 @@ class Wrapper:
         with transaction(self._sessions) as session:
             if not hold_row(session, task):
                 return None
-            noted = note_doorbells(session)
+            noted = None if self._broker is None else note_doorbells(session)
             run(session, task, clock.now(session))
             finish(session, task)
         return noted
@@ -152,7 +151,7 @@ class Wrapper:
                 now = clock.now(session)
                 bells += ring_due(session, now=now, limits=self._limits, queues=noted.waiting)
         if bells:
-            ring(self._broker, bells)
+            self._broker.ring(bells)
 
     def _fail(self, handler: Handler, task: TaskInHand, fault: Exception) -> None:
         passing = _is_passing(fault)

@@ -18,7 +18,7 @@ def test_the_process_and_its_readiness_are_told_apart(browser: FlaskClient):
     assert ready.status_code == 200
     assert ready.json == {
         "status": "ok",
-        "checks": {"database": True, "schema": True, "redis": True},
+        "checks": {"database": True, "schema": True, "broker": True},
     }
 
 

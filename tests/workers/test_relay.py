@@ -12,7 +12,6 @@ from uuid import UUID
 import pytest
 import redis
 from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import MiddlewareError
 
 from models import clock
@@ -20,7 +19,8 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.jobs.control import pause_job
-from pipelines.queue.broker import make_broker, redis_client, ring
+from pipelines.queue.broker import make_broker
+from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.defer import defer, defer_many
 from pipelines.queue.kinds import ALL, PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
 from pipelines.queue.ring import Doorbell
@@ -39,7 +39,7 @@ ONE = UUID(int=1)
 @pytest.fixture
 def memory(ground: Ground) -> Iterator[redis.Redis]:
     """Valkey, empty but for the relay's epoch."""
-    connection = redis_client(ground.servers.redis_url)
+    connection = redis.Redis.from_url(ground.servers.redis_url)
     connection.flushdb()
     connection.set("largesse:epoch", "1")
     yield connection
@@ -48,14 +48,14 @@ def memory(ground: Ground) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def broker(ground: Ground, memory: redis.Redis) -> Iterator[RedisBroker]:
+def broker(ground: Ground, memory: redis.Redis) -> Iterator[HouseBroker]:
     made = make_broker(ground.servers.redis_url, middleware=[DoorbellsOnly()])
     yield made
     made.close()
 
 
-def one_pass(house: House, broker: RedisBroker, memory: redis.Redis) -> int:
-    return relay.run_once(house.sessions, broker, memory, house.limits)
+def one_pass(house: House, broker: HouseBroker) -> int:
+    return relay.run_once(house.sessions, broker, house.limits)
 
 
 def messages(memory: redis.Redis) -> list[dict[str, Any]]:
@@ -82,12 +82,12 @@ def put_many(house: House, count: int, *, tenant_id: UUID, job_id: UUID | None =
 
 
 def test_ec123_a_message_is_an_id_and_a_version_for_every_kind(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     """EC-123: what is on the broker, for every kind of the catalogue."""
     made = {kind: put(house, kind, tenant_id=ONE, args={"note": "x" * 99}) for kind in ALL.values()}
 
-    assert one_pass(house, broker, memory) == len(ALL)
+    assert one_pass(house, broker) == len(ALL)
 
     found = messages(memory)
     assert {m["actor_name"]: m["kwargs"] for m in found} == {
@@ -110,7 +110,7 @@ def test_ec123_a_message_is_an_id_and_a_version_for_every_kind(
     ],
 )
 def test_ec123_anything_more_than_a_doorbell_is_not_sent(
-    broker: RedisBroker, memory: redis.Redis, args: tuple[str, ...], kwargs: dict[str, Any]
+    broker: HouseBroker, memory: redis.Redis, args: tuple[str, ...], kwargs: dict[str, Any]
 ) -> None:
     message: Message[Any] = Message("bulk", "run_chunk", args, kwargs, {})
 
@@ -120,7 +120,7 @@ def test_ec123_anything_more_than_a_doorbell_is_not_sent(
     assert messages(memory) == []
 
 
-def test_no_traceback_is_sent(broker: RedisBroker, memory: redis.Redis) -> None:
+def test_no_traceback_is_sent(broker: HouseBroker, memory: redis.Redis) -> None:
     options = {"traceback": "ValueError: CANARY"}
     broker.enqueue(Message("bulk", "run_chunk", (), {"task_id": "1", "v": 1}, options))
 
@@ -129,13 +129,13 @@ def test_no_traceback_is_sent(broker: RedisBroker, memory: redis.Redis) -> None:
 
 
 def test_ec116_nothing_is_rung_before_its_commit(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     """EC-116: an uncommitted task is not there, a rolled back one never was."""
     with ThreadPoolExecutor(1) as elsewhere:
 
         def look() -> int:
-            return elsewhere.submit(one_pass, house, broker, memory).result(timeout=10)
+            return elsewhere.submit(one_pass, house, broker).result(timeout=10)
 
         with (
             pytest.raises(ZeroDivisionError),
@@ -155,22 +155,22 @@ def test_ec116_nothing_is_rung_before_its_commit(
 
 
 def test_ec116_a_relay_killed_between_mark_and_message_only_costs_time(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     """EC-116: the row is rung again after its redelivery time, and not sooner."""
     task_id = put(house, PURGE_KEYS)
     seconds = house.limits.redelivery_seconds
     change_task(house, task_id, f"rung_at = now() - interval '{seconds - 2} seconds'")
-    sooner = one_pass(house, broker, memory)
+    sooner = one_pass(house, broker)
     change_task(house, task_id, f"rung_at = now() - interval '{seconds} seconds'")
-    later = one_pass(house, broker, memory)
+    later = one_pass(house, broker)
 
     assert (sooner, later) == (0, 1)
-    assert one_pass(house, broker, memory) == 0
+    assert one_pass(house, broker) == 0
 
 
 def test_what_is_leased_dead_early_or_unknown_is_not_rung(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     changes = {
         "leased": "lease_until = now() + interval '1 minute'",
@@ -183,57 +183,57 @@ def test_what_is_leased_dead_early_or_unknown_is_not_rung(
     for name, change in changes.items():
         change_task(house, made[name], change)
 
-    one_pass(house, broker, memory)
+    one_pass(house, broker)
 
     assert rung_tasks(memory) == {str(made["lease over"]): 1}
 
 
 def test_urgent_tasks_are_rung_first(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     put_many(house, 50, tenant_id=ONE)
     urgent = put(house, tenant_id=ONE, priority=1)
 
-    one_pass(house, broker, memory)
+    one_pass(house, broker)
 
     assert task(house, urgent).rung_at is not None
 
 
 def test_ec117_a_broker_that_lost_its_memory_is_told_everything_again(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     """EC-117: the epoch key is gone, so all that is unfinished is rung anew."""
     made = {str(put(house, PURGE_KEYS, lane=str(n))) for n in range(5)}
-    assert one_pass(house, broker, memory) == 5
+    assert one_pass(house, broker) == 5
     memory.flushdb()
 
-    assert one_pass(house, broker, memory) == 5
+    assert one_pass(house, broker) == 5
     assert rung_tasks(memory) == dict.fromkeys(made, 1)
-    assert one_pass(house, broker, memory) == 0
+    assert one_pass(house, broker) == 0
 
 
-def test_an_unreachable_broker_leaves_every_task_unmarked(
-    house: House, broker: RedisBroker
-) -> None:
+def test_an_unreachable_broker_leaves_every_task_unmarked(house: House) -> None:
     task_id = put(house, PURGE_KEYS)
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nowhere = redis_client(f"redis://127.0.0.1:{closed.getsockname()[1]}/0")
-    with pytest.raises(redis.ConnectionError):
-        one_pass(house, broker, nowhere)
+
+    with pytest.raises(BrokerAway, match="ConnectionError"):
+        one_pass(house, nowhere())
 
     assert task(house, task_id).rung_at is None
 
 
 def test_ringing_an_unreachable_broker_is_told_and_survived() -> None:
+    assert nowhere().ring([Doorbell(new_id(), "run_chunk", "bulk")]) == 0
+
+
+def nowhere() -> HouseBroker:
+    """A broker at an address where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
-    nowhere = make_broker(url, middleware=[DoorbellsOnly()])
-
-    assert ring(nowhere, [Doorbell(new_id(), "run_chunk", "bulk")]) == 0
+    return make_broker(url, middleware=[DoorbellsOnly()])
 
 
 def test_a_paused_job_is_not_rung_but_for_what_brings_it_home(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     seeded = seed(house, vendor=False)
     job_id = submit_file(house, seeded, recipients_csv(2)).job_id
@@ -241,32 +241,32 @@ def test_a_paused_job_is_not_rung_but_for_what_brings_it_home(
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         pause_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
 
-    one_pass(house, broker, memory)
+    one_pass(house, broker)
 
     assert rung_tasks(memory) == {str(settle): 1}
 
 
 def test_two_relays_at_once_ring_each_task_once(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     put_many(house, 20, tenant_id=ONE)
     places = house.limits.window_tasks_min
 
     with ThreadPoolExecutor(4) as pool:
-        rung = list(pool.map(lambda _n: one_pass(house, broker, memory), range(4)))
+        rung = list(pool.map(lambda _n: one_pass(house, broker), range(4)))
 
     assert sum(rung) == places
     assert set(rung_tasks(memory).values()) == {1}
 
 
 def test_an_accepter_s_own_ring_is_repeated_after_the_short_wait(
-    house: House, broker: RedisBroker, memory: redis.Redis
+    house: House, broker: HouseBroker, memory: redis.Redis
 ) -> None:
     limits = house.limits
     task_id = put(house, PURGE_KEYS)
     gone = limits.redelivery_seconds - limits.interactive_redelivery_seconds
     change_task(house, task_id, f"rung_at = now() - interval '{gone} seconds'")
-    at_once = one_pass(house, broker, memory)
+    at_once = one_pass(house, broker)
     row = task(house, task_id)
     again = row.rung_at + timedelta(seconds=limits.redelivery_seconds) - row.created_at
 

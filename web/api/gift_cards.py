@@ -16,7 +16,6 @@ from pipelines.provisioning.campaigns import client_of_campaign
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.reveal import OpenedCard, facts_by_token, reveal
 from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
-from pipelines.queue.broker import ring
 from pipelines.queue.kinds import RUN_SINGLE
 from pipelines.queue.ring import Doorbell
 from web.admission import canonical, request_key
@@ -128,7 +127,7 @@ def _ring(done: AcceptedSingle) -> None:
     """The accepter rings by itself, within the budget; if nobody hears it the relay will."""
     if done.task_id is not None:
         bell = Doorbell(done.task_id, RUN_SINGLE.name, RUN_SINGLE.queue.value)
-        ring(front().broker, [bell])
+        front().broker.ring([bell])
 
 
 def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]:

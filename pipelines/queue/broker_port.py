@@ -1,0 +1,104 @@
+"""What the house asks of a broker besides Dramatiq itself; Redis and RabbitMQ each answer it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dramatiq import Broker, Message
+from dramatiq.errors import DecodeError
+
+from pipelines.queue.kinds import TASK_VERSION
+from pipelines.queue.ring import Doorbell
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class BrokerAway(Exception):
+    """The broker cannot be reached, or refuses; `reason` is the class of its fault.
+
+    `rung` says how many messages went out before it.
+    """
+
+    def __init__(self, reason: str, *, rung: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.rung = rung
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerVersion:
+    """Which program answers."""
+
+    name: str
+    version: str
+
+
+class HouseBroker(Broker, ABC):
+    """A Dramatiq broker of ours. Every method but `ring` raises `BrokerAway`.
+
+    No call waits longer than the patience the broker was made with for any one answer.
+    """
+
+    @abstractmethod
+    def send(self, doorbells: Iterable[Doorbell]) -> int:
+        """Enqueue one message per doorbell by actor name; returns how many went out: all."""
+
+    @abstractmethod
+    def remembers_epoch(self) -> bool:
+        """False once after the broker lost its memory; it is told to remember from now on."""
+
+    @abstractmethod
+    def depth(self, queue: str) -> int:
+        """Messages of a queue that no worker has fetched yet."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Return if the broker answers."""
+
+    @abstractmethod
+    def version(self) -> BrokerVersion:
+        """Ask the program for its name."""
+
+    def ring(self, doorbells: Iterable[Doorbell]) -> int:
+        """Send what can be sent; returns how many went out, and never raises `BrokerAway`.
+
+        What does not go out is rung again later from its row, so a broker that is away only
+        costs time.
+        """
+        try:
+            return self.send(doorbells)
+        except BrokerAway as away:
+            log.warning("ring.failed", rung=away.rung, fault=away.reason)
+            return away.rung
+
+
+def message_of(bell: Doorbell) -> Message[Any]:
+    """The whole message: a task's id and the version of the code that wrote it."""
+    return Message(
+        queue_name=bell.queue,
+        actor_name=bell.kind,
+        args=(),
+        kwargs={"task_id": str(bell.task_id), "v": TASK_VERSION},
+        options={},
+    )
+
+
+def is_sound(data: bytes, queue: str) -> bool:
+    """Whether Dramatiq can work with these bytes from this queue.
+
+    What it cannot decode ends the consumer's connection; a message that names another queue than
+    the one it came by ends the thread that works on it.
+    """
+    try:
+        message: Message[Any] = Message.decode(data)
+    except DecodeError:
+        return False
+    return (
+        message.queue_name == queue
+        and isinstance(message.actor_name, str)
+        and isinstance(message.message_id, str)
+        and isinstance(message.kwargs, dict)
+        and isinstance(message.options, dict)
+    )
