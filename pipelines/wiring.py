@@ -10,9 +10,11 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
-from pipelines.jobs.kinds import CARD_IMPORT, JobKind
+from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
+from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_job
+from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.limits import Limits
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
@@ -20,10 +22,8 @@ from pipelines.providers.reloadly import ReloadlyProvider
 from pipelines.providers.transport import VendorTransport
 from pipelines.provisioning import job_kind
 from pipelines.provisioning.give_up import give_up_order
-from pipelines.provisioning.large import give_up_plan, plan_job
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
-from pipelines.provisioning.run_chunk import give_up_chunk, run_chunk
 from pipelines.queue import keys, kinds
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
@@ -89,8 +89,10 @@ def build_providers(settings: Settings) -> dict[str, Provider]:
 def build_handlers(house: House) -> Handlers:
     """Bind every task kind to its work; a kind without exactly one handler stops the boot."""
     limits, keyring = house.limits, house.settings.keyring
-    chunk = partial(run_chunk, limits=limits)
-    give_up = partial(give_up_chunk, limits=limits)
+    job_kinds = house.job_kinds
+    tools = PlanTools(keyring, house.person_secret, limits)
+    chunk = partial(work_chunk, kinds=job_kinds, limits=limits)
+    give_up = partial(give_up_chunk, kinds=job_kinds, limits=limits)
     vendor: dict[str, Any] = {
         "providers": build_providers(house.settings),
         "keyring": keyring,
@@ -98,7 +100,7 @@ def build_handlers(house: House) -> Handlers:
         "draw": random.random,
     }
     give_up_on_order = partial(give_up_order, limits=limits)
-    settle = partial(settle_job, kinds=house.job_kinds)
+    settle = partial(settle_job, kinds=job_kinds)
     handlers = (
         # A chunk that fails is soon split, so that its good items do not wait for a bad one.
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
@@ -106,8 +108,8 @@ def build_handlers(house: House) -> Handlers:
         Handler(kinds.SETTLE_JOB, settle),
         Handler(
             kinds.PLAN_JOB,
-            partial(plan_job, keyring=keyring, person_secret=house.person_secret, limits=limits),
-            give_up_plan,
+            partial(plan_job, kinds=job_kinds, tools=tools),
+            partial(give_up_plan, kinds=job_kinds),
         ),
         Handler(
             kinds.IMPORT_CARDS,

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from pipelines.errors import Kind, Refusal
+from pipelines.limits import Limits
+from pipelines.queue.work import TaskInHand
+from pipelines.sealing import Keyring
 
 PROVISIONING = "provisioning"
+PROVISIONING_UNDO = "provisioning_undo"
 CARD_IMPORT = "card_import"
 
 
@@ -22,18 +27,49 @@ class OnError(StrEnum):
     SKIP = "skip"
 
 
+@dataclass(frozen=True, slots=True)
+class ChunkInHand:
+    """A locked chunk; a task works on its positions from `first` to `last`."""
+
+    job_id: UUID
+    number: int
+    tenant_id: UUID | None
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTools:
+    """What planning may need: keys for stored input and for people, and the limits."""
+
+    keyring: Keyring
+    person_secret: bytes
+    limits: Limits
+
+
+#: Writes the items of an accepted job and starts it, or ends it with the refusal.
+Plan = Callable[[Session, TaskInHand, datetime, PlanTools], None]
+#: Ends the job whose plan cannot be made for a reason of ours.
+GiveUpPlan = Callable[[Session, TaskInHand, datetime], None]
+#: Works on the pending items in hand and rests the chunk, in the caller's transaction.
+WorkChunk = Callable[[Session, ChunkInHand, datetime, Limits], None]
 #: Called when a round ends, with the job row (locked); returns nothing.
 Settle = Callable[[Session, Row[Any], datetime], None]
-#: Takes a new hold for the failed items of the job and reopens them; returns how many.
+#: Reopens the failed items of the job (under a new hold, where there is one); returns how many.
 Reopen = Callable[[Session, Row[Any], int, datetime], int]
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """The parts of a kind that the generic job machinery calls."""
+    """The parts of a kind that the generic job machinery calls; an import has no chunks of work."""
 
     name: str
     settle: Settle
+    plan: Plan | None = None
+    give_up_plan: GiveUpPlan | None = None
+    run_chunk: WorkChunk | None = None
+    #: Ends the item in hand, which cannot be worked on.
+    give_up: WorkChunk | None = None
     reopen: Reopen | None = None
 
 
@@ -53,3 +89,11 @@ class NothingToRetry(Refusal):
     code = "nothing_to_retry"
     kind = Kind.CONFLICT
     detail = "No failed item can be tried again. Correct the rows and submit them as a new job."
+
+
+class UndoInProgress(Refusal):
+    """Another undo of the same job has not ended; `job_id` names it where it is known."""
+
+    code = "undo_in_progress"
+    kind = Kind.CONFLICT
+    detail = "Another undo of this job is under way. Wait for its end, or cancel it."

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import capture_and_void, payer_of, place_hold
 from pipelines.jobs.kinds import PROVISIONING, JobKind
+from pipelines.provisioning.large import give_up_plan, plan_job
+from pipelines.provisioning.run_chunk import give_up, run_chunk
 
 # What the round's hold still sets aside beyond the charge of items a person must look at.
 _LEFT = text("""
@@ -72,4 +74,12 @@ def reopen(session: Session, job: Row[Any], round_number: int, now: datetime) ->
     return int(found.items)
 
 
-KIND = JobKind(PROVISIONING, settle=settle, reopen=reopen)
+KIND = JobKind(
+    PROVISIONING,
+    settle=settle,
+    plan=plan_job,
+    give_up_plan=give_up_plan,
+    run_chunk=run_chunk,
+    give_up=give_up,
+    reopen=reopen,
+)

@@ -19,7 +19,7 @@ from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
 from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
-from pipelines.jobs.kinds import PROVISIONING, OnError
+from pipelines.jobs.kinds import PROVISIONING, OnError, PlanTools
 from pipelines.jobs.states import ENDED
 from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input, keep_input, spooled
 from pipelines.limits import Limits
@@ -129,23 +129,15 @@ def _new_job(
     )
 
 
-def plan_job(
-    session: Session,
-    task: TaskInHand,
-    now: datetime,
-    *,
-    keyring: Keyring,
-    person_secret: bytes,
-    limits: Limits,
-) -> None:
-    """The work of PLAN_JOB: judge the stored rows, then start the job or end it with the refusal."""
+def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
+    """Judge the stored rows, then start the job or end it with the refusal."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
     if JobState(job.state) in ENDED or job.state == JobState.CANCELLING:
         forget_input(session, job.id)
         return
     savepoint = session.begin_nested()
     try:
-        total = _fill(session, job, keyring, person_secret, limits)
+        total = _fill(session, job, tools)
         savepoint.commit()
     except Refusal as refusal:
         savepoint.rollback()
@@ -156,23 +148,19 @@ def plan_job(
     forget_input(session, job.id)
 
 
-def _fill(
-    session: Session,
-    job: Row[Any, Any, Any, Any, Any],
-    keyring: Keyring,
-    secret: bytes,
-    limits: Limits,
-) -> int:
+def _fill(session: Session, job: Row[Any], tools: PlanTools) -> int:
     options = _from_spec(job.spec)
-    stored = StoredInput(session, job.id, keyring, purpose=Purpose.PII)
-    with spooled(stored, part_bytes=limits.input_part_bytes) as stream:
+    stored = StoredInput(session, job.id, tools.keyring, purpose=Purpose.PII)
+    with spooled(stored, part_bytes=tools.limits.input_part_bytes) as stream:
         recipients = Recipients(
             sha256=bytes(job.upload_sha256 or b""), csv=stream, file_name=job.file_name
         )
-        intake, plan = plan_recipients(session, options, recipients, secret, limits)
+        intake, plan = plan_recipients(
+            session, options, recipients, tools.person_secret, tools.limits
+        )
     values = {"job": job.id, "total": plan.tally.rows, "currency": plan.currency}
     session.execute(_PLANNED, values)
-    fill_job(session, intake, plan, job.id, limits)
+    fill_job(session, intake, plan, job.id, tools.limits)
     return plan.tally.rows
 
 

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.jobs import ItemState, JobState
-from pipelines.jobs.chunks import lock_chunk, rest_chunk
+from pipelines.jobs.chunks import rest_chunk
+from pipelines.jobs.kinds import ChunkInHand
+from pipelines.jobs.work_chunk import part_of
 from pipelines.limits import Limits
 from pipelines.provisioning.claim import claim_from_pools
 from pipelines.provisioning.effects import (
@@ -34,9 +36,6 @@ from pipelines.provisioning.waterfall import (
     next_route,
     refusal_without_route,
 )
-from pipelines.queue.defer import defer
-from pipelines.queue.kinds import RUN_CHUNK
-from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -45,12 +44,6 @@ INTERNAL_ERROR = Verdict(
     ItemState.FAILED, "internal_error", "An internal error; nothing was issued or charged."
 )
 
-# The first chunk to come marks the job; the others do not wait for its commit.
-_START_JOB = text("""
-UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
-WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
-            FOR NO KEY UPDATE SKIP LOCKED)
-""")
 _STOPPED = text("""
 SELECT l.suspended_at IS NOT NULL AS suspended, c.state = 'closed' AS closed
 FROM campaigns c JOIN clients l ON l.id = c.client_id WHERE c.id = :campaign
@@ -61,21 +54,15 @@ WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
   AND position BETWEEN :first AND :last
 ORDER BY position FOR NO KEY UPDATE
 """)
-_ALL = (1, 2_147_483_647)
 
 
-def run_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:
-    """The work of RUN_CHUNK and RUN_SINGLE: every pending item of the chunk gets its turn.
+def run_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    """An item ends with a card from a pool, with an order written for a vendor, or with a refusal.
 
-    An item ends with a card from a pool, with an order written for a vendor, or with a refusal.
+    The kind's part of RUN_CHUNK and RUN_SINGLE: the chunk is locked, the job is not paused.
     """
-    job_id, number = UUID(task.args["job_id"]), int(task.args["chunk"])
-    session.execute(_START_JOB, {"job": job_id, "now": now})
-    job, state = job_in_hand(session, job_id)
-    if state == JobState.PAUSED:
-        raise Postpone(now, "job_paused")
-    lock_chunk(session, job_id, number)
-    items = _pending(session, task)
+    job, state = job_in_hand(session, chunk.job_id)
+    items = _pending(session, chunk)
     stop = _stop_verdict(session, job, state)
     if stop is not None:
         served: list[tuple[OpenItem, CardInHand]] = []
@@ -85,14 +72,7 @@ def run_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limi
         served, refused, ordered = _serve(session, job, items, now)
     transfer_id = new_id()
     provision(session, job, served, transfer_id=transfer_id)
-    rest_chunk(
-        session,
-        job_id=job_id,
-        number=number,
-        tenant_id=task.tenant_id,
-        now=now,
-        open_orders_max=limits.open_orders_per_job_max,
-    )
+    _rest(session, chunk, now, limits)
     settle_credit(
         session,
         job,
@@ -103,26 +83,36 @@ def run_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limi
     )
     log.info(
         "chunk.passed",
-        job_id=str(job_id),
-        chunk=number,
+        job_id=str(chunk.job_id),
+        chunk=chunk.number,
         served=len(served),
         refused=len(refused),
         ordered=ordered,
     )
 
 
-def _pending(session: Session, task: TaskInHand) -> list[OpenItem]:
-    first, last = task.args.get("first", _ALL[0]), task.args.get("last", _ALL[1])
-    rows = session.execute(
-        _OPEN_ITEMS,
-        {
-            "job": UUID(task.args["job_id"]),
-            "chunk": int(task.args["chunk"]),
-            "first": first,
-            "last": last,
-        },
+def give_up(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    """The item that cannot be worked on ends `failed internal_error`, uncharged (EC-121)."""
+    job, _state = job_in_hand(session, chunk.job_id)
+    items = _pending(session, chunk)
+    end_items(session, job, items, INTERNAL_ERROR)
+    _rest(session, chunk, now, limits)
+    settle_credit(session, job, served=[], refused=items, transfer_id=new_id(), now=now)
+
+
+def _pending(session: Session, chunk: ChunkInHand) -> list[OpenItem]:
+    return [open_item(row) for row in session.execute(_OPEN_ITEMS, part_of(chunk))]
+
+
+def _rest(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    rest_chunk(
+        session,
+        job_id=chunk.job_id,
+        number=chunk.number,
+        tenant_id=chunk.tenant_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
     )
-    return [open_item(row) for row in rows]
 
 
 def _stop_verdict(session: Session, job: JobInHand, state: str) -> Verdict | None:
@@ -158,38 +148,3 @@ def _serve(
     create_orders(session, job, wanted, now=now)
     unserved = repeated + [item for group in refused.values() for item in group]
     return served, unserved, len(wanted)
-
-
-def give_up_chunk(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:
-    """A chunk that keeps failing or killing its workers: split it, down to the single item.
-
-    The single item that cannot be worked on ends `failed internal_error`, uncharged (EC-121).
-    """
-    job_id, number = UUID(task.args["job_id"]), int(task.args["chunk"])
-    lock_chunk(session, job_id, number)
-    items = _pending(session, task)
-    if len(items) > 1:
-        middle = items[len(items) // 2].position
-        halves = ((items[0].position, middle - 1), (middle, items[-1].position))
-        for first, last in halves:
-            defer(
-                session,
-                RUN_CHUNK,
-                args={"job_id": str(job_id), "chunk": number, "first": first, "last": last},
-                now=now,
-                tenant_id=task.tenant_id,
-                job_id=job_id,
-            )
-        log.warning("chunk.split", job_id=str(job_id), chunk=number, items=len(items))
-        return
-    job, _state = job_in_hand(session, job_id)
-    end_items(session, job, items, INTERNAL_ERROR)
-    rest_chunk(
-        session,
-        job_id=job_id,
-        number=number,
-        tenant_id=task.tenant_id,
-        now=now,
-        open_orders_max=limits.open_orders_per_job_max,
-    )
-    settle_credit(session, job, served=[], refused=items, transfer_id=new_id(), now=now)

@@ -1,0 +1,126 @@
+"""Hand a chunk to its job's kind, and split what keeps failing down to the single item."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.jobs import JobState
+from pipelines.jobs.chunks import lock_chunk
+from pipelines.jobs.kinds import ChunkInHand, JobKind, WorkChunk
+from pipelines.limits import Limits
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import RUN_CHUNK
+from pipelines.queue.work import Postpone, TaskInHand
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+# The first chunk to come marks the job; the others do not wait for its commit.
+_TAKE_UP = text("""
+WITH started AS (
+    UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
+    WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
+                FOR NO KEY UPDATE SKIP LOCKED)
+)
+SELECT kind, state FROM jobs WHERE id = :job
+""")
+_KIND = text("SELECT kind FROM jobs WHERE id = :job")
+_PENDING = text("""
+SELECT position FROM items
+WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
+  AND position BETWEEN :first AND :last
+ORDER BY position FOR NO KEY UPDATE
+""")
+_ALL = (1, 2_147_483_647)
+
+
+def work_chunk(
+    session: Session,
+    task: TaskInHand,
+    now: datetime,
+    *,
+    kinds: Mapping[str, JobKind],
+    limits: Limits,
+) -> None:
+    """The work of RUN_CHUNK and RUN_SINGLE: every pending item in hand gets its turn."""
+    chunk = _in_hand(task)
+    job = session.execute(_TAKE_UP, {"job": chunk.job_id, "now": now}).one()
+    if job.state == JobState.PAUSED:
+        raise Postpone(now, "job_paused")
+    lock_chunk(session, chunk.job_id, chunk.number)
+    _part(kinds[job.kind].run_chunk, job.kind)(session, chunk, now, limits)
+
+
+def give_up_chunk(
+    session: Session,
+    task: TaskInHand,
+    now: datetime,
+    *,
+    kinds: Mapping[str, JobKind],
+    limits: Limits,
+) -> None:
+    """A chunk that keeps failing or killing its workers: split it, down to the single item.
+
+    The kind ends the single item that cannot be worked on (EC-121).
+    """
+    chunk = _in_hand(task)
+    lock_chunk(session, chunk.job_id, chunk.number)
+    positions = pending_positions(session, chunk)
+    if len(positions) > 1:
+        _split(session, chunk, positions, now)
+        return
+    kind = session.execute(_KIND, {"job": chunk.job_id}).scalar_one()
+    _part(kinds[kind].give_up, kind)(session, chunk, now, limits)
+
+
+def pending_positions(session: Session, chunk: ChunkInHand) -> list[int]:
+    """The positions in hand that are still to be worked on; their items are locked."""
+    return list(session.execute(_PENDING, part_of(chunk)).scalars())
+
+
+def part_of(chunk: ChunkInHand) -> dict[str, object]:
+    """The parameters that name the items in hand in a statement."""
+    return {
+        "job": chunk.job_id,
+        "chunk": chunk.number,
+        "first": chunk.first,
+        "last": chunk.last,
+    }
+
+
+def _in_hand(task: TaskInHand) -> ChunkInHand:
+    return ChunkInHand(
+        job_id=UUID(task.args["job_id"]),
+        number=int(task.args["chunk"]),
+        tenant_id=task.tenant_id,
+        first=int(task.args.get("first", _ALL[0])),
+        last=int(task.args.get("last", _ALL[1])),
+    )
+
+
+def _part(work: WorkChunk | None, kind: str) -> WorkChunk:
+    if work is None:
+        raise LookupError(f"jobs of kind {kind} have no chunks of work")
+    return work
+
+
+def _split(session: Session, chunk: ChunkInHand, positions: list[int], now: datetime) -> None:
+    middle = positions[len(positions) // 2]
+    for first, last in ((positions[0], middle - 1), (middle, positions[-1])):
+        defer(
+            session,
+            RUN_CHUNK,
+            args={
+                "job_id": str(chunk.job_id),
+                "chunk": chunk.number,
+                "first": first,
+                "last": last,
+            },
+            now=now,
+            tenant_id=chunk.tenant_id,
+            job_id=chunk.job_id,
+        )
+    log.warning("chunk.split", job_id=str(chunk.job_id), chunk=chunk.number, items=len(positions))
