@@ -7,10 +7,13 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from models.jobs import Priority
 from pipelines.errors import FieldError
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS, MINOR_DIGITS_MAX
 from pipelines.limits import DEFAULTS
 
+#: As `models.jobs.Priority`, in the words of the API.
+PRIORITIES = tuple(priority.name.lower() for priority in Priority)
 ERRORS_SHOWN_MAX = 100
 NAME_SHOWN_CHARACTERS = 64
 #: A message is `code|sentence`; what marshmallow says by itself is translated here.

@@ -9,32 +9,43 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.jobs import JobState
-from pipelines.audit.record import record
-from pipelines.errors import NotFound
 from pipelines.jobs.chunks import defer_settlement, release_next_chunk
 from pipelines.jobs.kinds import CARD_IMPORT, InvalidJobState, JobKind, NothingToRetry
-from pipelines.jobs.states import MOVES
+from pipelines.jobs.moves import audit_move, lock_for
+from pipelines.jobs.states import Move
 from pipelines.limits import Limits
 
-_LOCK_JOB = text("""
-SELECT id, kind, state, round, agency_id, client_id, campaign_id, currency, spec, is_single
-FROM jobs WHERE id = :job FOR NO KEY UPDATE
-""")
 _MOVE = text("UPDATE jobs SET state = :state, version = version + 1 WHERE id = :job")
 _PAUSE = text("""
 UPDATE jobs SET state = 'paused', paused_at = :now, pause_reason = 'user', paused_by = :by,
     version = version + 1 WHERE id = :job
 """)
-# A job may have been paused before its first chunk began.
+# A job may have been paused before its first chunk began; one with a time of its own then waits
+# for it as before.
 _RESUME = text("""
-UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now), paused_at = NULL,
-    pause_reason = NULL, paused_by = NULL, version = version + 1 WHERE id = :job
+UPDATE jobs SET paused_at = NULL, pause_reason = NULL, paused_by = NULL, version = version + 1,
+    state = CASE WHEN started_at IS NULL AND scheduled_for IS NOT NULL
+                 THEN 'queued' ELSE 'running' END,
+    started_at = CASE WHEN started_at IS NULL AND scheduled_for IS NOT NULL
+                      THEN NULL ELSE coalesce(started_at, :now) END
+WHERE id = :job
 """)
 _REOPEN = text("""
 UPDATE jobs SET state = 'running', round = :round, finished_at = NULL, version = version + 1
 WHERE id = :job
 """)
-_WAKE = text("UPDATE tasks SET run_after = :now WHERE job_id = :job AND run_after > :now")
+# A task in somebody's hands is left alone: waiting for it while holding the job would be a circle.
+_WAKE = text("""
+UPDATE tasks SET run_after = :now WHERE id IN (
+    SELECT id FROM tasks WHERE job_id = :job AND state = 'ready' AND run_after > :now
+    FOR UPDATE SKIP LOCKED)
+""")
+# They have not waited for a worker while the job was paused.
+_WAIT_ANEW = text("""
+UPDATE tasks SET run_after = :now WHERE id IN (
+    SELECT id FROM tasks WHERE job_id = :job AND state = 'ready' AND run_after < :now
+    FOR UPDATE SKIP LOCKED)
+""")
 
 
 def cancel_job(
@@ -49,26 +60,27 @@ def cancel_job(
 
     The `reason` is a person's own words for the audit.
     """
-    job = _lock(session, job_id, JobState.CANCELLING, move="cancelled")
+    job = lock_for(session, job_id, Move.CANCEL)
     session.execute(_MOVE, {"job": job_id, "state": JobState.CANCELLING.value})
     session.execute(_WAKE, {"job": job_id, "now": now})
     _settle_later(session, job, now)
-    _audit(session, "job.cancel_asked", job, actor_id, reason=reason)
+    audit_move(session, "job.cancel_asked", job, actor_id, {"reason": reason} if reason else None)
 
 
 def pause_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
     """Stop starting work for this job; orders on their way are still driven home."""
-    job = _lock(session, job_id, JobState.PAUSED, move="paused")
+    job = lock_for(session, job_id, Move.PAUSE)
     session.execute(_PAUSE, {"job": job_id, "now": now, "by": str(actor_id)})
-    _audit(session, "job.paused", job, actor_id)
+    audit_move(session, "job.paused", job, actor_id)
 
 
 def resume_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
-    """Take a paused job up where it stood."""
-    job = _lock(session, job_id, JobState.RUNNING, move="resumed", only_from=JobState.PAUSED)
+    """Take a paused job up where it stood; one that has not reached its time waits for it."""
+    job = lock_for(session, job_id, Move.RESUME)
     session.execute(_RESUME, {"job": job_id, "now": now})
+    session.execute(_WAIT_ANEW, {"job": job_id, "now": now})
     _settle_later(session, job, now)
-    _audit(session, "job.resumed", job, actor_id)
+    audit_move(session, "job.resumed", job, actor_id)
 
 
 def retry_job(
@@ -84,10 +96,10 @@ def retry_job(
 
     The kind takes a new hold for them (`InsufficientCredit` otherwise, and nothing changes).
     """
-    job = _lock(session, job_id, JobState.RUNNING, move="retried", not_from=JobState.PAUSED)
+    job = lock_for(session, job_id, Move.RETRY)
     reopen = kinds[job.kind].reopen
     if reopen is None:
-        raise InvalidJobState(state=job.state, move="retried")
+        raise InvalidJobState(state=job.state, move=Move.RETRY)
     session.execute(_REOPEN, {"job": job_id, "round": job.round + 1})
     reopened = reopen(session, job, job.round + 1, now)
     if reopened == 0:
@@ -104,49 +116,13 @@ def retry_job(
             is None
         ):
             break
-    _audit(session, "job.retried", job, actor_id)
+    audit_move(session, "job.retried", job, actor_id, {"items": reopened})
     return reopened
-
-
-def _lock(
-    session: Session,
-    job_id: UUID,
-    target: JobState,
-    *,
-    move: str,
-    only_from: JobState | None = None,
-    not_from: JobState | None = None,
-) -> Row[Any]:
-    job = session.execute(_LOCK_JOB, {"job": job_id}).one_or_none()
-    if job is None:
-        raise NotFound
-    state = JobState(job.state)
-    is_legal = target in MOVES[state] and state not in {not_from, target}
-    if only_from is not None:
-        is_legal = is_legal and state is only_from
-    elif move == "retried":
-        is_legal = state in {JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}
-    if not is_legal:
-        raise InvalidJobState(state=state.value, move=move)
-    return job
 
 
 def _settle_later(session: Session, job: Row[Any], now: datetime) -> None:
     """A job without open chunks ends now; an import ends in its own transaction."""
     if job.kind != CARD_IMPORT:
-        defer_settlement(session, job_id=job.id, tenant_id=job.client_id, now=now)
-
-
-def _audit(
-    session: Session, action: str, job: Row[Any], actor_id: UUID, *, reason: str | None = None
-) -> None:
-    record(
-        session,
-        action,
-        object_kind="job",
-        object_id=job.id,
-        actor_id=actor_id,
-        agency_id=job.agency_id,
-        client_id=job.client_id,
-        detail={"was": job.state, "round": job.round} | ({"reason": reason} if reason else {}),
-    )
+        defer_settlement(
+            session, job_id=job.id, tenant_id=job.client_id, now=now, priority=job.priority
+        )

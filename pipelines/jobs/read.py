@@ -12,13 +12,14 @@ from sqlalchemy.orm import Session
 from models.jobs import ItemState, JobState
 from pipelines.errors import NotFound
 from pipelines.jobs.progress import progress_of
+from pipelines.jobs.schedule import name_of
 from pipelines.jobs.states import OPEN_ITEMS
 from pipelines.limits import Limits
 
 _COLUMNS = """
 SELECT j.id, j.kind, j.state, j.created_at, j.started_at, j.finished_at, j.scheduled_for,
        j.total, j.currency, j.round, j.is_single, j.spec, j.error, j.pause_reason, j.paused_at,
-       j.paused_by, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
+       j.paused_by, j.priority, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
        j.file_name, c.*, h.*
 FROM jobs j
 LEFT JOIN LATERAL (
@@ -152,6 +153,7 @@ def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "scheduled_for": row.scheduled_for,
+        "priority": name_of(row.priority),
         "campaign_id": row.campaign_id,
         "client_id": row.client_id,
         "counts": counts,

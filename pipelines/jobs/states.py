@@ -1,6 +1,7 @@
 """Which moves a job's state may make, and which state a finished round ends in: pure."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 from models.jobs import ItemState, JobState
 
@@ -9,7 +10,7 @@ _ENDS = frozenset({JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED, JobState.FA
 MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: _ENDS | {JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING},
     JobState.RUNNING: _ENDS | {JobState.PAUSED, JobState.CANCELLING},
-    JobState.PAUSED: _ENDS | {JobState.RUNNING, JobState.CANCELLING},
+    JobState.PAUSED: _ENDS | {JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING},
     JobState.CANCELLING: frozenset({JobState.CANCELLED}),
     JobState.SUCCEEDED: frozenset(),
     JobState.PARTIALLY_SUCCEEDED: frozenset({JobState.RUNNING}),
@@ -17,6 +18,28 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 ENDED = _ENDS | {JobState.CANCELLED}
+
+
+class Move(StrEnum):
+    """What a person may ask of a job, in the word that a refusal says it with."""
+
+    PAUSE = "paused"
+    RESUME = "resumed"
+    CANCEL = "cancelled"
+    RETRY = "retried"
+    PRIORITISE = "given another priority"
+    RESCHEDULE = "rescheduled"
+
+
+#: The states in which each of them is possible; in all others it changes nothing.
+MAY: Mapping[Move, frozenset[JobState]] = {
+    Move.PAUSE: frozenset({JobState.QUEUED, JobState.RUNNING}),
+    Move.RESUME: frozenset({JobState.PAUSED}),
+    Move.CANCEL: frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED}),
+    Move.RETRY: frozenset({JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}),
+    Move.PRIORITISE: frozenset(JobState) - ENDED,
+    Move.RESCHEDULE: frozenset({JobState.QUEUED}),
+}
 #: A job ends when no item is in one of these.
 OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.RUNNING, ItemState.RETRYING})
 

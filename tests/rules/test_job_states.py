@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.states import ENDED, MOVES, OPEN_ITEMS, end_state
+from pipelines.jobs.states import ENDED, MAY, MOVES, OPEN_ITEMS, Move, end_state
 
 S = JobState
 LEGAL = {
     S.QUEUED: {S.RUNNING, S.PAUSED, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
     S.RUNNING: {S.PAUSED, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
-    S.PAUSED: {S.RUNNING, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
+    S.PAUSED: {S.QUEUED, S.RUNNING, S.CANCELLING, S.SUCCEEDED, S.PARTIALLY_SUCCEEDED, S.FAILED},
     S.CANCELLING: {S.CANCELLED},
     S.SUCCEEDED: set(),
     S.PARTIALLY_SUCCEEDED: {S.RUNNING},
@@ -29,6 +29,21 @@ COUNTS = st.dictionaries(
 @pytest.mark.parametrize(("was", "then"), list(product(JobState, JobState)))
 def test_every_pair_of_states_is_a_move_or_is_not(was: JobState, then: JobState) -> None:
     assert (then in MOVES[was]) is (then in LEGAL[was])
+
+
+def test_what_a_person_may_ask_is_a_legal_move_of_the_state() -> None:
+    becomes = {
+        Move.PAUSE: {S.PAUSED},
+        Move.RESUME: {S.RUNNING, S.QUEUED},
+        Move.CANCEL: {S.CANCELLING},
+        Move.RETRY: {S.RUNNING},
+    }
+
+    assert {
+        (m, s) for m, s in product(becomes, S) if s in MAY[m] and not becomes[m] <= MOVES[s]
+    } == set()
+    assert MAY[Move.PRIORITISE] == set(S) - ENDED
+    assert MAY[Move.RESCHEDULE] == {S.QUEUED}
 
 
 def test_an_ended_job_moves_only_to_try_its_failed_items_again() -> None:

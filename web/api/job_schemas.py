@@ -58,6 +58,9 @@ class Job(Schema):
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
     scheduled_for = fields.DateTime(allow_none=True)
+    priority = fields.String(
+        metadata={"description": "high, normal or low, among the jobs of one client."}
+    )
     campaign_id = fields.UUID(allow_none=True)
     client_id = fields.UUID(allow_none=True)
     counts = fields.Nested(Counts)

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: watch them, read their items and results, pause, resume, cancel, retry."""
+"""Jobs over HTTP: watched, read item by item, paused, resumed, cancelled, retried, rescheduled."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,22 +6,25 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
-from models.jobs import ItemState, JobState
+from models.jobs import ItemState, JobState, Priority
 from pipelines.access.permissions import Permission
 from pipelines.jobs import control
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import results_csv
+from pipelines.jobs.schedule import reschedule, set_priority
+from pipelines.limits import Limits
 from pipelines.queue.keys import once
-from web.admission import mark_replay, offered_key
+from web.admission import canonical, mark_replay, offered_key
 from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
-from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented
-from web.fields import Identity, PageQuery, Text, one_of
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
+from web.fields import PRIORITIES, Identity, PageQuery, Stamp, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import job_answer, job_json, load_job
@@ -39,6 +42,18 @@ class JobsQuery(PageQuery):
 class ItemsQuery(PageQuery):
     state = fields.String(load_default=None, validate=one_of(*ItemState))
     code = Text(longest=64, load_default=None)
+
+
+class JobChange(Schema):
+    """What is left out stays as it is; a `scheduled_for` of null starts the job now."""
+
+    priority = fields.String(validate=one_of(*PRIORITIES))
+    scheduled_for = Stamp(allow_none=True)
+
+    @validates_schema
+    def _says_something(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("required|Give `priority`, `scheduled_for` or both.")
 
 
 #: A schema has an attribute `only` of its own, so the parameter's field is not written as one.
@@ -121,6 +136,17 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
     return response
 
 
+@routes.patch("/jobs/<uuid:job_id>")
+@permitted(Permission.JOBS_CONTROL)
+@reads(JobChange)
+@documented(parameters=[MAY_HAVE_KEY])
+@answers(200, Job)
+def change_job(body: dict[str, Any], job_id: UUID) -> Response:
+    """Change the priority of a job that has not ended, or the start of one that has not started."""
+    move = partial(_change, body=body, limits=front().house.limits)
+    return _controlled(job_id, move, canonical(body))
+
+
 @routes.post("/jobs/<uuid:job_id>/pause")
 @permitted(Permission.JOBS_CONTROL)
 @documented(parameters=[MAY_HAVE_KEY])
@@ -160,10 +186,19 @@ def retry_job(job_id: UUID) -> Response:
     )
 
 
-def _controlled(job_id: UUID, move: Callable[..., object]) -> Response:
+def _change(
+    session: Session, job_id: UUID, *, body: dict[str, Any], limits: Limits, **who: Any
+) -> None:
+    if "priority" in body:
+        set_priority(session, job_id, Priority[body["priority"].upper()], **who)
+    if "scheduled_for" in body:
+        reschedule(session, job_id, body["scheduled_for"], limits=limits, **who)
+
+
+def _controlled(job_id: UUID, move: Callable[..., object], *content: bytes) -> Response:
     """Move the job; a repeat with the same key answers the job as it is now."""
     caller = principal()
-    key = offered_key(caller)
+    key = offered_key(caller, *content)
 
     def moved() -> UUID:
         move(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
