@@ -25,6 +25,7 @@ from pipelines.provisioning.give_up import give_up_order
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
 from pipelines.queue import keys, kinds
+from pipelines.queue.dead_letters import forget_buried
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
@@ -127,6 +128,7 @@ def build_handlers(house: House) -> Handlers:
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_people(session, now)
     forget_drafts(session, now)
+    forget_buried(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:

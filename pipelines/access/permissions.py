@@ -34,6 +34,9 @@ class Permission(StrEnum):
     JOBS_READ = "jobs_read"
     JOBS_CONTROL = "jobs_control"
     ORDERS_READ = "orders_read"
+    QUEUES_READ = "queues_read"
+    QUEUES_CONTROL = "queues_control"
+    INVARIANTS_READ = "invariants_read"
 
 
 class Forbidden(Refusal):
@@ -110,7 +113,7 @@ _RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL}) | {
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.PLATFORM_ADMIN: frozenset(Permission),
-    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY,
+    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY | {P.QUEUES_READ, P.INVARIANTS_READ},
     Role.AGENCY_ADMIN: _RUN_AGENCY,
     Role.AGENCY_VIEWER: _LOOK_AT_AGENCY,
     Role.CLIENT_ADMIN: _RUN_CLIENT,

@@ -1,5 +1,6 @@
 """Take a task, finish it, fail it, postpone it: the moves of a task row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,6 +47,8 @@ UPDATE tasks SET starts = starts + 1, lease_token = lease_token + :stepped,
     lease_until = CASE WHEN :stepped = 1 THEN CAST(:lease_until AS timestamptz) END
 WHERE id = (SELECT id FROM tasks WHERE id = :id AND state = 'ready' AND run_after <= :now
               AND (lease_until IS NULL OR lease_until <= :now)
+              AND NOT EXISTS (SELECT FROM queues q
+                              WHERE q.name = tasks.queue AND q.paused_at IS NOT NULL)
             FOR UPDATE SKIP LOCKED)
 RETURNING id, kind, args, job_id, tenant_id, starts, attempts, lease_token, request_id, v
 """)
@@ -56,8 +59,28 @@ _FENCE = text(
 _FINISH = text("DELETE FROM tasks WHERE id = :id")
 _AGAIN = text("""
 UPDATE tasks SET attempts = :attempts, starts = :attempts, last_error = :error, rung_at = NULL,
-    lease_until = NULL, postponed_for = :reason, run_after = :until, state = :state
+    lease_until = NULL, postponed_for = :reason, run_after = :until, state = :state,
+    died_at = CASE WHEN :state = 'dead' THEN CAST(:until AS timestamptz) END
 WHERE id = :id AND lease_token = :token
+""")
+# What another transaction holds is skipped; what is gone or in newer hands needs nothing.
+_GIVE_BACK = text("""
+WITH mine AS (
+    SELECT t.id FROM tasks t
+    JOIN unnest(CAST(:ids AS uuid[]), CAST(:tokens AS integer[])) AS g (id, token)
+      ON g.id = t.id AND g.token = t.lease_token
+), free AS (
+    SELECT id FROM tasks WHERE id IN (SELECT id FROM mine) ORDER BY id FOR UPDATE SKIP LOCKED
+), given AS (
+    UPDATE tasks SET starts = starts - 1, lease_until = NULL, rung_at = NULL
+    FROM free WHERE tasks.id = free.id RETURNING tasks.id
+)
+SELECT id FROM mine WHERE id NOT IN (SELECT id FROM given)
+""")
+_FORGET_RING = text("""
+UPDATE tasks SET rung_at = NULL WHERE id IN (
+    SELECT id FROM tasks WHERE id = ANY(:ids) AND state = 'ready' AND lease_until IS NULL
+    ORDER BY id FOR UPDATE SKIP LOCKED)
 """)
 
 
@@ -66,7 +89,8 @@ def start(
 ) -> TaskInHand | None:
     """Count a start and, for a stepped kind, take the lease; None if it is not to be had.
 
-    None means: done, in other hands, or not yet due. The message is then simply forgotten.
+    None means: done, in other hands, not yet due, or of a paused queue. The message is then
+    simply forgotten: the row brings the task back.
     """
     row = session.execute(
         _START,
@@ -113,7 +137,7 @@ def finish(session: Session, task: TaskInHand) -> None:
 def try_again(
     session: Session, task: TaskInHand, *, at: datetime, error: str, is_dead: bool = False
 ) -> None:
-    """An attempt was spent: note the error's class and when to come back (or bury as dead)."""
+    """An attempt was spent: note the error's class and when to come back (or lie dead from `at`)."""
     session.execute(
         _AGAIN,
         {
@@ -142,3 +166,18 @@ def postpone(session: Session, task: TaskInHand, *, until: datetime, reason: str
             "state": "ready",
         },
     )
+
+
+def give_back(session: Session, tasks: Sequence[TaskInHand]) -> frozenset[UUID]:
+    """The process ends before the work: the start does not count, and it is rung again at once.
+
+    Returns whose rows are in order; the others are still held by the transaction that is cut.
+    """
+    values = {"ids": [task.id for task in tasks], "tokens": [task.token for task in tasks]}
+    held = set(session.execute(_GIVE_BACK, values).scalars())
+    return frozenset(task.id for task in tasks) - held
+
+
+def forget_ring(session: Session, task_ids: Sequence[UUID]) -> None:
+    """Tasks whose message nobody will follow are due to be rung again."""
+    session.execute(_FORGET_RING, {"ids": list(task_ids)})

@@ -44,6 +44,9 @@ GOLDEN = {
     "jobs_read": "PAVCMWK",
     "jobs_control": "PACM",
     "orders_read": "PAVC",
+    "queues_read": "P",
+    "queues_control": "P",
+    "invariants_read": "P",
 }
 
 
@@ -52,6 +55,13 @@ def test_the_table_of_roles_is_the_golden_one():
     for permission, letters in GOLDEN.items():
         holders = {role for role in LETTERS.values() if permission in GRANTS[role]}
         assert holders == {LETTERS[letter] for letter in letters}, permission
+
+
+def test_support_looks_at_the_engine_and_controls_nothing():
+    support = GRANTS[Role.PLATFORM_SUPPORT]
+
+    assert {Permission.QUEUES_READ, Permission.INVARIANTS_READ} <= support
+    assert {name for name in support if name.endswith(("_control", "_manage", "_move"))} == set()
 
 
 def test_a_key_may_do_only_what_has_a_scope():
