@@ -2,18 +2,22 @@
 
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+#: SQL for the time of the transaction; every transaction reads it as it enters its scope.
 #: `app.clock_offset` (an interval) is set by tests on their own connections only; production
 #: boot refuses a database where it is set.
-_NOW = text(
-    "SELECT transaction_timestamp() + coalesce("
+SQL = (
+    "transaction_timestamp() + coalesce("
     "nullif(current_setting('app.clock_offset', true), ''), '0')::interval"
 )
+#: Where a session keeps it.
+KEPT_AS = "now"
 
 
 def now(session: Session) -> datetime:
     """When this transaction began, in UTC; the same value throughout the transaction."""
-    value: datetime = session.execute(_NOW).scalar_one()
+    if KEPT_AS not in session.info:
+        session.connection()  # begins the transaction, which reads the time
+    value: datetime = session.info[KEPT_AS]
     return value

@@ -1,13 +1,18 @@
 """The engine, the sessions that need a scope, and the only transaction block."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
+from models import clock
 from models import scope as scopes
 
 #: True while this thread or task is inside a transaction: the HTTP door refuses to call out.
@@ -16,10 +21,13 @@ in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 CONNECT_TIMEOUT_SECONDS = 3
 TCP_USER_TIMEOUT_MILLISECONDS = 5_000
 KEEPALIVES_IDLE_SECONDS = 5
+#: A connection used this short a time ago is taken for alive.
+TRUSTED_SECONDS = 2.0
+_USED_AT = "used_at"
 
 _ENTER_SCOPE = text(
     "SELECT set_config('role', :role, true), set_config('app.agency_id', :agency_id, true), "
-    "set_config('app.client_id', :client_id, true)"
+    f"set_config('app.client_id', :client_id, true), {clock.SQL} AS now"
 )
 
 
@@ -32,10 +40,10 @@ Sessions = sessionmaker[ScopedSession]
 
 @event.listens_for(ScopedSession, "after_begin")
 def _enter_scope(
-    _session: Session, _transaction: SessionTransaction, connection: Connection
+    session: Session, _transaction: SessionTransaction, connection: Connection
 ) -> None:
     scope = scopes.current()
-    connection.execute(
+    entered = connection.execute(
         _ENTER_SCOPE,
         {
             "role": scope.role.value,
@@ -43,6 +51,7 @@ def _enter_scope(
             "client_id": str(scope.client_id or ""),
         },
     )
+    session.info[clock.KEPT_AS] = entered.one().now
 
 
 def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = False) -> Engine:
@@ -57,15 +66,37 @@ def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = 
     }
     if pooled_by_proxy:
         connect_args["prepare_threshold"] = None
-    return create_engine(
+    engine = create_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args=connect_args,
     )
+    _ping_after_a_rest(engine)
+    return engine
+
+
+def _ping_after_a_rest(engine: Engine) -> None:
+    """Ask a connection that rested whether it still lives; one in steady use is not asked.
+
+    When one in use turns out dead, SQLAlchemy replaces all that are older than that.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        rested = time.monotonic() - record.info.get(_USED_AT, time.monotonic())
+        if rested < TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
 
 
 def sessions_of(engine: Engine) -> Sessions:

@@ -54,7 +54,7 @@ WHERE w.queue <> ALL(SELECT name FROM queues WHERE paused_at IS NOT NULL)
 
 # `flows` hops along ix_tasks_unrung, one probe for each flow that waits; what was rung too long
 # ago without an end is a candidate like what was never rung.
-_RING_DUE = text("""
+_NEXT = text("""
 WITH RECURSIVE windows AS (
     SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:places AS integer[]),
         CAST(:in_use AS integer[])) AS w (queue, places, in_use)
@@ -109,18 +109,23 @@ WITH RECURSIVE windows AS (
 ), placed AS (
     SELECT *, row_number() OVER (PARTITION BY queue ORDER BY turn, run_after, id) AS place
     FROM by_lane
-), chosen AS MATERIALIZED (
-    SELECT t.id FROM tasks t JOIN placed p ON p.id = t.id
-    JOIN windows w ON w.queue = p.queue JOIN lanes l ON l.queue = p.queue
-    WHERE p.place <= w.places - w.in_use
-      AND p.turn <= CASE WHEN l.lanes > 1 THEN (w.places + 1) / 2 ELSE w.places END
-      AND t.state = 'ready' AND (t.rung_at IS NULL OR t.rung_at <= :rung_before)
-    ORDER BY p.place LIMIT :at_most FOR UPDATE OF t SKIP LOCKED
-), marked AS (
-    UPDATE tasks SET rung_at = :now FROM chosen WHERE tasks.id = chosen.id
-    RETURNING tasks.id, tasks.kind, tasks.queue
 )
-SELECT m.id, m.kind, m.queue FROM marked m JOIN placed p ON p.id = m.id ORDER BY p.place
+SELECT p.id FROM placed p
+JOIN windows w ON w.queue = p.queue JOIN lanes l ON l.queue = p.queue
+WHERE p.place <= w.places - w.in_use
+  AND p.turn <= CASE WHEN l.lanes > 1 THEN (w.places + 1) / 2 ELSE w.places END
+ORDER BY p.place LIMIT :at_most
+""")
+
+# By their ids alone, whatever the planner believes of a table that is empty one moment and full
+# the next. What somebody took in the meantime is left out.
+_MARK = text("""
+WITH free AS MATERIALIZED (
+    SELECT id FROM tasks WHERE id = ANY(:chosen) AND state = 'ready'
+      AND (rung_at IS NULL OR rung_at <= :rung_before)
+    FOR UPDATE SKIP LOCKED)
+UPDATE tasks SET rung_at = :now FROM free WHERE tasks.id = free.id
+RETURNING tasks.id, tasks.kind, tasks.queue
 """)
 
 _FORGET_RINGS = text(
@@ -144,8 +149,8 @@ def ring_due(
     windows = _open_windows(session, now, limits, queues, rung_before=rung_before)
     if not windows:
         return []
-    rows = session.execute(
-        _RING_DUE,
+    chosen = session.execute(
+        _NEXT,
         {
             "now": now,
             "rung_before": rung_before,
@@ -157,7 +162,17 @@ def ring_due(
             "at_most": RING_AT_MOST,
         },
     )
-    return [Doorbell(task_id=row.id, kind=row.kind, queue=row.queue) for row in rows]
+    return _mark(session, list(chosen.scalars()), now=now, rung_before=rung_before)
+
+
+def _mark(
+    session: Session, chosen: list[UUID], *, now: datetime, rung_before: datetime
+) -> list[Doorbell]:
+    if not chosen:
+        return []
+    rows = session.execute(_MARK, {"chosen": chosen, "now": now, "rung_before": rung_before})
+    bells = {row.id: Doorbell(row.id, row.kind, row.queue) for row in rows}
+    return [bells[task_id] for task_id in chosen if task_id in bells]
 
 
 def _open_windows(
