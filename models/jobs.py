@@ -84,6 +84,7 @@ class Job(Base):
             unique=True,
             postgresql_where=text(f"undoes_id IS NOT NULL AND {_IS_OPEN}"),
         ),
+        Index("ix_jobs_undoes_id", "undoes_id", postgresql_where=text("undoes_id IS NOT NULL")),
     )
 
     id: Mapped[Id]

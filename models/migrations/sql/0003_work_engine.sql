@@ -52,6 +52,7 @@ CREATE INDEX ix_jobs_open ON jobs (client_id)
     WHERE state IN ('queued', 'running', 'paused', 'cancelling');
 CREATE UNIQUE INDEX uq_jobs_undoing ON jobs (undoes_id)
     WHERE undoes_id IS NOT NULL AND state IN ('queued', 'running', 'paused', 'cancelling');
+CREATE INDEX ix_jobs_undoes_id ON jobs (undoes_id) WHERE undoes_id IS NOT NULL;
 CREATE INDEX ix_chunks_open ON chunks (client_id) WHERE state <> 'closed';
 CREATE INDEX ix_audit_entries_object_id_at ON audit_entries (object_id, at)
     WHERE object_id IS NOT NULL;
@@ -62,6 +63,10 @@ ALTER TABLE provisions ADD COLUMN undone_job_id UUID;
 ALTER TABLE provisions ADD COLUMN undo_transfer_id UUID;
 ALTER TABLE provisions DROP CONSTRAINT uq_provisions_card_id;
 CREATE UNIQUE INDEX uq_provisions_card_id ON provisions (card_id) WHERE undone_at IS NULL;
+-- Who gave a card back sees it no more: it may be another tenant's by now.
+DROP POLICY own ON cards;
+CREATE POLICY own ON cards FOR SELECT TO largesse_agency, largesse_client
+  USING (EXISTS (SELECT FROM provisions p WHERE p.card_id = cards.id AND p.undone_at IS NULL));
 CREATE INDEX ix_provisions_undo_transfer_id ON provisions (undo_transfer_id)
     WHERE undo_transfer_id IS NOT NULL;
 
