@@ -12,9 +12,9 @@ from pathlib import Path
 import pika
 import pytest
 
-from ops.child import Launch, Server, plain_environment
+from ops.child import Launch, Server, plain_environment, tied_to_parent
 from ops.home import Home, free_port
-from ops.unprivileged import data_folder, make_private_folder
+from ops.unprivileged import Account, data_folder, make_private_folder
 from tests.until import until
 
 #: Not /usr/sbin/rabbitmq-server: that one insists on the account of the system's own service.
@@ -38,6 +38,9 @@ class PortMapper:
             ["epmd", "-address", "127.0.0.1", "-port", str(self.port)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=tied_to_parent(  # noqa: PLW1509
+                Account(os.geteuid(), os.getegid()), signal.SIGKILL
+            ),
         )
         until(self._listens)
 

@@ -85,8 +85,8 @@ def message_of(bell: Doorbell) -> Message[Any]:
     )
 
 
-def is_sound(data: bytes, queue: str) -> bool:
-    """Whether Dramatiq can work with these bytes from this queue.
+def read_message(data: bytes, queue: str) -> Message[Any] | None:
+    """The message in these bytes from this queue; None if Dramatiq cannot work with it.
 
     What it cannot decode ends the consumer's connection; a message that names another queue than
     the one it came by ends the thread that works on it.
@@ -94,11 +94,12 @@ def is_sound(data: bytes, queue: str) -> bool:
     try:
         message: Message[Any] = Message.decode(data)
     except DecodeError:
-        return False
-    return (
+        return None
+    is_sound = (
         message.queue_name == queue
         and isinstance(message.actor_name, str)
         and isinstance(message.message_id, str)
         and isinstance(message.kwargs, dict)
         and isinstance(message.options, dict)
     )
+    return message if is_sound else None

@@ -15,8 +15,8 @@ from pipelines.queue.broker_port import (
     BrokerAway,
     BrokerVersion,
     HouseBroker,
-    is_sound,
     message_of,
+    read_message,
 )
 from pipelines.queue.broker_thread import ConnectionThread
 from pipelines.queue.ring import Doorbell
@@ -165,7 +165,7 @@ class SoundConsumer(_RabbitmqConsumer):
 
     def __next__(self) -> MessageProxy | None:
         message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
-        if message is None or is_sound(message.encode(), self.queue_name):
+        if message is None or read_message(message.encode(), self.queue_name) is not None:
             return message
         log.error("message.unreadable", queue=self.queue_name)
         self.nack(message)  # type: ignore[no-untyped-call]

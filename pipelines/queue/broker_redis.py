@@ -14,8 +14,8 @@ from pipelines.queue.broker_port import (
     BrokerAway,
     BrokerVersion,
     HouseBroker,
-    is_sound,
     message_of,
+    read_message,
 )
 from pipelines.queue.ring import Doorbell
 from pipelines.telemetry import get_logger
@@ -94,7 +94,8 @@ class RedisDoorbells(HouseBroker, RedisBroker):
         )
         sound = []
         for data in filter(None, fetched):
-            if is_sound(data, queue):
+            message = read_message(data, queue)
+            if message is not None and "redis_message_id" in message.options:
                 sound.append(data)
             else:
                 log.error("message.unreadable", queue=queue, bytes=len(data))

@@ -12,18 +12,15 @@ from uuid import UUID
 import pytest
 import redis
 from dramatiq import Message
-from dramatiq.middleware import MiddlewareError
 
 from models import clock
-from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.jobs.control import pause_job
 from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.defer import defer, defer_many
-from pipelines.queue.kinds import ALL, PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
-from pipelines.queue.ring import Doorbell
+from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
 from pipelines.wiring import House
 from tests.conftest import Ground
 from tests.driving import recipients_csv
@@ -31,7 +28,7 @@ from tests.intake import submit_file
 from tests.seeding import ACTOR, seed
 from tests.workers.tasks import change_task, put, task
 from workers import relay
-from workers.middleware import MESSAGE_BYTES_MAX, DoorbellsOnly
+from workers.middleware import DoorbellsOnly
 
 ONE = UUID(int=1)
 
@@ -79,45 +76,6 @@ def put_many(house: House, count: int, *, tenant_id: UUID, job_id: UUID | None =
             tenant_id=tenant_id,
             job_id=job_id,
         )
-
-
-def test_ec123_a_message_is_an_id_and_a_version_for_every_kind(
-    house: House, broker: HouseBroker, memory: redis.Redis
-) -> None:
-    """EC-123: what is on the broker, for every kind of the catalogue."""
-    made = {kind: put(house, kind, tenant_id=ONE, args={"note": "x" * 99}) for kind in ALL.values()}
-
-    assert one_pass(house, broker) == len(ALL)
-
-    found = messages(memory)
-    assert {m["actor_name"]: m["kwargs"] for m in found} == {
-        kind.name: {"task_id": str(task_id), "v": 1} for kind, task_id in made.items()
-    }
-    assert {m["actor_name"]: m["queue_name"] for m in found} == {
-        kind.name: kind.queue.value for kind in made
-    }
-    assert [m for m in found if m["args"] or set(m["options"]) - {"redis_message_id"}] == []
-    assert max(len(json.dumps(m)) for m in found) <= MESSAGE_BYTES_MAX
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"),
-    [
-        ((), {"task_id": "1", "v": 1, "email": "one@example.com"}),
-        ((), {"task_id": "1"}),
-        (("1",), {"task_id": "1", "v": 1}),
-        ((), {"task_id": "1" * MESSAGE_BYTES_MAX, "v": 1}),
-    ],
-)
-def test_ec123_anything_more_than_a_doorbell_is_not_sent(
-    broker: HouseBroker, memory: redis.Redis, args: tuple[str, ...], kwargs: dict[str, Any]
-) -> None:
-    message: Message[Any] = Message("bulk", "run_chunk", args, kwargs, {})
-
-    with pytest.raises(MiddlewareError):
-        broker.enqueue(message)
-
-    assert messages(memory) == []
 
 
 def test_no_traceback_is_sent(broker: HouseBroker, memory: redis.Redis) -> None:
@@ -199,19 +157,6 @@ def test_urgent_tasks_are_rung_first(
     assert task(house, urgent).rung_at is not None
 
 
-def test_ec117_a_broker_that_lost_its_memory_is_told_everything_again(
-    house: House, broker: HouseBroker, memory: redis.Redis
-) -> None:
-    """EC-117: the epoch key is gone, so all that is unfinished is rung anew."""
-    made = {str(put(house, PURGE_KEYS, lane=str(n))) for n in range(5)}
-    assert one_pass(house, broker) == 5
-    memory.flushdb()
-
-    assert one_pass(house, broker) == 5
-    assert rung_tasks(memory) == dict.fromkeys(made, 1)
-    assert one_pass(house, broker) == 0
-
-
 def test_an_unreachable_broker_leaves_every_task_unmarked(house: House) -> None:
     task_id = put(house, PURGE_KEYS)
 
@@ -219,10 +164,6 @@ def test_an_unreachable_broker_leaves_every_task_unmarked(house: House) -> None:
         one_pass(house, nowhere())
 
     assert task(house, task_id).rung_at is None
-
-
-def test_ringing_an_unreachable_broker_is_told_and_survived() -> None:
-    assert nowhere().ring([Doorbell(new_id(), "run_chunk", "bulk")]) == 0
 
 
 def nowhere() -> HouseBroker:
