@@ -17,19 +17,25 @@ from models import clock
 from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.errors import NotFound
+from pipelines.limits import Limits
+from pipelines.queue.overview import QueueSeen, look_at_queues
+from pipelines.wiring import House
 from web.front import EXTENSION, front
 from web.guards import public
 
 _JOBS = text("SELECT kind, state, count(*) AS jobs FROM jobs GROUP BY kind, state")
+_QUEUE_GAUGES = {
+    "oldest_seconds": "Age of the longest due task.",
+    "paused": "1 while an operator has stopped the queue.",
+    "workers": "Living processes that serve the queue.",
+    "threads": "Their threads.",
+    "busy": "Their threads that work just now.",
+    "rate_per_second": "Tasks done per second over the last minute.",
+}
 _ITEMS = text("""
 SELECT sum(pending) AS pending, sum(running) AS running, sum(retrying) AS retrying,
     sum(succeeded) AS succeeded, sum(failed) AS failed, sum(skipped) AS skipped,
     sum(needs_review) AS needs_review, sum(cancelled) AS cancelled FROM chunks
-""")
-_TASKS = text("""
-SELECT queue, state, count(*) AS tasks,
-    extract(epoch FROM max(:now - run_after) FILTER (WHERE run_after <= :now)) AS oldest
-FROM tasks GROUP BY queue, state
 """)
 
 
@@ -84,10 +90,10 @@ class _Database(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        sessions: Sessions = self._app.extensions[EXTENSION].house.sessions
+        house: House = self._app.extensions[EXTENSION].house
         reachable = GaugeMetricFamily("largesse_database_up", "1 while PostgreSQL answers.")
         try:
-            families = _gauges(sessions)
+            families = _gauges(house.sessions, house.limits)
         except SQLAlchemyError:
             reachable.add_metric([], 0)
             families = []
@@ -97,22 +103,32 @@ class _Database(Collector):
         yield from families
 
 
-def _gauges(sessions: Sessions) -> list[Metric]:
+def _gauges(sessions: Sessions, limits: Limits) -> list[Metric]:
     jobs = GaugeMetricFamily("largesse_jobs", "Jobs by kind and state.", labels=["kind", "state"])
     items = GaugeMetricFamily("largesse_items", "Items by state.", labels=["state"])
-    tasks = GaugeMetricFamily("largesse_tasks", "Tasks by queue.", labels=["queue", "state"])
-    oldest = GaugeMetricFamily(
-        "largesse_queue_oldest_seconds", "Age of the longest due task.", labels=["queue", "state"]
-    )
     with scoped_transaction(sessions, SYSTEM) as session:
         for row in session.execute(_JOBS):
             jobs.add_metric([row.kind, row.state], row.jobs)
         for state, count in session.execute(_ITEMS).one()._mapping.items():
             items.add_metric([state], int(count or 0))
-        for row in session.execute(_TASKS, {"now": clock.now(session)}):
-            tasks.add_metric([row.queue, row.state], row.tasks)
-            oldest.add_metric([row.queue, row.state], float(row.oldest or 0))
-    return [jobs, items, tasks, oldest]
+        queues = look_at_queues(session, now=clock.now(session), limits=limits)
+    return [jobs, items, *_queue_gauges(queues)]
+
+
+def _queue_gauges(queues: list[QueueSeen]) -> list[Metric]:
+    tasks = GaugeMetricFamily("largesse_tasks", "Tasks by queue.", labels=["queue", "state"])
+    named = {
+        name: GaugeMetricFamily(f"largesse_queue_{name}", said, labels=["queue"])
+        for name, said in _QUEUE_GAUGES.items()
+    }
+    for queue in queues:
+        for state in ("due", "scheduled", "in_hand", "dead"):
+            tasks.add_metric([queue.name, state], getattr(queue, state))
+        named["oldest_seconds"].add_metric([queue.name], queue.oldest_due_seconds or 0.0)
+        named["paused"].add_metric([queue.name], queue.pause is not None)
+        for name in ("workers", "threads", "busy", "rate_per_second"):
+            named[name].add_metric([queue.name], getattr(queue, name))
+    return [tasks, *named.values()]
 
 
 def _is_loopback() -> bool:

@@ -10,12 +10,15 @@ from web.api import (
     campaigns,
     clients,
     credit,
+    dead_letters,
     docs,
     gift_card_pools,
     gift_cards,
+    invariants,
     jobs,
     provider_orders,
     provision_jobs,
+    queues,
 )
 from web.api.routes import Routes, document
 
@@ -32,6 +35,9 @@ RESOURCES: list[Routes] = [
     provision_jobs.routes,
     jobs.routes,
     provider_orders.routes,
+    queues.routes,
+    dead_letters.routes,
+    invariants.routes,
 ]
 
 
