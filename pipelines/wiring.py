@@ -13,14 +13,14 @@ from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
-from pipelines.jobs.settle import settle_job
+from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.limits import Limits
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
 from pipelines.providers.reloadly import ReloadlyProvider
 from pipelines.providers.transport import VendorTransport
-from pipelines.provisioning import job_kind
+from pipelines.provisioning import job_kind, undo_kind
 from pipelines.provisioning.give_up import give_up_order
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
@@ -68,6 +68,7 @@ def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
 
 JOB_KINDS: Mapping[str, JobKind] = {
     job_kind.KIND.name: job_kind.KIND,
+    undo_kind.KIND.name: undo_kind.KIND,
     CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
 }
 
@@ -101,7 +102,7 @@ def build_handlers(house: House) -> Handlers:
         "draw": random.random,
     }
     give_up_on_order = partial(give_up_order, limits=limits)
-    settle = partial(settle_job, kinds=job_kinds)
+    settle = partial(settle_task, kinds=job_kinds)
     handlers = (
         # A chunk that fails is soon split, so that its good items do not wait for a bad one.
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),

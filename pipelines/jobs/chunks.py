@@ -71,16 +71,18 @@ def rest_chunk(
     tenant_id: UUID | None,
     now: datetime,
     open_orders_max: int,
+    is_whole_job: bool = False,
 ) -> None:
     """After any change of a chunk's items: set its state, and keep the job moving.
 
     The chunk gives its slot to the next one when it closes, or sooner while the job has few
     vendor orders open. When no chunk took the slot and this one is closed, the job goes to
-    `SETTLE_JOB`, which is a no-op if it comes too early.
+    `SETTLE_JOB`, which is a no-op if it comes too early. A chunk that is its whole job is settled
+    by its own worker.
     """
     chunk = {"job": job_id, "number": number}
     state, holds_slot, priority = session.execute(_REST, chunk).one()
-    if state == "released":
+    if state == "released" or is_whole_job:
         return
     if holds_slot and (state == "closed" or not _is_crowded(session, job_id, open_orders_max)):
         session.execute(_GIVE_SLOT, chunk)

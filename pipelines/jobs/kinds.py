@@ -36,6 +36,8 @@ class ChunkInHand:
     tenant_id: UUID | None
     first: int
     last: int
+    #: A request of one item: its job is locked too, and settled in the same transaction.
+    is_whole_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Hand a chunk to its job's kind, and split what keeps failing down to the single item."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,24 +10,37 @@ from sqlalchemy.orm import Session
 from models.jobs import JobState
 from pipelines.jobs.chunks import lock_chunk
 from pipelines.jobs.kinds import ChunkInHand, JobKind, WorkChunk
+from pipelines.jobs.settle import settle_job
 from pipelines.limits import Limits
 from pipelines.queue.defer import defer
-from pipelines.queue.kinds import RUN_CHUNK
+from pipelines.queue.kinds import RUN_CHUNK, RUN_SINGLE
 from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-# The first chunk to come marks the job; the others do not wait for its commit.
+# The first chunk to come marks the job; the others do not wait for its commit. The time a job is
+# to start at is in its row: a task that comes sooner, whyever, waits.
 _TAKE_UP = text("""
-WITH started AS (
+WITH job AS (
+    SELECT j.id, j.kind, j.state, j.scheduled_for,
+        j.state = 'queued' AND coalesce(j.scheduled_for > :now, false) AS is_early,
+        j.state = 'queued' AND j.scheduled_for IS NOT NULL AND EXISTS (
+            SELECT FROM campaigns c JOIN clients l ON l.id = c.client_id
+            WHERE c.id = j.campaign_id AND c.state = 'paused' AND l.suspended_at IS NULL
+        ) AS is_held_up
+    FROM jobs j WHERE j.id = :job
+), started AS (
     UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
-    WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
+    WHERE id = (SELECT s.id FROM jobs s WHERE s.id = :job AND s.state = 'queued'
+                  AND EXISTS (SELECT FROM job WHERE NOT is_early AND NOT is_held_up)
                 FOR NO KEY UPDATE SKIP LOCKED)
 )
-SELECT kind, state FROM jobs WHERE id = :job
+SELECT kind, state, scheduled_for, is_early, is_held_up FROM job
 """)
-_KIND = text("SELECT kind FROM jobs WHERE id = :job")
+# A request of one item is alone with its job, and settles it in the same transaction.
+_LOCK_JOB = text("SELECT 1 FROM jobs WHERE id = :job FOR NO KEY UPDATE")
+_KIND = text("SELECT kind, priority FROM jobs WHERE id = :job")
 _PENDING = text("""
 SELECT position FROM items
 WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
@@ -47,11 +60,20 @@ def work_chunk(
 ) -> None:
     """The work of RUN_CHUNK and RUN_SINGLE: every pending item in hand gets its turn."""
     chunk = _in_hand(task)
+    if chunk.is_whole_job:
+        session.execute(_LOCK_JOB, {"job": chunk.job_id})
     job = session.execute(_TAKE_UP, {"job": chunk.job_id, "now": now}).one()
     if job.state == JobState.PAUSED:
         raise Postpone(now, "job_paused")
+    if job.is_early:
+        raise Postpone(job.scheduled_for, "scheduled")
+    if job.is_held_up:
+        wait = timedelta(seconds=limits.campaign_paused_look_seconds)
+        raise Postpone(now + wait, "campaign_paused")
     lock_chunk(session, chunk.job_id, chunk.number)
     _part(kinds[job.kind].run_chunk, job.kind)(session, chunk, now, limits)
+    if chunk.is_whole_job:
+        settle_job(session, chunk.job_id, now, kinds=kinds)
 
 
 def give_up_chunk(
@@ -67,13 +89,17 @@ def give_up_chunk(
     The kind ends the single item that cannot be worked on (EC-121).
     """
     chunk = _in_hand(task)
+    if chunk.is_whole_job:
+        session.execute(_LOCK_JOB, {"job": chunk.job_id})
     lock_chunk(session, chunk.job_id, chunk.number)
     positions = pending_positions(session, chunk)
+    kind, priority = session.execute(_KIND, {"job": chunk.job_id}).one()
     if len(positions) > 1:
-        _split(session, chunk, positions, now)
+        _split(session, chunk, positions, now, priority)
         return
-    kind = session.execute(_KIND, {"job": chunk.job_id}).scalar_one()
     _part(kinds[kind].give_up, kind)(session, chunk, now, limits)
+    if chunk.is_whole_job:
+        settle_job(session, chunk.job_id, now, kinds=kinds)
 
 
 def pending_positions(session: Session, chunk: ChunkInHand) -> list[int]:
@@ -98,6 +124,7 @@ def _in_hand(task: TaskInHand) -> ChunkInHand:
         tenant_id=task.tenant_id,
         first=int(task.args.get("first", _ALL[0])),
         last=int(task.args.get("last", _ALL[1])),
+        is_whole_job=task.kind == RUN_SINGLE.name,
     )
 
 
@@ -107,7 +134,9 @@ def _part(work: WorkChunk | None, kind: str) -> WorkChunk:
     return work
 
 
-def _split(session: Session, chunk: ChunkInHand, positions: list[int], now: datetime) -> None:
+def _split(
+    session: Session, chunk: ChunkInHand, positions: list[int], now: datetime, priority: int
+) -> None:
     middle = positions[len(positions) // 2]
     for first, last in ((positions[0], middle - 1), (middle, positions[-1])):
         defer(
@@ -122,5 +151,6 @@ def _split(session: Session, chunk: ChunkInHand, positions: list[int], now: date
             now=now,
             tenant_id=chunk.tenant_id,
             job_id=chunk.job_id,
+            priority=priority,
         )
     log.warning("chunk.split", job_id=str(chunk.job_id), chunk=chunk.number, items=len(positions))

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import capture_and_void, payer_of, place_hold
 from pipelines.jobs.kinds import PROVISIONING, JobKind
+from pipelines.jobs.layout import reopen_chunks
 from pipelines.provisioning.large import give_up_plan, plan_job
 from pipelines.provisioning.run_chunk import give_up, run_chunk
 
@@ -27,10 +28,6 @@ WITH reopened AS (
 SELECT count(*) AS items, coalesce(sum(charge_minor), 0) AS charge,
        array_agg(DISTINCT chunk_number) AS chunks FROM reopened
 """)
-_REOPEN_CHUNKS = text("""
-UPDATE chunks SET state = 'waiting', holds_slot = true
-WHERE job_id = :job AND number = ANY(:chunks)
-""")
 _FREE_CODES = text("""
 DELETE FROM redemption_codes WHERE job_id = :job
   AND NOT EXISTS (SELECT FROM items WHERE items.job_id = :job
@@ -41,7 +38,8 @@ DELETE FROM redemption_codes WHERE job_id = :job
 def settle(session: Session, job: Row[Any], now: datetime) -> None:
     """Give back what no item needs any more, and free a redemption code that bought nothing."""
     values = {"job": job.id, "round": job.round}
-    session.execute(_FREE_CODES, values)
+    if job.spec.get("has_redemption_code"):
+        session.execute(_FREE_CODES, values)
     unused = session.execute(_LEFT, values).scalar_one_or_none()
     if unused:
         capture_and_void(
@@ -68,7 +66,7 @@ def reopen(session: Session, job: Row[Any], round_number: int, now: datetime) ->
     found = session.execute(_REOPEN_ITEMS, values).one()
     if found.items == 0:
         return 0
-    session.execute(_REOPEN_CHUNKS, values | {"chunks": found.chunks})
+    reopen_chunks(session, job.id, found.chunks)
     payer = payer_of(session, job.campaign_id, job.currency)
     place_hold(session, payer, job_id=job.id, round_number=round_number, amount=int(found.charge))
     return int(found.items)

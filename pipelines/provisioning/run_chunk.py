@@ -112,6 +112,7 @@ def _rest(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -
         tenant_id=chunk.tenant_id,
         now=now,
         open_orders_max=limits.open_orders_per_job_max,
+        is_whole_job=chunk.is_whole_job,
     )
 
 
