@@ -10,10 +10,8 @@ from ops.bootstrap import LOGINS, OWNER, database_url, ensure_database
 from ops.embedded import role_passwords, role_urls
 from ops.home import Home
 from ops.surroundings import DATABASE_NAME, URL_VARIABLES
+from pipelines.boot import CONNECTIONS_ALLOWED
 from pipelines.errors import Kind, Refusal
-
-#: Connections that PostgreSQL keeps for its superusers, by default.
-RESERVED_CONNECTIONS = 3
 
 
 class RolesOutOfReach(Refusal):
@@ -114,8 +112,8 @@ def migrate_as_owner(owner_url: str) -> None:
 def check_connections(readonly_url: str, needed: int) -> None:
     """Refuse to start processes whose pools do not fit into the server."""
     with psycopg.connect(readonly_url, connect_timeout=5) as connection:
-        row = connection.execute("SELECT current_setting('max_connections')::int").fetchone()
-    allowed = (row[0] if row else 0) - RESERVED_CONNECTIONS
+        row = connection.execute(CONNECTIONS_ALLOWED.encode()).fetchone()
+    allowed = row[0] if row else 0
     if needed > allowed:
         raise TooFewConnections(
             f"The processes may hold {needed} connections and the database allows {allowed}: "

@@ -11,11 +11,11 @@ import redis
 import requests
 
 from models.schema import newest_revision
-from ops.databases import RESERVED_CONNECTIONS
 from ops.home import Home
 from ops.stack_record import NoStack, StackRecord, running_processes, running_stack_of
 from ops.supervise import parse_procfile
-from ops.surroundings import ROOT, SANDBOX, connections_needed
+from ops.surroundings import ROOT, SANDBOX, behind_pgbouncer, connections_needed
+from pipelines.boot import CONNECTIONS_ALLOWED
 
 TIMEOUT_SECONDS = 5
 
@@ -116,13 +116,13 @@ def _page(name: str, url: str, home: Home | None, process: str) -> Check:
 def _database(
     record: StackRecord, versions: dict[str, str], environment: dict[str, str]
 ) -> list[Check]:
-    facts: dict[str, str] = {}
+    facts: dict[str, Any] = {}
 
     def look() -> str:
         with psycopg.connect(record.database_url, connect_timeout=TIMEOUT_SECONDS) as connection:
             row = connection.execute(
-                "SELECT current_setting('server_version'), current_setting('max_connections'),"
-                " (SELECT version_num FROM alembic_version)"
+                f"SELECT current_setting('server_version'), ({CONNECTIONS_ALLOWED}),"
+                " (SELECT version_num FROM alembic_version)".encode()
             ).fetchone()
         assert row is not None
         facts.update(server=row[0], allowed=row[1], schema=row[2])
@@ -149,12 +149,13 @@ def _schema(found: str) -> Check:
     )
 
 
-def _budget(allowed: str, environment: dict[str, str]) -> Check:
+def _budget(allowed: int, environment: dict[str, str]) -> Check:
+    if behind_pgbouncer(environment):
+        return Check("connections", ok=True, detail="PgBouncer shares them out: its own affair")
     procfile = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8"))
     needed = connections_needed([entry.name for entry in procfile], environment)
-    room = int(allowed) - RESERVED_CONNECTIONS
-    detail = f"{needed} of {room} connections"
-    if needed <= room:
+    detail = f"{needed} of {allowed} connections"
+    if needed <= allowed:
         return Check("connections", ok=True, detail=detail)
     remedy = "Raise max_connections, or lower LARGESSE_<PROCESS>_THREADS."
     return Check("connections", ok=False, detail=detail, remedy=remedy)

@@ -21,6 +21,7 @@ from ops.surroundings import (
     SANDBOX,
     Addresses,
     addresses,
+    behind_pgbouncer,
     connections_needed,
     process_environment,
     uses_own_servers,
@@ -158,8 +159,9 @@ def running(
             environment_name=plan.environment_name,
         )
         entries = entries_of(plan, home, where)
-        needed = connections_needed([entry.name for entry in entries], told)
-        check_connections(ground.urls["largesse_readonly"], needed)
+        if not behind_pgbouncer(told):
+            needed = connections_needed([entry.name for entry in entries], told)
+            check_connections(ground.urls["largesse_readonly"], needed)
         deaths: list[Event] = []
         supervisor = Supervisor(
             home, entries, environment=told, cwd=ROOT, hook=_listener(deaths, home, say)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ops.home import AlreadyRunning, Home, free_port, port_is_free
 from pipelines.errors import Kind, Refusal
-from pipelines.settings import PROCESSES
+from pipelines.settings import BEATING, OWN_CONNECTIONS, PROCESSES
 
 ROOT = Path(__file__).parents[1]
 DATABASE_NAME = "largesse"
@@ -150,6 +150,11 @@ def sandbox_vendors(sandbox_url: str) -> dict[str, str]:
     }
 
 
+def behind_pgbouncer(environment: Mapping[str, str]) -> bool:
+    """Whether connections are shared out by PgBouncer, whose sum is then its own business."""
+    return environment.get("DATABASE_POOLED", "").lower() in {"1", "true", "yes", "on", "y", "t"}
+
+
 def connections_needed(names: list[str], environment: Mapping[str, str]) -> int:
     """Database connections that these processes may hold at once, the tools included."""
     total = 0
@@ -157,4 +162,5 @@ def connections_needed(names: list[str], environment: Mapping[str, str]) -> int:
         if name in PROCESSES:
             given = environment.get(f"LARGESSE_{name.upper()}_THREADS", "")
             total += int(given) if given.isdecimal() else PROCESSES[name][1]
+            total += OWN_CONNECTIONS if name in BEATING else 0
     return total

@@ -1,7 +1,7 @@
 """Everything the environment says, read once at boot, with a remedy for each thing missing."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from environs import Env, EnvError
@@ -44,26 +44,33 @@ class Settings:
     public_url: str
     port: int
     time_scale: float
+    drain_seconds: float
     pooled_by_proxy: bool
     secure_cookies: bool
     reloadly: ReloadlySettings | None
 
     @property
     def limits(self) -> Limits:
-        return DEFAULTS if self.time_scale == 1.0 else DEFAULTS.scaled(self.time_scale)
+        """The house's limits as this process lives by them."""
+        limits = DEFAULTS if self.time_scale == 1.0 else DEFAULTS.scaled(self.time_scale)
+        return replace(limits, drain_seconds=self.drain_seconds)
 
 
-#: Process name -> (database login, default threads = pool size). Architecture: connection budget.
+#: Process name -> (database login, default threads = connections of its pool).
 PROCESSES: dict[str, tuple[str, int]] = {
     "web": ("web", 18),
-    "relay": ("system", 2),
-    "scheduler": ("system", 2),
+    "relay": ("system", 1),
+    "scheduler": ("system", 1),
     "interactive": ("worker", 8),
     "bulk": ("worker", 4),
     "vendors": ("worker", 24),
     "deliveries": ("worker", 8),
     "tools": ("worker", 6),
 }
+#: What a process holds beside its pool: the connection of its heartbeat.
+OWN_CONNECTIONS = 1
+#: Whose rows stand in `processes`; a command of a person does not beat.
+BEATING = frozenset(PROCESSES) - {"tools"}
 TOKEN_KEY_CHARACTERS_MIN = 32
 
 
@@ -83,6 +90,7 @@ def load(process: str) -> Settings:
     port = env.int("PORT", default=8000)
     public_url = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{port or 8000}")
     time_scale = env.float("LARGESSE_TIME_SCALE", default=1.0)
+    drain_seconds = env.float("LARGESSE_DRAIN_SECONDS", default=DEFAULTS.drain_seconds)
     pooled = env.bool("DATABASE_POOLED", default=False)
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
@@ -107,6 +115,7 @@ def load(process: str) -> Settings:
         public_url=public_url.rstrip("/"),
         port=port,
         time_scale=time_scale,
+        drain_seconds=drain_seconds,
         pooled_by_proxy=pooled,
         secure_cookies=public_url.startswith("https://"),
         reloadly=reloadly,
@@ -132,6 +141,13 @@ def check(settings: Settings) -> None:
         raise SettingsBroken(
             f"LARGESSE_TOKEN_KEY needs at least {TOKEN_KEY_CHARACTERS_MIN} characters; make one "
             'with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    if settings.pool_size < 1:
+        raise SettingsBroken("LARGESSE_<PROCESS>_THREADS must be 1 or more.")
+    if not 0 < settings.drain_seconds <= DEFAULTS.drain_seconds:
+        raise SettingsBroken(
+            "LARGESSE_DRAIN_SECONDS must be more than 0 and at most "
+            f"{DEFAULTS.drain_seconds:g}: the supervisor kills a process that takes longer."
         )
     if settings.environment is not Environment.PRODUCTION:
         return

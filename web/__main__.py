@@ -2,12 +2,15 @@
 
 import sys
 
-from pipelines.boot import check_database
+from sqlalchemy.exc import DBAPIError
+
+from pipelines.boot import check_database, unreachable
 from pipelines.queue.broker import UnknownScheme
 from pipelines.settings import SettingsBroken, load
 from pipelines.telemetry import configure, get_logger
 from pipelines.wiring import build_house
 from web.app import create_app
+from web.heartbeat import ServingHeart, count_requests
 from web.serving import Server, gunicorn_settings
 
 log = get_logger(__name__)
@@ -24,10 +27,15 @@ def main() -> int:
     except (SettingsBroken, UnknownScheme) as error:
         print(f"web: {error}", file=sys.stderr)
         return 2
+    except DBAPIError as error:
+        print(f"web: {unreachable(error)}", file=sys.stderr)
+        return 1
     # Connections made here would be shared by the forked worker.
     house.sessions.kw["bind"].dispose()
     log.info("process.started", threads=settings.pool_size, port=settings.port)
-    Server(app, gunicorn_settings(settings, drain_seconds=house.limits.drain_seconds)).run()
+    heart = ServingHeart(house, count_requests(app))
+    options = gunicorn_settings(settings, drain_seconds=house.limits.drain_seconds)
+    Server(app, options | heart.hooks()).run()
     return 0
 
 

@@ -1,24 +1,27 @@
 """Start one process of the Procfile: `python -m workers relay|scheduler|interactive|...`."""
 
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
 
 from dramatiq import Worker
-from dramatiq.middleware import ShutdownNotifications, TimeLimit
+from dramatiq.middleware import TimeLimit
+from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database
+from pipelines.boot import check_database, make_heartbeat, unreachable
 from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.kinds import Queue
+from pipelines.queue.processes import Heartbeat, Tally
 from pipelines.settings import Settings, SettingsBroken, load
 from pipelines.telemetry import configure, get_logger
 from pipelines.wiring import House, build_handlers, build_house
 from workers import relay, scheduler
 from workers.actors import bind
+from workers.drain import Asked, drain
 from workers.middleware import DoorbellsOnly
+from workers.shift import Shift
+from workers.watchdog import Polls, Watchdog
 from workers.wrapper import Wrapper
 
 log = get_logger(__name__)
@@ -26,7 +29,6 @@ log = get_logger(__name__)
 #: How often an idle consumer looks; short where people wait, longer where they do not.
 CONSUMER_MILLISECONDS = {Queue.INTERACTIVE: 20, Queue.BULK: 50, Queue.VENDORS: 50}
 CONSUMER_MILLISECONDS_OTHERWISE = 200
-WATCH_SECONDS = 2.0
 
 
 def main(arguments: list[str]) -> int:
@@ -37,29 +39,46 @@ def main(arguments: list[str]) -> int:
         return 2
     process = arguments[0]
     configure(process)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         settings = load(process)
         house = build_house(settings)
+        asked = Asked(house.limits)
+        asked.listen()
         check_database(house)
-        return _serve(process, settings, house, stop)
+        return serve(process, settings, house, asked)
     except (SettingsBroken, UnknownScheme) as error:
         print(f"{process}: {error}", file=sys.stderr)
         return 2
+    except DBAPIError as error:
+        print(f"{process}: {unreachable(error)}", file=sys.stderr)
+        return 1
 
 
-def _serve(process: str, settings: Settings, house: House, stop: threading.Event) -> int:
+def serve(process: str, settings: Settings, house: House, asked: Asked) -> int:
+    """Beat, work until asked to end, and leave nothing behind."""
+    tally = Tally()
+    heartbeat = make_heartbeat(house, process, tally)
     log.info("process.started", threads=settings.pool_size)
+    heartbeat.start()
+    if process in {"relay", "scheduler"}:
+        Watchdog(heartbeat, house.limits, is_ending=asked.stop.is_set).start()
+        _repeat(process, settings, house, asked, heartbeat)
+    else:
+        _work(Queue(process), settings, house, asked, heartbeat)
+    heartbeat.stop()
+    log.info("process.stopped")
+    return 0
+
+
+def _repeat(
+    process: str, settings: Settings, house: House, asked: Asked, heartbeat: Heartbeat
+) -> None:
     if process == "scheduler":
-        scheduler.run_forever(house.sessions, stop)
-        return 0
-    if process == "relay":
-        one_pass = _relay_pass(settings, house)
-        relay.run_forever(one_pass, stop, house.limits)
-        return 0
-    return _work(Queue(process), settings, house, stop)
+        scheduler.run_forever(house.sessions, asked.stop, house.limits)
+        return
+    one_pass = _relay_pass(settings, house)
+    on_state = partial(heartbeat.note_trouble, "relay")
+    relay.run_forever(one_pass, asked.stop, house.limits, on_state)
 
 
 def _relay_pass(settings: Settings, house: House) -> Callable[[], int]:
@@ -67,11 +86,15 @@ def _relay_pass(settings: Settings, house: House) -> Callable[[], int]:
     return partial(relay.run_once, house.sessions, broker, house.limits)
 
 
-def _work(queue: Queue, settings: Settings, house: House, stop: threading.Event) -> int:
+def _work(
+    queue: Queue, settings: Settings, house: House, asked: Asked, heartbeat: Heartbeat
+) -> None:
     """Consume one queue with as many threads as the database pool has connections."""
-    middleware = [TimeLimit(), ShutdownNotifications(), DoorbellsOnly()]
-    broker = make_broker(settings.queue_url, middleware=middleware)
-    bind(broker, Wrapper(house.sessions, build_handlers(house), broker=broker))
+    broker = make_broker(settings.queue_url, middleware=[TimeLimit(), DoorbellsOnly()])
+    polls = Polls(heartbeat.note_trouble)
+    polls.listen_to(broker)
+    shift = Shift(heartbeat.tally)
+    bind(broker, Wrapper(house.sessions, build_handlers(house), broker=broker, shift=shift))
     broker.emit_after("process_boot")
     worker = Worker(
         broker,
@@ -80,16 +103,15 @@ def _work(queue: Queue, settings: Settings, house: House, stop: threading.Event)
         worker_timeout=CONSUMER_MILLISECONDS.get(queue, CONSUMER_MILLISECONDS_OTHERWISE),
     )
     worker.start()
-    while not stop.wait(WATCH_SECONDS):
-        if not all(consumer.is_alive() for consumer in worker.consumers.values()):
-            log.error("worker.consumer_died")
-            os._exit(1)  # the supervisor starts a whole process; this one has lost its ears
-    log.info("process.draining")
-    worker.stop(timeout=int(house.limits.drain_seconds * 1000))
+    is_ending = asked.stop.is_set
+    Watchdog(heartbeat, house.limits, is_ending=is_ending, worker=worker, polls=polls).start()
+    asked.stop.wait()
+    drain(worker, shift, heartbeat, asked, house.limits)
     broker.close()
-    log.info("process.stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    sys.stderr.flush()
+    # Threads that are still in a vendor's call would trouble the interpreter's own end.
+    os._exit(code)

@@ -34,6 +34,7 @@ from pipelines.queue.work import (
     try_again,
 )
 from pipelines.telemetry import get_logger
+from workers.shift import Shift
 
 log = get_logger(__name__)
 
@@ -61,7 +62,9 @@ class Wrapper:
         *,
         broker: HouseBroker | None = None,
         draw: Callable[[], float] = random.random,
+        shift: Shift | None = None,
     ) -> None:
+        self._shift = shift or Shift()
         self._sessions = sessions
         self._handlers = handlers
         self._limits: Limits = handlers.limits
@@ -73,10 +76,14 @@ class Wrapper:
         if v not in ACCEPTED_VERSIONS:
             log.warning("task.version_unknown", task_id=str(task_id), v=v)
             return
+        if not self._shift.begin(task_id):
+            return
         try:
             self._run(task_id)
         except Exception as fault:  # its row brings it back; Dramatiq would print its text
             log.error("task.unsettled", task_id=str(task_id), fault=_class_of(fault))
+        finally:
+            self._shift.end()
 
     def _run(self, task_id: UUID) -> None:
         try:
@@ -88,6 +95,8 @@ class Wrapper:
         if task is None:
             return
         handler = self._handlers.by_name[task.kind]
+        if not self._shift.started(task, is_stepped=handler.kind.drive is Drive.STEPPED):
+            return
         with structlog.contextvars.bound_contextvars(
             task_id=str(task.id), kind=task.kind, request_id=task.request_id
         ):
@@ -123,6 +132,7 @@ class Wrapper:
                     cast("InSteps", handler.run)(self._sessions, task)
                 else:
                     noted = self._in_one_transaction(cast("InTransaction", handler.run), task)
+            self._shift.tally.count_done()
             if noted is not None:
                 self._ring_next(noted)
         except LeaseLost:
@@ -154,6 +164,10 @@ class Wrapper:
             self._broker.ring(bells)
 
     def _fail(self, handler: Handler, task: TaskInHand, fault: Exception) -> None:
+        if self._shift.is_cut(task):
+            log.info("task.cut", fault=_class_of(fault))
+            return
+        self._shift.tally.count_failed()
         passing = _is_passing(fault)
         log.warning("task.failed", fault=_class_of(fault), passing=passing, attempts=task.attempts)
         if passing:

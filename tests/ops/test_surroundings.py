@@ -132,6 +132,7 @@ def test_the_secrets_of_a_folder_stay_and_given_ones_win(home):
     Keyring.parse(master_keys(home))
 
 
-def test_connections_add_up_with_the_tools_and_with_what_was_set():
-    assert connections_needed(["web", "vendors", "sandbox"], {}) == 18 + 24 + 6
-    assert connections_needed(["web"], {"LARGESSE_WEB_THREADS": "4"}) == 4 + 6
+def test_ec137_connections_add_up_with_heartbeats_tools_and_what_was_set():
+    """EC-137: each process holds one connection beside its pool."""
+    assert connections_needed(["web", "vendors", "sandbox"], {}) == 19 + 25 + 6
+    assert connections_needed(["web"], {"LARGESSE_WEB_THREADS": "4"}) == 5 + 6

@@ -32,7 +32,7 @@ def test_ec135_schedulers_side_by_side_fire_each_duty_once(house: House) -> None
 
     def look(_number: int) -> int:
         start.wait(timeout=10)
-        return scheduler.run_once(house.sessions)
+        return scheduler.run_once(house.sessions, house.limits)
 
     with ThreadPoolExecutor(6) as pool:
         fired = list(pool.map(look, range(6)))
