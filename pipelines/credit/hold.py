@@ -28,12 +28,14 @@ class Payer:
         return self.balance - self.held
 
 
-# An isolated campaign pays from its own account, a sharing one from its client's.
-_PAYER = text("""
+#: SQL: the credit account `a` of campaign `c`; an isolated one pays from its own account, a
+#: sharing one from its client's.
+PAYS = """a.kind = 'credit'
+  AND a.owner_id = CASE c.budget_mode WHEN 'isolated' THEN c.id ELSE c.client_id END"""
+_PAYER = text(f"""
 SELECT a.id, a.currency, a.balance, a.held, a.unlimited
-FROM campaigns c JOIN accounts a
-  ON a.owner_id = CASE c.budget_mode WHEN 'isolated' THEN c.id ELSE c.client_id END
-WHERE c.id = :campaign AND a.kind = 'credit' AND a.currency = :currency
+FROM campaigns c JOIN accounts a ON {PAYS}
+WHERE c.id = :campaign AND a.currency = :currency
 """)
 _SET_ASIDE = text("""
 UPDATE accounts SET held = held + :amount

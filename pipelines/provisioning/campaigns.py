@@ -1,12 +1,15 @@
 """The campaign, client and brands a request draws on, checked once at accept."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.tenants import CampaignState
+from pipelines.credit.hold import PAYS, Payer
+from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import NotFound
 from pipelines.provisioning.refusals import BrandNotAllowed, CampaignNotActive, ClientSuspended
 
@@ -16,10 +19,20 @@ FROM campaigns c JOIN clients l ON l.id = c.client_id WHERE c.id = :campaign
 """)
 _OWNER = text("SELECT client_id FROM campaigns WHERE id = :campaign")
 # A client with no row in client_brands may draw on every brand.
-_BRANDS = text("""
-SELECT b.id, b.name, b.currency FROM brands b
-WHERE NOT EXISTS (SELECT FROM client_brands c WHERE c.client_id = :client)
-   OR EXISTS (SELECT FROM client_brands c WHERE c.client_id = :client AND c.brand_id = b.id)
+_MAY_DRAW = """(NOT EXISTS (SELECT FROM client_brands o WHERE o.client_id = {client})
+   OR EXISTS (SELECT FROM client_brands o WHERE o.client_id = {client} AND o.brand_id = b.id))"""
+_BRANDS = text(f"""
+SELECT b.id, b.name, b.currency FROM brands b WHERE {_MAY_DRAW.format(client=":client")}
+""")
+# What a request of one item asks about, in one look: storefronts wait for it.
+_ASKED = text(f"""
+SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at,
+       b.id AS brand_id, b.name, b.currency,
+       a.id AS account_id, a.balance, a.held, a.unlimited
+FROM campaigns c JOIN clients l ON l.id = c.client_id
+LEFT JOIN brands b ON b.id = :brand AND {_MAY_DRAW.format(client="c.client_id")}
+LEFT JOIN accounts a ON {PAYS} AND a.currency = b.currency
+WHERE c.id = :campaign
 """)
 
 
@@ -50,7 +63,30 @@ def client_of_campaign(session: Session, campaign_id: UUID) -> UUID:
 
 def campaign_in_use(session: Session, campaign_id: UUID) -> CampaignInUse:
     """The campaign, or `NotFound`, `CampaignNotActive`, `ClientSuspended`."""
-    row = session.execute(_CAMPAIGN, {"campaign": campaign_id}).one_or_none()
+    return _checked(session.execute(_CAMPAIGN, {"campaign": campaign_id}).one_or_none())
+
+
+def asked_for(
+    session: Session, campaign_id: UUID, brand_id: UUID
+) -> tuple[CampaignInUse, BrandInUse, Payer]:
+    """The campaign, its brand and who pays; `BrandNotAllowed` and `NoCreditAccount` besides."""
+    values = {"campaign": campaign_id, "brand": brand_id}
+    row = session.execute(_ASKED, values).one_or_none()
+    campaign = _checked(row)
+    assert row is not None
+    if row.brand_id is None:
+        raise BrandNotAllowed
+    if row.account_id is None:
+        raise NoCreditAccount
+    brand = BrandInUse(row.brand_id, row.name, row.currency)
+    return (
+        campaign,
+        brand,
+        Payer(row.account_id, row.currency, row.balance, row.held, row.unlimited),
+    )
+
+
+def _checked(row: Row[Any] | None) -> CampaignInUse:
     if row is None:
         raise NotFound
     if row.suspended_at is not None:

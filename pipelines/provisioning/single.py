@@ -9,17 +9,10 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.base import new_id
-from pipelines.credit.hold import payer_of
 from pipelines.errors import ValidationFailed
 from pipelines.limits import Limits
 from pipelines.provisioning.addresses import person_key
-from pipelines.provisioning.campaigns import (
-    BrandInUse,
-    CampaignInUse,
-    brand_in_use,
-    brands_of_client,
-    campaign_in_use,
-)
+from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse, asked_for
 from pipelines.provisioning.recipients import (
     DeliveryMethod,
     Recipient,
@@ -81,11 +74,9 @@ def submit_single(
     if key is not None and (made := first_result(session, key)) is not None:
         return AcceptedSingle(made, None, is_replay=True)
     now = clock.now(session)
-    campaign = campaign_in_use(session, request.campaign_id)
-    brand = brand_in_use(brands_of_client(session, campaign.client_id), request.brand_id)
+    campaign, brand, payer = asked_for(session, request.campaign_id, request.brand_id)
     recipient = _recipient(request, brand)
     person = _person(recipient, person_secret)
-    payer = payer_of(session, campaign.id, brand.currency)
     job_id = new_id()
     if request.redemption_code is not None:
         earlier = _spend_code(session, request, campaign, job_id, person, keyring)
