@@ -18,6 +18,8 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.CANCELLED: frozenset(),
 }
 ENDED = _ENDS | {JobState.CANCELLED}
+#: Nothing more of the job is begun.
+STOPPED = ENDED | {JobState.CANCELLING}
 
 
 class Move(StrEnum):
@@ -29,6 +31,8 @@ class Move(StrEnum):
     RETRY = "retried"
     PRIORITISE = "given another priority"
     RESCHEDULE = "rescheduled"
+    UNDO = "undone"
+    CLONE = "cloned"
 
 
 #: The states in which each of them is possible; in all others it changes nothing.
@@ -39,6 +43,8 @@ MAY: Mapping[Move, frozenset[JobState]] = {
     Move.RETRY: frozenset({JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}),
     Move.PRIORITISE: frozenset(JobState) - ENDED,
     Move.RESCHEDULE: frozenset({JobState.QUEUED}),
+    Move.UNDO: ENDED,
+    Move.CLONE: ENDED,
 }
 #: A job ends when no item is in one of these.
 OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.RUNNING, ItemState.RETRYING})

@@ -5,7 +5,7 @@ and hold as a small one; only the answer comes with the job instead of with the 
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -14,13 +14,15 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.jobs import JobState
+from models.jobs import Priority
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
+from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import PROVISIONING, OnError, PlanTools
-from pipelines.jobs.states import ENDED
+from pipelines.jobs.schedule import check_start
+from pipelines.jobs.states import STOPPED
 from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input, keep_input, spooled
 from pipelines.limits import Limits
 from pipelines.provisioning.campaigns import (
@@ -36,8 +38,9 @@ from pipelines.provisioning.submit import (
     Accepted,
     Recipients,
     file_columns,
-    fill_job,
     plan_recipients,
+    start_job,
+    write_items,
 )
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import RequestKey, first_result, remember
@@ -49,18 +52,33 @@ from pipelines.telemetry import get_logger
 log = get_logger(__name__)
 
 _JOB = text("""
-SELECT id, state, spec, upload_sha256, file_name FROM jobs WHERE id = :job FOR NO KEY UPDATE
+SELECT id, client_id, spec, upload_sha256, file_name FROM jobs WHERE id = :job
+""")
+# Taken only when the items are written: people may pause, cancel and reschedule meanwhile.
+_LOCK_JOB = text("""
+SELECT state, scheduled_for, priority FROM jobs WHERE id = :job FOR NO KEY UPDATE
 """)
 _PLANNED = text("""
 UPDATE jobs SET total = :total, currency = :currency, version = version + 1 WHERE id = :job
 """)
 _REFUSED = text("""
 UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    upload_sha256 = NULL, version = version + 1
-WHERE id = :job
+    upload_sha256 = NULL, paused_at = NULL, pause_reason = NULL, paused_by = NULL,
+    version = version + 1
+WHERE id = :job AND state IN ('queued', 'running', 'paused') RETURNING 1
 """)
 #: What a job's error says beside its code; HTTP is only quoted here, for readers of jobs.
-_STATUS = {Kind.PAYMENT: 402, Kind.NOT_FOUND: 404, Kind.CONFLICT: 409, Kind.FORBIDDEN: 403}
+_STATUS = {
+    Kind.PAYMENT: 402,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.FORBIDDEN: 403,
+    Kind.THROTTLED: 429,
+}
+
+
+class _CancelAsked(Exception):
+    """Somebody cancelled the job while its file was read."""
 
 
 def submit_large(
@@ -78,11 +96,12 @@ def submit_large(
     """Accept the file in the caller's transaction (client scope); its rows are judged later.
 
     Its start and header are judged now. `stream` must be seekable. Raises campaign, brand and
-    whole-file refusals and `DuplicateUpload`.
+    whole-file refusals, `ScheduleRefused` and `DuplicateUpload`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)
     now = clock.now(session)
+    check_start(options.scheduled_for, now=now, limits=limits)
     campaign = campaign_in_use(session, options.campaign_id)
     brand = brand_in_use(brands_of_client(session, campaign.client_id), options.brand_id)
     rules = RecipientRules(DeliveryMethod(options.delivery_method), brand.currency)
@@ -101,8 +120,15 @@ def submit_large(
         keyring=keyring,
         limits=limits,
     )
-    args = {"job_id": str(job_id)}
-    defer(session, PLAN_JOB, args=args, now=now, tenant_id=campaign.client_id, job_id=job_id)
+    defer(
+        session,
+        PLAN_JOB,
+        args={"job_id": str(job_id)},
+        now=now,
+        tenant_id=campaign.client_id,
+        job_id=job_id,
+        priority=options.priority,
+    )
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     _audit(session, job_id, tenant, actor_id)
@@ -124,25 +150,23 @@ def _new_job(
         spec=_as_spec(options),
         currency=brand.currency,
         scheduled_for=options.scheduled_for,
+        priority=options.priority,
         upload=upload,
         submitted_by=actor_id,
     )
 
 
 def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
-    """Judge the stored rows, then start the job or end it with the refusal."""
+    """Judge the stored rows, then start the job at its time or end it with the refusal."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    if JobState(job.state) in ENDED or job.state == JobState.CANCELLING:
-        forget_input(session, job.id)
-        return
-    savepoint = session.begin_nested()
     try:
-        total = _fill(session, job, tools)
-        savepoint.commit()
+        with session.begin_nested():
+            total = _fill(session, job, tools)
     except Refusal as refusal:
-        savepoint.rollback()
-        _refuse(session, job.id, refusal, now)
+        _refuse(session, job, refusal, now)
         log.info("job.refused", job_id=str(job.id), code=refusal.code)
+    except _CancelAsked:
+        _settle(session, job, now)
     else:
         log.info("job.planned", job_id=str(job.id), rows=total)
     forget_input(session, job.id)
@@ -158,13 +182,18 @@ def _fill(session: Session, job: Row[Any], tools: PlanTools) -> int:
         intake, plan = plan_recipients(
             session, options, recipients, tools.person_secret, tools.limits
         )
+    write_items(session, intake, plan, job.id, tools.limits)
     values = {"job": job.id, "total": plan.tally.rows, "currency": plan.currency}
+    asked = session.execute(_LOCK_JOB, values).one()
+    if asked.state in STOPPED:
+        raise _CancelAsked
     session.execute(_PLANNED, values)
-    fill_job(session, intake, plan, job.id, tools.limits)
+    options = replace(options, scheduled_for=asked.scheduled_for, priority=Priority(asked.priority))
+    start_job(session, replace(intake, options=options), plan, job.id, tools.limits)
     return plan.tally.rows
 
 
-def _refuse(session: Session, job_id: UUID, refusal: Refusal, now: datetime) -> None:
+def _refuse(session: Session, job: Row[Any], refusal: Refusal, now: datetime) -> None:
     error = {
         "status": _STATUS.get(refusal.kind, 422),
         "code": refusal.code,
@@ -172,15 +201,20 @@ def _refuse(session: Session, job_id: UUID, refusal: Refusal, now: datetime) -> 
         "errors": [error.as_json() for error in refusal.errors],
         **refusal.extra,
     }
-    session.execute(_REFUSED, {"job": job_id, "error": json.dumps(error, default=str), "now": now})
+    values = {"job": job.id, "error": json.dumps(error, default=str), "now": now}
+    if session.execute(_REFUSED, values).scalar_one_or_none() is None:
+        _settle(session, job, now)
+
+
+def _settle(session: Session, job: Row[Any], now: datetime) -> None:
+    """The job was cancelled meanwhile: it ends without items."""
+    defer_settlement(session, job_id=job.id, tenant_id=job.client_id, now=now)
 
 
 def give_up_plan(session: Session, task: TaskInHand, now: datetime) -> None:
     """A file that cannot be worked in: the job ends, nothing was held or issued."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    if JobState(job.state) in ENDED:
-        return
-    _refuse(session, job.id, _InternalError(), now)
+    _refuse(session, job, _InternalError(), now)
     forget_input(session, job.id)
 
 
@@ -191,11 +225,12 @@ class _InternalError(Refusal):
     detail = "The file could not be worked in; nothing was issued or charged. Submit it again."
 
 
+#: What has a column of its own, because it may be changed before the file is read.
+_COLUMNS = frozenset({"scheduled_for", "priority"})
+
+
 def _as_spec(options: BulkOptions) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else _plain(value)
-        for name, value in asdict(options).items()
-    }
+    return {name: _plain(value) for name, value in asdict(options).items() if name not in _COLUMNS}
 
 
 def _plain(value: object) -> object:
@@ -203,7 +238,6 @@ def _plain(value: object) -> object:
 
 
 def _from_spec(spec: dict[str, Any]) -> BulkOptions:
-    scheduled = spec["scheduled_for"]
     return BulkOptions(
         campaign_id=UUID(spec["campaign_id"]),
         brand_id=UUID(spec["brand_id"]),
@@ -213,7 +247,6 @@ def _from_spec(spec: dict[str, Any]) -> BulkOptions:
         dedupe=Dedupe(spec["dedupe"]),
         allow_repeat=spec["allow_repeat"],
         force=spec["force"],
-        scheduled_for=datetime.fromisoformat(scheduled) if scheduled else None,
         plan_hash=spec["plan_hash"],
     )
 

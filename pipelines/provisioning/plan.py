@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.jobs import Priority
 from pipelines.credit.hold import Payer, payer_of
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import FieldError
@@ -43,6 +44,7 @@ class BulkOptions:
     allow_repeat: bool = False
     force: bool = False
     scheduled_for: datetime | None = None
+    priority: Priority = Priority.NORMAL
     plan_hash: str | None = None
 
 

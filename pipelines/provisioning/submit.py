@@ -13,10 +13,12 @@ from models import clock
 from pipelines.audit.record import record
 from pipelines.credit.hold import place_hold
 from pipelines.credit.refusals import NoCreditAccount
-from pipelines.jobs.chunks import defer_settlement, release_next_chunk
+from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import ColumnRules, open_csv
 from pipelines.jobs.kinds import PROVISIONING
+from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
+from pipelines.jobs.schedule import check_start
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
 from pipelines.provisioning.campaigns import (
@@ -70,10 +72,6 @@ class Intake:
     now: datetime
 
 
-_CHUNKS = text("""
-INSERT INTO chunks (job_id, number, agency_id, client_id)
-SELECT :job, number, :agency, :client FROM generate_series(1, :chunks) AS number
-""")
 _ITEMS = text("""
 INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail,
                    field, reference, email, name, phone, person_key, brand_id,
@@ -87,9 +85,6 @@ SELECT :job, position, (position - 1) / :size + 1, :agency, :client,
        CASE WHEN code IS NULL THEN denomination_minor ELSE 0 END
 FROM intake ORDER BY position
 """)
-_CLOSE_EMPTY_CHUNKS = text(
-    "UPDATE chunks SET state = 'closed', holds_slot = false WHERE job_id = :job AND pending = 0"
-)
 
 
 def preview_bulk(
@@ -101,6 +96,7 @@ def preview_bulk(
     limits: Limits,
 ) -> dict[str, Any]:
     """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
+    check_start(options.scheduled_for, now=clock.now(session), limits=limits)
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
     expected = estimate(
         session,
@@ -124,11 +120,12 @@ def submit_bulk(
 ) -> Accepted:
     """Accept a bulk request in the caller's transaction, which must be in the client's scope.
 
-    Raises `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit` and the whole-file
-    refusals of the CSV reader; nothing is written then.
+    Raises `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit`,
+    `ScheduleRefused` and the whole-file refusals of the CSV reader; nothing is written then.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)
+    check_start(options.scheduled_for, now=clock.now(session), limits=limits)
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
     job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
     if key is not None:
@@ -140,18 +137,66 @@ def submit_bulk(
 def fill_job(
     session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
 ) -> None:
-    """Write the staged items into their job, release its first chunks and hold its charge.
+    """Write the staged items into their job and start it.
 
     Raises `RowsRefused`, `PreviewStale`, `InsufficientCredit`.
     """
+    write_items(session, intake, plan, job_id, limits)
+    start_job(session, intake, plan, job_id, limits)
+
+
+def write_items(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
+) -> None:
+    """Write the staged items and their chunks. Raises `RowsRefused`, `PreviewStale`."""
     options = intake.options
     refused = refused_under(options, plan.tally)
     if refused:
         raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
     if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
         raise PreviewStale(extra={"plan_hash": plan.plan_hash})
-    _write_items(session, intake, plan, job_id, limits)
-    _start(session, intake, plan, job_id, limits)
+    agency_id, client_id = intake.campaign.agency_id, intake.campaign.client_id
+    lay_chunks(
+        session,
+        job_id,
+        agency_id=agency_id,
+        client_id=client_id,
+        last_position=plan.tally.last_position,
+        limits=limits,
+    )
+    values = {"job": job_id, "agency": agency_id, "client": client_id}
+    session.execute(_ITEMS, values | {"size": limits.chunk_items_max})
+    close_empty_chunks(session, job_id)
+
+
+def start_job(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
+) -> None:
+    """Release the first chunks and, last of all, hold the charge of the whole job.
+
+    Raises `InsufficientCredit`, `NoCreditAccount`.
+    """
+    client_id = intake.campaign.client_id
+    if plan.tally.valid == 0:
+        defer_settlement(
+            session,
+            job_id=job_id,
+            tenant_id=client_id,
+            now=intake.now,
+            priority=intake.options.priority,
+        )
+        return
+    release_first_chunks(
+        session,
+        job_id=job_id,
+        tenant_id=client_id,
+        now=intake.now,
+        limits=limits,
+        run_after=intake.options.scheduled_for,
+    )
+    if plan.payer is None:
+        raise NoCreditAccount
+    place_hold(session, plan.payer, job_id=job_id, round_number=1, amount=plan.tally.charge)
 
 
 def plan_recipients(
@@ -228,6 +273,7 @@ def _write_job(
         total=plan.tally.rows,
         currency=plan.currency,
         scheduled_for=options.scheduled_for,
+        priority=options.priority,
         upload=Upload(campaign.id, recipients.sha256 if is_checked else None, recipients.file_name),
         submitted_by=actor_id,
     )
@@ -243,42 +289,3 @@ def _write_job(
         detail={"rows": plan.tally.rows, "charge_minor": plan.tally.charge},
     )
     return job_id
-
-
-def _write_items(
-    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
-) -> None:
-    size = limits.chunk_items_max
-    values = {
-        "job": job_id,
-        "agency": intake.campaign.agency_id,
-        "client": intake.campaign.client_id,
-        "size": size,
-        "chunks": (plan.tally.last_position + size - 1) // size,
-    }
-    session.execute(_CHUNKS, values)
-    session.execute(_ITEMS, values)
-    session.execute(_CLOSE_EMPTY_CHUNKS, values)
-
-
-def _start(
-    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
-) -> None:
-    """Release the first chunks and, last of all, hold the charge of the whole job."""
-    client_id = intake.campaign.client_id
-    if plan.tally.valid == 0:
-        defer_settlement(session, job_id=job_id, tenant_id=client_id, now=intake.now)
-        return
-    for _ in range(limits.chunks_released_max):
-        released = release_next_chunk(
-            session,
-            job_id=job_id,
-            tenant_id=client_id,
-            now=intake.now,
-            run_after=intake.options.scheduled_for,
-        )
-        if released is None:
-            break
-    if plan.payer is None:
-        raise NoCreditAccount
-    place_hold(session, plan.payer, job_id=job_id, round_number=1, amount=plan.tally.charge)
