@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, insert, select, update
 from sqlalchemy.orm import Session
 
 from models.base import new_id
@@ -35,11 +35,7 @@ _KEYS = select(
     ApiKey.created_at,
 )
 #: `last_used_at` is written at most this often.
-_USED = text("""
-UPDATE api_keys SET last_used_at = :now
-WHERE id = :id AND (last_used_at IS NULL OR last_used_at < CAST(:now AS timestamptz)
-                    - interval '1 minute')
-""")
+USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +109,15 @@ def find_key(session: Session, key: str, *, now: datetime) -> Principal | None:
             ApiKey.scopes,
             ApiKey.expires_at,
             ApiKey.revoked_at,
+            ApiKey.last_used_at,
         ).where(ApiKey.prefix == key[:_PREFIX_CHARACTERS])
     ).one_or_none()
     kept = row.key_hash if row is not None else b"\0" * 32
     is_genuine = hmac.compare_digest(kept, _hash(key))
     if row is None or not is_genuine or row.revoked_at is not None or row.expires_at <= now:
         return None
-    session.execute(_USED, {"id": row.id, "now": now})
+    if row.last_used_at is None or row.last_used_at < now - USED_EVERY:
+        session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
     return Principal(
         row.id, Role.STOREFRONT_KEY, row.agency_id, row.client_id, frozenset(row.scopes)
     )
