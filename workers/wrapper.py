@@ -8,7 +8,6 @@ from uuid import UUID
 
 import structlog
 from psycopg import errors as pg
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -49,7 +48,6 @@ _PASSING = (
     pg.TooManyConnections,
 )
 _PASSING_WAIT_SECONDS = 0.5
-_QUICK_COMMIT = text("SET LOCAL synchronous_commit = off")
 
 
 class Wrapper:
@@ -68,6 +66,7 @@ class Wrapper:
         self._sessions = sessions
         self._handlers = handlers
         self._limits: Limits = handlers.limits
+        self._leases = _leases(handlers)
         self._broker = broker
         self._draw = draw
 
@@ -108,21 +107,8 @@ class Wrapper:
 
     def _start(self, task_id: UUID) -> TaskInHand | None:
         with scoped_transaction(self._sessions, SYSTEM) as session:
-            now = clock.now(session)
-            kind = session.execute(
-                text("SELECT kind FROM tasks WHERE id = :id"), {"id": task_id}
-            ).scalar_one_or_none()
-            if kind is None or kind not in self._handlers.by_name:
-                return None
-            lease = self._lease(self._handlers.by_name[kind])
-            if lease is None:
-                session.execute(_QUICK_COMMIT)
-            return start(session, task_id, now=now, lease=lease)
-
-    def _lease(self, handler: Handler) -> timedelta | None:
-        if handler.kind.drive is not Drive.STEPPED:
-            return None
-        return timedelta(seconds=handler.kind.lease_seconds + self._limits.lease_margin_seconds)
+            now, known = clock.now(session), self._handlers.by_name
+            return start(session, task_id, now=now, known=known, leases=self._leases)
 
     def _attempt(self, handler: Handler, task: TaskInHand) -> None:
         noted: Noted | None = None
@@ -224,6 +210,16 @@ class Wrapper:
             fence(session, task)
             return True
         return hold_row(session, task)
+
+
+def _leases(handlers: Handlers) -> dict[str, timedelta]:
+    """How long each stepped kind is held: the deadline of its calls and the margin."""
+    margin = handlers.limits.lease_margin_seconds
+    return {
+        name: timedelta(seconds=handler.kind.lease_seconds + margin)
+        for name, handler in handlers.by_name.items()
+        if handler.kind.drive is Drive.STEPPED
+    }
 
 
 def _scope_of(handler: Handler, task: TaskInHand) -> Scope:

@@ -1,6 +1,6 @@
 """Take a task, finish it, fail it, postpone it: the moves of a task row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,15 +42,28 @@ class Postpone(Fault):
         self.reason = reason
 
 
+# A start is only counted and may be lost in a crash of the server; a lease may not, so only starts
+# without one are committed without waiting for the disk.
 _START = text("""
-UPDATE tasks SET starts = starts + 1, lease_token = lease_token + :stepped,
-    lease_until = CASE WHEN :stepped = 1 THEN CAST(:lease_until AS timestamptz) END
-WHERE id = (SELECT id FROM tasks WHERE id = :id AND state = 'ready' AND run_after <= :now
-              AND (lease_until IS NULL OR lease_until <= :now)
-              AND NOT EXISTS (SELECT FROM queues q
-                              WHERE q.name = tasks.queue AND q.paused_at IS NOT NULL)
-            FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, args, job_id, tenant_id, starts, attempts, lease_token, request_id, v
+WITH started AS (
+    UPDATE tasks SET starts = starts + 1,
+        lease_token = lease_token + CASE WHEN f.lease_seconds IS NULL THEN 0 ELSE 1 END,
+        lease_until = CAST(:now AS timestamptz) + make_interval(secs => f.lease_seconds)
+    FROM (SELECT t.id AS task, l.seconds AS lease_seconds FROM tasks t
+          LEFT JOIN unnest(CAST(:kinds AS text[]), CAST(:seconds AS float8[])) AS l (kind, seconds)
+                 ON l.kind = t.kind
+          WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
+            AND (t.lease_until IS NULL OR t.lease_until <= :now)
+            AND t.kind = ANY(:known)
+            AND NOT EXISTS (SELECT FROM queues q
+                            WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
+          FOR UPDATE OF t SKIP LOCKED) f
+    WHERE id = f.task
+    RETURNING id, kind, args, job_id, tenant_id, starts, attempts, lease_token, lease_until,
+        request_id, v
+)
+SELECT s.*, CASE WHEN s.lease_until IS NULL THEN set_config('synchronous_commit', 'off', true) END
+FROM started s
 """)
 _HOLD = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE SKIP LOCKED")
 _FENCE = text(
@@ -85,20 +98,26 @@ UPDATE tasks SET rung_at = NULL WHERE id IN (
 
 
 def start(
-    session: Session, task_id: UUID, *, now: datetime, lease: timedelta | None
+    session: Session,
+    task_id: UUID,
+    *,
+    now: datetime,
+    known: Collection[str],
+    leases: Mapping[str, timedelta],
 ) -> TaskInHand | None:
-    """Count a start and, for a stepped kind, take the lease; None if it is not to be had.
+    """Count a start and, for the kinds in `leases`, take the lease; None if it is not to be had.
 
-    None means: done, in other hands, not yet due, or of a paused queue. The message is then
-    simply forgotten: the row brings the task back.
+    None means: done, in other hands, not yet due, of a paused queue, or of a kind that is not
+    `known`. The message is then simply forgotten: the row brings the task back.
     """
     row = session.execute(
         _START,
         {
             "id": task_id,
             "now": now,
-            "stepped": int(lease is not None),
-            "lease_until": now + lease if lease is not None else None,
+            "known": list(known),
+            "kinds": list(leases),
+            "seconds": [lease.total_seconds() for lease in leases.values()],
         },
     ).one_or_none()
     if row is None:

@@ -102,7 +102,13 @@ def _first_chunk_only(house: House) -> None:
 def _place(house: House, providers: Any, limits: Any) -> None:
     task_id = rows(house, "SELECT id FROM tasks WHERE kind = 'place_order'")[0].id
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        task = start(session, task_id, now=clock.now(session), lease=timedelta(seconds=60))
+        task = start(
+            session,
+            task_id,
+            now=clock.now(session),
+            known={"place_order"},
+            leases={"place_order": timedelta(seconds=60)},
+        )
     assert task is not None
     assert task.tenant_id is not None
     with tenant_scope(client(task.tenant_id)):
