@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 import psycopg
-import redis
 import requests
 
 from models.schema import newest_revision
@@ -16,6 +15,8 @@ from ops.stack_record import NoStack, StackRecord, running_processes, running_st
 from ops.supervise import parse_procfile
 from ops.surroundings import ROOT, SANDBOX, behind_pgbouncer, connections_needed
 from pipelines.boot import CONNECTIONS_ALLOWED
+from pipelines.queue.broker import make_broker
+from pipelines.queue.broker_port import BrokerAway
 
 TIMEOUT_SECONDS = 5
 
@@ -37,6 +38,7 @@ class Diagnosis:
     home: str
     web_url: str | None = None
     database_url: str | None = field(default=None, repr=False)
+    #: The broker's address, whatever its kind; `doctor --json` promises this name.
     redis_url: str | None = field(default=None, repr=False)
     sandbox_url: str | None = None
     processes: list[dict[str, Any]] = field(default_factory=list)
@@ -73,7 +75,7 @@ def examine(home: Home, environment: dict[str, str]) -> Diagnosis:
         home=str(at.path),
         web_url=record.web_url,
         database_url=record.database_url,
-        redis_url=record.redis_url,
+        redis_url=record.queue_url,
         sandbox_url=record.sandbox_url,
         processes=[{"name": name, "pid": pid} for name, pid in processes],
         versions=versions,
@@ -163,17 +165,23 @@ def _budget(allowed: int, environment: dict[str, str]) -> Check:
 
 def _store(record: StackRecord, versions: dict[str, str]) -> Check:
     def look() -> str:
-        with redis.Redis.from_url(record.redis_url, socket_timeout=TIMEOUT_SECONDS) as client:
-            facts: Any = client.info("server")
-        name = "valkey" if "valkey_version" in facts else "redis"
-        versions[name] = str(facts[f"{name}_version"])
-        return f"{name} {versions[name]} answers"
+        broker = make_broker(record.queue_url, patience_seconds=TIMEOUT_SECONDS)
+        try:
+            found = broker.version()
+        finally:
+            broker.close()
+        versions[found.name] = found.version
+        return f"{found.name} {found.version} answers"
 
-    return _looked("message_store", look, remedy="Read logs/valkey.log in the data folder.")
+    own = "Read logs/valkey.log in the data folder."
+    remedy = own if record.servers else "Look after the server that QUEUE_URL names."
+    return _looked("message_store", look, remedy=remedy)
 
 
 def _looked(name: str, look: Callable[[], str], *, remedy: str) -> Check:
     try:
         return Check(name, ok=True, detail=look())
-    except (requests.RequestException, psycopg.Error, redis.RedisError, OSError) as fault:
+    except BrokerAway as away:
+        return Check(name, ok=False, detail=away.reason, remedy=remedy)
+    except (requests.RequestException, psycopg.Error, OSError) as fault:
         return Check(name, ok=False, detail=type(fault).__name__, remedy=remedy)

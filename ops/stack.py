@@ -204,7 +204,7 @@ def _record(plan: Plan, where: Addresses, ground: Ground) -> StackRecord:
         web_url=where.web_url,
         sandbox_url=where.sandbox_url if plan.with_sandbox else None,
         database_url=ground.urls["largesse_readonly"],
-        redis_url=ground.queue_url,
+        queue_url=ground.queue_url,
         servers=_server_pids(ground.servers),
     )
 

@@ -27,7 +27,7 @@ class StackRecord:
     web_url: str
     sandbox_url: str | None
     database_url: str = field(repr=False)
-    redis_url: str = field(repr=False)
+    queue_url: str = field(repr=False)
     #: Pids of the embedded servers; empty when real servers are used.
     servers: dict[str, int] = field(default_factory=dict)
 

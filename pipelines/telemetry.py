@@ -11,7 +11,7 @@ import structlog
 #: Keys whose values never reach a log line, whatever they hold.
 SECRET_KEYS = re.compile(
     r"(card_number|^pin$|pincode|secret|token|authorization|cookie|password|email|phone|api_key"
-    r"|_key$|recipient|payload|^args$|^body$|^dsn$|database_url|redis_url)",
+    r"|_key$|recipient|payload|^args$|^body$|^dsn$|database_url|queue_url|redis_url)",
     re.IGNORECASE,
 )
 #: Keys that look secret by name and are not.

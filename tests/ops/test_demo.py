@@ -99,5 +99,5 @@ def record_at(port):
         web_url=f"http://127.0.0.1:{port}",
         sandbox_url=None,
         database_url="",
-        redis_url="",
+        queue_url="",
     )
