@@ -60,6 +60,14 @@ CATALOGUE: Mapping[str, Message] = {
         "The recipient got a card of this campaign before",
         "Nothing to do: nobody gets a second card by accident.",
     ),
+    # Taking back
+    "already_revealed": Message(
+        "The recipient has seen the card",
+        "It stays with them and stays charged: what was seen cannot be taken back.",
+    ),
+    "already_undone": Message(
+        "The card was taken back before", "Nothing to do: an earlier undo has done it."
+    ),
     # Rows of a file of cards
     "duplicate_card": Message(
         "This card stands in the file or in stock already; it was left out.",

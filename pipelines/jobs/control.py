@@ -6,11 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.jobs import JobState
-from pipelines.jobs.chunks import defer_settlement, release_next_chunk
-from pipelines.jobs.kinds import CARD_IMPORT, InvalidJobState, JobKind, NothingToRetry
+from pipelines.jobs.chunks import defer_settlement
+from pipelines.jobs.kinds import (
+    CARD_IMPORT,
+    InvalidJobState,
+    JobKind,
+    NothingToRetry,
+    UndoInProgress,
+)
+from pipelines.jobs.layout import release_first_chunks
 from pipelines.jobs.moves import audit_move, lock_for
 from pipelines.jobs.states import Move
 from pipelines.limits import Limits
@@ -100,24 +108,31 @@ def retry_job(
     reopen = kinds[job.kind].reopen
     if reopen is None:
         raise InvalidJobState(state=job.state, move=Move.RETRY)
-    session.execute(_REOPEN, {"job": job_id, "round": job.round + 1})
+    _open_round(session, job)
     reopened = reopen(session, job, job.round + 1, now)
     if reopened == 0:
         raise NothingToRetry
-    for _ in range(limits.chunks_released_max):
-        if (
-            release_next_chunk(
-                session,
-                job_id=job_id,
-                tenant_id=job.client_id,
-                now=now,
-                is_single=job.is_single,
-            )
-            is None
-        ):
-            break
+    release_first_chunks(
+        session,
+        job_id=job_id,
+        tenant_id=job.client_id,
+        now=now,
+        limits=limits,
+        is_single=job.is_single,
+    )
     audit_move(session, "job.retried", job, actor_id, {"items": reopened})
     return reopened
+
+
+def _open_round(session: Session, job: Row[Any]) -> None:
+    """Open the next round; of one job at most one undo is open at a time."""
+    try:
+        with session.begin_nested():
+            session.execute(_REOPEN, {"job": job.id, "round": job.round + 1})
+    except IntegrityError as error:
+        if "uq_jobs_undoing" in str(error.orig):
+            raise UndoInProgress from None
+        raise
 
 
 def _settle_later(session: Session, job: Row[Any], now: datetime) -> None:

@@ -13,6 +13,7 @@ from structlog.contextvars import get_contextvars
 from models.base import new_id
 from models.jobs import Job, Priority
 from pipelines.errors import Kind, Refusal
+from pipelines.jobs.kinds import UndoInProgress
 from pipelines.limits import Limits
 
 
@@ -49,6 +50,8 @@ class NewJob:
     priority: Priority = Priority.NORMAL
     scheduled_for: datetime | None = None
     upload: Upload | None = None
+    cloned_from_id: UUID | None = None
+    undoes_id: UUID | None = None
 
 
 _EARLIER = text("""
@@ -59,7 +62,10 @@ SELECT id FROM jobs WHERE kind = :kind AND upload_scope = :purpose AND upload_sh
 def create_job(
     session: Session, job: NewJob, *, now: datetime, limits: Limits, job_id: UUID | None = None
 ) -> UUID:
-    """Insert the job, queued; raises `DuplicateUpload` and leaves the transaction usable."""
+    """Insert the job, queued; raises `DuplicateUpload` or `UndoInProgress`.
+
+    The transaction stays usable then.
+    """
     job_id = job_id or new_id()
     upload = job.upload
     row = insert(Job).values(
@@ -77,6 +83,8 @@ def create_job(
         upload_scope=str(upload.purpose) if upload else None,
         upload_sha256=upload.sha256 if upload else None,
         file_name=upload.file_name if upload else None,
+        cloned_from_id=job.cloned_from_id,
+        undoes_id=job.undoes_id,
         submitted_by=job.submitted_by,
         request_id=get_contextvars().get("request_id"),
         retain_until=(now + timedelta(days=limits.retention_days)).date(),
@@ -85,6 +93,8 @@ def create_job(
         with session.begin_nested():
             session.execute(row)
     except IntegrityError as error:
+        if "uq_jobs_undoing" in str(error.orig):
+            raise UndoInProgress from None
         if "uq_jobs_upload" not in str(error.orig):
             raise
         raise DuplicateUpload(extra=_earlier(session, job)) from None

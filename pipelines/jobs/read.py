@@ -20,7 +20,7 @@ _COLUMNS = """
 SELECT j.id, j.kind, j.state, j.created_at, j.started_at, j.finished_at, j.scheduled_for,
        j.total, j.currency, j.round, j.is_single, j.spec, j.error, j.pause_reason, j.paused_at,
        j.paused_by, j.priority, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
-       j.file_name, c.*, h.*
+       j.file_name, j.cloned_from_id, j.undoes_id, c.*, h.*, r.*, u.*
 FROM jobs j
 LEFT JOIN LATERAL (
     SELECT coalesce(sum(pending), 0) AS pending, coalesce(sum(running), 0) AS running,
@@ -35,6 +35,15 @@ LEFT JOIN LATERAL (
     SELECT coalesce(sum(amount - captured - voided), 0) AS held_minor,
         coalesce(sum(captured), 0) AS captured_minor, coalesce(sum(voided), 0) AS released_minor
     FROM holds WHERE holds.job_id = j.id) h ON true
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(t.amount), 0) AS refunded_minor FROM transfers t
+    WHERE j.undoes_id IS NOT NULL AND t.job_id = j.id AND t.kind = 'refund') r ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(d.id ORDER BY d.id) AS undo_ids,
+        sum((SELECT sum(x.succeeded) FROM chunks x WHERE x.job_id = d.id)) AS undone_count,
+        sum((SELECT sum(t.amount) FROM transfers t
+             WHERE t.job_id = d.id AND t.kind = 'refund')) AS undone_minor
+    FROM jobs d WHERE d.undoes_id = j.id) u ON true
 """
 _ONE = text(_COLUMNS + "WHERE j.id = :job")
 _LIST = text(
@@ -167,6 +176,9 @@ def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
         "error": row.error,
         "pause": _pause(row),
         "round": row.round,
+        "undoes_id": row.undoes_id,
+        "cloned_from_id": row.cloned_from_id,
+        "undone": _undone(row),
         "submitted_by": row.submitted_by,
     }
 
@@ -179,6 +191,18 @@ def _money(row: Row[Any]) -> Mapping[str, Any] | None:
         "held_minor": int(row.held_minor),
         "captured_minor": int(row.captured_minor),
         "released_minor": int(row.released_minor),
+        "refunded_minor": int(row.refunded_minor),
+    }
+
+
+def _undone(row: Row[Any]) -> Mapping[str, Any] | None:
+    """What later jobs took back of this one; its own counts stay as history."""
+    if row.undo_ids is None:
+        return None
+    return {
+        "count": int(row.undone_count or 0),
+        "refunded_minor": int(row.undone_minor or 0),
+        "job_ids": row.undo_ids,
     }
 
 

@@ -62,3 +62,26 @@ class EmptyRecipients(Refusal):
 
     code = "empty_recipients"
     detail = "Give at least one recipient."
+
+
+class NotUndoable(Refusal):
+    """This job cannot be taken back, whatever became of its items."""
+
+    code = "not_undoable"
+    kind = Kind.CONFLICT
+
+
+class NothingToUndo(Refusal):
+    """No card of the job is left that could be taken back."""
+
+    code = "nothing_to_undo"
+    kind = Kind.CONFLICT
+    detail = "Nothing can be taken back: every card was seen by its recipient or is back already."
+
+
+class ProvisionUndone(Refusal):
+    """The card was given once and has been taken back since."""
+
+    code = "provision_undone"
+    kind = Kind.GONE
+    detail = "This card was taken back; it belongs to nobody now."

@@ -14,7 +14,7 @@ UPDATE items SET state = 'skipped', code = 'already_served', field = 'email',
     detail = {SERVED_BEFORE}, attempts = attempts + 1
 FROM (SELECT o.position, (SELECT p.job_id FROM provisions p
                           WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
-                            AND p.job_id <> :job
+                            AND p.job_id <> :job AND p.undone_at IS NULL
                           LIMIT 1) AS job_id
       FROM items o WHERE o.job_id = :job AND o.position = ANY(:positions)
         AND o.state = 'pending' AND o.person_key IS NOT NULL) served

@@ -7,12 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import payer_of
+from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.provisioning.reveal import reveal_token
 from pipelines.sealing import Keyring
 
 _SINGLE = text("""
 SELECT i.state, i.code, i.detail, p.id, p.charge_minor, p.cost_minor, p.cost_currency, p.last4,
-    p.face_value_minor, p.currency, p.source, p.campaign_id, p.reveal_version, b.name AS brand
+    p.face_value_minor, p.currency, p.source, p.campaign_id, p.reveal_version,
+    p.undone_at IS NOT NULL AS is_undone, b.name AS brand
 FROM items i
 LEFT JOIN provisions p ON p.job_id = i.job_id AND p.position = i.position
 LEFT JOIN brands b ON b.id = p.brand_id
@@ -41,6 +43,9 @@ def single_outcome(
             return None, None
         status = _STATUS.get(row.code, 502)
         return None, {"status": status, "code": row.code, "detail": row.detail}
+    if row.is_undone:
+        undone = ProvisionUndone()
+        return None, {"status": 410, "code": undone.code, "detail": undone.detail}
     redemption: dict[str, Any] = {"id": row.id, "charge_minor": row.charge_minor}
     if sees_costs:
         same = row.cost_currency == row.currency and row.cost_minor is not None

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
+from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.sealing import Keyring, Purpose, Secret
 
 
@@ -57,13 +58,15 @@ class RevealFacts:
 
 _FACTS = text("""
 SELECT p.id, p.client_id, p.reveal_version, p.face_value_minor, p.currency, p.last4,
-    p.revealed_at, b.name AS brand
+    p.revealed_at, p.undone_at IS NOT NULL AS is_undone, b.name AS brand
 FROM provisions p JOIN brands b ON b.id = p.brand_id WHERE p.id = :provision
 """)
+# A card that was taken back is not visible in this scope any more: the join must not hide that.
 _CARD = text("""
 SELECT p.id, p.agency_id, p.client_id, p.face_value_minor, p.currency, b.name AS brand,
-    c.id AS card_id, c.sealed_number, c.sealed_pin, c.sealed_url, c.expires_on
-FROM provisions p JOIN cards c ON c.id = p.card_id JOIN brands b ON b.id = p.brand_id
+    p.undone_at IS NOT NULL AS is_undone, c.id AS card_id, c.sealed_number, c.sealed_pin,
+    c.sealed_url, c.expires_on
+FROM provisions p JOIN brands b ON b.id = p.brand_id LEFT JOIN cards c ON c.id = p.card_id
 WHERE p.id = :provision FOR NO KEY UPDATE OF p
 """)
 _OPENED_LATELY = text("""
@@ -97,6 +100,10 @@ def facts_by_token(session: Session, token: str, keyring: Keyring) -> RevealFact
     row = session.execute(_FACTS, {"provision": provision_id}).one_or_none()
     version = row.reveal_version if row is not None else 0
     is_genuine = hmac.compare_digest(tag, _tag(provision_id, version, keyring))
+    if row is not None and row.is_undone:
+        # Undoing raised the version: who holds the last good link is told what became of it.
+        is_last = hmac.compare_digest(tag, _tag(provision_id, version - 1, keyring))
+        raise ProvisionUndone if is_last or is_genuine else NotFound
     if row is None or not is_genuine:
         raise NotFound
     return RevealFacts(
@@ -122,6 +129,8 @@ def reveal(
     row = session.execute(_CARD, {"provision": provision_id}).one_or_none()
     if row is None:
         raise NotFound
+    if row.is_undone:
+        raise ProvisionUndone
     values = {"client": row.client_id, "provision": row.id, "now": now}
     if session.execute(_OPENED_LATELY, values).scalar_one() >= REVEALS_PER_HOUR_MAX:
         raise RevealLimited(retry_after_seconds=3600)

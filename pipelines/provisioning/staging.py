@@ -55,6 +55,7 @@ UPDATE intake SET code = 'already_served', field = 'email',
     detail = {SERVED_BEFORE}
 FROM (SELECT i.position, (SELECT p.job_id FROM provisions p
                           WHERE p.campaign_id = :campaign AND p.person_key = i.person_key
+                            AND p.undone_at IS NULL
                           LIMIT 1) AS job_id
       FROM intake i WHERE i.code IS NULL AND i.person_key IS NOT NULL) served
 WHERE served.job_id IS NOT NULL AND intake.position = served.position

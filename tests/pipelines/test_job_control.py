@@ -25,6 +25,8 @@ from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
 
 S = JobState
+#: Undo and clone make another job and leave this one's state alone; they have tests of their own.
+MOVES = [move for move in Move if move not in {Move.UNDO, Move.CLONE}]
 #: The state that each possible move leads to; a pair that is not here is refused.
 LEADS_TO = {
     (S.QUEUED, Move.PAUSE): S.PAUSED,
@@ -114,7 +116,7 @@ def everything(house: House) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("state", "move"), list(product(S, Move)), ids=str)
+@pytest.mark.parametrize(("state", "move"), list(product(S, MOVES)), ids=str)
 def test_ec129_every_move_in_every_state_is_done_or_refused(
     small: House, seeded: Seeded, state: JobState, move: Move
 ) -> None:

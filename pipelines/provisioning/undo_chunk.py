@@ -1,0 +1,194 @@
+"""Take back one chunk of given cards: cards to stock, credit to its payer, links dead, at once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.jobs import ItemState, JobState
+from pipelines.credit.refund import refund
+from pipelines.jobs.chunks import rest_chunk
+from pipelines.jobs.kinds import ChunkInHand
+from pipelines.jobs.work_chunk import pending_positions
+from pipelines.limits import Limits
+from pipelines.provisioning.effects import Verdict
+from pipelines.provisioning.stops import CANCELLED
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+ALREADY_REVEALED = Verdict(
+    ItemState.FAILED,
+    "already_revealed",
+    "The recipient has seen this card; it stays with them and stays charged.",
+)
+ALREADY_UNDONE = Verdict(
+    ItemState.SKIPPED, "already_undone", "An earlier undo has taken this card back."
+)
+NOT_TAKEN_BACK = Verdict(
+    ItemState.FAILED, "internal_error", "An internal error; the card was not taken back."
+)
+
+_JOB = text("SELECT id, client_id, state, undoes_id FROM jobs WHERE id = :job")
+# The lock decides between a reveal and the undo: whoever comes second sees what the first did.
+# The hold of the item's round knows which account paid.
+_GIVEN = text("""
+SELECT p.id, p.position, p.card_id, p.charge_minor, p.revealed_at, p.undone_at, h.account_id
+FROM provisions p
+JOIN items i ON i.job_id = p.job_id AND i.position = p.position
+JOIN holds h ON h.job_id = i.job_id AND h.round = i.round
+WHERE p.job_id = :original AND p.position = ANY(:positions)
+ORDER BY p.position FOR NO KEY UPDATE OF p
+""")
+_UNDO = text("""
+UPDATE provisions p SET undone_at = :now, undone_job_id = :job, undo_transfer_id = u.transfer,
+    reveal_version = p.reveal_version + 1
+FROM unnest(CAST(:ids AS uuid[]), CAST(:transfers AS uuid[])) AS u (id, transfer)
+WHERE p.id = u.id AND p.undone_at IS NULL AND p.revealed_at IS NULL
+""")
+_RETURN = text("SELECT return_cards(:client, CAST(:cards AS uuid[]))")
+_SUCCEED = text("""
+UPDATE items i SET state = 'succeeded', result_id = p.id, attempts = i.attempts + 1,
+    code = NULL, detail = NULL
+FROM provisions p
+WHERE i.job_id = :job AND i.position = ANY(:positions) AND i.state = 'pending'
+  AND p.job_id = :original AND p.position = i.position
+""")
+# What is not taken back has no charge to give back, and so no other try; a fault of ours has.
+_END = text("""
+UPDATE items SET state = :state, code = :code, detail = :detail, attempts = attempts + 1,
+    charge_minor = CASE WHEN :is_final THEN 0 ELSE charge_minor END
+WHERE job_id = :job AND position = ANY(:positions) AND state = 'pending'
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class UndoInHand:
+    """The undo and the job it takes back."""
+
+    id: UUID
+    client_id: UUID
+    original_id: UUID
+
+
+def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    """Every pending item in hand: taken back, or told why not; the refund is the last write."""
+    row = session.execute(_JOB, {"job": chunk.job_id}).one()
+    undo = UndoInHand(row.id, row.client_id, row.undoes_id)
+    positions = pending_positions(session, chunk)
+    if row.state == JobState.CANCELLING:
+        _end(session, undo, positions, CANCELLED, is_final=False)
+        _rest(session, chunk, now, limits)
+        return
+    given = _given(session, undo, positions)
+    taken = [p for p in given if p.undone_at is None and p.revealed_at is None]
+    transfers = _take_back(session, undo, taken, now)
+    revealed = [p.position for p in given if p.undone_at is None and p.revealed_at is not None]
+    undone = [p.position for p in given if p.undone_at is not None]
+    _end(session, undo, revealed, ALREADY_REVEALED, is_final=True)
+    _end(session, undo, undone, ALREADY_UNDONE, is_final=True)
+    _rest(session, chunk, now, limits)
+    _refund(session, undo, taken, transfers)
+    log.info(
+        "undo.chunk_passed",
+        job_id=str(undo.id),
+        chunk=chunk.number,
+        taken_back=len(taken),
+        revealed=len(revealed),
+    )
+
+
+def give_up_undo(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    """The item that cannot be worked on ends `failed internal_error`; its card stays given."""
+    row = session.execute(_JOB, {"job": chunk.job_id}).one()
+    undo = UndoInHand(row.id, row.client_id, row.undoes_id)
+    positions = pending_positions(session, chunk)
+    _end(session, undo, positions, NOT_TAKEN_BACK, is_final=False)
+    _rest(session, chunk, now, limits)
+
+
+def _given(session: Session, undo: UndoInHand, positions: Sequence[int]) -> Sequence[Row[Any]]:
+    values = {"original": undo.original_id, "positions": positions}
+    given = session.execute(_GIVEN, values).all()
+    if len(given) != len(positions):
+        raise LookupError("an item to undo has no provision, or nobody paid for it")
+    return given
+
+
+def _take_back(
+    session: Session, undo: UndoInHand, taken: Sequence[Row[Any]], now: datetime
+) -> dict[UUID, UUID]:
+    """Undo the provisions and return their cards; the refund's transfer id by account."""
+    transfers: dict[UUID, UUID] = {account: new_id() for account in {p.account_id for p in taken}}
+    if not taken:
+        return transfers
+    values = {"job": undo.id, "original": undo.original_id, "now": now}
+    ids = {
+        "ids": [p.id for p in taken],
+        "transfers": [transfers[p.account_id] for p in taken],
+    }
+    session.execute(_UNDO, values | ids)
+    cards = {"client": undo.client_id, "cards": [p.card_id for p in taken]}
+    if session.execute(_RETURN, cards).scalar_one() != len(taken):
+        raise LookupError("a card to take back is not in the hands it was given to")
+    session.execute(_SUCCEED, values | {"positions": [p.position for p in taken]})
+    return transfers
+
+
+def _refund(
+    session: Session,
+    undo: UndoInHand,
+    taken: Sequence[Row[Any]],
+    transfers: dict[UUID, UUID],
+) -> None:
+    """One transfer for each account that paid, in the order of accounts' locks."""
+    owed: dict[UUID, int] = defaultdict(int)
+    for provision in taken:
+        owed[provision.account_id] += provision.charge_minor
+    for account_id in sorted(owed):
+        refund(
+            session,
+            account_id=account_id,
+            amount=owed[account_id],
+            job_id=undo.id,
+            transfer_id=transfers[account_id],
+        )
+
+
+def _end(
+    session: Session,
+    undo: UndoInHand,
+    positions: Sequence[int],
+    verdict: Verdict,
+    *,
+    is_final: bool,
+) -> None:
+    if positions:
+        session.execute(
+            _END,
+            {
+                "job": undo.id,
+                "positions": positions,
+                "state": verdict.state.value,
+                "code": verdict.code,
+                "detail": verdict.detail,
+                "is_final": is_final,
+            },
+        )
+
+
+def _rest(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    rest_chunk(
+        session,
+        job_id=chunk.job_id,
+        number=chunk.number,
+        tenant_id=chunk.tenant_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
+    )

@@ -1,0 +1,79 @@
+"""Write the items of an undo: one for every provision of the original, at the same position."""
+
+import json
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.jobs import JobState
+from pipelines.jobs.kinds import PlanTools
+from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
+from pipelines.jobs.states import ENDED
+from pipelines.queue.work import TaskInHand
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_JOB = text("""
+SELECT id, state, agency_id, client_id, undoes_id FROM jobs WHERE id = :job FOR NO KEY UPDATE
+""")
+_LAST = text("SELECT coalesce(max(position), 0) FROM provisions WHERE job_id = :original")
+# The recipient's words come along, so that a results file of the undo says whose card it was.
+_ITEMS = text("""
+INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, reference, email, name,
+                   phone, person_key, brand_id, denomination_minor, charge_minor)
+SELECT :job, p.position, (p.position - 1) / :size + 1, p.agency_id, p.client_id, i.reference,
+       i.email, i.name, i.phone, p.person_key, p.brand_id, p.face_value_minor, p.charge_minor
+FROM provisions p JOIN items i ON i.job_id = p.job_id AND i.position = p.position
+WHERE p.job_id = :original ORDER BY p.position
+""")
+# People are forgotten with the original: an undo does not keep them longer.
+_PLANNED = text("""
+UPDATE jobs SET total = :total, version = version + 1,
+    retain_until = (SELECT o.retain_until FROM jobs o WHERE o.id = :original)
+WHERE id = :job
+""")
+_FAILED = text("""
+UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
+    version = version + 1
+WHERE id = :job
+""")
+_INTERNAL_ERROR = {
+    "status": 422,
+    "code": "internal_error",
+    "detail": "The undo could not be planned for a reason of ours; nothing was taken back.",
+}
+
+
+def plan_undo(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
+    """Write the items and release the first chunks; an undo cancelled meanwhile stays as it is."""
+    limits = tools.limits
+    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
+    if JobState(job.state) in ENDED or job.state == JobState.CANCELLING:
+        return
+    values = {"job": job.id, "original": job.undoes_id, "size": limits.chunk_items_max}
+    last = session.execute(_LAST, values).scalar_one()
+    lay_chunks(
+        session,
+        job.id,
+        agency_id=job.agency_id,
+        client_id=job.client_id,
+        last_position=last,
+        limits=limits,
+    )
+    written = session.execute(_ITEMS, values)
+    close_empty_chunks(session, job.id)
+    total = written.rowcount  # type: ignore[attr-defined]
+    session.execute(_PLANNED, values | {"total": total})
+    release_first_chunks(session, job_id=job.id, tenant_id=job.client_id, now=now, limits=limits)
+    log.info("undo.planned", job_id=str(job.id), items=total)
+
+
+def give_up_undo_plan(session: Session, task: TaskInHand, now: datetime) -> None:
+    """An undo that cannot be planned ends; nothing was taken back."""
+    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
+    if JobState(job.state) not in ENDED:
+        error = json.dumps(_INTERNAL_ERROR)
+        session.execute(_FAILED, {"job": job.id, "error": error, "now": now})

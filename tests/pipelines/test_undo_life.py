@@ -1,0 +1,366 @@
+"""The life of an undo: asked for once, paused, cancelled, retried, raced and poisoned."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from models import clock
+from models.base import new_id
+from models.database import scoped_transaction
+from models.scope import SYSTEM, client
+from ops.bootstrap import database_url
+from pipelines.errors import NotFound
+from pipelines.jobs.control import cancel_job, pause_job, resume_job
+from pipelines.jobs.kinds import InvalidJobState, NothingToRetry, UndoInProgress
+from pipelines.provisioning.recipients import DeliveryMethod
+from pipelines.provisioning.refusals import NothingToUndo, NotUndoable, ProvisionUndone
+from pipelines.provisioning.reveal import reveal
+from pipelines.provisioning.single import SingleRequest, submit_single
+from pipelines.queue.keys import RequestKey
+from pipelines.wiring import House
+from tests.conftest import Database
+from tests.driving import (
+    cards_csv,
+    drain,
+    hasten,
+    import_cards_now,
+    recipients_csv,
+    view,
+)
+from tests.intake import accept_cards, items_of, money_of, submit_file, table_sizes, with_limits
+from tests.moves import control, one_step, retry
+from tests.proof import assert_proven
+from tests.seeding import ACTOR, Seeded, seed
+from tests.undoing import (
+    ask_undo,
+    card_states,
+    open_card,
+    preview,
+    provision_of,
+    served_job,
+    undo,
+)
+
+CREDIT = 500_000
+#: No handler knows of it: the provision of one position cannot be undone.
+_POISON = """
+CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.position = {position} THEN RAISE EXCEPTION 'poison'; END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER poison BEFORE UPDATE ON provisions FOR EACH ROW EXECUTE FUNCTION poison();
+"""
+
+
+@pytest.fixture
+def seeded(house: House) -> Seeded:
+    return seed(house, vendor=False, credit_minor=CREDIT)
+
+
+def test_a_second_undo_finds_nothing_and_writes_nothing(house: House, seeded: Seeded) -> None:
+    job_id = served_job(house, seeded, 2)
+    undo(house, seeded, job_id)
+    before = table_sizes(house)
+
+    with pytest.raises(NothingToUndo):
+        ask_undo(house, seeded, job_id)
+
+    assert table_sizes(house) == before
+    assert preview(house, seeded, job_id)["undoable"] == 0
+
+
+def test_what_an_undo_did_not_reach_another_one_takes_back(house: House, seeded: Seeded) -> None:
+    small = with_limits(house, chunk_items_max=2, chunks_released_max=1)
+    job_id = served_job(small, seeded, 4)
+    first = ask_undo(small, seeded, job_id).resource_id
+    one_step(small)  # plans
+    one_step(small)  # takes back the first chunk
+    control(small, seeded, cancel_job, first)
+    drain(small)
+
+    second = undo(small, seeded, job_id)
+
+    assert view(small, first)["state"] == "cancelled"
+    assert items_of(small, first, "state", "code")[2:] == [("cancelled", "job_cancelled")] * 2
+    assert items_of(small, second, "state", "code") == [
+        *[("skipped", "already_undone")] * 2,
+        *[("succeeded", None)] * 2,
+    ]
+    assert view(small, job_id)["undone"] == {
+        "count": 4,
+        "refunded_minor": 10_000,
+        "job_ids": [first, second],
+    }
+    assert money_of(small, seeded.client_account) == (CREDIT, 0)
+    assert_proven(small)
+
+
+def test_an_undo_is_paused_and_goes_on_where_it_stood(house: House, seeded: Seeded) -> None:
+    small = with_limits(house, chunk_items_max=2, chunks_released_max=1)
+    job_id = served_job(small, seeded, 4)
+    undo_id = ask_undo(small, seeded, job_id).resource_id
+    one_step(small)
+    one_step(small)
+    control(small, seeded, pause_job, undo_id)
+    drain(small)
+    paused = view(small, undo_id)
+
+    control(small, seeded, resume_job, undo_id)
+    drain(small)
+
+    assert (paused["state"], paused["counts"]["pending"]) == ("paused", 2)
+    assert view(small, undo_id)["state"] == "succeeded"
+    assert_proven(small)
+
+
+def test_an_undo_cancelled_before_it_was_planned_takes_nothing_back(
+    house: House, seeded: Seeded
+) -> None:
+    job_id = served_job(house, seeded, 2)
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+
+    control(house, seeded, cancel_job, undo_id)
+    drain(house)
+
+    assert (view(house, undo_id)["state"], view(house, undo_id)["counts"]["total"]) == (
+        "cancelled",
+        0,
+    )
+    assert card_states(house) == {"issued": 2}
+    assert_proven(house)
+
+
+def test_one_undo_of_a_job_at_a_time(house: House, seeded: Seeded) -> None:
+    job_id = served_job(house, seeded, 2)
+    first = ask_undo(house, seeded, job_id).resource_id
+
+    with pytest.raises(UndoInProgress) as refused:
+        ask_undo(house, seeded, job_id)
+    with pytest.raises(UndoInProgress):
+        preview(house, seeded, job_id)
+
+    assert refused.value.extra == {"job_id": str(first)}
+    drain(house)
+    assert_proven(house)
+
+
+def test_a_key_asks_for_an_undo_once(house: House, seeded: Seeded) -> None:
+    job_id = served_job(house, seeded, 2)
+    key = RequestKey(ACTOR, "undo-1", b"f" * 32)
+
+    first = ask_undo(house, seeded, job_id, key)
+    again = ask_undo(house, seeded, job_id, key)
+
+    assert (first.is_replay, again.is_replay) == (False, True)
+    assert again.resource_id == first.resource_id
+
+
+def test_only_a_job_that_has_ended_is_undone(house: House, seeded: Seeded) -> None:
+    import_cards_now(house, seeded.csv_pool, cards_csv(2))
+    job_id = submit_file(house, seeded, recipients_csv(2)).job_id
+    before = table_sizes(house)
+
+    for ask in (ask_undo, preview):
+        with pytest.raises(InvalidJobState) as refused:
+            ask(house, seeded, job_id)
+        assert refused.value.extra == {"state": "queued"}
+
+    assert table_sizes(house) == before
+
+
+def test_an_undo_is_not_undone(house: House, seeded: Seeded) -> None:
+    job_id = served_job(house, seeded, 1)
+    undo_id = undo(house, seeded, job_id)
+
+    with pytest.raises(NotUndoable):
+        ask_undo(house, seeded, undo_id)
+
+
+def test_an_import_or_another_client_s_job_is_not_found(house: House, seeded: Seeded) -> None:
+    """Jobs beyond the scope and jobs that never were give one answer."""
+    other = seed(house, vendor=False)
+    job_id = served_job(house, other, 1)
+    import_id = accept_cards(house, seeded.csv_pool, cards_csv(1, "LATER"))
+
+    for unknown in (job_id, import_id, new_id()):
+        with pytest.raises(NotFound):
+            ask_undo(house, seeded, unknown)
+
+
+def test_nothing_that_was_revealed_is_tried_again(house: House, seeded: Seeded) -> None:
+    job_id = served_job(house, seeded, 2)
+    open_card(house, seeded, provision_of(house, job_id, 1).id)
+    undo_id = undo(house, seeded, job_id)
+
+    with pytest.raises(NothingToRetry):
+        retry(house, seeded, undo_id)
+
+    assert view(house, undo_id)["state"] == "partially_succeeded"
+
+
+def test_a_request_whose_code_was_spent_is_not_undone(house: House, seeded: Seeded) -> None:
+    import_cards_now(house, seeded.csv_pool, cards_csv(1))
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        job_id = submit_single(
+            session,
+            SingleRequest(
+                seeded.campaign_id,
+                seeded.brand_id,
+                2500,
+                DeliveryMethod.NONE,
+                {"email": "ada@example.com"},
+                redemption_code="SPRING-1",
+            ),
+            actor_id=ACTOR,
+            key=None,
+            keyring=house.settings.keyring,
+            person_secret=house.person_secret,
+            limits=house.limits,
+        ).job_id
+    hasten(house)
+    drain(house)
+    before = table_sizes(house)
+
+    with pytest.raises(NotUndoable) as refused:
+        ask_undo(house, seeded, job_id)
+
+    assert "redemption code" in refused.value.detail
+    assert (card_states(house), table_sizes(house)) == ({"issued": 1}, before)
+
+
+def test_a_failed_undo_is_not_retried_beside_another_undo(house: House, seeded: Seeded) -> None:
+    """The database itself keeps two undos of one job from being open."""
+    job_id = served_job(house, seeded, 2)
+    open_card(house, seeded, provision_of(house, job_id, 1).id)
+    first = undo(house, seeded, job_id)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text("UPDATE provisions SET revealed_at = NULL"))
+    ask_undo(house, seeded, job_id)
+
+    with pytest.raises(UndoInProgress):
+        retry(house, seeded, first)
+
+    assert view(house, first)["state"] == "partially_succeeded"
+
+
+def test_a_reveal_racing_an_undo_leaves_one_winner(house: House, seeded: Seeded) -> None:
+    """Whoever locks the provision first decides; the other one is told."""
+    job_id = served_job(house, seeded, 8)
+    provisions = [provision_of(house, job_id, position).id for position in range(1, 9)]
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    one_step(house)
+    gate = threading.Barrier(2)
+
+    def reveal_all() -> list[bool]:
+        gate.wait()
+        return [_opens(house, seeded, provision) for provision in provisions]
+
+    def take_back() -> None:
+        gate.wait()
+        drain(house)
+
+    with ThreadPoolExecutor(2) as pool:
+        opened, taken = pool.submit(reveal_all), pool.submit(take_back)
+        seen = opened.result()
+        taken.result()
+
+    drain(house)
+    ends = [state for (state,) in items_of(house, undo_id, "state")]
+    assert [state == "failed" for state in ends] == seen
+    assert set(ends) <= {"failed", "succeeded"}
+    assert_proven(house)
+
+
+def _opens(house: House, seeded: Seeded, provision_id: UUID) -> bool:
+    try:
+        open_card(house, seeded, provision_id)
+    except ProvisionUndone:
+        return False
+    return True
+
+
+def test_an_undo_that_waited_for_a_reveal_leaves_the_card_to_its_recipient(
+    house: House, seeded: Seeded
+) -> None:
+    """The undo reads the provision anew after the wait, not as it was when it began."""
+    job_id = served_job(house, seeded, 1)
+    provision_id = provision_of(house, job_id, 1).id
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    one_step(house)
+    with ThreadPoolExecutor(1) as pool:
+        with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+            now = clock.now(session)
+            reveal(session, provision_id, actor_id=ACTOR, keyring=house.settings.keyring, now=now)
+            working = pool.submit(drain, house)
+            wait_for_a_waiter(house)
+        working.result()
+
+    assert items_of(house, undo_id, "state", "code") == [("failed", "already_revealed")]
+    assert card_states(house) == {"issued": 1}
+    assert_proven(house)
+
+
+def wait_for_a_waiter(house: House) -> None:
+    """Until some transaction waits for a lock of another."""
+    waiting: list[object] = []
+    while not waiting:
+        waiting = pool_of_waiters(house)
+
+
+def pool_of_waiters(house: House) -> list[object]:
+    with house.sessions.kw["bind"].connect() as connection:
+        found = connection.execute(
+            text("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+        )
+        return list(found.all())
+
+
+@pytest.fixture
+def poison(database: Database) -> Iterator[Callable[[int], None]]:
+    """Poison the taking back of one position, until the test is over."""
+    superuser = database_url(database.admin_url, database.name)
+
+    def put_it(position: int) -> None:
+        with psycopg.connect(superuser) as connection:
+            connection.execute(_POISON.format(position=position))
+
+    yield put_it
+    with psycopg.connect(superuser) as connection:
+        connection.execute("DROP FUNCTION IF EXISTS poison CASCADE")
+
+
+def test_ec121_one_poisoned_item_of_an_undo_fails_alone_and_is_tried_again(
+    house: House, seeded: Seeded, poison: Callable[[int], None], database: Database
+) -> None:
+    """EC-121: the chunk is split until the poison is by itself; what was healed is retried."""
+    job_id = served_job(house, seeded, 6)
+    poison(3)
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    while view(house, undo_id)["finished_at"] is None:
+        hasten(house)
+        drain(house)
+    failed = [
+        row for row in items_of(house, undo_id, "position", "state", "code") if row[2] is not None
+    ]
+    assert failed == [(3, "failed", "internal_error")]
+    assert card_states(house) == {"available": 5, "issued": 1}
+    assert money_of(house, seeded.client_account) == (CREDIT - 2500, 0)
+    assert_proven(house)
+    with psycopg.connect(database_url(database.admin_url, database.name)) as connection:
+        connection.execute("DROP FUNCTION poison CASCADE")
+
+    assert retry(house, seeded, undo_id) == 1
+    drain(house)
+
+    assert view(house, undo_id)["state"] == "succeeded"
+    assert (card_states(house), money_of(house, seeded.client_account)) == (
+        {"available": 6},
+        (CREDIT, 0),
+    )
+    assert_proven(house)
