@@ -115,6 +115,20 @@ class RabbitmqServer(Server):
             return False
         return True
 
+    def control(self, *words: str) -> None:
+        """Tell the node something as its operator would."""
+        launch = self._prepare()
+        subprocess.run(
+            [PROGRAM.with_name("rabbitmqctl"), *words],
+            env=dict(launch.environment),
+            cwd="/",
+            user=launch.account.uid,
+            group=launch.account.gid,
+            extra_groups=[] if os.geteuid() == 0 else None,
+            check=True,
+            capture_output=True,
+        )
+
     def wipe(self) -> None:
         """Come back as a broker that knows nothing: no queue, no message, no marker."""
         self.kill()

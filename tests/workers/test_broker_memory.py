@@ -1,8 +1,9 @@
-"""EC-136: Redis without memory refuses; nothing is lost, and all is done when memory is back."""
+"""EC-136: a broker without memory refuses; nothing is lost, all is done when memory is back."""
 
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.kinds import PURGE_KEYS
 from pipelines.wiring import House
 from tests.driving import rows
+from tests.rabbitmq import RabbitmqServer
 from tests.until import until
-from tests.workers.brokers import BehindRedis, bells, working
+from tests.workers.brokers import BehindRabbitmq, BehindRedis, bells, working
 from tests.workers.tasks import put
 from workers import relay
 
@@ -98,19 +100,31 @@ def test_ec136_no_task_is_marked_as_rung_while_redis_refuses(
     assert waiting(house) == (TASKS, 0)
 
 
-def test_ec136_all_is_done_when_memory_is_back(
+@contextmanager
+def ringing(house: House, broker: HouseBroker) -> Iterator[list[str | None]]:
+    """A relay and a worker at work; what the relay tells of its state."""
+    states: list[str | None] = []
+    stop = threading.Event()
+    limits = house.limits.scaled(0.1)
+    one_pass = partial(relay.run_once, house.sessions, broker, limits)
+    thread = threading.Thread(
+        target=relay.run_forever, args=(one_pass, stop, limits, states.append)
+    )
+    with working(broker, house):
+        thread.start()
+        try:
+            yield states
+        finally:
+            stop.set()
+            thread.join(timeout=10)
+
+
+def test_ec136_all_is_done_when_redis_has_memory_again(
     house: House, broker: HouseBroker, own_redis: str
 ) -> None:
     """EC-136: relay and worker stay, and the relay tells its trouble and its end, once each."""
-    states: list[str | None] = []
-    stop = threading.Event()
-    one_pass = partial(relay.run_once, house.sessions, broker, house.limits)
-    ringing = threading.Thread(
-        target=relay.run_forever, args=(one_pass, stop, house.limits, states.append)
-    )
     allow(own_redis, 1)
-    with working(broker, house):
-        ringing.start()
+    with ringing(house, broker) as states:
         for _ in range(TASKS):
             put(house, PURGE_KEYS)
         until(lambda: states == [NO_MEMORY])
@@ -118,7 +132,23 @@ def test_ec136_all_is_done_when_memory_is_back(
 
         allow(own_redis, 0)
         until(lambda: waiting(house)[0] == 0)
-        stop.set()
-        ringing.join(timeout=10)
+        until(lambda: states == [NO_MEMORY, None])
 
-    assert states == [NO_MEMORY, None]
+
+def test_ec136_all_is_done_when_rabbitmq_has_memory_again(
+    house: House, rabbitmq: RabbitmqServer
+) -> None:
+    """EC-136: RabbitMQ does not refuse, it stops to listen; the relay does not stop with it."""
+    BehindRabbitmq(rabbitmq.url).empty()
+    broker = BehindRabbitmq(rabbitmq.url).broker(patience_seconds=0.5)
+    with ringing(house, broker) as states:
+        rabbitmq.control("set_vm_memory_high_watermark", "0.000001")
+        try:
+            until(lambda: put(house, PURGE_KEYS) and "NoAnswer" in states)
+            for _ in range(TASKS):
+                put(house, PURGE_KEYS)
+        finally:
+            rabbitmq.control("set_vm_memory_high_watermark", "absolute", "512MB")
+        until(lambda: waiting(house)[0] == 0)
+        until(lambda: states[-1] is None)
+    broker.close()
