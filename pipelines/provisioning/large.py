@@ -21,7 +21,7 @@ from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import PROVISIONING, OnError, PlanTools
-from pipelines.jobs.schedule import check_start
+from pipelines.jobs.quotas import QueueSaturated
 from pipelines.jobs.states import STOPPED
 from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input, keep_input, spooled
 from pipelines.limits import Limits
@@ -37,6 +37,7 @@ from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules
 from pipelines.provisioning.submit import (
     Accepted,
     Recipients,
+    admit,
     file_columns,
     plan_recipients,
     start_job,
@@ -52,7 +53,7 @@ from pipelines.telemetry import get_logger
 log = get_logger(__name__)
 
 _JOB = text("""
-SELECT id, client_id, spec, upload_sha256, file_name FROM jobs WHERE id = :job
+SELECT id, agency_id, client_id, spec, upload_sha256, file_name FROM jobs WHERE id = :job
 """)
 # Taken only when the items are written: people may pause, cancel and reschedule meanwhile.
 _LOCK_JOB = text("""
@@ -92,16 +93,17 @@ def submit_large(
     key: RequestKey | None,
     keyring: Keyring,
     limits: Limits,
+    saturated: QueueSaturated | None = None,
 ) -> Accepted:
     """Accept the file in the caller's transaction (client scope); its rows are judged later.
 
-    Its start and header are judged now. `stream` must be seekable. Raises campaign, brand and
-    whole-file refusals, `ScheduleRefused` and `DuplicateUpload`.
+    Its start and header are judged now. `stream` must be seekable. Raises what `admit` raises,
+    campaign, brand and whole-file refusals, and `DuplicateUpload`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)
     now = clock.now(session)
-    check_start(options.scheduled_for, now=now, limits=limits)
+    admit(session, options, saturated=saturated, limits=limits)
     campaign = campaign_in_use(session, options.campaign_id)
     brand = brand_in_use(brands_of_client(session, campaign.client_id), options.brand_id)
     rules = RecipientRules(DeliveryMethod(options.delivery_method), brand.currency)
@@ -168,6 +170,7 @@ def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools
     except _CancelAsked:
         _settle(session, job, now)
     else:
+        _audit_plan(session, job, total)
         log.info("job.planned", job_id=str(job.id), rows=total)
     forget_input(session, job.id)
 
@@ -261,4 +264,17 @@ def _audit(session: Session, job_id: UUID, tenant: Tenant, actor_id: UUID) -> No
         agency_id=tenant.agency_id,
         client_id=tenant.client_id,
         detail={"is_large": True},
+    )
+
+
+def _audit_plan(session: Session, job: Row[Any], total: int) -> None:
+    record(
+        session,
+        "job.planned",
+        object_kind="job",
+        object_id=job.id,
+        actor_id=None,
+        agency_id=job.agency_id,
+        client_id=job.client_id,
+        detail={"rows": total},
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from models.jobs import Priority
 from pipelines.credit.hold import Payer, payer_of
 from pipelines.credit.refusals import NoCreditAccount
-from pipelines.errors import FieldError
+from pipelines.errors import FieldError, Refusal
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
@@ -146,8 +147,10 @@ def refused_under(options: BulkOptions, tally: Tally) -> int:
     return tally.rows - tally.valid - forgiven
 
 
-def preview_view(plan: IntakePlan, options: BulkOptions, expected: Estimate) -> dict[str, Any]:
-    """The preview of api.md, ready for JSON."""
+def preview_view(
+    plan: IntakePlan, options: BulkOptions, expected: Estimate, refusals: Sequence[Refusal] = ()
+) -> dict[str, Any]:
+    """The preview of api.md, ready for JSON; `refusals` stand against any job just now."""
     available = plan.payer.available if plan.payer else 0
     pool_items = expected.sources["csv"] + expected.sources["buffer"]
     rate = expected.vendor_rate_per_second
@@ -168,5 +171,8 @@ def preview_view(plan: IntakePlan, options: BulkOptions, expected: Estimate) -> 
             "currency": plan.currency,
         },
         "eta_seconds": int(eta) + 1,
-        "blockers": blockers(plan, options),
+        "blockers": [
+            *({"code": no.code, "detail": no.detail, **no.extra} for no in refusals),
+            *blockers(plan, options),
+        ],
     }

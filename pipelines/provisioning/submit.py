@@ -18,6 +18,7 @@ from pipelines.jobs.create import NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import ColumnRules, open_csv
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
+from pipelines.jobs.quotas import QueueSaturated, admit_job, quota_refusal
 from pipelines.jobs.schedule import check_start
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
@@ -27,6 +28,7 @@ from pipelines.provisioning.campaigns import (
     brand_in_use,
     brands_of_client,
     campaign_in_use,
+    client_of_campaign,
 )
 from pipelines.provisioning.plan import (
     BulkOptions,
@@ -94,6 +96,7 @@ def preview_bulk(
     *,
     person_secret: bytes,
     limits: Limits,
+    saturated: QueueSaturated | None = None,
 ) -> dict[str, Any]:
     """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
     check_start(options.scheduled_for, now=clock.now(session), limits=limits)
@@ -105,7 +108,10 @@ def preview_bulk(
         currency=plan.currency,
         now=intake.now,
     )
-    return preview_view(plan, intake.options, expected)
+    client_id = intake.campaign.client_id
+    quota = quota_refusal(session, client_id, items=plan.tally.valid, limits=limits)
+    refusals = [refusal for refusal in (quota, saturated) if refusal is not None]
+    return preview_view(plan, intake.options, expected, refusals)
 
 
 def submit_bulk(
@@ -117,15 +123,16 @@ def submit_bulk(
     key: RequestKey | None,
     person_secret: bytes,
     limits: Limits,
+    saturated: QueueSaturated | None = None,
 ) -> Accepted:
     """Accept a bulk request in the caller's transaction, which must be in the client's scope.
 
-    Raises `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit`,
+    Raises `saturated`, `TenantQuotaExceeded`, `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit`,
     `ScheduleRefused` and the whole-file refusals of the CSV reader; nothing is written then.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)
-    check_start(options.scheduled_for, now=clock.now(session), limits=limits)
+    admit(session, options, saturated=saturated, limits=limits)
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
     job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
     if key is not None:
@@ -134,12 +141,25 @@ def submit_bulk(
     return Accepted(job_id)
 
 
+def admit(
+    session: Session, options: BulkOptions, *, saturated: QueueSaturated | None, limits: Limits
+) -> None:
+    """What speaks against a further job whatever its rows are; asked before they are looked at.
+
+    Raises `ScheduleRefused`, `saturated`, `TenantQuotaExceeded`.
+    """
+    check_start(options.scheduled_for, now=clock.now(session), limits=limits)
+    if saturated is not None:
+        raise saturated
+    admit_job(session, client_of_campaign(session, options.campaign_id), limits=limits)
+
+
 def fill_job(
     session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
 ) -> None:
     """Write the staged items into their job and start it.
 
-    Raises `RowsRefused`, `PreviewStale`, `InsufficientCredit`.
+    Raises `RowsRefused`, `PreviewStale`, `TenantQuotaExceeded`, `InsufficientCredit`.
     """
     write_items(session, intake, plan, job_id, limits)
     start_job(session, intake, plan, job_id, limits)
@@ -148,7 +168,10 @@ def fill_job(
 def write_items(
     session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
 ) -> None:
-    """Write the staged items and their chunks. Raises `RowsRefused`, `PreviewStale`."""
+    """Write the staged items and their chunks; the job's row is there already.
+
+    Raises `RowsRefused`, `PreviewStale`, `TenantQuotaExceeded`.
+    """
     options = intake.options
     refused = refused_under(options, plan.tally)
     if refused:
@@ -156,6 +179,9 @@ def write_items(
     if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
         raise PreviewStale(extra={"plan_hash": plan.plan_hash})
     agency_id, client_id = intake.campaign.agency_id, intake.campaign.client_id
+    quota = quota_refusal(session, client_id, items=plan.tally.valid, own_jobs=1, limits=limits)
+    if quota is not None:
+        raise quota
     lay_chunks(
         session,
         job_id,

@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
 
 from models.database import scoped_transaction
+from models.jobs import Priority
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.jobs.kinds import OnError
@@ -20,8 +21,9 @@ from web.admission import canonical, intake_slot, request_key
 from web.api.gift_cards import RecipientBody, client_scope
 from web.api.job_schemas import Job
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, asks, documented
+from web.backpressure import saturation_now
 from web.bodies import InvalidBody
-from web.fields import Flag, Identity, Minor, Secret, Stamp, one_of
+from web.fields import PRIORITIES, Flag, Identity, Minor, Secret, Stamp, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
@@ -52,6 +54,7 @@ class BulkFields(Schema):
     allow_partial = Flag(load_default=False)
     force = Flag(load_default=False)
     scheduled_for = Stamp(load_default=None, allow_none=True)
+    priority = fields.String(load_default="normal", validate=one_of(*PRIORITIES))
     plan_hash = Secret(longest=64, load_default=None, allow_none=True)
 
     @validates("allow_partial")
@@ -154,6 +157,7 @@ def _from_file(caller: Principal, *, is_preview: bool) -> Taken:
 def _kept(caller: Principal, body: dict[str, Any], upload: Upload) -> Accepted:
     house, options = front().house, _options(body)
     key = request_key(caller, canonical(body), upload.sha256)
+    saturated = saturation_now()
     with scoped_transaction(house.sessions, client_scope(caller, options.campaign_id)) as session:
         return submit_large(
             session,
@@ -165,6 +169,7 @@ def _kept(caller: Principal, body: dict[str, Any], upload: Upload) -> Accepted:
             key=key,
             keyring=house.settings.keyring,
             limits=house.limits,
+            saturated=saturated,
         )
 
 
@@ -174,7 +179,11 @@ def _taken(
     """The plan, or the accepted job; both in the scope of the campaign's client."""
     house, options = front().house, _options(body)
     key = None if is_preview else request_key(caller, canonical(body), recipients.sha256)
-    own: dict[str, Any] = {"person_secret": house.person_secret, "limits": house.limits}
+    own: dict[str, Any] = {
+        "person_secret": house.person_secret,
+        "limits": house.limits,
+        "saturated": saturation_now(),
+    }
     with scoped_transaction(house.sessions, client_scope(caller, options.campaign_id)) as session:
         if is_preview:
             return preview_bulk(session, options, recipients, **own)
@@ -214,5 +223,6 @@ def _options(body: dict[str, Any]) -> BulkOptions:
         allow_repeat=body["allow_repeat"],
         force=body["force"],
         scheduled_for=body["scheduled_for"],
+        priority=Priority[body["priority"].upper()],
         plan_hash=body["plan_hash"],
     )

@@ -27,6 +27,7 @@ from pipelines.provisioning.drafts import (
 )
 from pipelines.provisioning.submit import submit_bulk
 from pipelines.queue.keys import RequestKey
+from web.backpressure import saturation_now
 from web.console.frame import go
 from web.console.visit import looking
 from web.console.wizard_forms import WhatForm, read_what, typed, what_of
@@ -141,7 +142,7 @@ def take_check(draft_id: UUID) -> Response:
 
 @permitted(Permission.PROVISION)
 def show_cost(draft_id: UUID) -> Response:
-    return cost_page(draft_in_hand(draft_id), idempotency_key=secrets.token_urlsafe(16))
+    return cost_page(draft_in_hand(draft_id), idempotency_key=secrets.token_hex(16))
 
 
 @permitted(Permission.PROVISION)
@@ -156,7 +157,7 @@ def submit(draft_id: UUID) -> Response:
     except NotFound:
         raise
     except Refusal as refusal:
-        if refusal.kind in {Kind.FORBIDDEN, Kind.THROTTLED}:
+        if refusal.kind is Kind.FORBIDDEN:
             raise
         return cost_page(draft, idempotency_key=key, refusal=refusal, status=STATUS[refusal.kind])
     return _to_job(job_id)
@@ -165,6 +166,7 @@ def submit(draft_id: UUID) -> Response:
 def _submitted(draft: Draft, key: str) -> UUID:
     house, user_id = front().house, principal().actor_id
     fingerprint = hashlib.sha256(b"console draft" + draft.id.bytes).digest()
+    saturated = saturation_now()
     with scoped_transaction(house.sessions, client(draft.client_id)) as session:
         locked = find_draft(session, draft.id, user_id=user_id, lock=True)
         if locked.job_id is not None:
@@ -179,6 +181,7 @@ def _submitted(draft: Draft, key: str) -> UUID:
             key=RequestKey(user_id, key, fingerprint),
             person_secret=house.person_secret,
             limits=house.limits,
+            saturated=saturated,
         )
         note_submitted(session, draft.id, accepted.job_id, now=clock.now(session))
     return accepted.job_id

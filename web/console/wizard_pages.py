@@ -15,6 +15,7 @@ from pipelines.provisioning.choices import Offer, offer
 from pipelines.provisioning.drafts import Draft, find_draft, recipients_of
 from pipelines.provisioning.submit import preview_bulk
 from web.admission import intake_slot
+from web.backpressure import saturation_now
 from web.console.formats import money
 from web.console.frame import page
 from web.console.plan_words import PlanWords, cards_of, plan_words
@@ -113,7 +114,7 @@ def _whole_file_refused(draft: Draft, refusal: Refusal) -> Response:
 
 
 def _plan(draft: Draft) -> PlanWords:
-    house = front().house
+    house, saturated = front().house, saturation_now()
     with _room(draft), scoped_transaction(house.sessions, client(draft.client_id)) as session:
         view = preview_bulk(
             session,
@@ -121,6 +122,7 @@ def _plan(draft: Draft) -> PlanWords:
             recipients_of(session, draft, user_id=principal().actor_id),
             person_secret=house.person_secret,
             limits=house.limits,
+            saturated=saturated,
         )
     return plan_words(view)
 
