@@ -142,13 +142,14 @@ def test_a_foreign_campaign_answers_like_one_that_never_was(
     assert rows(house, "SELECT count(*) FROM jobs WHERE kind = 'provisioning'")[0][0] == 0
 
 
-def test_work_is_accepted_while_redis_is_away(
-    house: House, database, stocked: Seeded, manager: Caller
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "amqp://127.0.0.1:1/"])
+def test_work_is_accepted_while_the_broker_is_away(
+    house: House, database, stocked: Seeded, manager: Caller, url: str
 ):
     from pipelines.wiring import build_house
     from web.app import create_app
 
-    environment = process_environment(database.urls, "redis://127.0.0.1:1/0")
+    environment = process_environment(database.urls, url)
     alone = build_house(load_settings("web", environment))
     caller = Caller(create_app(alone).test_client(), manager.headers)
 
