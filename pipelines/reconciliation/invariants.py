@@ -129,6 +129,32 @@ SELECT 'provision ' || p.id || ': not paid for'
 FROM provisions p WHERE {of_job("p.job_id")}
   AND NOT EXISTS (SELECT FROM transfers t WHERE t.id = p.transfer_id)
 """
+# What was given back is what the undone provisions had cost.
+_REFUNDS = f"""
+SELECT 'transfer ' || t.id || ': refunded ' || t.amount || ', undone provisions had cost ' ||
+       coalesce(sum(p.charge_minor), 0)
+FROM transfers t LEFT JOIN provisions p ON p.undo_transfer_id = t.id
+WHERE {of_job("t.job_id")} AND t.kind = 'refund' GROUP BY t.id, t.amount
+HAVING t.amount <> coalesce(sum(p.charge_minor), 0)
+UNION ALL
+SELECT 'provision ' || p.id || ': undone and not refunded'
+FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM transfers t WHERE t.id = p.undo_transfer_id AND t.kind = 'refund')
+"""
+_UNDONE = f"""
+SELECT 'provision ' || p.id || ': undone though it was seen, or not by an undo of its job'
+FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NOT NULL
+  AND (p.revealed_at IS NOT NULL OR p.reveal_version = 1 OR NOT EXISTS (
+    SELECT FROM items i JOIN jobs u ON u.id = i.job_id AND u.undoes_id = p.job_id
+    WHERE i.job_id = p.undone_job_id AND i.position = p.position
+      AND i.state = 'succeeded' AND i.result_id = p.id))
+UNION ALL
+SELECT 'item ' || i.job_id || '/' || i.position || ': taken back, but its provision is not undone'
+FROM items i JOIN jobs u ON u.id = i.job_id AND u.kind = 'provisioning_undo'
+WHERE {of_job("i.job_id")} AND i.state = 'succeeded' AND NOT EXISTS (
+    SELECT FROM provisions p WHERE p.id = i.result_id AND p.undone_job_id = i.job_id
+    AND p.undone_at IS NOT NULL)
+"""
 _BALANCES = """
 SELECT 'account ' || a.id || ': balance ' || a.balance || ', postings ' ||
        coalesce(sum(p.amount), 0)
@@ -234,6 +260,13 @@ INVARIANTS = (
     ),
     Invariant("transfers-balance", "Postings of a transfer sum to zero", _TRANSFERS_OF, _TRANSFERS),
     Invariant("captures-match", "What was captured was provisioned", _TRANSFERS_OF, _CAPTURES),
+    Invariant("refunds-match", "What was refunded was undone", _TRANSFERS_OF, _REFUNDS),
+    Invariant(
+        "undone-unseen",
+        "Only an undo takes back, and only what nobody saw",
+        f"provisions p WHERE {of_job('p.job_id')}",
+        _UNDONE,
+    ),
     Invariant("balances", "A balance is the sum of its postings", "accounts", _BALANCES, False),
     Invariant("held", "Held credit is the sum of open holds", "accounts", _HELD, False),
     Invariant("zero-sum", "Each currency sums to zero", "accounts", _ZERO_SUM, False),

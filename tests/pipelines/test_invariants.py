@@ -34,6 +34,8 @@ BREAKS = {
     "transfers-balance": "UPDATE transfers SET amount = amount + 1 WHERE kind = 'top_up'",
     "captures-match": "UPDATE provisions SET transfer_id = "
     "(SELECT id FROM transfers WHERE kind = 'top_up') WHERE job_id = '{ended}' AND position = 1",
+    "refunds-match": "UPDATE transfers SET kind = 'refund' WHERE kind = 'top_up'",
+    "undone-unseen": "UPDATE jobs SET kind = 'provisioning_undo' WHERE id = '{ended}'",
     "balances": "UPDATE accounts SET balance = balance + 1 WHERE id = '{client_account}'; "
     "UPDATE accounts SET balance = balance - 1 WHERE kind = 'outside'",
     "held": "UPDATE accounts SET held = held + 1 WHERE id = '{client_account}'",
