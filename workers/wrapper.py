@@ -133,8 +133,9 @@ class Wrapper:
             if not hold_row(session, task):
                 return None
             noted = None if self._broker is None else note_doorbells(session)
-            run(session, task, clock.now(session))
-            finish(session, task)
+            with self._shift.cancellable(session):
+                run(session, task, clock.now(session))
+                finish(session, task)
         return noted
 
     def _ring_next(self, noted: Noted) -> None:
