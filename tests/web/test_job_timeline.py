@@ -110,7 +110,7 @@ def test_what_a_job_waits_for_now_stands_last(manager: Caller, seeded: Seeded, h
     job = submit(house, seeded, recipients_csv(3))
     change(
         house,
-        "UPDATE tasks SET postponed_for = 'breaker_open', run_after = now() + interval '1 hour' "
+        "UPDATE tasks SET postponed_for = 'vendor_down', run_after = now() + interval '1 hour' "
         "WHERE job_id = :job",
         job=job,
     )
@@ -125,7 +125,7 @@ def test_what_a_job_waits_for_now_stands_last(manager: Caller, seeded: Seeded, h
 
     assert (waiting["event"], waiting["detail"]["reason"], waiting["detail"]["tasks"]) == (
         "waiting",
-        "breaker_open",
+        "vendor_down",
         1,
     )
     assert waiting["detail"]["until"] > waiting["at"]

@@ -27,9 +27,11 @@ from web.console.job_words import (
     failure_groups,
     job_words,
 )
+from web.console.timeline_words import timeline_lines
 from web.console.visit import looking, visitor
 from web.front import front
 from web.guards import permitted, principal
+from web.timelines import look_at_timeline
 
 PAGE_SIZE = 50
 FIND_CHARACTERS_MAX = 320
@@ -109,6 +111,7 @@ def show_job(job_id: UUID) -> Response:
             items = job_items(
                 session, job_id, state=state, code=code, after=after, limit=PAGE_SIZE + 1
             )
+    seen = look_at_timeline(principal(), job_id)
     return page(
         "job.html",
         title=job.title,
@@ -123,6 +126,8 @@ def show_job(job_id: UUID) -> Response:
         code=code,
         after=after,
         find=words,
+        timeline=timeline_lines(seen),
+        is_cut=seen.timeline.is_cut,
         may_control=may(principal().role, Permission.JOBS_CONTROL),
     )
 

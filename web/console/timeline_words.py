@@ -1,0 +1,131 @@
+"""A job's timeline in words."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from models.jobs import ItemState
+from pipelines.messages import message_of
+from web.console.formats import moment, plural
+from web.console.job_words import JOB_STATES
+from web.timelines import TimelineSeen
+
+Detail = Mapping[str, Any]
+UNKNOWN_ACTOR = "somebody not known any more"
+WAITS = {
+    "vendor_down": "the supplier does not answer well",
+    "vendor_rate": "the supplier's rate is used up",
+    "job_paused": "the job is paused",
+    "campaign_paused": "the campaign is paused",
+    "scheduled": "its time has not come",
+    "vendor_not_configured": "the supplier is not set up here",
+    "database": "the database was busy",
+}
+PAUSES = {"no_credit": "there is not enough credit", "user": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineLine:
+    """One event as the page says it."""
+
+    at: datetime
+    words: str
+    note: str
+    by: str
+
+
+def timeline_lines(seen: TimelineSeen) -> list[TimelineLine]:
+    """Every event as a line; one that has no words here is shown by its name."""
+    return [
+        TimelineLine(
+            event.at,
+            *_words(event.event, event.detail),
+            by=seen.name_of(event) or UNKNOWN_ACTOR,
+        )
+        for event in seen.timeline.events
+    ]
+
+
+def _words(event: str, detail: Detail) -> tuple[str, str]:
+    says = _SAYS.get(event)
+    return says(detail) if says else (event.replace("_", " ").capitalize(), "")
+
+
+def _submitted(detail: Detail) -> tuple[str, str]:
+    return "Submitted", plural(detail["rows"], "row") if "rows" in detail else ""
+
+
+def _scheduled(detail: Detail) -> tuple[str, str]:
+    return f"To start at {_moment(detail['scheduled_for'])}", ""
+
+
+def _rescheduled(detail: Detail) -> tuple[str, str]:
+    at = detail.get("scheduled_for")
+    return (f"Start moved to {_moment(at)}" if at else "Start moved to now"), ""
+
+
+def _planned(detail: Detail) -> tuple[str, str]:
+    return "The file was read", plural(detail["rows"], "row")
+
+
+def _paused(detail: Detail) -> tuple[str, str]:
+    return "Paused", PAUSES.get(detail.get("reason", "user"), "something it needs is missing")
+
+
+def _retried(detail: Detail) -> tuple[str, str]:
+    items = f", {plural(detail['items'], 'item')} tried again" if "items" in detail else ""
+    return f"Round {detail['round']}{items}", ""
+
+
+def _priority(detail: Detail) -> tuple[str, str]:
+    return f"Priority set to {detail['priority']}", f"It was {detail['priority_was']}"
+
+
+def _cancel(detail: Detail) -> tuple[str, str]:
+    return "Asked to cancel", str(detail.get("reason", ""))
+
+
+def _finished(detail: Detail) -> tuple[str, str]:
+    state = JOB_STATES[detail["state"]].word
+    return f"Round {detail['round']} ended: {state.lower()}", ""
+
+
+def _waiting(detail: Detail) -> tuple[str, str]:
+    why = WAITS.get(detail["reason"], "something it needs is missing")
+    until = f"{plural(detail['tasks'], 'task')}, again at {_moment(detail['until'])}"
+    return f"Waits now: {why}", until
+
+
+def _needs_review(detail: Detail) -> tuple[str, str]:
+    count = detail["items"]
+    verb = "needs" if count == 1 else "need"
+    return f"{plural(count, 'item')} {verb} a person", message_of(
+        detail["code"], ItemState.NEEDS_REVIEW
+    ).title
+
+
+def _plain(words: str) -> Callable[[Detail], tuple[str, str]]:
+    return lambda _detail: (words, "")
+
+
+def _moment(stamp: str) -> str:
+    return moment(datetime.fromisoformat(stamp))
+
+
+_SAYS: Mapping[str, Callable[[Detail], tuple[str, str]]] = {
+    "submitted": _submitted,
+    "scheduled": _scheduled,
+    "rescheduled": _rescheduled,
+    "planned": _planned,
+    "started": _plain("Started"),
+    "paused": _paused,
+    "resumed": _plain("Resumed"),
+    "retried": _retried,
+    "priority_changed": _priority,
+    "cancel_asked": _cancel,
+    "undone": _plain("Asked to undo"),
+    "finished": _finished,
+    "waiting": _waiting,
+    "needs_review": _needs_review,
+}
