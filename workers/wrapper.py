@@ -28,11 +28,13 @@ from pipelines.queue.work import (
     fence,
     finish,
     hold_row,
+    is_suspect,
     postpone,
     start,
     try_again,
 )
 from pipelines.telemetry import get_logger
+from workers.company import Company
 from workers.shift import Shift
 
 log = get_logger(__name__)
@@ -48,6 +50,10 @@ _PASSING = (
     pg.TooManyConnections,
 )
 _PASSING_WAIT_SECONDS = 0.5
+
+
+class _Suspected(Exception):
+    """The task may have killed its worker: it is done alone."""
 
 
 class Wrapper:
@@ -67,6 +73,7 @@ class Wrapper:
         self._handlers = handlers
         self._limits: Limits = handlers.limits
         self._leases = _leases(handlers)
+        self._company = Company()
         self._broker = broker
         self._draw = draw
 
@@ -85,8 +92,17 @@ class Wrapper:
             self._shift.end()
 
     def _run(self, task_id: UUID) -> None:
+        """What was in hand when its worker died is done while nothing else is (EC-121)."""
         try:
-            task = self._start(task_id)
+            with self._company.together():
+                self._take(task_id)
+        except _Suspected:
+            with self._company.alone():
+                self._take(task_id, alone=True)
+
+    def _take(self, task_id: UUID, *, alone: bool = False) -> None:
+        try:
+            task = self._start(task_id, alone=alone)
         except DBAPIError as fault:
             # Whether the start was committed is unknown; lease or redelivery brings the task back.
             log.warning("task.not_started", task_id=str(task_id), fault=_class_of(fault))
@@ -105,10 +121,13 @@ class Wrapper:
                 return
             self._attempt(handler, task)
 
-    def _start(self, task_id: UUID) -> TaskInHand | None:
+    def _start(self, task_id: UUID, *, alone: bool) -> TaskInHand | None:
         with scoped_transaction(self._sessions, SYSTEM) as session:
-            now, known = clock.now(session), self._handlers.by_name
-            return start(session, task_id, now=now, known=known, leases=self._leases)
+            now, known, leases = clock.now(session), self._handlers.by_name, self._leases
+            task = start(session, task_id, now=now, known=known, leases=leases, alone=alone)
+            if task is None and not alone and is_suspect(session, task_id, now=now, leases=leases):
+                raise _Suspected
+            return task
 
     def _attempt(self, handler: Handler, task: TaskInHand) -> None:
         noted: Noted | None = None

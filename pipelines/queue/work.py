@@ -55,6 +55,7 @@ WITH started AS (
           WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
             AND (t.lease_until IS NULL OR t.lease_until <= :now)
             AND t.kind = ANY(:known)
+            AND (:alone OR t.starts <= t.attempts OR l.seconds IS NOT NULL)
             AND NOT EXISTS (SELECT FROM queues q
                             WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
           FOR UPDATE OF t SKIP LOCKED) f
@@ -64,6 +65,12 @@ WITH started AS (
 )
 SELECT s.*, CASE WHEN s.lease_until IS NULL THEN set_config('synchronous_commit', 'off', true) END
 FROM started s
+""")
+# Not held by anybody, so whoever started it last is gone or has yet to lock it.
+_SUSPECT = text("""
+SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' AND run_after <= :now
+    AND starts > attempts AND kind <> ALL(:stepped)
+FOR UPDATE SKIP LOCKED
 """)
 _HOLD = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE SKIP LOCKED")
 _FENCE = text(
@@ -104,11 +111,13 @@ def start(
     now: datetime,
     known: Collection[str],
     leases: Mapping[str, timedelta],
+    alone: bool = False,
 ) -> TaskInHand | None:
     """Count a start and, for the kinds in `leases`, take the lease; None if it is not to be had.
 
     None means: done, in other hands, not yet due, of a paused queue, or of a kind that is not
-    `known`. The message is then simply forgotten: the row brings the task back.
+    `known`. The message is then simply forgotten: the row brings the task back. A task without a
+    lease whose worker died (`is_suspect`) is only to be had by one who works `alone`.
     """
     row = session.execute(
         _START,
@@ -116,6 +125,7 @@ def start(
             "id": task_id,
             "now": now,
             "known": list(known),
+            "alone": alone,
             "kinds": list(leases),
             "seconds": [lease.total_seconds() for lease in leases.values()],
         },
@@ -134,6 +144,14 @@ def start(
         request_id=row.request_id,
         v=row.v,
     )
+
+
+def is_suspect(
+    session: Session, task_id: UUID, *, now: datetime, leases: Mapping[str, timedelta]
+) -> bool:
+    """Whether the worker that had it in hand died, by its doing or by a neighbour's."""
+    values = {"id": task_id, "now": now, "stepped": list(leases)}
+    return session.execute(_SUSPECT, values).scalar_one_or_none() is not None
 
 
 def hold_row(session: Session, task: TaskInHand) -> bool:

@@ -1,0 +1,131 @@
+"""What was in hand when its worker died is done alone, so that no bystander is blamed."""
+
+import threading
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import SYSTEM
+from pipelines.queue.handlers import Handler
+from pipelines.queue.kinds import PURGE_KEYS
+from pipelines.queue.work import TaskInHand, is_suspect, start
+from pipelines.wiring import House
+from tests.workers.tasks import change_task, put, task, wrapper_with
+from workers.company import Company
+
+
+def started(house: House, task_id: UUID, *, alone: bool) -> TaskInHand | None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        now = clock.now(session)
+        known = {PURGE_KEYS.name}
+        return start(session, task_id, now=now, known=known, leases={}, alone=alone)
+
+
+def suspected(house: House, task_id: UUID) -> bool:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        return is_suspect(session, task_id, now=clock.now(session), leases={})
+
+
+def test_ec121_a_task_whose_worker_died_is_not_to_be_had_beside_others(house: House) -> None:
+    """EC-121: its start is not even counted while others work."""
+    task_id = put(house, PURGE_KEYS)
+    change_task(house, task_id, "starts = 1")
+
+    beside = started(house, task_id, alone=False)
+
+    assert beside is None
+    assert suspected(house, task_id) is True
+    assert task(house, task_id).starts == 1
+
+
+def test_ec121_alone_it_is_to_be_had(house: House) -> None:
+    """EC-121: and its start is counted as ever."""
+    task_id = put(house, PURGE_KEYS)
+    change_task(house, task_id, "starts = 1")
+
+    in_hand = started(house, task_id, alone=True)
+
+    assert in_hand is not None
+    assert (in_hand.id, in_hand.starts, in_hand.unaccounted_starts) == (task_id, 2, 1)
+
+
+def test_ec121_a_task_that_failed_or_is_running_is_no_suspect(house: House) -> None:
+    """EC-121: a spent attempt has its outcome, and a held row its worker."""
+    failed, running = put(house, PURGE_KEYS), put(house, PURGE_KEYS)
+    change_task(house, failed, "starts = 1, attempts = 1")
+    change_task(house, running, "starts = 1")
+
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.connection().exec_driver_sql(
+            f"SELECT 1 FROM tasks WHERE id = '{running}' FOR UPDATE"
+        )
+        found = []
+        looking = threading.Thread(target=lambda: found.append(suspected(house, running)))
+        looking.start()
+        looking.join(timeout=30)
+
+    assert found == [False]
+    assert suspected(house, failed) is False
+
+
+def test_ec121_a_suspect_waits_for_those_at_work_and_keeps_others_out(house: House) -> None:
+    """EC-121: nobody is at work beside it, from its beginning to its end."""
+    begun, may_end = threading.Event(), threading.Event()
+    at_work: set[str] = set()
+    beside: dict[str, set[str]] = {}
+
+    def run(_session: Session, in_hand: TaskInHand, _now: datetime) -> None:
+        name = in_hand.args["name"]
+        at_work.add(name)
+        beside[name] = set(at_work)
+        if name == "bystander":
+            begun.set()
+            may_end.wait(timeout=30)
+        at_work.discard(name)
+
+    wrapper = wrapper_with(house, Handler(PURGE_KEYS, run))
+    names = ("bystander", "suspect", "latecomer")
+    ids = {name: put(house, PURGE_KEYS, args={"name": name}) for name in names}
+    change_task(house, ids["suspect"], "starts = 1")
+    threads = {n: threading.Thread(target=wrapper.run, args=(ids[n], 1)) for n in names}
+
+    threads["bystander"].start()
+    assert begun.wait(timeout=30)
+    threads["suspect"].start()
+    threads["latecomer"].start()
+    may_end.set()
+    for thread in threads.values():
+        thread.join(timeout=30)
+
+    assert beside["suspect"] == {"suspect"}
+    assert set(beside) == set(names)
+    assert [task(house, task_id) for task_id in ids.values()] == [None, None, None]
+
+
+def test_one_who_is_about_to_work_alone_lets_nobody_else_begin() -> None:
+    company = Company()
+    order: list[str] = []
+
+    def alone() -> None:
+        with company.alone():
+            order.append("alone")
+
+    def beside() -> None:
+        with company.together():
+            order.append("beside")
+
+    with company.together():
+        loner = threading.Thread(target=alone)
+        loner.start()
+        with company._changed:
+            assert company._changed.wait_for(lambda: company._has_loner, timeout=30)
+        other = threading.Thread(target=beside)
+        other.start()
+        order.append("first")
+    loner.join(timeout=30)
+    other.join(timeout=30)
+
+    assert order == ["first", "alone", "beside"]

@@ -1,0 +1,46 @@
+"""Who may work beside whom in one process: what may have killed a worker works alone.
+
+A task in hand when its worker died is either what killed it or a bystander. Done alone it cannot
+be hurt by another, so that its next death is its own doing and nobody else is blamed for it.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Company:
+    """The threads of one process: many together, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._together = 0
+        self._has_loner = False
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Work beside others; waits while somebody works alone or is about to."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._has_loner)
+            self._together += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._together -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Work while nobody else does; waits until those at work are done, lets nobody begin."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._has_loner)
+            self._has_loner = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._together == 0)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._has_loner = False
+                self._changed.notify_all()
