@@ -5,9 +5,11 @@ import io
 from typing import Any
 from uuid import UUID
 
+from models import clock
 from models.database import scoped_transaction
 from models.scope import client
 from pipelines.jobs.kinds import OnError
+from pipelines.jobs.timeline import timeline_of
 from pipelines.provisioning.large import submit_large
 from pipelines.provisioning.plan import BulkOptions
 from pipelines.wiring import House
@@ -90,3 +92,16 @@ def test_a_stored_file_that_costs_too_much_holds_nothing(house: House) -> None:
     assert (job["error"]["status"], job["error"]["code"]) == (402, "insufficient_credit")
     assert job["error"]["required_minor"] == 7_500
     assert_proven(house)
+
+
+def test_the_planning_of_a_stored_file_is_told_in_the_jobs_timeline(house: House) -> None:
+    seeded = seed(house, vendor=False)
+    import_cards_now(house, seeded.csv_pool, cards_csv(3))
+    job_id = submit(house, seeded, recipients_csv(3))
+    drain(house)
+
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        events = timeline_of(session, job_id, now=clock.now(session)).events
+
+    assert [event.event for event in events] == ["submitted", "planned", "started", "finished"]
+    assert (events[1].actor_id, events[1].detail) == (None, {"rows": 3})
