@@ -52,7 +52,9 @@ SETTINGS: Mapping[str, str] = {
     "logging_collector": "off",
     "log_destination": "stderr",
     "log_line_prefix": "%m [%p] %u@%d ",
-    # Errors are logged without the row or the statement that they are about.
+    # An error's words may quote a value: who caused it is told, the log is not. What is logged
+    # comes without the row or the statement that it is about.
+    "log_min_messages": "log",
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",

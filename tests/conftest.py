@@ -1,9 +1,10 @@
 """Real servers for every test: one PostgreSQL and one Valkey per test process, one database each."""
 
 import base64
+import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +13,19 @@ from hypothesis import settings as hypothesis_settings
 
 from models.database import Sessions
 from models.schema import migrate
-from ops.bootstrap import create_from_template, drop_database, ensure_database
+from ops.bootstrap import create_from_template, database_url, drop_database, ensure_database
 from ops.embedded import Servers, role_passwords, role_urls, start_servers
 from ops.home import Home
 from ops.unprivileged import discard
 from pipelines import telemetry
 from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
+from tests import canary
 from tests.vendor import Sandbox
 
 hypothesis_settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
 hypothesis_settings.load_profile("house")
+canary.mark_tokens()
 
 TEMPLATE = "largesse_test_template"
 MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
@@ -45,6 +48,16 @@ class Database:
     urls: dict[str, str]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test wrote to its output is searched like any other log (EC-124)."""
+    report = yield
+    found = [hit for title, text in report.sections for hit in canary.in_text(title, text)]
+    if found and report.when == "teardown":
+        report.outcome, report.longrepr = "failed", canary.words(found)
+    return report
+
+
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
     home = Home(Path("/tmp") / f"largesse-test-{secrets.token_hex(6)}")
@@ -52,8 +65,13 @@ def ground() -> Iterator[Ground]:
     with start_servers(home, settings=fast, say=lambda _line: None) as servers:
         ensure_database(servers.admin_url, database=TEMPLATE, passwords=role_passwords(home))
         migrate(role_urls(home, servers.admin_url, TEMPLATE)["largesse_owner"])
+        wire = canary.Wire(servers.redis_url)
         yield Ground(home, servers)
+        found = (
+            canary.in_redis(servers.redis_url) + wire.leaks() + canary.in_logs(home.path / "logs")
+        )
     discard(home)
+    canary.refuse(found)
 
 
 @pytest.fixture
@@ -62,7 +80,9 @@ def database(ground: Ground) -> Iterator[Database]:
     name = f"largesse_{secrets.token_hex(6)}"
     create_from_template(admin_url, TEMPLATE, name)
     yield Database(name, admin_url, role_urls(ground.home, admin_url, name))
+    found = canary.in_database(database_url(admin_url, name))
     drop_database(admin_url, name)
+    canary.refuse(found)
 
 
 def process_environment(
@@ -105,7 +125,7 @@ def load_settings(process: str, environment: dict[str, str]) -> Settings:
 def house(ground: Ground, database: Database) -> Iterator[House]:
     """A house in this process: tools' pool, the worker's login."""
     environment = process_environment(database.urls, ground.servers.redis_url)
-    telemetry.configure("tests", level=50)
+    telemetry.configure("tests", level=logging.DEBUG)
     built = build_house(load_settings("tools", environment))
     yield built
     built.sessions.kw["bind"].dispose()
@@ -137,7 +157,7 @@ def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
         "RELOADLY_AUTH_URL": f"{sandbox.url}/reloadly/auth",
         "RELOADLY_BASE_URL": f"{sandbox.url}/reloadly",
         "RELOADLY_CLIENT_ID": "test",
-        "RELOADLY_CLIENT_SECRET": "test",
+        "RELOADLY_CLIENT_SECRET": canary.MARK,
     }
 
 
@@ -150,7 +170,7 @@ def vendor_house(ground: Ground, database: Database, sandbox: Sandbox) -> Iterat
         time_scale=0.02,
         **vendor_environment(sandbox),
     )
-    telemetry.configure("tests", level=50)
+    telemetry.configure("tests", level=logging.DEBUG)
     built = build_house(load_settings("tools", environment))
     yield built
     built.sessions.kw["bind"].dispose()

@@ -18,6 +18,7 @@ from pipelines.provisioning.plan import BulkOptions
 from pipelines.provisioning.submit import Recipients, submit_bulk
 from pipelines.queue.ring import ring_due
 from pipelines.wiring import House, build_handlers
+from tests.canary import MARK, PIN
 from tests.seeding import ACTOR, Seeded
 from workers.wrapper import Wrapper
 
@@ -56,9 +57,9 @@ def hasten(house: House) -> None:
 
 
 def cards_csv(count: int, prefix: str = "CARD") -> bytes:
-    """A card file of `count` distinct cards."""
+    """A card file of `count` distinct cards, which the canary recognises."""
     rows = (
-        f"{prefix}{secrets.token_hex(6).upper()}{n:06d},{1000 + n % 9000},2028-12-31"
+        f"{prefix}{MARK}{secrets.token_hex(6).upper()}{n:06d},{PIN},2028-12-31"
         for n in range(count)
     )
     return ("card_number,pin,expires_on\n" + "\n".join(rows) + "\n").encode()

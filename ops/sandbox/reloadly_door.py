@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
+from ops.sandbox.marks import MARK
 from ops.sandbox.store import Store
 from ops.sandbox.wire import read_json, reply
 
@@ -62,7 +63,7 @@ def issue_token(store: Store, *, seconds: float) -> Response:
         raise Refused(401, "Access Denied", "INVALID_CREDENTIALS")
     if not str(asked.get("audience", "")).startswith(("http://", "https://")):
         raise Refused(400, "Invalid audience", "INVALID_AUDIENCE")
-    token = secrets.token_urlsafe(32)
+    token = f"{MARK}-{secrets.token_urlsafe(32)}"
     store.add_token(NAME, token, time.time() + seconds)
     granted = {"access_token": token, "scope": "send-giftcards read-giftcards"}
     return reply({**granted, "expires_in": int(seconds), "token_type": "Bearer"})

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from ops.sandbox.marks import INTEGER_MARK, MARK, PIN
 from ops.sandbox.orderbook import Card, Order, Search, from_parts
 from ops.sandbox.reloadly_catalogue import (
     ACCOUNT_CURRENCY,
@@ -138,11 +139,8 @@ def read_search(filters: Mapping[str, str], *, hidden_seconds: float) -> Search:
 def new_card(*, is_integer: bool) -> Card:
     """Make a card nobody had before; integers need a first digit that is not zero."""
     if is_integer:
-        number = str(10**18 + secrets.randbelow(9 * 10**18))
-        return Card(number, str(1000 + secrets.randbelow(99_999_000)))
-    digits = 4 + secrets.randbelow(5)
-    pin = f"{secrets.randbelow(10**digits):0{digits}d}"
-    return Card("SBX" + base64.b32encode(secrets.token_bytes(10)).decode(), pin)
+        return Card(f"{INTEGER_MARK}{secrets.randbelow(10**9):09d}", PIN.lstrip("0"))
+    return Card("SBX" + MARK + base64.b32encode(secrets.token_bytes(10)).decode()[:9], PIN)
 
 
 def card_record(card: Card, *, has_link: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One database per module here: these tests look and are refused, or undo what they did."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +21,7 @@ def database(ground: Ground) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def house(ground: Ground, database: Database) -> Iterator[House]:
     environment = process_environment(database.urls, ground.servers.redis_url)
-    telemetry.configure("tests", level=50)
+    telemetry.configure("tests", level=logging.DEBUG)
     built = build_house(load_settings("tools", environment))
     yield built
     built.sessions.kw["bind"].dispose()

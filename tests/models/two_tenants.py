@@ -46,7 +46,7 @@ def full_tenant(house: House) -> Seeded:
                 2500,
                 DeliveryMethod.NONE,
                 {"reference": "single"},
-                redemption_code="WELCOME-1",
+                redemption_code="KANARIE-1",
             ),
             actor_id=ACTOR,
             key=None,

@@ -67,6 +67,7 @@ def test_the_database_runs_with_our_settings(stack):
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "log_error_verbosity": "terse",
+        "log_min_messages": "log",
         "fsync": "on",
         "synchronous_commit": "on",
         "wal_compression": "pglz",

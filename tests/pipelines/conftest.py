@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Database, Ground
-from tests.emptied import empty, own_database
+from tests.emptied import emptied, own_database
 
 
 @pytest.fixture(scope="package")
@@ -15,6 +15,5 @@ def shared_database(ground: Ground) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(shared_database: Database) -> Database:
-    empty(shared_database)
-    return shared_database
+def database(shared_database: Database) -> Iterator[Database]:
+    yield from emptied(shared_database)

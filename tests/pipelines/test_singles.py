@@ -162,7 +162,7 @@ def test_more_than_the_credit_is_refused_and_the_code_is_not_spent(
     before = table_sizes(house)
 
     with pytest.raises(InsufficientCredit):
-        ask(house, seeded, code="WELCOME", denomination_minor=10_001)
+        ask(house, seeded, code="KANARIE", denomination_minor=10_001)
 
     assert table_sizes(house) == before
 
@@ -181,7 +181,7 @@ def test_a_recipient_who_cannot_be_reached_is_refused(
     before = table_sizes(house)
 
     with pytest.raises(ValidationFailed) as refused:
-        ask(house, seeded, code="WELCOME", **more)
+        ask(house, seeded, code="KANARIE", **more)
 
     assert [error.pointer for error in refused.value.errors] == [f"/recipient/{field}"]
     assert table_sizes(house) == before
@@ -190,10 +190,10 @@ def test_a_recipient_who_cannot_be_reached_is_refused(
 def test_ec065_a_code_gives_the_same_person_the_same_card(house: House, seeded: Seeded) -> None:
     """EC-065: however the code and the address are written."""
     import_cards_now(house, seeded.csv_pool, cards_csv(2))
-    first = ask(house, seeded, code="WELCOME-1")
+    first = ask(house, seeded, code="KANARIE-1")
     finish(house)
 
-    again = ask(house, seeded, code=" welcome-1 ", email="ONE@example.com")
+    again = ask(house, seeded, code=" kanarie-1 ", email="ONE@example.com")
 
     assert (again.job_id, again.is_replay, again.task_id) == (first.job_id, True, None)
     assert rows(house, "SELECT count(*) AS n FROM provisions")[0].n == 1
@@ -204,11 +204,11 @@ def test_ec065_a_code_gives_the_same_person_the_same_card(house: House, seeded: 
 def test_ec065_a_code_gives_another_person_nothing(
     house: House, seeded: Seeded, email: str | None
 ) -> None:
-    ask(house, seeded, code="WELCOME-1")
+    ask(house, seeded, code="KANARIE-1")
     before = table_sizes(house)
 
     with pytest.raises(AlreadyRedeemed):
-        ask(house, seeded, code="WELCOME-1", email=email)
+        ask(house, seeded, code="KANARIE-1", email=email)
 
     assert table_sizes(house) == before
 
@@ -218,7 +218,7 @@ def test_ec065_ten_requests_race_for_one_code(house: House, seeded: Seeded) -> N
     import_cards_now(house, seeded.csv_pool, cards_csv(10))
 
     answers = at_once(
-        10, lambda n: ask(house, seeded, code="WELCOME-1", email=f"p{n}@example.com").job_id
+        10, lambda n: ask(house, seeded, code="KANARIE-1", email=f"p{n}@example.com").job_id
     )
     finish(house)
 
@@ -231,7 +231,7 @@ def test_ec065_ten_requests_race_for_one_code(house: House, seeded: Seeded) -> N
 def test_ec065_one_person_clicks_ten_times(house: House, seeded: Seeded) -> None:
     import_cards_now(house, seeded.csv_pool, cards_csv(10))
 
-    answers = at_once(10, lambda _n: ask(house, seeded, code="WELCOME-1").job_id)
+    answers = at_once(10, lambda _n: ask(house, seeded, code="KANARIE-1").job_id)
     finish(house)
 
     assert len(set(answers)) == 1
@@ -243,20 +243,20 @@ def test_a_code_is_its_campaign_s_own_and_is_kept_as_an_index_only(
     house: House, seeded: Seeded
 ) -> None:
     other = seed(house, vendor=False)
-    ask(house, seeded, code="WELCOME-1")
-    ask(house, other, code="WELCOME-1")
+    ask(house, seeded, code="KANARIE-1")
+    ask(house, other, code="KANARIE-1")
 
     found = rows(house, "SELECT blind_index, to_jsonb(c)::text AS row FROM redemption_codes c")
     assert len({row.blind_index for row in found}) == 2
-    assert [row for row in found if "WELCOME" in row.row.upper()] == []
+    assert [row for row in found if "KANARIE" in row.row.upper()] == []
 
 
 def test_a_code_that_bought_nothing_is_good_again(house: House, seeded: Seeded) -> None:
-    first = ask(house, seeded, code="WELCOME-1")
+    first = ask(house, seeded, code="KANARIE-1")
     finish(house)
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
 
-    second = ask(house, seeded, code="WELCOME-1", email="two@example.com")
+    second = ask(house, seeded, code="KANARIE-1", email="two@example.com")
     finish(house)
 
     assert view(house, first.job_id)["state"] == "failed"
@@ -265,10 +265,10 @@ def test_a_code_that_bought_nothing_is_good_again(house: House, seeded: Seeded) 
 
 def test_a_freed_code_does_not_come_back_through_a_retry(house: House, seeded: Seeded) -> None:
     """One code, one card: the retry of a failed request must not be the second one."""
-    first = ask(house, seeded, code="WELCOME-1")
+    first = ask(house, seeded, code="KANARIE-1")
     finish(house)
     import_cards_now(house, seeded.csv_pool, cards_csv(2))
-    ask(house, seeded, code="WELCOME-1", email="two@example.com")
+    ask(house, seeded, code="KANARIE-1", email="two@example.com")
     finish(house)
 
     with (

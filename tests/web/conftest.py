@@ -18,10 +18,11 @@ from pipelines.access.sign_ins import SignInKind, open_sign_in
 from pipelines.access.tokens import AccessClaims, issue_access_token
 from pipelines.access.users import NewUser, create_user
 from pipelines.wiring import House
+from tests.canary import MARK
 from tests.seeding import Seeded, seed
 from web.app import create_app
 
-PASSWORD = "correct horse battery"
+PASSWORD = f"correct horse {MARK}"
 
 
 @dataclass(frozen=True, slots=True)

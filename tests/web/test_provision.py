@@ -8,6 +8,7 @@ from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.canary import PIN
 from tests.conftest import load_settings, process_environment
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows
 from tests.seeding import Seeded, seed
@@ -206,7 +207,7 @@ def test_a_card_is_opened_by_its_link_or_by_who_may(
     assert by_link.status_code == 200
     assert by_link.headers["Cache-Control"] == "no-store"
     assert by_link.json["card_number"][-4:] == result["card"]["last4"]
-    assert len(by_link.json["pin"]) == 4
+    assert by_link.json["pin"] == PIN
     assert (wrong.status_code, nobody.status_code) == (404, 401)
     assert staff.json == by_link.json
     assert (below.status_code, below.json["code"]) == (403, "forbidden")

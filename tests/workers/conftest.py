@@ -9,8 +9,9 @@ import pytest
 from ops.home import Home
 from ops.unprivileged import discard
 from pipelines.wiring import House
+from tests import canary
 from tests.conftest import Database, Ground, process_environment, vendor_environment
-from tests.emptied import empty, own_database
+from tests.emptied import emptied, own_database
 from tests.rabbitmq import RabbitmqServer, rabbitmq_server
 from tests.vendor import Sandbox
 from tests.workers.crew import Crew
@@ -23,9 +24,8 @@ def shared_database(ground: Ground) -> Iterator[Database]:
 
 
 @pytest.fixture
-def database(shared_database: Database) -> Database:
-    empty(shared_database)
-    return shared_database
+def database(shared_database: Database) -> Iterator[Database]:
+    yield from emptied(shared_database)
 
 
 @pytest.fixture(scope="package")
@@ -52,3 +52,4 @@ def crew(
     made = Crew(vendor_house, environment, tmp_path)
     yield made
     made.dismiss()
+    canary.refuse(canary.in_logs(tmp_path))

@@ -17,6 +17,7 @@ from pipelines.queue.dead_letters import InvalidTaskState, TwinWaiting
 from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PURGE_KEYS, RETENTION
 from pipelines.wiring import House
+from tests.canary import MARK
 from tests.driving import drain, hasten, rows
 from tests.seeding import ACTOR
 from tests.workers.tasks import change_task, put, task, wrapper_with
@@ -27,7 +28,7 @@ class Spent(Exception):
 
 
 def fail(*_anything: Any) -> None:
-    raise Spent("CANARY-4111")
+    raise Spent(f"{MARK}-4111")
 
 
 def dead_task(house: House, **more: Any) -> UUID:

@@ -22,6 +22,7 @@ from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.defer import defer, defer_many
 from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
 from pipelines.wiring import House
+from tests.canary import MARK
 from tests.conftest import Ground
 from tests.driving import recipients_csv
 from tests.intake import submit_file
@@ -79,7 +80,7 @@ def put_many(house: House, count: int, *, tenant_id: UUID, job_id: UUID | None =
 
 
 def test_no_traceback_is_sent(broker: HouseBroker, memory: redis.Redis) -> None:
-    options = {"traceback": "ValueError: CANARY"}
+    options = {"traceback": f"ValueError: {MARK}"}
     broker.enqueue(Message("bulk", "run_chunk", (), {"task_id": "1", "v": 1}, options))
 
     (message,) = messages(memory)

@@ -19,6 +19,7 @@ from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
 from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.wiring import House, build_handlers
+from tests.canary import MARK
 from tests.driving import cards_csv, import_cards_now, recipients_csv, rows, view
 from tests.intake import submit_file, table_sizes
 from tests.seeding import seed
@@ -27,7 +28,7 @@ from workers import wrapper as wrapper_module
 from workers.wrapper import Wrapper
 
 TENANT = UUID(int=7)
-CANARY = "CANARY-4111-1111"
+CANARY = f"{MARK}-4111-1111"
 
 
 @pytest.fixture
