@@ -6,7 +6,7 @@ STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum 
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix bench prove chaos migrate
+.PHONY: help demo up test check fix bench prove chaos mutants migrate
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ prove: $(STAMP) ## Check the invariants on the running stack's data
 
 chaos: $(STAMP) ## Break real processes in the middle of real jobs and print a table
 	@$(BIN)/python -m tests.chaos
+
+mutants: $(STAMP) ## Break one rule at a time and see that its tests notice
+	@$(BIN)/python -m tests.mutants
 
 bench: $(STAMP) ## Measure ratios against the bare limits in the same run
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,237 @@
+"""Which rules are broken, one at a time, and which tests must notice it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """In the file `path`, `rule` stands exactly once and is replaced by `broken`."""
+
+    name: str
+    path: str
+    rule: str
+    broken: str
+    tests: tuple[str, ...]
+
+
+QUEUE = "pipelines/queue/"
+PROVISIONING = "pipelines/provisioning/"
+ORDERS = ("tests/pipelines/test_vendor_orders.py", "tests/pipelines/test_order_dangers.py")
+CREDIT = ("tests/pipelines/test_credit.py", "tests/pipelines/test_hold_machine.py")
+
+DELIVERY = (
+    Mutant(
+        "doorbells ring before their commit",
+        "workers/relay.py",
+        "        bells = ring_due(session, now=clock.now(session), limits=limits)\n"
+        "    return broker.send(bells) if bells else 0",
+        "        bells = ring_due(session, now=clock.now(session), limits=limits)\n"
+        "        broker.send(bells)\n        raise ZeroDivisionError",
+        ("tests/workers/test_relay.py",),
+    ),
+    Mutant(
+        "a broker that lost its memory is believed",
+        "workers/relay.py",
+        "if not broker.remembers_epoch():",
+        "if not broker.remembers_epoch() and False:",
+        ("tests/workers/test_relay.py",),
+    ),
+    Mutant(
+        "what was rung is never rung again",
+        QUEUE + "ring.py",
+        "AND (rung_at IS NULL OR rung_at <= :rung_before)",
+        "AND (rung_at IS NULL OR rung_at > now() + interval '1 year' OR :rung_before IS NULL)",
+        ("tests/workers/test_relay.py",),
+    ),
+    Mutant(
+        "one tenant may have every place",
+        QUEUE + "ring.py",
+        "THEN (w.places + 1) / 2 ELSE w.places END",
+        "THEN w.places ELSE w.places END",
+        ("tests/workers/test_fairness.py",),
+    ),
+    Mutant(
+        "a chain overtakes whoever waits",
+        QUEUE + "defer.py",
+        "return case((waits, null()), else_=literal(now))",
+        "return literal(now)",
+        ("tests/workers/test_fairness.py",),
+    ),
+    Mutant(
+        "every scheduler fires every tick",
+        QUEUE + "schedule.py",
+        "if session.execute(_TICK, values).scalar_one_or_none() is not None:",
+        "if session.execute(_TICK, values).scalar_one_or_none() != 2:",
+        ("tests/workers/test_scheduler.py",),
+    ),
+)
+TAKING = (
+    Mutant(
+        "the fence does not compare the token",
+        QUEUE + "work.py",
+        '"SELECT 1 FROM tasks WHERE id = :id AND lease_token = :token AND state',
+        '"SELECT 1 FROM tasks WHERE id = :id AND :token >= 0 AND state',
+        ("tests/workers/test_lease.py",),
+    ),
+    Mutant(
+        "a zombie's fault changes the newer holder's row",
+        QUEUE + "work.py",
+        "WHERE id = :id AND lease_token = :token\n",
+        "WHERE id = :id AND :token >= 0\n",
+        ("tests/workers/test_lease.py",),
+    ),
+    Mutant(
+        "a lease keeps nobody away",
+        QUEUE + "work.py",
+        "            AND (t.lease_until IS NULL OR t.lease_until <= :now)\n"
+        "            AND t.kind = ANY(:known)",
+        "            AND t.kind = ANY(:known)",
+        ("tests/workers/test_lease.py",),
+    ),
+    Mutant(
+        "a finished task keeps its row",
+        QUEUE + "work.py",
+        '_FINISH = text("DELETE FROM tasks WHERE id = :id")',
+        '_FINISH = text("UPDATE tasks SET rung_at = NULL WHERE id = :id")',
+        ("tests/workers/test_wrapper.py",),
+    ),
+    Mutant(
+        "waiting spends an attempt",
+        QUEUE + "work.py",
+        '            "attempts": task.attempts,\n            "error": None,',
+        '            "attempts": task.attempts + 1,\n            "error": None,',
+        ("tests/workers/test_wrapper.py", *ORDERS),
+    ),
+    Mutant(
+        "nobody counts the workers that a task killed",
+        "workers/wrapper.py",
+        "if task.unaccounted_starts >= self._limits.kills_max:",
+        "if task.unaccounted_starts >= 1_000_000:",
+        ("tests/workers/test_poison.py",),
+    ),
+    Mutant(
+        "work that a drain cuts counts as a kill",
+        QUEUE + "work.py",
+        "UPDATE tasks SET starts = starts - 1, lease_until = NULL",
+        "UPDATE tasks SET starts = starts, lease_until = NULL",
+        ("tests/workers/test_drain.py",),
+    ),
+)
+VENDORS = (
+    Mutant(
+        "the vendor gets a new reference for each attempt",
+        PROVISIONING + "orders.py",
+        "return self.id.hex",
+        'return f"{self.id.hex[:24]}{self.sends:08x}"',
+        ORDERS,
+    ),
+    Mutant(
+        "an unknown outcome goes on to the next source and frees its credit",
+        PROVISIONING + "purchase.py",
+        "            move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)\n"
+        "            recover_later(session, task, order, now=now, "
+        "seconds=limits.recovery_first_seconds)\n"
+        "            rest_order_chunk(session, setting, now, limits)",
+        "            write_refusal(session, setting, OrderState.REFUSED, code=reason, now=now, "
+        "limits=limits)",
+        ORDERS,
+    ),
+    Mutant(
+        "an order whose worker died is sent again unasked",
+        PROVISIONING + "purchase.py",
+        "    if order.state is not OrderState.CREATED:\n        finish(session, task)",
+        "    if order.state not in {OrderState.CREATED, OrderState.SENT}:\n"
+        "        finish(session, task)",
+        ("tests/pipelines/test_order_dangers.py",),
+    ),
+    Mutant(
+        "an order is believed absent the first time it is not found",
+        PROVISIONING + "recover.py",
+        "case Absent() if _is_surely_absent(setting.order, now, limits):",
+        "case Absent():",
+        ORDERS,
+    ),
+    Mutant(
+        "a card of another value is handed out",
+        PROVISIONING + "order_outcome.py",
+        "        bought.face_value_minor == order.face_value_minor and "
+        "bought.currency == order.currency",
+        "        bought.currency == order.currency",
+        ORDERS,
+    ),
+)
+MONEY = (
+    Mutant(
+        "a hold may exceed the credit",
+        "pipelines/credit/hold.py",
+        "WHERE id = :account AND (unlimited OR balance - held >= :amount) RETURNING 1",
+        "WHERE id = :account AND :amount > 0 RETURNING 1",
+        CREDIT,
+    ),
+    Mutant(
+        "refused items keep their credit held",
+        PROVISIONING + "effects.py",
+        "voided=sum(item.charge_minor for item in refused),",
+        "voided=0,",
+        ("tests/pipelines/test_jobs.py", "tests/pipelines/test_waterfall_job.py"),
+    ),
+    Mutant(
+        "an undo takes back what somebody has seen",
+        PROVISIONING + "undo_chunk.py",
+        "taken = [p for p in given if p.undone_at is None and p.revealed_at is None]",
+        "taken = [p for p in given if p.undone_at is None]",
+        ("tests/pipelines/test_undo.py",),
+    ),
+    Mutant(
+        "an undo gives no credit back",
+        PROVISIONING + "undo_chunk.py",
+        "    _refund(session, undo, taken, transfers)",
+        "    _refund(session, undo, [], transfers)",
+        ("tests/pipelines/test_undo.py",),
+    ),
+)
+JOBS = (
+    Mutant(
+        "a job ends although chunks are open",
+        "pipelines/jobs/settle.py",
+        "    if counts.still_open:\n        return",
+        "    if counts.still_open > 1_000:\n        return",
+        ("tests/pipelines/test_jobs.py", "tests/pipelines/test_job_rounds.py"),
+    ),
+    Mutant(
+        "a move does not look at the state it starts from",
+        "pipelines/jobs/moves.py",
+        "    if JobState(job.state) not in MAY[move]:",
+        "    if job.state is None:",
+        ("tests/pipelines/test_job_control.py",),
+    ),
+    Mutant(
+        "two people may move one job at once",
+        "pipelines/jobs/moves.py",
+        "FROM jobs WHERE id = :job FOR NO KEY UPDATE",
+        "FROM jobs WHERE id = :job",
+        ("tests/pipelines/test_job_control.py",),
+    ),
+    Mutant(
+        "a key that is used for another request is taken for the same",
+        QUEUE + "keys.py",
+        "    if row.fingerprint != request.fingerprint:\n        raise KeyReused",
+        "    if row.fingerprint == b'':\n        raise KeyReused",
+        ("tests/pipelines/test_request_keys.py",),
+    ),
+    Mutant(
+        "a request leaves no key",
+        QUEUE + "keys.py",
+        "    if request is not None:\n        remember(",
+        "    if request is not None and status == 0:\n        remember(",
+        ("tests/web/test_idempotency.py",),
+    ),
+    Mutant(
+        "a tenant's work runs in the system's scope",
+        "workers/wrapper.py",
+        "    return client(task.tenant_id)",
+        "    return SYSTEM",
+        ("tests/workers/test_wrapper.py",),
+    ),
+)
+MUTANTS = DELIVERY + TAKING + VENDORS + MONEY + JOBS
