@@ -3,6 +3,7 @@
 import click
 
 from ops.commands.ending import EXIT_CODES, Commands
+from ops.commands.engine import letters, queues
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
@@ -13,7 +14,19 @@ def main() -> None:
     """Largesse: coupons, discount codes and gift cards, fulfilled."""
 
 
-for command in (up, demo, migrate, doctor, prove, import_cards, submit, watch, token):
+for command in (
+    up,
+    demo,
+    migrate,
+    doctor,
+    prove,
+    import_cards,
+    submit,
+    watch,
+    token,
+    queues,
+    letters,
+):
     main.add_command(command)
 
 if __name__ == "__main__":
