@@ -111,11 +111,14 @@ def _print_queues(rows: list[dict[str, Any]]) -> None:
             _state(queue),
         )
     Console().print(table)
+    for queue in rows:
+        if queue["paused"] is not None:
+            click.echo(f"{queue['name']} is paused: {queue['paused']['reason']}")
 
 
 def _state(queue: dict[str, Any]) -> str:
     if queue["paused"] is not None:
-        return f"paused: {queue['paused']['reason']}"
+        return "paused"
     return "runs" if queue["workers"] else "no workers"
 
 

@@ -68,7 +68,7 @@ def test_queues_are_shown_paused_and_resumed(shell: Shell):
     in_json = json.loads(shell.run("queues", "--json").output)
 
     assert (paused.exit_code, paused.output) == (0, "bulk is paused.\n")
-    assert "paused: quiet" in shown.output
+    assert shown.output.endswith("bulk is paused: quiet please\n")
     assert (again.exit_code, again.output) == (4, "The queue is paused already.\n")
     assert resumed.output == "bulk runs.\n"
     assert [queue["paused"] for queue in in_json["queues"]] == [None] * 4
