@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from pipelines.errors import Kind, Refusal
 from pipelines.limits import Limits
 
-#: What the relay's process says while the broker refuses for lack of memory.
-BROKER_FULL = ("OutOfMemoryError", "ConnectionBlockedTimeout")
+#: What the relay's process says while Redis refuses for lack of memory. RabbitMQ only falls silent,
+#: as it does when it is away; there the backlog itself tells.
+BROKER_FULL = ("OutOfMemoryError",)
 
 
 class TenantQuotaExceeded(Refusal):
