@@ -34,7 +34,7 @@ DELIVERY = (
         "workers/relay.py",
         "if not broker.remembers_epoch():",
         "if not broker.remembers_epoch() and False:",
-        ("tests/workers/test_relay.py",),
+        ("tests/workers/test_brokers.py",),
     ),
     Mutant(
         "what was rung is never rung again",

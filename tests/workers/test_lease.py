@@ -67,6 +67,24 @@ def test_ec118_a_worker_that_slept_past_its_lease_writes_nothing(house: House) -
     assert task(house, task_id) is None
 
 
+def test_ec118_a_sleeper_may_not_settle_while_the_newer_holder_is_at_work(house: House) -> None:
+    """EC-118: the row is still there, so only its token tells the two holders apart."""
+
+    def sleep_and_settle(sessions: Any, in_hand: TaskInHand) -> None:
+        newer = "lease_token = lease_token + 1, lease_until = now() + interval '1 hour'"
+        with ThreadPoolExecutor(1) as elsewhere:
+            elsewhere.submit(change_task, house, in_hand.id, newer).result(timeout=10)
+        with transaction(sessions) as session:
+            fence(session, in_hand)
+            finish(session, in_hand)
+
+    task_id = put(house, PLACE_ORDER, tenant_id=TENANT)
+
+    wrapper_with(house, Handler(PLACE_ORDER, sleep_and_settle)).run(task_id, 1)
+
+    assert task(house, task_id).lease_token == 2
+
+
 def test_ec118_a_sleeper_s_fault_does_not_touch_the_newer_holder_s_row(house: House) -> None:
     """EC-118: neither its attempt nor its wait is written over the newer lease."""
 
