@@ -1,5 +1,10 @@
 """Pause and resume a job, cancel it after saying what is kept, and retry what failed."""
 
+import hashlib
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
@@ -13,7 +18,8 @@ from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row, job_view
-from pipelines.jobs.states import MOVES
+from pipelines.jobs.states import MAY, Move
+from pipelines.queue.keys import RequestInProgress, RequestKey, once
 from web.console.frame import go, page
 from web.console.job_words import KINDS, cancel_effect
 from web.console.visit import looking
@@ -22,6 +28,7 @@ from web.guards import permitted, principal
 
 REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why the job is cancelled; it is kept with the job."
+_VERSION = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 def add_pages(console: Blueprint) -> None:
@@ -43,44 +50,49 @@ def cancel(job_id: UUID) -> Response:
     reason = " ".join(request.form.get("reason", "").split())[:REASON_CHARACTERS_MAX]
     if not reason:
         return _question(job_id, wrong=NO_REASON, status=422)
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
-        cancel_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session), reason=reason)
-    return _to_job(job_id)
+    return _moved(job_id, partial(cancel_job, reason=reason))
 
 
 @permitted(Permission.JOBS_CONTROL)
 def pause(job_id: UUID) -> Response:
     """Start no more work for the job."""
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
-        pause_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
-    return _to_job(job_id)
+    return _moved(job_id, pause_job)
 
 
 @permitted(Permission.JOBS_CONTROL)
 def resume(job_id: UUID) -> Response:
     """Take the job up where it stood."""
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
-        resume_job(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
-    return _to_job(job_id)
+    return _moved(job_id, resume_job)
 
 
 @permitted(Permission.JOBS_CONTROL)
 def retry(job_id: UUID) -> Response:
     """Open another round for the failed items."""
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, client(_client_of(job_id))) as session:
-        retry_job(
-            session,
-            job_id,
-            actor_id=caller.actor_id,
-            now=clock.now(session),
-            kinds=house.job_kinds,
-            limits=house.limits,
-        )
+    house = front().house
+    return _moved(job_id, partial(retry_job, kinds=house.job_kinds, limits=house.limits))
+
+
+def _moved(job_id: UUID, move: Callable[..., object]) -> Response:
+    """Move the job; a form that is sent twice moves it once, and both times leads to the job."""
+    caller = principal()
+
+    def moved() -> UUID:
+        move(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
+        return job_id
+
+    key, scope = _key_of_form(caller.actor_id), client(_client_of(job_id))
+    with suppress(RequestInProgress), scoped_transaction(front().house.sessions, scope) as session:
+        once(session, key, moved, status=303, resource_kind="job")
     return _to_job(job_id)
+
+
+def _key_of_form(actor_id: UUID) -> RequestKey | None:
+    """A form is one move out of the state that its page showed, whatever is typed into it."""
+    version = request.form.get("version", "")
+    if not _VERSION.fullmatch(version):
+        return None
+    name = f"form:{request.path}:{version}"
+    return RequestKey(actor_id, name, hashlib.sha256(name.encode()).digest())
 
 
 def _question(job_id: UUID, *, wrong: str | None = None, status: int = 200) -> Response:
@@ -88,7 +100,7 @@ def _question(job_id: UUID, *, wrong: str | None = None, status: int = 200) -> R
         row = job_row(session, job_id)
         name = labels_of(session, [row]).campaign(row) or KINDS.get(row.kind, "Job")
         view = job_view(row, now=clock.now(session), limits=front().house.limits)
-    if JobState.CANCELLING not in MOVES[JobState(row.state)]:
+    if JobState(row.state) not in MAY[Move.CANCEL]:
         return _to_job(job_id)
     effect, button = cancel_effect(view["counts"], view["money"])
     home = url_for("console.job", job_id=job_id)
@@ -102,6 +114,7 @@ def _question(job_id: UUID, *, wrong: str | None = None, status: int = 200) -> R
         name=name,
         effect=effect,
         button=button,
+        version=row.version,
         wrong=wrong,
     )
 

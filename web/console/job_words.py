@@ -7,9 +7,9 @@ from uuid import UUID
 
 from models.jobs import ItemState, JobState
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
-from pipelines.jobs.states import ENDED, MOVES
+from pipelines.jobs.states import ENDED, MAY, Move
 from pipelines.messages import message_of
-from web.console.formats import money, number, plural, span
+from web.console.formats import moment, money, number, plural, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,8 @@ class JobWords:
     """Everything the job page says about a job."""
 
     id: UUID
+    #: Moves with the job's state: forms name the one that they were shown.
+    version: int
     name: str
     subtitle: str
     state: StateWords
@@ -95,7 +97,11 @@ class JobWords:
     money: tuple[tuple[str, str], ...]
     segments: tuple[Segment, ...]
     pause: str | None
+    #: When it starts, and what else it waits for.
+    start: str | None
     is_stalled: bool
+    can_change: bool
+    can_start: bool
     can_pause: bool
     can_resume: bool
     can_cancel: bool
@@ -106,7 +112,13 @@ class JobWords:
 
 
 def job_words(
-    view: Mapping[str, Any], *, campaign: str, brand: str, file_name: str | None, retryable: int
+    view: Mapping[str, Any],
+    *,
+    version: int,
+    campaign: str,
+    brand: str,
+    file_name: str | None,
+    retryable: int,
 ) -> JobWords:
     """Put a job view of `pipelines.jobs.read` into words."""
     state = JobState(view["state"])
@@ -119,9 +131,10 @@ def job_words(
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED
     short = f"{percent:.0f}%"
-    may_retry = state in {JobState.PARTIALLY_SUCCEEDED, JobState.FAILED}
+    may_retry = state in MAY[Move.RETRY]
     return JobWords(
         id=view["id"],
+        version=version,
         name=name,
         subtitle=" · ".join(part for part in (brand, file_name or "") if part),
         state=words,
@@ -135,10 +148,13 @@ def job_words(
         money=_money(view["money"]),
         segments=_segments(view["sources"]),
         pause=_pause(view["pause"]),
+        start=_start(view),
+        can_change=state in MAY[Move.PRIORITISE],
+        can_start=view["waits_for"] == "start_time",
         is_stalled=view["progress"]["stalled"],
-        can_pause=is_ours and state in {JobState.QUEUED, JobState.RUNNING},
-        can_resume=is_ours and state is JobState.PAUSED,
-        can_cancel=is_ours and JobState.CANCELLING in MOVES[state],
+        can_pause=is_ours and state in MAY[Move.PAUSE],
+        can_resume=is_ours and state in MAY[Move.RESUME],
+        can_cancel=is_ours and state in MAY[Move.CANCEL],
         cancelled=counts["cancelled"],
         retryable=retryable if is_ours and may_retry else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
@@ -218,6 +234,15 @@ def _pause(pause: Mapping[str, Any] | None) -> str | None:
     reasons = {"no_credit": "there is not enough credit", "user": "somebody paused it"}
     reason = reasons.get(pause["reason"], "something it needs is missing")
     return f"The job is paused because {reason}. It goes on with {pause['resumes_on']}."
+
+
+def _start(view: Mapping[str, Any]) -> str | None:
+    match view["waits_for"]:
+        case "start_time":
+            return f"Starts at {moment(view['scheduled_for'])}. Its credit is held until then."
+        case "campaign_paused":
+            return "Its time has come, and its campaign is paused: it starts after the pause."
+    return None
 
 
 def cancel_effect(counts: Mapping[str, int], sums: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -181,6 +181,7 @@ def _job(session: Session, job_id: UUID) -> tuple[JobWords, list[FailureGroup]]:
     labels = labels_of(session, [row])
     words = job_words(
         job_view(row, now=clock.now(session), limits=front().house.limits),
+        version=row.version,
         campaign=labels.campaign(row),
         brand=labels.brand(row),
         file_name=row.file_name,
@@ -194,6 +195,7 @@ def _worded(session: Session, rows: list[Any]) -> list[JobWords]:
     return [
         job_words(
             job_view(row, now=now, limits=limits),
+            version=row.version,
             campaign=labels.campaign(row),
             brand=labels.brand(row),
             file_name=row.file_name,

@@ -17,7 +17,7 @@ from pipelines.wiring import House
 from tests.seeding import Seeded
 from tests.web.conftest import make_user
 
-_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -34,7 +34,7 @@ class Visitor:
         """Send the last form of the page at `shown_at`, its hidden fields included."""
         page = self.client.get(shown_at or path).text
         form = page.rpartition("<form")[2]
-        hidden = dict(_HIDDEN.findall(form))
+        hidden = dict(HIDDEN.findall(form))
         return self.client.post(path, data=hidden | fields, headers=SAME_ORIGIN)
 
 

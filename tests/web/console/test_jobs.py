@@ -9,7 +9,7 @@ from models.people import Role
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
 from tests.seeding import Seeded, seed
-from tests.web.console.conftest import SAME_ORIGIN, Visitor, visitor_of
+from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor, visitor_of
 
 
 @pytest.fixture
@@ -207,3 +207,28 @@ def test_pools_and_credit_are_shown_in_words(
     assert "/api/v1/card-pools" not in pools
     assert credit.count("$99,950.00") == 1
     assert "depth-2" in credit
+
+
+def test_ec035_a_form_that_is_sent_twice_does_its_work_once(
+    house: House, bob: Visitor, half_done: UUID
+):
+    """A double click, or Back and once more: the same form, the same answer, one round."""
+    job, retry = f"/console/jobs/{half_done}", f"/console/jobs/{half_done}/retry"
+
+    def shown() -> dict[str, str]:
+        return dict(HIDDEN.findall(bob.get(job).text.rpartition("<form method")[2]))
+
+    def sent(fields: dict[str, str]) -> tuple[int, str]:
+        answer = bob.client.post(retry, data=fields, headers=SAME_ORIGIN)
+        drain(house)
+        return answer.status_code, answer.headers["Location"]
+
+    def rounds() -> int:
+        return rows(house, "SELECT round FROM jobs WHERE id = :id", id=half_done)[0].round
+
+    first = shown()
+    assert {sent(first) for _click in range(3)} == {(303, job)}
+    assert rounds() == 2
+
+    assert sent(shown()) == (303, job)
+    assert rounds() == 3
