@@ -18,6 +18,8 @@ class Limits:
     json_body_bytes_max: int = 1024 * 1024
     #: Recipients inside a JSON body.
     inline_recipients_max: int = 1_000
+    #: A job is cloned and previewed inside the request up to this size; a worker does larger ones.
+    clone_inline_items_max: int = 50_000
     #: A CSV taken and judged inside the request.
     intake_inline_bytes_max: int = 16 * 1024 * 1024
     #: The largest CSV accepted at all.

@@ -5,6 +5,8 @@ and hold as a small one; only the answer comes with the job instead of with the 
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -32,6 +34,7 @@ from pipelines.provisioning.campaigns import (
     brands_of_client,
     campaign_in_use,
 )
+from pipelines.provisioning.clone_rows import CloneSource
 from pipelines.provisioning.plan import BulkOptions, Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules
 from pipelines.provisioning.submit import (
@@ -110,40 +113,28 @@ def submit_large(
     open_csv(stream, columns=file_columns(rules), limits=limits)
     stream.seek(0)
     upload = Upload(campaign.id, None if options.force else sha256, file_name)
-    new = _new_job(options, campaign, brand, upload, actor_id)
-    job_id = create_job(session, new, now=now, limits=limits)
-    tenant = Tenant(campaign.agency_id, campaign.client_id)
+    new = large_job(options, campaign, brand, upload, actor_id)
+    job_id = accept_large(session, new, key=key, now=now, limits=limits)
     keep_input(
         session,
         job_id,
         stream,
-        tenant=tenant,
+        tenant=Tenant(campaign.agency_id, campaign.client_id),
         purpose=Purpose.PII,
         keyring=keyring,
         limits=limits,
     )
-    defer(
-        session,
-        PLAN_JOB,
-        args={"job_id": str(job_id)},
-        now=now,
-        tenant_id=campaign.client_id,
-        job_id=job_id,
-        priority=options.priority,
-    )
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    _audit(session, job_id, tenant, actor_id)
     return Accepted(job_id)
 
 
-def _new_job(
+def large_job(
     options: BulkOptions,
     campaign: CampaignInUse,
     brand: BrandInUse,
     upload: Upload,
     actor_id: UUID,
 ) -> NewJob:
+    """A job whose recipients are judged later: all its options are in its spec."""
     return NewJob(
         kind=PROVISIONING,
         agency_id=campaign.agency_id,
@@ -156,6 +147,35 @@ def _new_job(
         upload=upload,
         submitted_by=actor_id,
     )
+
+
+def accept_large(
+    session: Session, new: NewJob, *, key: RequestKey | None, now: datetime, limits: Limits
+) -> UUID:
+    """Write the job with its key and the task that plans it. Raises `DuplicateUpload`."""
+    job_id = create_job(session, new, now=now, limits=limits)
+    defer(
+        session,
+        PLAN_JOB,
+        args={"job_id": str(job_id)},
+        now=now,
+        tenant_id=new.client_id,
+        job_id=job_id,
+        priority=new.priority,
+    )
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    record(
+        session,
+        "job.submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=new.submitted_by,
+        agency_id=new.agency_id,
+        client_id=new.client_id,
+        detail={"is_large": True},
+    )
+    return job_id
 
 
 def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
@@ -177,11 +197,7 @@ def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools
 
 def _fill(session: Session, job: Row[Any], tools: PlanTools) -> int:
     options = _from_spec(job.spec)
-    stored = StoredInput(session, job.id, tools.keyring, purpose=Purpose.PII)
-    with spooled(stored, part_bytes=tools.limits.input_part_bytes) as stream:
-        recipients = Recipients(
-            sha256=bytes(job.upload_sha256 or b""), csv=stream, file_name=job.file_name
-        )
+    with _recipients(session, job, tools) as recipients:
         intake, plan = plan_recipients(
             session, options, recipients, tools.person_secret, tools.limits
         )
@@ -194,6 +210,20 @@ def _fill(session: Session, job: Row[Any], tools: PlanTools) -> int:
     options = replace(options, scheduled_for=asked.scheduled_for, priority=Priority(asked.priority))
     start_job(session, replace(intake, options=options), plan, job.id, tools.limits)
     return plan.tally.rows
+
+
+@contextmanager
+def _recipients(session: Session, job: Row[Any], tools: PlanTools) -> Iterator[Recipients]:
+    """The stored file, or the recipients of the job that this one was cloned from."""
+    if "clone_of" in job.spec:
+        source = CloneSource.of(job.spec["clone_of"])
+        yield Recipients(sha256=source.digest, copied=source, file_name=job.file_name)
+        return
+    stored = StoredInput(session, job.id, tools.keyring, purpose=Purpose.PII)
+    with spooled(stored, part_bytes=tools.limits.input_part_bytes) as stream:
+        yield Recipients(
+            sha256=bytes(job.upload_sha256 or b""), csv=stream, file_name=job.file_name
+        )
 
 
 def _refuse(session: Session, job: Row[Any], refusal: Refusal, now: datetime) -> None:
@@ -251,19 +281,6 @@ def _from_spec(spec: dict[str, Any]) -> BulkOptions:
         allow_repeat=spec["allow_repeat"],
         force=spec["force"],
         plan_hash=spec["plan_hash"],
-    )
-
-
-def _audit(session: Session, job_id: UUID, tenant: Tenant, actor_id: UUID) -> None:
-    record(
-        session,
-        "job.submitted",
-        object_kind="job",
-        object_id=job_id,
-        actor_id=actor_id,
-        agency_id=tenant.agency_id,
-        client_id=tenant.client_id,
-        detail={"is_large": True},
     )
 
 

@@ -85,3 +85,42 @@ class ProvisionUndone(Refusal):
     code = "provision_undone"
     kind = Kind.GONE
     detail = "This card was taken back; it belongs to nobody now."
+
+
+class NotClonable(Refusal):
+    """The job has no recipients of its own that could be given cards again."""
+
+    code = "not_clonable"
+    kind = Kind.CONFLICT
+    detail = "Only a job that gives cards can be run again; this one gives none."
+
+
+class RecipientsForgotten(Refusal):
+    """The job's people are past their retention."""
+
+    code = "recipients_forgotten"
+    kind = Kind.CONFLICT
+    detail = "The recipients of this job are not kept any more. Upload them as a new job."
+
+
+class NothingToClone(Refusal):
+    """The original has no recipient of the kind asked for."""
+
+    code = "nothing_to_clone"
+    kind = Kind.CONFLICT
+    detail = "The job has no such recipients. Choose others with `only`."
+
+
+class AmountNeeded(Refusal):
+    """The new brand is in another currency than the original's amounts."""
+
+    code = "currency_mismatch"
+    detail = "The brand is in another currency than the original job: give denomination_minor too."
+
+
+class PreviewTooLarge(Refusal):
+    """The job has more recipients than are judged while somebody waits for the answer."""
+
+    code = "preview_too_large"
+    kind = Kind.TOO_LARGE
+    detail = "So many recipients are judged by a worker: clone the job without a preview."

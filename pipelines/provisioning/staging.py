@@ -13,6 +13,7 @@ from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse
+from pipelines.provisioning.clone_rows import CopiedRow
 from pipelines.provisioning.recipients import Recipient, RecipientRules, check_recipient
 
 
@@ -121,6 +122,25 @@ def rows_from_list(
     """Check recipients given inside a JSON body; positions count from 1."""
     for position, cells in enumerate(recipients, start=1):
         yield _staged(position, cells, rules=rules, brands=brands, currency=currency, in_csv=False)
+
+
+def rows_from_job(
+    copied: Iterable[CopiedRow],
+    *,
+    rules: RecipientRules,
+    brands: Mapping[str, BrandInUse],
+    currency: str,
+) -> Iterator[StagedRow]:
+    """Check another job's rows anew; they keep their positions, and name brands by id."""
+    for row in copied:
+        if row.refusal is not None:
+            code, detail, field = row.refusal
+            error = FieldError(code, detail, row=row.position, field=field)
+            yield StagedRow(row.position, row.cells, None, None, error)
+        else:
+            yield _staged(
+                row.position, row.cells, rules=rules, brands=brands, currency=currency, in_csv=True
+            )
 
 
 def _staged(

@@ -30,6 +30,7 @@ from pipelines.provisioning.campaigns import (
     campaign_in_use,
     client_of_campaign,
 )
+from pipelines.provisioning.clone_rows import CloneSource, copied_rows
 from pipelines.provisioning.plan import (
     BulkOptions,
     IntakePlan,
@@ -48,11 +49,12 @@ OUTCOME_COLUMNS = ("row", "state", "error_code", "error_detail", "source", "resu
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """The recipients as given: a CSV stream or a list, with the digest of their bytes."""
+    """The recipients as given: a CSV stream, a list or another job's, with their digest."""
 
     sha256: bytes
     csv: BinaryIO | None = None
     listed: Iterable[Mapping[str, str | int | None]] = ()
+    copied: CloneSource | None = None
     file_name: str | None = None
 
 
@@ -83,7 +85,7 @@ SELECT :job, position, (position - 1) / :size + 1, :agency, :client,
             WHEN code IN ('duplicate_recipient', 'already_served') THEN 'skipped'
             ELSE 'failed' END,
        code, detail, field, reference, email, name, phone, person_key, brand_id,
-       CASE WHEN code IS NULL THEN denomination_minor END,
+       nullif(denomination_minor, 0),
        CASE WHEN code IS NULL THEN denomination_minor ELSE 0 END
 FROM intake ORDER BY position
 """)
@@ -247,8 +249,12 @@ def plan_recipients(
         default_brand=brand.name,
     )
     rows: Callable[..., Iterable[staging.StagedRow]]
-    if recipients.csv is not None:
-        source: Any = open_csv(recipients.csv, columns=file_columns(rules), limits=limits)
+    if recipients.copied is not None:
+        source: Any = copied_rows(session, recipients.copied)
+        rows = staging.rows_from_job
+        by_name |= {str(b.id): b for b in ordered}
+    elif recipients.csv is not None:
+        source = open_csv(recipients.csv, columns=file_columns(rules), limits=limits)
         rows = staging.rows_from_csv
     else:
         source, rows = recipients.listed, staging.rows_from_list
@@ -294,6 +300,7 @@ def _write_job(
             "denomination_minor": options.denomination_minor,
             "delivery_method": options.delivery_method,
             "on_error": options.on_error.value,
+            "dedupe": options.dedupe.value,
             "allow_repeat": options.allow_repeat,
         },
         total=plan.tally.rows,
@@ -301,6 +308,7 @@ def _write_job(
         scheduled_for=options.scheduled_for,
         priority=options.priority,
         upload=Upload(campaign.id, recipients.sha256 if is_checked else None, recipients.file_name),
+        cloned_from_id=recipients.copied.job_id if recipients.copied else None,
         submitted_by=actor_id,
     )
     job_id = create_job(session, new, now=intake.now, limits=limits)

@@ -2,23 +2,25 @@
 
 import json
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from models.jobs import JobState
+from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.kinds import PlanTools
 from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
-from pipelines.jobs.states import ENDED
+from pipelines.jobs.states import STOPPED
+from pipelines.limits import Limits
 from pipelines.queue.work import TaskInHand
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_JOB = text("""
-SELECT id, state, agency_id, client_id, undoes_id FROM jobs WHERE id = :job FOR NO KEY UPDATE
-""")
+_JOB = text("SELECT id, agency_id, client_id, undoes_id FROM jobs WHERE id = :job")
+# Taken only when the items are written: people may pause and cancel meanwhile.
+_LOCK_JOB = text("SELECT state FROM jobs WHERE id = :job FOR NO KEY UPDATE")
 _LAST = text("SELECT coalesce(max(position), 0) FROM provisions WHERE job_id = :original")
 # The recipient's words come along, so that a results file of the undo says whose card it was.
 _ITEMS = text("""
@@ -37,8 +39,8 @@ WHERE id = :job
 """)
 _FAILED = text("""
 UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    version = version + 1
-WHERE id = :job
+    paused_at = NULL, pause_reason = NULL, paused_by = NULL, version = version + 1
+WHERE id = :job AND state IN ('queued', 'running', 'paused')
 """)
 _INTERNAL_ERROR = {
     "status": 422,
@@ -48,32 +50,39 @@ _INTERNAL_ERROR = {
 
 
 def plan_undo(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
-    """Write the items and release the first chunks; an undo cancelled meanwhile stays as it is."""
-    limits = tools.limits
+    """Write the items and release the first chunks; an undo cancelled meanwhile ends empty."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    if JobState(job.state) in ENDED or job.state == JobState.CANCELLING:
+    savepoint = session.begin_nested()
+    total = _write_items(session, job, tools.limits)
+    if session.execute(_LOCK_JOB, {"job": job.id}).scalar_one() in STOPPED:
+        savepoint.rollback()
+        defer_settlement(session, job_id=job.id, tenant_id=job.client_id, now=now)
         return
+    values = {"job": job.id, "original": job.undoes_id, "total": total}
+    session.execute(_PLANNED, values)
+    release_first_chunks(
+        session, job_id=job.id, tenant_id=job.client_id, now=now, limits=tools.limits
+    )
+    savepoint.commit()
+    log.info("undo.planned", job_id=str(job.id), items=total)
+
+
+def _write_items(session: Session, job: Row[Any], limits: Limits) -> int:
     values = {"job": job.id, "original": job.undoes_id, "size": limits.chunk_items_max}
-    last = session.execute(_LAST, values).scalar_one()
     lay_chunks(
         session,
         job.id,
         agency_id=job.agency_id,
         client_id=job.client_id,
-        last_position=last,
+        last_position=session.execute(_LAST, values).scalar_one(),
         limits=limits,
     )
     written = session.execute(_ITEMS, values)
     close_empty_chunks(session, job.id)
-    total = written.rowcount  # type: ignore[attr-defined]
-    session.execute(_PLANNED, values | {"total": total})
-    release_first_chunks(session, job_id=job.id, tenant_id=job.client_id, now=now, limits=limits)
-    log.info("undo.planned", job_id=str(job.id), items=total)
+    return int(written.rowcount)  # type: ignore[attr-defined]
 
 
 def give_up_undo_plan(session: Session, task: TaskInHand, now: datetime) -> None:
     """An undo that cannot be planned ends; nothing was taken back."""
-    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    if JobState(job.state) not in ENDED:
-        error = json.dumps(_INTERNAL_ERROR)
-        session.execute(_FAILED, {"job": job.id, "error": error, "now": now})
+    values = {"job": UUID(task.args["job_id"]), "now": now}
+    session.execute(_FAILED, values | {"error": json.dumps(_INTERNAL_ERROR)})

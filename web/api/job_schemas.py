@@ -34,6 +34,13 @@ class Money(Schema):
     held_minor = fields.Integer()
     captured_minor = fields.Integer()
     released_minor = fields.Integer()
+    refunded_minor = fields.Integer(metadata={"description": "What an undo has given back."})
+
+
+class Undone(Schema):
+    count = fields.Integer()
+    refunded_minor = fields.Integer()
+    job_ids = fields.List(fields.UUID())
 
 
 class Pause(Schema):
@@ -58,6 +65,13 @@ class Job(Schema):
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
     scheduled_for = fields.DateTime(allow_none=True)
+    waits_for = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Why a job with a time of its own has not started: start_time, or "
+            "campaign_paused once it has come."
+        },
+    )
     priority = fields.String(
         metadata={"description": "high, normal or low, among the jobs of one client."}
     )
@@ -71,6 +85,11 @@ class Job(Schema):
     error = fields.Dict(allow_none=True)
     pause = fields.Nested(Pause, allow_none=True)
     round = fields.Integer()
+    undoes_id = fields.UUID(allow_none=True)
+    cloned_from_id = fields.UUID(allow_none=True)
+    undone = fields.Nested(
+        Undone, allow_none=True, metadata={"description": "What later jobs took back of this one."}
+    )
     submitted_by = fields.UUID(allow_none=True)
     links = fields.Nested(Links)
 

@@ -15,7 +15,7 @@ from models.database import scoped_transaction
 from models.jobs import ItemState, JobState, Priority
 from pipelines.access.permissions import Permission
 from pipelines.jobs import control
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
+from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import results_csv
 from pipelines.jobs.schedule import reschedule, set_priority
@@ -33,8 +33,11 @@ from web.pages import id_cursor, listed, number_cursor
 routes = Routes("jobs", "Accepted work, recipient by recipient.")
 
 
+KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT)
+
+
 class JobsQuery(PageQuery):
-    kind = fields.String(load_default=None, validate=one_of(PROVISIONING, CARD_IMPORT))
+    kind = fields.String(load_default=None, validate=one_of(*KINDS))
     state = fields.String(load_default=None, validate=one_of(*JobState))
     campaign_id = Identity(load_default=None)
 

@@ -8,6 +8,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.errors import NotFound
+from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.provisioning.reveal import OpenedCard, RevealFacts, RevealLimited, facts_by_token
 from pipelines.provisioning.reveal_link import needs_email, open_by_link
 from web.console.csrf import ForeignForm
@@ -65,6 +66,12 @@ def open_card(token: str) -> Response:
     if card is None:
         return _closed(facts, by_email=by_email, wrong=WRONG_EMAIL, status=422)
     return _open(card)
+
+
+@reveal_page.errorhandler(ProvisionUndone)
+def taken_back(_refusal: ProvisionUndone) -> Response:
+    """The link was good once; an undo may come even between looking and opening."""
+    return _alone("reveal_undone.html", "This gift card was taken back", 410)
 
 
 def _find(token: str) -> tuple[RevealFacts, bool]:
