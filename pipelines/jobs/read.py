@@ -19,7 +19,8 @@ from pipelines.limits import Limits
 _COLUMNS = """
 SELECT j.id, j.kind, j.state, j.created_at, j.started_at, j.finished_at, j.scheduled_for,
        j.total, j.currency, j.round, j.is_single, j.spec, j.error, j.pause_reason, j.paused_at,
-       j.paused_by, j.priority, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
+       j.paused_by, j.priority, (SELECT c.state = 'paused' FROM campaigns c
+           WHERE c.id = j.campaign_id) AS campaign_paused, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
        j.file_name, j.cloned_from_id, j.undoes_id, c.*, h.*, r.*, u.*
 FROM jobs j
 LEFT JOIN LATERAL (
@@ -162,6 +163,7 @@ def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
         "started_at": row.started_at,
         "finished_at": row.finished_at,
         "scheduled_for": row.scheduled_for,
+        "waits_for": _waits_for(row, now),
         "priority": name_of(row.priority),
         "campaign_id": row.campaign_id,
         "client_id": row.client_id,
@@ -181,6 +183,15 @@ def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
         "undone": _undone(row),
         "submitted_by": row.submitted_by,
     }
+
+
+def _waits_for(row: Row[Any], now: datetime) -> str | None:
+    """What a job with a time of its own waits for before it starts."""
+    if row.state != JobState.QUEUED or row.scheduled_for is None:
+        return None
+    if row.scheduled_for > now:
+        return "start_time"
+    return "campaign_paused" if row.campaign_paused else None
 
 
 def _money(row: Row[Any]) -> Mapping[str, Any] | None:

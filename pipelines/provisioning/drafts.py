@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.drafts import UploadDraft
+from models.jobs import Priority
 from pipelines.errors import NotFound
 from pipelines.jobs.kinds import OnError
 from pipelines.provisioning.campaigns import brand_in_use, brands_of_client, campaign_in_use
@@ -57,7 +58,14 @@ class Choices:
     def with_on_error(self, on_error: OnError) -> "Choices":
         return replace(self, on_error=on_error)
 
-    def as_bulk(self, *, plan_hash: str | None = None, force: bool = False) -> BulkOptions:
+    def as_bulk(
+        self,
+        *,
+        plan_hash: str | None = None,
+        force: bool = False,
+        scheduled_for: datetime | None = None,
+        priority: Priority = Priority.NORMAL,
+    ) -> BulkOptions:
         """The same choices as the verbs of a bulk request take them."""
         return BulkOptions(
             campaign_id=self.campaign_id,
@@ -68,6 +76,8 @@ class Choices:
             dedupe=self.dedupe,
             plan_hash=plan_hash,
             force=force,
+            scheduled_for=scheduled_for,
+            priority=priority,
         )
 
 

@@ -4,7 +4,18 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
-from web.console import credit, engine, formats, job_actions, jobs, overview, pools, sign_in, wizard
+from web.console import (
+    credit,
+    engine,
+    formats,
+    job_actions,
+    job_changes,
+    jobs,
+    overview,
+    pools,
+    sign_in,
+    wizard,
+)
 from web.console.csrf import refuse_foreign_forms
 from web.console.errors import error_page
 from web.console.frame import go
@@ -33,7 +44,7 @@ def register(app: Flask) -> None:
     console = Blueprint("console", __name__, url_prefix="/console")
     console.before_request(allow_upload)
     console.before_request(refuse_foreign_forms)
-    for part in (sign_in, overview, jobs, job_actions, wizard, pools, credit, engine):
+    for part in (sign_in, overview, jobs, job_actions, job_changes, wizard, pools, credit, engine):
         part.add_pages(console)
     app.register_blueprint(console)
     app.register_blueprint(reveal_page)

@@ -29,6 +29,7 @@ from pipelines.provisioning.submit import submit_bulk
 from pipelines.queue.keys import RequestKey
 from web.backpressure import saturation_now
 from web.console.frame import go
+from web.console.starts import priority_of, time_of, typed_start
 from web.console.visit import looking
 from web.console.wizard_forms import WhatForm, read_what, typed, what_of
 from web.console.wizard_pages import check_page, cost_page, draft_in_hand, upload_page, what_page
@@ -159,14 +160,20 @@ def submit(draft_id: UUID) -> Response:
     except Refusal as refusal:
         if refusal.kind is Kind.FORBIDDEN:
             raise
-        return cost_page(draft, idempotency_key=key, refusal=refusal, status=STATUS[refusal.kind])
+        return cost_page(
+            draft,
+            idempotency_key=key,
+            start=typed_start(request.form),
+            refusal=refusal,
+            status=STATUS[refusal.kind],
+        )
     return _to_job(job_id)
 
 
 def _submitted(draft: Draft, key: str) -> UUID:
     house, user_id = front().house, principal().actor_id
     fingerprint = hashlib.sha256(b"console draft" + draft.id.bytes).digest()
-    saturated = saturation_now()
+    saturated, start = saturation_now(), typed_start(request.form)
     with scoped_transaction(house.sessions, client(draft.client_id)) as session:
         locked = find_draft(session, draft.id, user_id=user_id, lock=True)
         if locked.job_id is not None:
@@ -174,7 +181,10 @@ def _submitted(draft: Draft, key: str) -> UUID:
         accepted = submit_bulk(
             session,
             locked.choices.as_bulk(
-                plan_hash=request.form.get("plan_hash", ""), force="force" in request.form
+                plan_hash=request.form.get("plan_hash", ""),
+                force="force" in request.form,
+                scheduled_for=time_of(start),
+                priority=priority_of(start),
             ),
             recipients_of(session, locked, user_id=user_id),
             actor_id=user_id,

@@ -10,6 +10,7 @@ from flask import Response, url_for
 from models.database import scoped_transaction
 from models.scope import client
 from pipelines.errors import Kind, NotFound, Refusal
+from pipelines.jobs.schedule import ScheduleRefused
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.choices import Offer, offer
 from pipelines.provisioning.drafts import Draft, find_draft, recipients_of
@@ -19,6 +20,7 @@ from web.backpressure import saturation_now
 from web.console.formats import money
 from web.console.frame import page
 from web.console.plan_words import PlanWords, cards_of, plan_words
+from web.console.starts import PRIORITIES, StartForm
 from web.console.visit import looking
 from web.console.wizard_forms import WhatForm
 from web.front import front
@@ -83,7 +85,12 @@ def check_page(draft: Draft, wrong: str | None = None) -> Response:
 
 
 def cost_page(
-    draft: Draft, *, idempotency_key: str, refusal: Refusal | None = None, status: int = 200
+    draft: Draft,
+    *,
+    idempotency_key: str,
+    start: StartForm | None = None,
+    refusal: Refusal | None = None,
+    status: int = 200,
 ) -> Response:
     """What the job costs now; after a refusal the page says what has changed."""
     try:
@@ -102,6 +109,10 @@ def cost_page(
         cards=cards_of(plan),
         facts=_facts(draft),
         idempotency_key=idempotency_key,
+        start=start or StartForm(),
+        priorities=PRIORITIES,
+        may_move=True,
+        errors={"starts_at": refusal.detail} if isinstance(refusal, ScheduleRefused) else {},
         refusal=refusal,
         earlier=url_for("console.job", job_id=earlier) if earlier else None,
     )

@@ -1,0 +1,95 @@
+"""Change when a job starts and before which others; start it now."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import scoped_transaction
+from models.jobs import JobState
+from pipelines.access.permissions import Permission
+from pipelines.jobs.labels import labels_of
+from pipelines.jobs.read import job_row
+from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
+from pipelines.jobs.states import MAY, Move
+from web.console.frame import go, page
+from web.console.job_words import KINDS
+from web.console.starts import (
+    PRIORITIES,
+    StartForm,
+    priority_of,
+    start_of,
+    time_of,
+    typed_start,
+)
+from web.console.visit import looking
+from web.front import front
+from web.guards import permitted, principal
+
+
+def add_pages(console: Blueprint) -> None:
+    console.add_url_rule("/jobs/<uuid:job_id>/change", "job_change", ask, methods=["GET"])
+    console.add_url_rule("/jobs/<uuid:job_id>/change", "job_change_now", change, methods=["POST"])
+    console.add_url_rule("/jobs/<uuid:job_id>/start", "job_start", start, methods=["POST"])
+
+
+@permitted(Permission.JOBS_CONTROL)
+def ask(job_id: UUID) -> Response:
+    return _form(job_id)
+
+
+@permitted(Permission.JOBS_CONTROL)
+def change(job_id: UUID) -> Response:
+    """Both fields at once; what was not touched stays as it is."""
+    typed = typed_start(request.form)
+    try:
+        with scoped_transaction(front().house.sessions, principal().scope) as session:
+            _change(session, job_id, typed)
+    except ScheduleRefused as refusal:
+        return _form(job_id, typed, {"starts_at": refusal.detail})
+    return go(url_for("console.job", job_id=job_id))
+
+
+@permitted(Permission.JOBS_CONTROL)
+def start(job_id: UUID) -> Response:
+    """Do not wait for the time."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        now = clock.now(session)
+        reschedule(session, job_id, None, actor_id=caller.actor_id, now=now, limits=house.limits)
+    return go(url_for("console.job", job_id=job_id))
+
+
+def _change(session: Session, job_id: UUID, typed: StartForm) -> None:
+    actor_id, now = principal().actor_id, clock.now(session)
+    row = job_row(session, job_id)
+    shown = start_of(row.scheduled_for, row.priority)
+    set_priority(session, job_id, priority_of(typed), actor_id=actor_id, now=now)
+    if "starts_at" in request.form and typed.starts_at != shown.starts_at:
+        limits = front().house.limits
+        reschedule(session, job_id, time_of(typed), actor_id=actor_id, now=now, limits=limits)
+
+
+def _form(
+    job_id: UUID, typed: StartForm | None = None, errors: dict[str, str] | None = None
+) -> Response:
+    with looking() as session:
+        row = job_row(session, job_id)
+        name = labels_of(session, [row]).campaign(row) or KINDS.get(row.kind, "Job")
+    state, home = JobState(row.state), url_for("console.job", job_id=job_id)
+    if state not in MAY[Move.PRIORITISE]:
+        return go(home)
+    return page(
+        "job_change.html",
+        title=f"Change – {name}",
+        section="jobs",
+        crumbs=[("Jobs", url_for("console.jobs")), (name, home), ("Change", None)],
+        status=422 if errors else 200,
+        home=home,
+        name=name,
+        start=typed or start_of(row.scheduled_for, row.priority),
+        priorities=PRIORITIES,
+        may_move=state in MAY[Move.RESCHEDULE],
+        errors=errors or {},
+    )
