@@ -18,6 +18,7 @@ from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row, job_view
+from pipelines.jobs.schedule import reschedule
 from pipelines.jobs.states import MAY, Move
 from pipelines.queue.keys import RequestInProgress, RequestKey, once
 from web.console.frame import go, page
@@ -37,6 +38,7 @@ def add_pages(console: Blueprint) -> None:
     console.add_url_rule("/jobs/<uuid:job_id>/pause", "job_pause", pause, methods=["POST"])
     console.add_url_rule("/jobs/<uuid:job_id>/resume", "job_resume", resume, methods=["POST"])
     console.add_url_rule("/jobs/<uuid:job_id>/retry", "job_retry", retry, methods=["POST"])
+    console.add_url_rule("/jobs/<uuid:job_id>/start", "job_start", start, methods=["POST"])
 
 
 @permitted(Permission.JOBS_CONTROL)
@@ -70,6 +72,12 @@ def retry(job_id: UUID) -> Response:
     """Open another round for the failed items."""
     house = front().house
     return _moved(job_id, partial(retry_job, kinds=house.job_kinds, limits=house.limits))
+
+
+@permitted(Permission.JOBS_CONTROL)
+def start(job_id: UUID) -> Response:
+    """Do not wait for the time that the job was given."""
+    return _moved(job_id, partial(reschedule, at=None, limits=front().house.limits))
 
 
 def _moved(job_id: UUID, move: Callable[..., object]) -> Response:

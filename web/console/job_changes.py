@@ -1,4 +1,4 @@
-"""Change when a job starts and before which others; start it now."""
+"""Change when a job starts and before which others."""
 
 from uuid import UUID
 
@@ -31,7 +31,6 @@ from web.guards import permitted, principal
 def add_pages(console: Blueprint) -> None:
     console.add_url_rule("/jobs/<uuid:job_id>/change", "job_change", ask, methods=["GET"])
     console.add_url_rule("/jobs/<uuid:job_id>/change", "job_change_now", change, methods=["POST"])
-    console.add_url_rule("/jobs/<uuid:job_id>/start", "job_start", start, methods=["POST"])
 
 
 @permitted(Permission.JOBS_CONTROL)
@@ -48,16 +47,6 @@ def change(job_id: UUID) -> Response:
             _change(session, job_id, typed)
     except ScheduleRefused as refusal:
         return _form(job_id, typed, {"starts_at": refusal.detail})
-    return go(url_for("console.job", job_id=job_id))
-
-
-@permitted(Permission.JOBS_CONTROL)
-def start(job_id: UUID) -> Response:
-    """Do not wait for the time."""
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        now = clock.now(session)
-        reschedule(session, job_id, None, actor_id=caller.actor_id, now=now, limits=house.limits)
     return go(url_for("console.job", job_id=job_id))
 
 
