@@ -162,7 +162,9 @@ class Wire(threading.Thread):
 
     def run(self) -> None:
         try:
-            with Redis.from_url(self._url) as client, client.monitor() as monitor:
+            # However long nobody says anything.
+            patient = Redis.from_url(self._url, socket_timeout=None)
+            with patient as client, client.monitor() as monitor:
                 self._hears.set()
                 for heard in monitor.listen():
                     command = heard["command"]
@@ -170,8 +172,8 @@ class Wire(threading.Thread):
                         return
                     self.commands += 1
                     self._found += in_text(f"command {self.commands}", command)
-        except RedisError:
-            # The store was broken on purpose; what it held is looked at when it ends.
+        except RedisError as fault:
+            self._found.append(f"unknown: the wire was cut ({type(fault).__name__})")
             self._hears.set()
 
     def leaks(self) -> list[str]:
