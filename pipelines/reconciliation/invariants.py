@@ -100,11 +100,14 @@ WHERE {of_job("p.job_id")} AND i.state <> 'succeeded'
 """
 # An undone provision gave its card back: it owns none any more.
 _CARDS_OF_PROVISIONS = f"""
-SELECT 'card ' || min(c.id::text) || ': given more than once, or not marked issued'
+SELECT 'card ' || p.card_id || ': given more than once'
+FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NULL AND EXISTS (
+    SELECT FROM provisions o
+    WHERE o.card_id = p.card_id AND o.undone_at IS NULL AND o.id <> p.id)
+UNION ALL
+SELECT 'card ' || c.id || ': given, yet ' || c.state
 FROM provisions p JOIN cards c ON c.id = p.card_id
-WHERE p.undone_at IS NULL AND (CAST(:job AS uuid) IS NULL OR p.card_id IN (
-    SELECT card_id FROM provisions WHERE job_id = CAST(:job AS uuid)))
-GROUP BY c.id, c.state HAVING count(*) > 1 OR c.state <> 'issued'
+WHERE {of_job("p.job_id")} AND p.undone_at IS NULL AND c.state <> 'issued'
 UNION ALL
 SELECT 'card ' || c.id || ': issued to nobody'
 FROM cards c WHERE c.state = 'issued' AND {of_job("c.import_job_id")}
@@ -120,10 +123,11 @@ HAVING coalesce(sum(p.amount), 0) <> 0
 """
 _CAPTURES = f"""
 SELECT 'transfer ' || t.id || ': captured ' || t.amount || ', provisions cost ' ||
-       coalesce(sum(p.charge_minor), 0)
-FROM transfers t LEFT JOIN provisions p ON p.transfer_id = t.id
-WHERE {of_job("t.job_id")} AND t.kind = 'capture' GROUP BY t.id, t.amount
-HAVING t.amount <> coalesce(sum(p.charge_minor), 0)
+       coalesce(p.cost, 0)
+FROM transfers t LEFT JOIN (
+    SELECT transfer_id, sum(charge_minor) AS cost FROM provisions p WHERE {of_job("p.job_id")}
+    GROUP BY transfer_id) p ON p.transfer_id = t.id
+WHERE {of_job("t.job_id")} AND t.kind = 'capture' AND t.amount <> coalesce(p.cost, 0)
 UNION ALL
 SELECT 'provision ' || p.id || ': not paid for'
 FROM provisions p WHERE {of_job("p.job_id")}
