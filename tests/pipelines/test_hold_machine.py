@@ -1,4 +1,4 @@
-"""Holds, captures, voids and movements in any order: the books agree after every step."""
+"""Holds, captures, voids, unknowns, cancels and movements in any order: the books always agree."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,10 +34,15 @@ AMOUNTS = st.integers(min_value=1, max_value=6_000)
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A hold as the model knows it."""
+    """A hold as the model knows it; of what is left, `unknown` waits for a vendor's word."""
 
     job_id: UUID
     left: int
+    unknown: int = 0
+
+    @property
+    def free(self) -> int:
+        return self.left - self.unknown
 
 
 class Books(RuleBasedStateMachine):
@@ -68,13 +73,34 @@ class Books(RuleBasedStateMachine):
 
     @rule(target=holds, opened=consumes(holds), data=st.data())
     def draw(self, opened: Open, data: st.DataObject) -> Open:
-        captured = data.draw(st.integers(0, opened.left))
-        voided = data.draw(st.integers(0, opened.left - captured))
+        captured = data.draw(st.integers(0, opened.free))
+        voided = data.draw(st.integers(0, opened.free - captured))
+        return self.drawn(opened, captured, voided, unknown=opened.unknown)
+
+    @rule(target=holds, opened=consumes(holds), data=st.data())
+    def lose_sight(self, opened: Open, data: st.DataObject) -> Open:
+        """Orders whose outcome is unknown: nothing is captured or voided, and their hold stays."""
+        unknown = opened.unknown + data.draw(st.integers(0, opened.free))
+        return Open(opened.job_id, opened.left, unknown)
+
+    @rule(target=holds, opened=consumes(holds))
+    def cancel(self, opened: Open) -> Open:
+        """All that no vendor may have sold goes back at once; the unknown stays held."""
+        return self.drawn(opened, 0, opened.free, unknown=opened.unknown)
+
+    @rule(target=holds, opened=consumes(holds), data=st.data())
+    def learn(self, opened: Open, data: st.DataObject) -> Open:
+        """The vendor says of some orders that it sold them, of others that it did not."""
+        sold = data.draw(st.integers(0, opened.unknown))
+        absent = data.draw(st.integers(0, opened.unknown - sold))
+        return self.drawn(opened, sold, absent, unknown=opened.unknown - sold - absent)
+
+    def drawn(self, opened: Open, captured: int, voided: int, *, unknown: int) -> Open:
         self.settle(opened, captured, voided)
         self.balance -= captured
         self.held -= captured + voided
         self.spent += captured
-        return Open(opened.job_id, opened.left - captured - voided)
+        return Open(opened.job_id, opened.left - captured - voided, unknown)
 
     @rule(opened=holds, excess=AMOUNTS)
     def overdraw(self, opened: Open, excess: int) -> None:
@@ -145,5 +171,5 @@ def test_balance_held_and_postings_agree_whatever_happens(house: House) -> None:
     machine = type("BooksOfThisHouse", (Books,), {"house": house})
 
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=20, stateful_step_count=14, deadline=None)
+        machine, settings=settings(max_examples=20, stateful_step_count=18, deadline=None)
     )
