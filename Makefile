@@ -40,7 +40,10 @@ prove: $(STAMP) ## Check the invariants on the running stack's data
 	@$(BIN)/python -m ops prove
 
 chaos: $(STAMP) ## Break real processes in the middle of real jobs and print a table
-	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: $(STAMP) ## Submit jobs and break things at random for MINUTES=5, to an exact end
+	@$(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),5) $(ARGS)
 
 mutants: $(STAMP) ## Break one rule at a time and see that its tests notice
 	@$(BIN)/python -m tests.mutants

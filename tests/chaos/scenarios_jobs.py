@@ -1,0 +1,183 @@
+"""People cancel, pause, resume and retry while things break; and everything breaks at once."""
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import client
+from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
+from pipelines.jobs.kinds import InvalidJobState
+from tests.chaos.exact import (
+    Scenario,
+    Size,
+    assert_exact,
+    assert_quiet,
+    assert_vendor_sold,
+    begin,
+    hurry,
+    prepared,
+)
+from tests.chaos.scenarios_vendor import HARMLESS
+from tests.chaos.stand import PROCESSES, Stand
+from tests.driving import recipients_csv, submit, view
+from tests.seeding import ACTOR, Seeded
+
+_END_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE usename = 'largesse_worker' AND application_name <> 'chaos'"
+)
+
+
+def pause(stand: Stand, seeded: Seeded, job_id: UUID) -> None:
+    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
+        pause_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+
+
+def resume(stand: Stand, seeded: Seeded, job_id: UUID) -> None:
+    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
+        resume_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+
+
+def cancelled(stand: Stand, size: Size) -> None:
+    """What was issued stands and is paid for, the rest is cancelled and its credit freed."""
+    seeded, job_id = begin(stand, size)
+    stand.until_done(job_id, 1)
+    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
+        cancel_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+    stand.kill("bulk")
+    stand.kill("vendors")
+    stand.start("bulk", "vendors")
+    job = stand.until_ended(job_id, meanwhile=lambda: hurry(stand))
+    done = job["counts"]["succeeded"]
+    assert job["state"] == "cancelled"
+    assert done + job["counts"]["cancelled"] == size.items
+    assert job["money"]["captured_minor"] == done * 2500
+    assert job["money"]["held_minor"] == 0
+    assert_vendor_sold(stand, job["sources"].get("api", 0))
+    assert_quiet(stand)
+
+
+def pause_storm(stand: Stand, size: Size) -> None:
+    """Paused and resumed by two people at once, dozens of times: nothing is lost on the way."""
+    seeded, job_id = begin(stand, size)
+    over = threading.Event()
+
+    def quarrel() -> None:
+        while not over.is_set():
+            with suppress(InvalidJobState):
+                pause(stand, seeded, job_id)
+            with suppress(InvalidJobState):
+                resume(stand, seeded, job_id)
+            over.wait(0.02)
+
+    people = [threading.Thread(target=quarrel, daemon=True) for _ in range(2)]
+    for person in people:
+        person.start()
+    try:
+        stand.until_done(job_id, size.stocked // 2)
+    finally:
+        over.set()
+        for person in people:
+            person.join(timeout=30)
+    with suppress(InvalidJobState):
+        resume(stand, seeded, job_id)
+    assert_exact(stand, job_id, size)
+
+
+def paused_through_an_outage(stand: Stand, size: Size) -> None:
+    """A paused job stands still while everything dies and Redis forgets; then it goes on."""
+    seeded, job_id = begin(stand, size)
+    stand.until_done(job_id, 1)
+    with suppress(InvalidJobState):
+        pause(stand, seeded, job_id)
+    for name in PROCESSES:
+        stand.kill(name)
+    stand.flush_queue()
+    before = view(stand.house, job_id)["counts"]["succeeded"]
+    stand.start(*PROCESSES)
+    other = submit(stand.house, seeded, recipients_csv(1, start=size.items))
+    assert stand.until_ended(other, meanwhile=lambda: hurry(stand))["state"] == "succeeded"
+    paused = view(stand.house, job_id)
+    assert paused["state"] == "paused"
+    # Orders that were on their way are driven home; no chunk begins.
+    assert paused["counts"]["pending"] + paused["counts"]["running"] + before <= size.items
+    resume(stand, seeded, job_id)
+    job = stand.until_ended(job_id, meanwhile=lambda: hurry(stand))
+    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", size.items)
+    bought = job["sources"]["api"] + view(stand.house, other)["sources"].get("api", 0)
+    assert bought == size.api + 1
+    assert_vendor_sold(stand, bought)
+    assert_quiet(stand)
+
+
+def retried_after_chaos(stand: Stand, size: Size) -> None:
+    """Half of the orders are out of stock and workers die; a retry serves exactly the failed."""
+    stand.sandbox.arm(out_of_stock={"rate": 0.5}, seed=3)
+    seeded, job_id = begin(stand, size)
+    stand.until_done(job_id, size.stocked)
+    stand.kill("vendors")
+    stand.start("vendors")
+    first = stand.until_ended(job_id, meanwhile=lambda: hurry(stand))
+    assert first["state"] == "partially_succeeded"
+    assert first["money"]["held_minor"] == 0
+    stand.sandbox.arm()
+    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
+        reopened = retry_job(
+            session,
+            job_id,
+            actor_id=ACTOR,
+            now=clock.now(session),
+            kinds=stand.house.job_kinds,
+            limits=stand.house.limits,
+        )
+    assert reopened == first["counts"]["failed"]
+    stand.kill("bulk")
+    stand.start("bulk")
+    stand.flush_queue()
+    assert_exact(stand, job_id, size, meanwhile=lambda: hurry(stand))
+
+
+def everything_at_once(stand: Stand, size: Size) -> None:
+    """Lost commits, a failing vendor, kills, freezes, ended sessions and an emptied queue."""
+    database, queue = stand.proxy("database"), stand.proxy("queue")
+    extra = stand.by_way_of(database=database, queue=queue)
+    seeded = prepared(stand, size, **extra)
+    stand.sandbox.arm(**{name: {"rate": 0.05} for name in HARMLESS}, seed=23)
+    database.obey(commits=0.05, seed=23)
+    job_id = submit(stand.house, seeded, recipients_csv(size.items))
+    for part in (10, 4, 2):
+        stand.until(_reached(stand, job_id, size.items // part))
+        stand.admin(_END_SESSIONS)
+        stand.flush_queue()
+        frozen = stand.running["relay"]
+        stand.signal(frozen, signal.SIGSTOP)
+        for name in PROCESSES:
+            if name != "relay":
+                stand.kill(name)
+        stand.start(*PROCESSES, **extra)
+        stand.signal(frozen, signal.SIGCONT)
+        queue.obey(cut=True)
+    database.obey()
+    queue.obey()
+    assert_exact(stand, job_id, size, meanwhile=lambda: hurry(stand))
+
+
+def _reached(stand: Stand, job_id: UUID, items: int) -> Callable[[], bool]:
+    def reached() -> bool:
+        hurry(stand)
+        return view(stand.house, job_id)["counts"]["succeeded"] >= items
+
+    return reached
+
+
+SCENARIOS = (
+    Scenario("cancelled", "cancel mid-job, workers killed", cancelled),
+    Scenario("pause storm", "two people pause and resume at once (EC-129)", pause_storm),
+    Scenario("paused outage", "all killed while a job is paused", paused_through_an_outage),
+    Scenario("retried", "a retry after failures, with kills and FLUSHALL", retried_after_chaos),
+    Scenario("everything at once", "all of this together", everything_at_once),
+)
