@@ -21,7 +21,7 @@ from pipelines.provisioning.recipients import (
 )
 from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.single_write import AcceptedRequest, write_single
-from pipelines.queue.keys import RequestKey, first_result
+from pipelines.queue.keys import RequestKey, first_result, remember
 from pipelines.sealing import Keyring
 
 
@@ -81,6 +81,8 @@ def submit_single(
     if request.redemption_code is not None:
         earlier = _spend_code(session, request, campaign, job_id, person, keyring)
         if earlier is not None:
+            if key is not None:
+                remember(session, key, status=202, resource_kind="job", resource_id=earlier)
             return AcceptedSingle(earlier, None, is_replay=True)
     accepted = AcceptedRequest(
         job_id,

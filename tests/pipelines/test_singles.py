@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.result import single_outcome
 from pipelines.provisioning.reveal import read_token
 from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
-from pipelines.queue.keys import RequestKey
+from pipelines.queue.keys import KeyReused, RequestKey
 from pipelines.wiring import House, build_handlers
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows, view
 from tests.intake import money_of, table_sizes
@@ -198,6 +199,20 @@ def test_ec065_a_code_gives_the_same_person_the_same_card(house: House, seeded: 
     assert (again.job_id, again.is_replay, again.task_id) == (first.job_id, True, None)
     assert rows(house, "SELECT count(*) AS n FROM provisions")[0].n == 1
     assert money_of(house, seeded.client_account) == (7500, 0)
+
+
+def test_ec035_a_key_that_led_to_a_codes_job_stands_for_that_request(
+    house: House, seeded: Seeded
+) -> None:
+    key = RequestKey(ACTOR, "again", b"f" * 32)
+    first = ask(house, seeded, code="KANARIE-1")
+    ask(house, seeded, code="KANARIE-1", key=key)
+
+    with pytest.raises(KeyReused):
+        ask(house, seeded, code="KANARIE-2", key=replace(key, fingerprint=b"g" * 32))
+
+    assert ask(house, seeded, code="KANARIE-1", key=key).job_id == first.job_id
+    assert rows(house, "SELECT count(*) AS n FROM jobs")[0].n == 1
 
 
 @pytest.mark.parametrize("email", ["two@example.com", None])
