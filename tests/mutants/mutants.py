@@ -139,10 +139,11 @@ VENDORS = (
     Mutant(
         "an order whose worker died is sent again unasked",
         PROVISIONING + "purchase.py",
-        "    if order.state is not OrderState.CREATED:\n        finish(session, task)",
-        "    if order.state not in {OrderState.CREATED, OrderState.SENT}:\n"
-        "        finish(session, task)",
-        ("tests/pipelines/test_order_dangers.py",),
+        "    if order.state is OrderState.SENT:\n"
+        "        _worker_lost(session, task, order, now=now, limits=limits)\n"
+        "        return None\n",
+        "    if order.state is OrderState.SENT:\n        return order\n",
+        ("tests/pipelines/test_lost_workers.py",),
     ),
     Mutant(
         "an order is believed absent the first time it is not found",
