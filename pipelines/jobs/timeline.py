@@ -82,6 +82,9 @@ def _begun(job: Row[Any], entries: Any) -> Iterator[Event]:
     for entry in entries:
         if entry.action in _SUBMITTED:
             detail = dict(entry.detail)
+    for name in ("cloned_from_id", "undoes_id"):
+        if (other := getattr(job, name)) is not None:
+            detail[name] = str(other)
     yield Event(job.created_at, "submitted", job.submitted_by, detail)
     moved = any(entry.action == "job.rescheduled" for entry in entries)
     if job.scheduled_for is not None and not moved:

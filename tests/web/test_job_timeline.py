@@ -150,6 +150,15 @@ def test_a_job_that_the_system_paused_says_why(manager: Caller, seeded: Seeded, 
     assert paused["detail"] == {"reason": "no_credit"}
 
 
+def test_a_job_made_of_another_names_it(manager: Caller, seeded: Seeded, house: House):
+    first, second = (submit(house, seeded, recipients_csv(1, start=n)) for n in (0, 1))
+    change(house, "UPDATE jobs SET cloned_from_id = :one WHERE id = :two", one=first, two=second)
+
+    submitted = events(manager, second)[0]
+
+    assert submitted["detail"]["cloned_from_id"] == str(first)
+
+
 def test_an_import_has_a_timeline_too(admin: Caller, seeded: Seeded, house: House):
     job = import_cards_now(house, seeded.csv_pool, cards_csv(2))
 

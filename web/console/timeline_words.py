@@ -53,7 +53,12 @@ def _words(event: str, detail: Detail) -> tuple[str, str]:
 
 
 def _submitted(detail: Detail) -> tuple[str, str]:
-    return "Submitted", plural(detail["rows"], "row") if "rows" in detail else ""
+    words = "Submitted"
+    if "undoes_id" in detail:
+        words = "Submitted to undo another job"
+    elif "cloned_from_id" in detail:
+        words = "Submitted as another job was"
+    return words, plural(detail["rows"], "row") if "rows" in detail else ""
 
 
 def _scheduled(detail: Detail) -> tuple[str, str]:
@@ -125,6 +130,7 @@ _SAYS: Mapping[str, Callable[[Detail], tuple[str, str]]] = {
     "priority_changed": _priority,
     "cancel_asked": _cancel,
     "undone": _plain("Asked to undo"),
+    "cloned": _plain("Its recipients were sent again"),
     "finished": _finished,
     "waiting": _waiting,
     "needs_review": _needs_review,
