@@ -20,7 +20,11 @@ in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
 
 CONNECT_TIMEOUT_SECONDS = 3
 TCP_USER_TIMEOUT_MILLISECONDS = 5_000
+#: A server that vanished while its answer is awaited is found out by probes; the system's own
+#: next probe after the first would come more than a minute later.
 KEEPALIVES_IDLE_SECONDS = 5
+KEEPALIVES_INTERVAL_SECONDS = 2
+KEEPALIVES_COUNT = 3
 #: A connection used this short a time ago is taken for alive.
 TRUSTED_SECONDS = 2.0
 _USED_AT = "used_at"
@@ -63,6 +67,8 @@ def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = 
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "tcp_user_timeout": TCP_USER_TIMEOUT_MILLISECONDS,
         "keepalives_idle": KEEPALIVES_IDLE_SECONDS,
+        "keepalives_interval": KEEPALIVES_INTERVAL_SECONDS,
+        "keepalives_count": KEEPALIVES_COUNT,
     }
     if pooled_by_proxy:
         connect_args["prepare_threshold"] = None
