@@ -21,7 +21,7 @@ from tests.seeding import ACTOR, Seeded, seed
 
 PRICE_MINOR = 2500
 #: A call that takes longer than this in a scenario belongs to a worker that is gone.
-CALL_SECONDS_MAX = 8.0
+CALL_SECONDS_MAX = 15.0
 
 
 class Skipped(Exception):

@@ -39,7 +39,7 @@ def cut_off_while_waiting(stand: Stand, size: Size) -> None:
         seeded = prepared(stand, size)
         for name in CUT_OFF:
             stand.kill(name)
-        _move_in(stand, place)
+        _move_in(stand, place, LARGESSE_BULK_THREADS="1")
         held = f"SELECT 1 FROM accounts WHERE id = '{seeded.client_account}' FOR UPDATE"
         job_id = submit(stand.house, seeded, recipients_csv(size.items))
         with stand.connected() as blocker:
@@ -56,12 +56,12 @@ def cut_off_while_waiting(stand: Stand, size: Size) -> None:
         _assert_done_by_the_freed(stand, again, size)
 
 
-def _move_in(stand: Stand, place: Room) -> None:
+def _move_in(stand: Stand, place: Room, **extra: str) -> None:
     """The workers start in the room and reach the servers through proxies at its door."""
     doors: dict[str, Proxy] = {
         kind: stand.proxy(kind, listen=place.host) for kind in ("database", "queue", "vendor")
     }
-    stand.start(*CUT_OFF, before=place.before, **stand.by_way_of(**doors))
+    stand.start(*CUT_OFF, before=place.before, **stand.by_way_of(**doors), **extra)
 
 
 def _assert_done_by_the_freed(stand: Stand, job_id: UUID, size: Size) -> None:
