@@ -150,7 +150,7 @@ VENDORS = (
         PROVISIONING + "recover.py",
         "case Absent() if _is_surely_absent(setting.order, now, limits):",
         "case Absent():",
-        ORDERS,
+        ("tests/pipelines/test_lost_workers.py",),
     ),
     Mutant(
         "a card of another value is handed out",

@@ -1,4 +1,4 @@
-"""A worker died between marking its order sent and writing down the answer (EC-063)."""
+"""A worker died between marking its order sent and writing down the answer (EC-063, EC-059)."""
 
 import time
 from typing import Any
@@ -69,3 +69,25 @@ def test_ec063_an_order_left_sent_is_asked_after_and_bought_once(
     assert (summary["orders_total"], summary["duplicates"]) == (1, [])
     assert sandbox.references() == [order.id.hex]
     assert_proven(vendor_house)
+
+
+def test_ec059_an_order_not_found_soon_after_it_was_sent_may_still_come(
+    vendor_house: House, sandbox: Sandbox
+) -> None:
+    """The vendor may be at work on it yet: it is asked again later, and nothing is sent twice."""
+    seeded = seed(vendor_house)
+    job_id = submit(vendor_house, seeded, recipients_csv(1))
+    one_step(vendor_house)
+    mark_sent(vendor_house)
+    one_step(vendor_house)
+    with scoped_transaction(vendor_house.sessions, SYSTEM) as session:
+        session.execute(text("UPDATE provider_orders SET sent_at = now() + interval '1 minute'"))
+        session.execute(text("UPDATE tasks SET run_after = now(), rung_at = NULL"))
+
+    one_step(vendor_house)
+
+    order = rows(vendor_house, "SELECT state, sends, lookups FROM provider_orders")[0]
+    assert (order.state, order.sends, order.lookups) == (OrderState.UNKNOWN, 1, 1)
+    assert [task.kind for task in rows(vendor_house, "SELECT kind FROM tasks")] == ["recover_order"]
+    assert view(vendor_house, job_id)["money"]["held_minor"] == 2500
+    assert sandbox.calls("POST /orders") == 0
