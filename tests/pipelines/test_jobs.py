@@ -54,6 +54,7 @@ def test_a_job_cancelled_in_the_middle_keeps_what_was_served(small: House, seede
         "held_minor": 0,
         "captured_minor": 5_000,
         "released_minor": 10_000,
+        "refunded_minor": 0,
     }
     assert money_of(small, seeded.client_account) == (CREDIT - 5_000, 0)
     assert_proven(small)

@@ -89,6 +89,7 @@ def test_a_job_is_paused_resumed_and_cancelled(manager: Caller, seeded: Seeded, 
         "held_minor": 0,
         "captured_minor": 0,
         "released_minor": 7500,
+        "refunded_minor": 0,
     }
     assert (again.status_code, again.json["code"]) == (409, "invalid_job_state")
     assert again.json["state"] == "cancelled"
