@@ -13,6 +13,7 @@ from models.jobs import JobState, Priority
 from pipelines.errors import NotFound
 from pipelines.jobs.create import Upload
 from pipelines.jobs.kinds import PROVISIONING, InvalidJobState, OnError
+from pipelines.jobs.moves import audit_move
 from pipelines.jobs.quotas import QueueSaturated
 from pipelines.jobs.states import MAY, Move
 from pipelines.limits import Limits
@@ -59,6 +60,7 @@ class CloneChoices:
 class _Clone:
     """The original's recipients with the options of the new job."""
 
+    original: Row[Any]
     options: BulkOptions
     source: CloneSource
     file_name: str | None
@@ -71,7 +73,7 @@ class _Clone:
 
 _JOB = text("""
 SELECT id, kind, state, campaign_id, currency, spec, is_single, priority, file_name, total,
-    retain_until
+    retain_until, round, agency_id, client_id
 FROM jobs WHERE id = :job
 """)
 _CURRENCY = text("SELECT currency FROM brands WHERE id = :brand")
@@ -130,13 +132,17 @@ def submit_clone(
         "saturated": saturated,
     }
     if clone.is_large:
-        return _submit_large(session, clone, **own)
-    try:
-        return submit_bulk(
-            session, clone.options, clone.recipients, person_secret=person_secret, **own
-        )
-    except EmptyRecipients:
-        raise NothingToClone from None
+        accepted = _submit_large(session, clone, **own)
+    else:
+        try:
+            accepted = submit_bulk(
+                session, clone.options, clone.recipients, person_secret=person_secret, **own
+            )
+        except EmptyRecipients:
+            raise NothingToClone from None
+    detail = {"clone": str(accepted.job_id), "only": choices.only.value}
+    audit_move(session, "job.cloned", clone.original, actor_id, detail)
+    return accepted
 
 
 def _submit_large(
@@ -183,7 +189,7 @@ def _clone(session: Session, job_id: UUID, choices: CloneChoices, limits: Limits
         keeps_amounts=choices.denomination_minor is None,
         keeps_brands=choices.brand_id is None,
     )
-    return _Clone(options, source, job.file_name, job.total > limits.clone_inline_items_max)
+    return _Clone(job, options, source, job.file_name, job.total > limits.clone_inline_items_max)
 
 
 def _options(job: Row[Any], choices: CloneChoices) -> BulkOptions:

@@ -88,6 +88,8 @@ def test_a_clone_gives_the_same_people_cards_again(house: House, seeded: Seeded)
     assert items_of(house, cloned, *PEOPLE) == items_of(house, job_id, *PEOPLE)
     assert view(house, cloned)["state"] == "succeeded"
     assert view(house, cloned)["cloned_from_id"] == job_id
+    told = "SELECT detail->>'clone' FROM audit_entries WHERE action = 'job.cloned'"
+    assert rows(house, told) == [(str(cloned),)]
     assert money_of(house, seeded.client_account) == (CREDIT - 6 * 2500, 0)
     assert_proven(house)
 

@@ -10,6 +10,7 @@ from web.console import (
     formats,
     job_actions,
     job_changes,
+    job_followups,
     jobs,
     overview,
     pools,
@@ -44,7 +45,18 @@ def register(app: Flask) -> None:
     console = Blueprint("console", __name__, url_prefix="/console")
     console.before_request(allow_upload)
     console.before_request(refuse_foreign_forms)
-    for part in (sign_in, overview, jobs, job_actions, job_changes, wizard, pools, credit, engine):
+    for part in (
+        sign_in,
+        overview,
+        jobs,
+        job_actions,
+        job_changes,
+        job_followups,
+        wizard,
+        pools,
+        credit,
+        engine,
+    ):
         part.add_pages(console)
     app.register_blueprint(console)
     app.register_blueprint(reveal_page)

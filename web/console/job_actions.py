@@ -16,13 +16,15 @@ from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
+from pipelines.jobs.kinds import PROVISIONING_UNDO
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.schedule import reschedule
 from pipelines.jobs.states import MAY, Move
 from pipelines.queue.keys import RequestInProgress, RequestKey, once
+from web.console.followup_words import undo_cancel_effect
 from web.console.frame import go, page
-from web.console.job_words import KINDS, cancel_effect
+from web.console.job_words import cancel_effect, job_name
 from web.console.visit import looking
 from web.front import front
 from web.guards import permitted, principal
@@ -106,11 +108,14 @@ def _key_of_form(actor_id: UUID) -> RequestKey | None:
 def _question(job_id: UUID, *, wrong: str | None = None, status: int = 200) -> Response:
     with looking() as session:
         row = job_row(session, job_id)
-        name = labels_of(session, [row]).campaign(row) or KINDS.get(row.kind, "Job")
+        name = job_name(row.kind, labels_of(session, [row]).campaign(row))
         view = job_view(row, now=clock.now(session), limits=front().house.limits)
     if JobState(row.state) not in MAY[Move.CANCEL]:
         return _to_job(job_id)
-    effect, button = cancel_effect(view["counts"], view["money"])
+    if row.kind == PROVISIONING_UNDO:
+        effect, button = undo_cancel_effect(view["counts"])
+    else:
+        effect, button = cancel_effect(view["counts"], view["money"])
     home = url_for("console.job", job_id=job_id)
     return page(
         "job_cancel.html",

@@ -14,7 +14,7 @@ from pipelines.jobs.read import job_row
 from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
 from pipelines.jobs.states import MAY, Move
 from web.console.frame import go, page
-from web.console.job_words import KINDS
+from web.console.job_words import job_name
 from web.console.starts import (
     PRIORITIES,
     StartForm,
@@ -65,7 +65,7 @@ def _form(
 ) -> Response:
     with looking() as session:
         row = job_row(session, job_id)
-        name = labels_of(session, [row]).campaign(row) or KINDS.get(row.kind, "Job")
+        name = job_name(row.kind, labels_of(session, [row]).campaign(row))
     state, home = JobState(row.state), url_for("console.job", job_id=job_id)
     if state not in MAY[Move.PRIORITISE]:
         return go(home)

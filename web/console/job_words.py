@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING
+from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.states import ENDED, MAY, Move
 from pipelines.messages import message_of
+from web.console.followup_words import undone_words
 from web.console.formats import moment, money, number, plural, span
 
 
@@ -41,7 +42,10 @@ ITEM_STATES: Mapping[str, StateWords] = {
     ItemState.NEEDS_REVIEW: StateWords("Needs review", "alert", "warn"),
     ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
 }
-KINDS = {PROVISIONING: "Gift cards", CARD_IMPORT: "Card import"}
+TAKEN_BACK = StateWords("Taken back", "check", "good")
+KINDS = {PROVISIONING: "Gift cards", PROVISIONING_UNDO: "Undo", CARD_IMPORT: "Card import"}
+#: What has become of an item that succeeded.
+_DONE = {PROVISIONING: "issued", PROVISIONING_UNDO: "taken back", CARD_IMPORT: "imported"}
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
 
@@ -81,13 +85,14 @@ class JobWords:
     """Everything the job page says about a job."""
 
     id: UUID
+    kind: str
     #: Moves with the job's state: forms name the one that they were shown.
     version: int
     name: str
     subtitle: str
     state: StateWords
     has_ended: bool
-    #: False for imports, which take cards in.
+    #: False for imports, which take cards in, and for undos, which take them back.
     gives_cards: bool
     percent: float
     percent_words: str
@@ -105,6 +110,13 @@ class JobWords:
     can_pause: bool
     can_resume: bool
     can_cancel: bool
+    can_undo: bool
+    can_clone: bool
+    #: What later jobs took back of this one, and the jobs beside it.
+    undone: str | None
+    undo_ids: tuple[UUID, ...]
+    undoes_id: UUID | None
+    cloned_from_id: UUID | None
     cancelled: int
     retryable: int
     title: str
@@ -124,28 +136,30 @@ def job_words(
     state = JobState(view["state"])
     words = JOB_STATES[state]
     counts = view["counts"]
-    name = campaign or KINDS.get(view["kind"], "Job")
+    name = job_name(view["kind"], campaign)
     percent = view["progress"]["percent"]
-    is_ours = view["kind"] == PROVISIONING  # an import ends in one piece
-    done = "issued" if is_ours else "imported"
+    gives_cards = view["kind"] == PROVISIONING
+    is_ours = view["kind"] != CARD_IMPORT  # an import ends in one piece
+    done, undone = _DONE[view["kind"]], view["undone"]
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED
     short = f"{percent:.0f}%"
     may_retry = state in MAY[Move.RETRY]
     return JobWords(
         id=view["id"],
+        kind=view["kind"],
         version=version,
         name=name,
         subtitle=" · ".join(part for part in (brand, file_name or "") if part),
         state=words,
         has_ended=has_ended,
-        gives_cards=is_ours,
+        gives_cards=gives_cards,
         percent=percent,
         percent_words=short,
         done_words=done_words,
         pace=_pace(view, has_ended=has_ended),
         counts=_counts(counts, done.capitalize()),
-        money=_money(view["money"]),
+        money=_money(view["money"], is_undo=view["kind"] == PROVISIONING_UNDO),
         segments=_segments(view["sources"]),
         pause=_pause(view["pause"]),
         start=_start(view),
@@ -155,11 +169,31 @@ def job_words(
         can_pause=is_ours and state in MAY[Move.PAUSE],
         can_resume=is_ours and state in MAY[Move.RESUME],
         can_cancel=is_ours and state in MAY[Move.CANCEL],
+        can_undo=gives_cards and state in MAY[Move.UNDO] and counts["succeeded"] > 0,
+        can_clone=gives_cards and state in MAY[Move.CLONE] and counts["total"] > 0,
+        undone=undone_words(undone, view["money"]),
+        undo_ids=tuple(undone["job_ids"]) if undone else (),
+        undoes_id=view["undoes_id"],
+        cloned_from_id=view["cloned_from_id"],
         cancelled=counts["cancelled"],
         retryable=retryable if is_ours and may_retry else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
     )
+
+
+def job_name(kind: str, campaign: str) -> str:
+    """What the job is called: its campaign, if it has one."""
+    if kind == PROVISIONING_UNDO and campaign:
+        return f"Undo – {campaign}"
+    return campaign or KINDS.get(kind, "Job")
+
+
+def item_words(kind: str, state: str) -> StateWords:
+    """An item's state in the words of its job's kind."""
+    if kind == PROVISIONING_UNDO and state == ItemState.SUCCEEDED:
+        return TAKEN_BACK
+    return ITEM_STATES[state]
 
 
 def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
@@ -206,10 +240,12 @@ def _pace(view: Mapping[str, Any], *, has_ended: bool) -> str:
     return ", ".join(parts)
 
 
-def _money(sums: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+def _money(sums: Mapping[str, Any] | None, *, is_undo: bool) -> tuple[tuple[str, str], ...]:
     if sums is None:
         return ()
     currency = sums["currency"]
+    if is_undo:
+        return (("Given back", money(sums["refunded_minor"], currency)),)
     return (
         ("Held for open items", money(sums["held_minor"], currency)),
         ("Charged for issued cards", money(sums["captured_minor"], currency)),

@@ -25,6 +25,7 @@ from web.console.job_words import (
     FailureGroup,
     JobWords,
     failure_groups,
+    item_words,
     job_words,
 )
 from web.console.timeline_words import timeline_lines
@@ -119,9 +120,9 @@ def show_job(job_id: UUID) -> Response:
         crumbs=[("Jobs", url_for("console.jobs")), (job.name, None)],
         job=job,
         groups=groups,
-        items=[(item, ITEM_STATES[item.state]) for item in items[:PAGE_SIZE]],
+        items=[(item, item_words(job.kind, item.state)) for item in items[:PAGE_SIZE]],
         more=items[PAGE_SIZE - 1].position if len(items) > PAGE_SIZE else None,
-        filters=[(s.value, ITEM_STATES[s].word) for s in ITEM_FILTERS],
+        filters=[(s.value, item_words(job.kind, s).word) for s in ITEM_FILTERS],
         chosen=state,
         code=code,
         after=after,
@@ -129,6 +130,7 @@ def show_job(job_id: UUID) -> Response:
         timeline=timeline_lines(seen),
         is_cut=seen.timeline.is_cut,
         may_control=may(principal().role, Permission.JOBS_CONTROL),
+        may_submit=may(principal().role, Permission.PROVISION),
     )
 
 
@@ -143,6 +145,7 @@ def show_live(job_id: UUID) -> Response:
         groups=groups,
         csrf=form_token(visitor()),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
+        may_submit=may(principal().role, Permission.PROVISION),
     )
     response = Response(html)
     response.headers["Cache-Control"] = "no-store"
