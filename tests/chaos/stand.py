@@ -25,6 +25,7 @@ from ops.embedded import Servers, role_passwords, role_urls, start_servers
 from ops.home import Home
 from ops.unprivileged import discard
 from pipelines.wiring import House, build_house
+from tests import canary
 from tests.chaos.proxy import Proxy
 from tests.conftest import load_settings, process_environment, vendor_environment
 from tests.driving import view
@@ -261,11 +262,21 @@ def stand(base: Grounds, *, time_scale: float = 0.1) -> Iterator[Stand]:
     try:
         built.flush_queue()
         yield built
+        built.stop()
+        canary.refuse(_secrets_left(built, database_url(base.servers.admin_url, name)))
     finally:
         built.stop()
         house.sessions.kw["bind"].dispose()
         if base.servers.postgres.is_alive:
             drop_database(base.servers.admin_url, name)
+
+
+def _secrets_left(built: Stand, database: str) -> list[str]:
+    """Where a scenario left a secret in clear; a server that it broke for good is not asked."""
+    found = canary.in_logs(built.logs) + canary.in_logs(Path(built.grounds.home.path) / "logs")
+    if built.servers.postgres.is_alive:
+        found += canary.in_database(database)
+    return found + (canary.in_redis(built.servers.redis_url) if queue_answers(built) else [])
 
 
 def queue_answers(built: Stand) -> bool:
