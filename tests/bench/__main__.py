@@ -1,13 +1,12 @@
 """`make bench`: our rate beside the bare limit's, measured in the same run, as ratios.
 
-python -m tests.bench [--items N] [--rounds N]
+python -m tests.bench [--items N] [--rounds N] [--largest N] [--only basics|engine]
 """
 
 import argparse
 import statistics
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -15,51 +14,52 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import http_lines, limits
-from tests.bench.http_lines import Timings
-from tests.chaos.scenarios import import_file
-from tests.chaos.stand import Stand, stand
+from tests.bench import engine_lines, limits
+from tests.bench.http_lines import CLIENTS, Fronts, fronts
+from tests.bench.line import Line
+from tests.chaos.exact import import_file
+from tests.chaos.stand import Stand, grounds, stand
 from tests.driving import cards_csv, recipients_csv, submit
 from tests.seeding import Seeded, seed
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the benchmark page: rates per second, and ours divided by the limit's."""
-
-    work: str
-    ours: float
-    limit: float
-    note: str
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.limit
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--largest", type=int, default=1_000_000)
+    arguments.add_argument("--only", choices=("basics", "engine"))
     chosen = arguments.parse_args()
     lines: list[Line] = []
-    with stand(time_scale=1.0) as ground:
-        seeded = seed(ground.house, credit_minor=10**12)
+    with grounds() as base, stand(base, time_scale=1.0) as ground:
+        seeded = seed(ground.house, credit_minor=10**13)
         ground.start("relay", "bulk", "interactive")
         import_file(ground, seeded.csv_pool, cards_csv(100))  # the processes are up and warm
-        with psycopg.connect(_superuser(ground), autocommit=True) as connection:
-            lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
-            lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
-            import_file(ground, seeded.csv_pool, cards_csv(2_000))
-            lines.extend(_http_lines(http_lines.measure(ground, seeded, connection)))
-        lines.append(_memory_line(ground))
+        with (
+            psycopg.connect(limits.superuser(ground), autocommit=True) as connection,
+            fronts(ground, seeded, connection) as served,
+        ):
+            if chosen.only != "engine":
+                lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
+                lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
+                import_file(ground, seeded.csv_pool, cards_csv(4_000))
+                lines.extend(_http_lines(served))
+                lines.append(_memory_line(ground))
+            if chosen.only != "basics":
+                lines.extend(_engine_lines(ground, seeded, served, chosen.largest))
     _print(lines, chosen.items, chosen.rounds)
     return 0
 
 
-def _superuser(ground: Stand) -> str:
-    """The bare limits run as the superuser: no policies, no rights to check."""
-    return ground.servers.admin_url.rpartition("/")[0] + "/largesse"
+def _engine_lines(ground: Stand, seeded: Seeded, served: Fronts, largest: int) -> list[Line]:
+    bulk = min(100_000, largest)
+    sizes = [size for size in engine_lines.GROWTH if size <= largest]
+    return [
+        *engine_lines.start_lines(ground, seeded, bulk),
+        *engine_lines.beside_lines(ground, seeded, served.wait, bulk),
+        *engine_lines.growth_lines(ground, seeded, served.port, served.key, sizes),
+        *engine_lines.process_lines(ground, seeded, bulk // 2),
+    ]
 
 
 def _import_line(
@@ -123,11 +123,11 @@ def _bare_job(
     return stored, limits.provide_at_once(connection, seeded, job_id, items)
 
 
-def _http_lines(timings: dict[str, Timings]) -> list[Line]:
-    ours, bare, waited = timings["accept"], timings["bare"], timings["wait"]
+def _http_lines(served: Fronts) -> list[Line]:
+    ours, bare, waited = served.accept(), served.bare(), served.wait()
     return [
         Line(
-            f"accept one card over HTTP, {http_lines.CLIENTS} clients (202)",
+            f"accept one card over HTTP, {CLIENTS} clients (202)",
             ours.rate,
             bare.rate,
             f"p50 {ours.p50:.1f} ms, p99 {ours.p99:.1f} ms alone; bare route p50 {bare.p50:.1f} ms",
@@ -153,10 +153,14 @@ def _print(lines: list[Line], items: int, rounds: int) -> None:
     for column in ("work", "ours", "limit", "ratio", "note"):
         table.add_column(column, justify="left" if column in {"work", "note"} else "right")
     for line in lines:
-        table.add_row(
-            line.work, f"{line.ours:,.0f}", f"{line.limit:,.0f}", f"{line.ratio:.2f}", line.note
-        )
+        table.add_row(line.work, _shown(line.ours), _shown(line.limit), line.ratio, line.note)
     Console(width=140).print(table)
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":

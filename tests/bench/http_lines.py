@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -18,6 +19,7 @@ from models.scope import SYSTEM
 from ops.home import free_port
 from pipelines.access.api_keys import draw_key, make_key
 from pipelines.access.permissions import KeyScope
+from tests.bench.limits import superuser
 from tests.chaos.stand import Stand
 from tests.seeding import ACTOR, Seeded
 
@@ -34,33 +36,46 @@ class Timings:
     p99: float
 
 
-def measure(ground: Stand, seeded: Seeded, connection: psycopg.Connection) -> dict[str, Timings]:
-    """Timings of our accept, of the wait for the outcome, and of the bare route."""
+@dataclass(frozen=True, slots=True)
+class Fronts:
+    """Our front and the bare route, both serving, with a storefront's key."""
+
+    port: int
+    bare_port: int
+    key: str
+    body: str
+
+    def accept(self) -> Timings:
+        """A 202 for one card."""
+        return _time(lambda n: _ours(self, f"a{n}-{time.time_ns()}", prefer=None))
+
+    def wait(self) -> Timings:
+        """One client that waits for the outcome."""
+        return _time(lambda n: _ours(self, f"w{n}-{time.time_ns()}", prefer="wait=10"), rate=False)
+
+    def bare(self) -> Timings:
+        """The bare route: one INSERT and its commit."""
+        return _time(lambda _n: (self.bare_port, "/accept", self.body, {}, 202))
+
+
+@contextmanager
+def fronts(ground: Stand, seeded: Seeded, connection: psycopg.Connection) -> Iterator[Fronts]:
+    """Both fronts, serving until the block ends."""
     connection.execute("CREATE TABLE bare_accepts (id bigserial PRIMARY KEY, body text)")
-    key = _key(ground, seeded)
     port, bare_port = free_port(), free_port()
-    superuser = ground.servers.admin_url.rpartition("/")[0] + "/largesse"
-    started = [
-        _start("web", ground, PORT=str(port)),
-        _start("tests.bench.bare_app", ground, PORT=str(bare_port), BARE_URL=superuser),
-    ]
+    ground.start("web", PORT=str(port))
+    bare = _start("tests.bench.bare_app", ground, PORT=str(bare_port), BARE_URL=superuser(ground))
     try:
         for ready_port, path in ((port, "/healthz"), (bare_port, "/")):
             ground.until(lambda p=ready_port, w=path: _answers(p, w))
-        body = _body(seeded)
-        return {
-            "accept": _time(lambda n: _ours(port, key, body, f"a{n}", prefer=None)),
-            "wait": _time(lambda n: _ours(port, key, body, f"w{n}", prefer="wait=10"), rate=False),
-            "bare": _time(lambda _n: (bare_port, "/accept", body, {}, 202)),
-        }
+        yield Fronts(port, bare_port, _key(ground, seeded), _body(seeded))
     finally:
-        for process in started:
-            process.kill()
-            process.wait(timeout=10)
+        bare.kill()
+        bare.wait(timeout=10)
 
 
 def _start(module: str, ground: Stand, **extra: str) -> "subprocess.Popen[bytes]":
-    log = ground.home.open_log(module.replace(".", "-"))
+    log = (ground.logs / f"{module}.log").open("wb")
     command = [sys.executable, "-m", module]
     return subprocess.Popen(command, env=ground.environment | extra, stdout=log, stderr=log)
 
@@ -96,11 +111,12 @@ def _body(seeded: Seeded) -> str:
 Call = tuple[int, str, str, dict[str, str], int]
 
 
-def _ours(port: int, key: str, body: str, name: str, *, prefer: str | None) -> Call:
-    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": f"bench-{name}"}
+def _ours(fronts: Fronts, name: str, *, prefer: str | None) -> Call:
+    headers = {"Authorization": f"Bearer {fronts.key}", "Idempotency-Key": f"bench-{name}"}
     if prefer:
         headers["Prefer"] = prefer
-    return port, "/api/v1/gift-cards/provision", body, headers, 200 if prefer else 202
+    path = "/api/v1/gift-cards/provision"
+    return fronts.port, path, fronts.body, headers, 200 if prefer else 202
 
 
 def _answers(port: int, path: str) -> bool:

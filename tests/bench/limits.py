@@ -9,7 +9,9 @@ from uuid import UUID
 import psycopg
 
 from models.base import new_id
+from ops.bootstrap import database_url
 from pipelines.sealing import Keyring, Purpose
+from tests.chaos.stand import Stand
 from tests.seeding import Seeded
 
 #: Claim, provide, mark, pay: everything a pool job does to the tables, in one statement.
@@ -51,6 +53,11 @@ SELECT written.id, moved.id, %(agency)s, %(client)s,
        CASE WHEN kind = 'credit' THEN -total.amount ELSE total.amount END, 'USD', balance
 FROM moved, total, written
 """
+
+
+def superuser(ground: Stand) -> str:
+    """The bare limits run as the superuser: no policies, no rights to check."""
+    return database_url(ground.servers.admin_url, ground.house.sessions.kw["bind"].url.database)
 
 
 def parse_and_store(connection: psycopg.Connection, seeded: Seeded, content: bytes) -> UUID:
