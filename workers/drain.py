@@ -128,10 +128,11 @@ def _cut(shift: Shift, sessions: Sessions) -> None:
             break
         try:
             with scoped_transaction(sessions, SYSTEM) as session:
-                done = give_back(session, tasks)
+                rows = give_back(session, tasks)
         except SQLAlchemyError as fault:
             log.warning("drain.not_given_back", tasks=len(tasks), fault=type(fault).__name__)
             return
+        done = [task for task in tasks if task.id in rows]
         shift.note_given_back(done)
         given_back += len(done)
         if len(done) < len(tasks):

@@ -42,8 +42,8 @@ class Shift:
         self._lock = threading.Lock()
         self._hands: dict[int, _Hand] = {}
         self._refused: list[UUID] = []
-        self._cut: dict[UUID, TaskInHand] = {}
-        self._given_back: set[UUID] = set()
+        self._cut: list[TaskInHand] = []
+        self._given_back: list[TaskInHand] = []
         self._is_closed = False
         self._is_cutting = False
 
@@ -58,13 +58,20 @@ class Shift:
         self.tally.begin()
         return True
 
+    def may_still_begin(self, task_id: UUID) -> bool:
+        """For a thread that let others pass first: whether the shift is open even now."""
+        with self._lock:
+            if self._is_closed:
+                self._refused.append(task_id)
+            return not self._is_closed
+
     def started(self, task: TaskInHand, *, is_stepped: bool) -> bool:
         """Its start is committed; False if work is being cut: then it is given back unbegun."""
         with self._lock:
             hand = self._hands[threading.get_ident()]
             hand.task, hand.is_stepped = task, is_stepped
             if self._is_cutting:
-                self._cut[task.id] = task
+                self._cut.append(task)
             return not self._is_cutting
 
     @contextmanager
@@ -83,7 +90,7 @@ class Shift:
     def is_cut(self, task: TaskInHand) -> bool:
         """Whether this task is being given back: its faults are ours, not its own."""
         with self._lock:
-            return task.id in self._cut
+            return task in self._cut
 
     def end(self) -> None:
         with self._lock:
@@ -121,16 +128,19 @@ class Shift:
         with self._lock:
             self._is_cutting = True
             hands = [hand for hand in self._hands.values() if hand.task is not None]
-            self._cut |= {hand.task.id: hand.task for hand in hands if hand.task is not None}
+            self._cut += [h.task for h in hands if h.task is not None and h.task not in self._cut]
         for hand in hands:
             self._interrupt(hand, is_last_call=is_last_call)
         with self._lock:
-            return [task for task in self._cut.values() if task.id not in self._given_back]
+            return [task for task in self._cut if task not in self._given_back]
 
-    def note_given_back(self, task_ids: frozenset[UUID]) -> None:
-        """These rows are in order; what their threads still do is refused or never happened."""
+    def note_given_back(self, tasks: list[TaskInHand]) -> None:
+        """These starts no longer count; what their threads still do is refused or never happened.
+
+        A start and not a task: a second message for a task may begin as the first one is cut.
+        """
         with self._lock:
-            self._given_back |= task_ids
+            self._given_back += tasks
 
     def _interrupt(self, hand: _Hand, *, is_last_call: bool) -> None:
         connection = hand.connection

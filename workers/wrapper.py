@@ -98,7 +98,8 @@ class Wrapper:
                 self._take(task_id)
         except _Suspected:
             with self._company.alone():
-                self._take(task_id, alone=True)
+                if self._shift.may_still_begin(task_id):
+                    self._take(task_id, alone=True)
 
     def _take(self, task_id: UUID, *, alone: bool = False) -> None:
         try:

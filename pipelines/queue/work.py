@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipelines.errors import Fault, LeaseLost
@@ -73,6 +75,9 @@ SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' AND run_after <= :now
 FOR UPDATE SKIP LOCKED
 """)
 _HOLD = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE SKIP LOCKED")
+_HOLD_SOON = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE")
+_LOOK_PATIENCE = text("SET LOCAL lock_timeout = '1s'")
+_USUAL_PATIENCE = text("SET LOCAL lock_timeout TO DEFAULT")
 _FENCE = text(
     "SELECT 1 FROM tasks WHERE id = :id AND lease_token = :token AND state = 'ready' FOR UPDATE"
 )
@@ -86,14 +91,16 @@ WHERE id = :id AND lease_token = :token
 # What another transaction holds is skipped; what is gone or in newer hands needs nothing.
 _GIVE_BACK = text("""
 WITH mine AS (
-    SELECT t.id FROM tasks t
+    SELECT t.id, count(*) AS starts FROM tasks t
     JOIN unnest(CAST(:ids AS uuid[]), CAST(:tokens AS integer[])) AS g (id, token)
       ON g.id = t.id AND g.token = t.lease_token
+    GROUP BY t.id
 ), free AS (
     SELECT id FROM tasks WHERE id IN (SELECT id FROM mine) ORDER BY id FOR UPDATE SKIP LOCKED
 ), given AS (
-    UPDATE tasks SET starts = starts - 1, lease_until = NULL, rung_at = NULL
-    FROM free WHERE tasks.id = free.id RETURNING tasks.id
+    UPDATE tasks SET starts = greatest(tasks.starts - mine.starts, attempts),
+        lease_until = NULL, rung_at = NULL
+    FROM free JOIN mine USING (id) WHERE tasks.id = free.id RETURNING tasks.id
 )
 SELECT id FROM mine WHERE id NOT IN (SELECT id FROM given)
 """)
@@ -155,8 +162,22 @@ def is_suspect(
 
 
 def hold_row(session: Session, task: TaskInHand) -> bool:
-    """Lock the row of a one-transaction task for this transaction; False = not ours to do."""
-    return session.execute(_HOLD, {"id": task.id}).scalar_one_or_none() is not None
+    """Lock the row of a one-transaction task for this transaction; False = not ours to do.
+
+    Who only asks whether it is suspect locks it for a moment, and is waited for.
+    """
+    if session.execute(_HOLD, {"id": task.id}).scalar_one_or_none() is not None:
+        return True
+    try:
+        with session.begin_nested():
+            session.execute(_LOOK_PATIENCE)
+            held = session.execute(_HOLD_SOON, {"id": task.id}).scalar_one_or_none()
+    except OperationalError as fault:
+        if isinstance(fault.orig, LockNotAvailable):
+            return False
+        raise
+    session.execute(_USUAL_PATIENCE)
+    return held is not None
 
 
 def fence(session: Session, task: TaskInHand) -> None:

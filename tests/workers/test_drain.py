@@ -4,74 +4,40 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from uuid import UUID
 
-import psycopg
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from models import clock
 from models.database import Sessions, scoped_transaction, transaction
 from models.scope import SYSTEM
-from ops.bootstrap import database_url
 from pipelines.errors import LeaseLost
 from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PLACE_ORDER, PURGE_KEYS, RUN_CHUNK
-from pipelines.queue.work import TaskInHand, fence, finish, forget_ring, give_back
+from pipelines.queue.work import TaskInHand, fence, finish, forget_ring, give_back, start
 from pipelines.wiring import House
 from tests.conftest import Database
 from tests.driving import cards_csv, import_cards_now, recipients_csv, rows, submit, view
 from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
+from tests.until import until
 from tests.vendor import Sandbox
+from tests.workers.bed import Bed, a_bed
 from tests.workers.crew import Crew
 from tests.workers.tasks import change_task, handlers_with, put, task
 from workers.shift import Shift
 from workers.wrapper import Wrapper
 
 SHORT = {"LARGESSE_DRAIN_SECONDS": "0.2"}
-#: Chunks sleep inside their transaction while the row of `bed` is there.
-_MADE = """
-CREATE TABLE bed AS SELECT 1 AS made;
-GRANT SELECT ON bed TO PUBLIC;
-CREATE FUNCTION lie() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  WHILE EXISTS (SELECT FROM bed) LOOP PERFORM pg_sleep(0.02); END LOOP;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER lie BEFORE INSERT ON provisions FOR EACH STATEMENT EXECUTE FUNCTION lie();
-"""
-_AWAKE = "CREATE TABLE IF NOT EXISTS bed (made INTEGER); DELETE FROM bed"
-_UNMADE = "DROP FUNCTION IF EXISTS lie CASCADE; DROP TABLE IF EXISTS bed"
-_ASLEEP = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s"
-
-
-class Bed:
-    """Makes every chunk of the test's database sleep inside its transaction, and wakes it."""
-
-    def __init__(self, database: Database) -> None:
-        self._name = database.name
-        self._url = database_url(database.admin_url, database.name)
-
-    def make(self) -> None:
-        self.run(_MADE)
-
-    def wake(self) -> None:
-        self.run(_AWAKE)
-
-    def is_slept_in(self) -> bool:
-        with psycopg.connect(self._url) as connection:
-            return connection.execute(_ASLEEP, [self._name]).fetchone() is not None
-
-    def run(self, statements: str) -> None:
-        with psycopg.connect(self._url) as connection:
-            connection.execute(statements.encode())
 
 
 @pytest.fixture
 def bed(database: Database) -> Iterator[Bed]:
-    made = Bed(database)
-    yield made
-    made.wake()
-    made.run(_UNMADE)
+    with a_bed(database) as made:
+        yield made
 
 
 @pytest.fixture
@@ -125,7 +91,7 @@ def test_three_deploys_that_cut_the_same_chunk_do_not_make_it_poison(
         crew.until(bed.is_slept_in)
         assert crew.end(bulk, seconds=20) == 0
         row = task(house, chunk.id)
-        assert (row.starts, row.attempts, row.state) == (0, 0, "ready")
+        assert (row.starts, row.attempts, row.state) == (0, 0, "ready"), crew.logs()
         assert not bed.is_slept_in()
 
     bed.wake()
@@ -284,6 +250,17 @@ def test_a_death_before_the_deploy_still_counts(house: House) -> None:
     assert (row.starts, row.rung_at) == (1, None)
 
 
+def test_two_starts_of_one_task_are_both_taken_back(house: House) -> None:
+    """Its message came twice, and both threads were cut."""
+    task_id = put(house, RUN_CHUNK)
+    change_task(house, task_id, "starts = 2")
+
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        give_back(session, [in_one_transaction(task_id)] * 2)
+
+    assert task(house, task_id).starts == 0
+
+
 def test_a_row_that_its_transaction_still_holds_is_given_back_later(house: House) -> None:
     task_id = put(house, RUN_CHUNK)
     change_task(house, task_id, "starts = 1")
@@ -301,11 +278,47 @@ def test_a_row_that_its_transaction_still_holds_is_given_back_later(house: House
     assert task(house, task_id).starts == 0
 
 
+def test_who_only_looks_at_a_task_does_not_take_it_from_its_worker(house: House) -> None:
+    """A second message asks whether its worker died, between the start and the work."""
+    task_id = put(house, PURGE_KEYS)
+    looker = house.sessions.kw["bind"].connect()
+
+    def work(session: Session, in_hand: TaskInHand, _now: datetime) -> None:
+        done.append(session.execute(text("SHOW lock_timeout")).scalar_one())
+
+    done: list[str] = []
+    wrapper = Wrapper(house.sessions, handlers_with(house, Handler(PURGE_KEYS, work)))
+    looker.exec_driver_sql("SET ROLE largesse_system")
+    in_hand = started(house, task_id)
+    looker.exec_driver_sql(f"SELECT 1 FROM tasks WHERE id = '{task_id}' FOR UPDATE")
+    with ThreadPoolExecutor(1) as elsewhere:
+        handler = wrapper._handlers.by_name[PURGE_KEYS.name]
+        running = elsewhere.submit(wrapper._attempt, handler, in_hand)
+        until(lambda: rows(house, "SELECT 1 FROM pg_locks WHERE NOT granted") != [])
+        looker.rollback()
+        running.result(timeout=10)
+    looker.close()
+
+    assert done == ["2s"]
+    assert task(house, task_id) is None
+
+
+def started(house: House, task_id: UUID) -> TaskInHand:
+    """As the wrapper starts it."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        in_hand = start(
+            session, task_id, now=clock.now(session), known=[PURGE_KEYS.name], leases={}
+        )
+    assert in_hand is not None
+    return in_hand
+
+
 def given_back(house: House, shift: Shift) -> None:
     """What the drain does once its wait is over."""
     tasks = shift.cut(is_last_call=False)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        shift.note_given_back(give_back(session, tasks))
+        rows_in_order = give_back(session, tasks)
+    shift.note_given_back([task for task in tasks if task.id in rows_in_order])
 
 
 def in_one_transaction(task_id: UUID) -> TaskInHand:
