@@ -20,6 +20,7 @@ from ops.supervise import (
     Supervisor,
     parse_procfile,
 )
+from pipelines.limits import DEFAULTS
 from tests.ops.conftest import wait_until_gone
 
 PYTHON = sys.executable
@@ -319,3 +320,9 @@ def test_nobody_outlives_the_supervisor(home, number, exit_code):
     assert supervisor.returncode == exit_code
     assert len(pids) == 2
     assert wait_until_gone(pids) == []
+
+
+def test_a_process_that_drains_to_the_last_second_is_not_killed():
+    longest = DEFAULTS.drain_seconds + DEFAULTS.drain_margin_seconds
+
+    assert Patience().stop_seconds > longest
