@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from models.jobs import JobState
+from pipelines.jobs.kinds import PROVISIONING
+from pipelines.jobs.states import MAY, Move
 from pipelines.provisioning.clone_rows import Only
 from web.console.formats import money, plural
 
@@ -30,6 +34,18 @@ class UndoWords:
     left: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AfterWords:
+    """The jobs beside a job; `undone` says what later ones took back of it."""
+
+    can_undo: bool
+    can_clone: bool
+    undone: str | None
+    undo_ids: tuple[UUID, ...]
+    undoes_id: UUID | None
+    cloned_from_id: UUID | None
+
+
 def undo_words(plan: Mapping[str, Any]) -> UndoWords:
     """Put a preview of `pipelines.provisioning.undo` into words."""
     return UndoWords(
@@ -43,8 +59,21 @@ def undo_words(plan: Mapping[str, Any]) -> UndoWords:
     )
 
 
-def undone_words(undone: Mapping[str, Any] | None, sums: Mapping[str, Any] | None) -> str | None:
-    """What later jobs took back of this one; None while nothing was."""
+def after_words(view: Mapping[str, Any]) -> AfterWords:
+    """What may follow the job, what followed it, and what it follows."""
+    state, counts, undone = JobState(view["state"]), view["counts"], view["undone"]
+    gives_cards = view["kind"] == PROVISIONING
+    return AfterWords(
+        can_undo=gives_cards and state in MAY[Move.UNDO] and counts["succeeded"] > 0,
+        can_clone=gives_cards and state in MAY[Move.CLONE] and counts["total"] > 0,
+        undone=_undone(undone, view["money"]),
+        undo_ids=tuple(undone["job_ids"]) if undone else (),
+        undoes_id=view["undoes_id"],
+        cloned_from_id=view["cloned_from_id"],
+    )
+
+
+def _undone(undone: Mapping[str, Any] | None, sums: Mapping[str, Any] | None) -> str | None:
     if undone is None or undone["count"] == 0 or sums is None:
         return None
     verb = "was" if undone["count"] == 1 else "were"

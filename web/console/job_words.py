@@ -9,7 +9,7 @@ from models.jobs import ItemState, JobState
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.states import ENDED, MAY, Move
 from pipelines.messages import message_of
-from web.console.followup_words import undone_words
+from web.console.followup_words import AfterWords, after_words
 from web.console.formats import moment, money, number, plural, span
 
 
@@ -110,13 +110,7 @@ class JobWords:
     can_pause: bool
     can_resume: bool
     can_cancel: bool
-    can_undo: bool
-    can_clone: bool
-    #: What later jobs took back of this one, and the jobs beside it.
-    undone: str | None
-    undo_ids: tuple[UUID, ...]
-    undoes_id: UUID | None
-    cloned_from_id: UUID | None
+    after: AfterWords
     cancelled: int
     retryable: int
     title: str
@@ -138,13 +132,11 @@ def job_words(
     counts = view["counts"]
     name = job_name(view["kind"], campaign)
     percent = view["progress"]["percent"]
-    gives_cards = view["kind"] == PROVISIONING
     is_ours = view["kind"] != CARD_IMPORT  # an import ends in one piece
-    done, undone = _DONE[view["kind"]], view["undone"]
+    done = _DONE[view["kind"]]
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED
     short = f"{percent:.0f}%"
-    may_retry = state in MAY[Move.RETRY]
     return JobWords(
         id=view["id"],
         kind=view["kind"],
@@ -153,7 +145,7 @@ def job_words(
         subtitle=" · ".join(part for part in (brand, file_name or "") if part),
         state=words,
         has_ended=has_ended,
-        gives_cards=gives_cards,
+        gives_cards=view["kind"] == PROVISIONING,
         percent=percent,
         percent_words=short,
         done_words=done_words,
@@ -169,14 +161,9 @@ def job_words(
         can_pause=is_ours and state in MAY[Move.PAUSE],
         can_resume=is_ours and state in MAY[Move.RESUME],
         can_cancel=is_ours and state in MAY[Move.CANCEL],
-        can_undo=gives_cards and state in MAY[Move.UNDO] and counts["succeeded"] > 0,
-        can_clone=gives_cards and state in MAY[Move.CLONE] and counts["total"] > 0,
-        undone=undone_words(undone, view["money"]),
-        undo_ids=tuple(undone["job_ids"]) if undone else (),
-        undoes_id=view["undoes_id"],
-        cloned_from_id=view["cloned_from_id"],
+        after=after_words(view),
         cancelled=counts["cancelled"],
-        retryable=retryable if is_ours and may_retry else 0,
+        retryable=retryable if is_ours and state in MAY[Move.RETRY] else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
     )
