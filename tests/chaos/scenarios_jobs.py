@@ -4,7 +4,13 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
@@ -32,22 +38,37 @@ _END_SESSIONS = (
 )
 
 
+def asked(
+    stand: Stand, seeded: Seeded, move: Callable[[Session, datetime], Any], *, seconds: float = 60
+) -> None:
+    """What a person asks of a job, asked again while the job's row is held for too long."""
+
+    def was_heard() -> bool:
+        try:
+            with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
+                move(session, clock.now(session))
+        except OperationalError as busy:
+            if not isinstance(busy.orig, LockNotAvailable):
+                raise
+            return False
+        return True
+
+    stand.until(was_heard, seconds=seconds)
+
+
 def pause(stand: Stand, seeded: Seeded, job_id: UUID) -> None:
-    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
-        pause_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+    asked(stand, seeded, lambda s, now: pause_job(s, job_id, actor_id=ACTOR, now=now))
 
 
 def resume(stand: Stand, seeded: Seeded, job_id: UUID) -> None:
-    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
-        resume_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+    asked(stand, seeded, lambda s, now: resume_job(s, job_id, actor_id=ACTOR, now=now))
 
 
 def cancelled(stand: Stand, size: Size) -> None:
     """What was issued stands and is paid for, the rest is cancelled and its credit freed."""
     seeded, job_id = begin(stand, size)
     stand.until_done(job_id, 1)
-    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
-        cancel_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+    asked(stand, seeded, lambda s, now: cancel_job(s, job_id, actor_id=ACTOR, now=now))
     stand.kill("bulk")
     stand.kill("vendors")
     stand.start("bulk", "vendors")
