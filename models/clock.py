@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 #: SQL for the time of the transaction; every transaction reads it as it enters its scope.
@@ -11,6 +12,7 @@ SQL = (
     "transaction_timestamp() + coalesce("
     "nullif(current_setting('app.clock_offset', true), ''), '0')::interval"
 )
+_NOW = text(f"SELECT {SQL}")
 #: Where a session keeps it.
 KEPT_AS = "now"
 
@@ -18,6 +20,8 @@ KEPT_AS = "now"
 def now(session: Session) -> datetime:
     """When this transaction began, in UTC; the same value throughout the transaction."""
     if KEPT_AS not in session.info:
-        session.connection()  # begins the transaction, which reads the time
+        session.connection()  # begins the transaction; with a scope, that reads the time
+    if KEPT_AS not in session.info:
+        session.info[KEPT_AS] = session.execute(_NOW).scalar_one()
     value: datetime = session.info[KEPT_AS]
     return value
