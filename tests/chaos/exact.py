@@ -145,12 +145,14 @@ def assert_quiet(stand: Stand) -> None:
     assert broken == {}, broken
 
 
-def expire_leases(stand: Stand, *, after_seconds: float = 0.0) -> None:
+def expire_leases(stand: Stand, *, after_seconds: float = 0.0, skip_held: bool = False) -> None:
     """Vendor leases last over two minutes; a scenario does not wait for that.
 
-    Leases end that were taken longer ago than `after_seconds`. What a frozen worker holds inside
-    a transaction is passed over; the server's own timeout frees it.
+    Leases end that were taken longer ago than `after_seconds`. The rows of killed workers are free
+    as soon as the server notices; what a frozen one holds inside a transaction is passed over with
+    `skip_held`, for only the server's own timeout frees it.
     """
+    waiting = "SKIP LOCKED" if skip_held else ""
     margin = stand.house.limits.lease_margin_seconds
     for kind in ALL.values():
         if kind.drive is Drive.STEPPED:
@@ -160,7 +162,7 @@ def expire_leases(stand: Stand, *, after_seconds: float = 0.0) -> None:
                 "UPDATE tasks SET lease_until = now() WHERE id IN (SELECT id FROM tasks "
                 "WHERE kind = :kind AND lease_until > now() "
                 "AND lease_until <= now() + make_interval(secs => :left) "
-                "FOR UPDATE SKIP LOCKED) RETURNING 1",
+                f"FOR UPDATE {waiting}) RETURNING 1",
                 kind=kind.name,
                 left=left,
             )
@@ -175,7 +177,7 @@ def set_for_workers(stand: Stand, setting: str, value: str) -> None:
 def hurry(stand: Stand) -> None:
     """Nobody waits for the leases of dead workers or for a breaker that a fault has opened."""
     try:
-        expire_leases(stand, after_seconds=CALL_SECONDS_MAX)
+        expire_leases(stand, after_seconds=CALL_SECONDS_MAX, skip_held=True)
         with scoped_transaction(stand.house.sessions, SYSTEM) as session:
             session.execute(
                 text(

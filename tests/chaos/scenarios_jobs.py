@@ -24,6 +24,7 @@ from tests.chaos.exact import (
     assert_quiet,
     assert_vendor_sold,
     begin,
+    expire_leases,
     hurry,
     prepared,
 )
@@ -71,6 +72,7 @@ def cancelled(stand: Stand, size: Size) -> None:
     asked(stand, seeded, lambda s, now: cancel_job(s, job_id, actor_id=ACTOR, now=now))
     stand.kill("bulk")
     stand.kill("vendors")
+    expire_leases(stand)
     stand.start("bulk", "vendors")
     job = stand.until_ended(job_id, meanwhile=lambda: hurry(stand))
     done = job["counts"]["succeeded"]
