@@ -219,12 +219,33 @@ class Wrapper:
                 try_again(session, task, at=at, error=error, is_dead=is_dead)
             log.error("task.dead" if is_dead else "task.still_failing", fault=error)
             return
-        with tenant_scope(_scope_of(handler, task)), transaction(self._sessions) as session:
-            if not self._is_still_ours(session, handler, task):
-                return
-            handler.give_up(session, task, clock.now(session))
-            finish(session, task)
-        log.error("task.given_up", fault=error)
+        try:
+            with tenant_scope(_scope_of(handler, task)), transaction(self._sessions) as session:
+                if not self._is_still_ours(session, handler, task):
+                    return
+                handler.give_up(session, task, clock.now(session))
+                finish(session, task)
+        except LeaseLost:
+            log.warning("task.lease_lost")
+        except Exception as fault:  # not even giving up succeeds: a person has to look
+            self._give_up_later(task, fault)
+        else:
+            log.error("task.given_up", fault=error)
+
+    def _give_up_later(self, task: TaskInHand, fault: Exception) -> None:
+        """Its items have no end yet, so that the row stays; who killed its workers stays known."""
+        if self._shift.is_cut(task):
+            return
+        log.error("task.not_given_up", fault=_class_of(fault))
+        seconds = _PASSING_WAIT_SECONDS if _is_passing(fault) else self._limits.backoff_max_seconds
+        with scoped_transaction(self._sessions, SYSTEM) as session:
+            try_again(
+                session,
+                task,
+                at=clock.now(session) + timedelta(seconds=seconds),
+                error=_class_of(fault),
+                kills=task.unaccounted_starts,
+            )
 
     def _is_still_ours(self, session: Session, handler: Handler, task: TaskInHand) -> bool:
         if handler.kind.drive is Drive.STEPPED:

@@ -83,7 +83,7 @@ _FENCE = text(
 )
 _FINISH = text("DELETE FROM tasks WHERE id = :id")
 _AGAIN = text("""
-UPDATE tasks SET attempts = :attempts, starts = :attempts, last_error = :error, rung_at = NULL,
+UPDATE tasks SET attempts = :attempts, starts = :attempts + :kills, last_error = :error, rung_at = NULL,
     lease_until = NULL, postponed_for = :reason, run_after = :until, state = :state,
     died_at = CASE WHEN :state = 'dead' THEN CAST(:until AS timestamptz) END
 WHERE id = :id AND lease_token = :token
@@ -193,15 +193,25 @@ def finish(session: Session, task: TaskInHand) -> None:
 
 
 def try_again(
-    session: Session, task: TaskInHand, *, at: datetime, error: str, is_dead: bool = False
+    session: Session,
+    task: TaskInHand,
+    *,
+    at: datetime,
+    error: str,
+    is_dead: bool = False,
+    kills: int = 0,
 ) -> None:
-    """An attempt was spent: note the error's class and when to come back (or lie dead from `at`)."""
+    """An attempt was spent: note the error's class and when to come back (or lie dead from `at`).
+
+    It had an outcome, so that earlier starts without one are forgotten, but for `kills` of them.
+    """
     session.execute(
         _AGAIN,
         {
             "id": task.id,
             "token": task.token,
             "attempts": task.attempts + 1,
+            "kills": kills,
             "error": error,
             "reason": None,
             "until": at,
@@ -218,6 +228,7 @@ def postpone(session: Session, task: TaskInHand, *, until: datetime, reason: str
             "id": task.id,
             "token": task.token,
             "attempts": task.attempts,
+            "kills": 0,
             "error": None,
             "reason": reason,
             "until": until,

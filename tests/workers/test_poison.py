@@ -1,20 +1,24 @@
 """Work that cannot be done, or that kills its workers, ends alone; all around it succeeds."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from models.jobs import ItemState
 from ops.bootstrap import database_url
+from pipelines.queue.handlers import Handler
+from pipelines.queue.kinds import PLACE_ORDER, RUN_CHUNK, TaskKind
 from pipelines.wiring import House, build_handlers
 from tests.conftest import Database
 from tests.driving import cards_csv, drain, hasten, import_cards_now, recipients_csv, rows, view
 from tests.intake import items_of, money_of, submit_file
 from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
-from tests.workers.tasks import change_task
+from tests.workers.tasks import change_task, put, task, wrapper_with
 from workers.wrapper import Wrapper
 
 CREDIT = 500_000
@@ -141,3 +145,46 @@ def test_an_item_that_kills_its_workers_alone_ends_uncharged(house: House, seede
     assert items_of(house, job_id, "state", "code") == [("failed", "internal_error")]
     assert money_of(house, seeded.client_account) == (CREDIT, 0)
     assert_proven(house)
+
+
+@pytest.mark.parametrize(
+    ("before", "runs", "kept"),
+    [("starts = 3", 0, (4, 1)), ("starts = 7, attempts = 7", 1, (8, 8))],
+    ids=["killed its workers", "failed too often"],
+)
+@pytest.mark.parametrize("kind", [RUN_CHUNK, PLACE_ORDER], ids=lambda kind: kind.name)
+def test_a_give_up_that_fails_is_tried_again_after_the_longest_wait(
+    house: House, kind: TaskKind, before: str, runs: int, kept: tuple[int, int]
+) -> None:
+    """What it had half done is rolled back, its verdict stays, and one day it succeeds."""
+    seen: list[str] = []
+
+    def give_up(session: Any, _task: Any, _now: Any) -> None:
+        session.execute(text("UPDATE tasks SET kind = 'half'"))
+        seen.append("gave up")
+        if len(seen) - runs == 1:
+            raise ValueError
+
+    def run(*_anything: Any) -> None:
+        seen.append("ran")
+        raise KeyError
+
+    wrapper = wrapper_with(house, Handler(kind, run, give_up))
+    task_id = put(house, kind, tenant_id=UUID(int=7), job_id=UUID(int=8))
+    change_task(house, task_id, before)
+
+    wrapper.run(task_id, 1)
+    row = task(house, task_id)
+    wrapper.run(task_id, 1)
+
+    assert seen == ["ran"] * runs + ["gave up"]
+    assert (row.starts, row.attempts) == kept
+    assert (row.state, row.kind, row.last_error) == ("ready", kind.name, "ValueError")
+    assert (row.rung_at, row.lease_until) == (None, None)
+    assert row.due_in == pytest.approx(house.limits.backoff_max_seconds, abs=30)
+
+    change_task(house, task_id, "run_after = now()")
+    wrapper.run(task_id, 1)
+
+    assert seen == (["ran"] * runs + ["gave up"]) * 2
+    assert task(house, task_id) is None
