@@ -40,7 +40,7 @@ WHERE id = :job
 _FAILED = text("""
 UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
     paused_at = NULL, pause_reason = NULL, paused_by = NULL, version = version + 1
-WHERE id = :job AND state IN ('queued', 'running', 'paused')
+WHERE id = :job AND state IN ('queued', 'running', 'paused') RETURNING 1
 """)
 _INTERNAL_ERROR = {
     "status": 422,
@@ -83,6 +83,11 @@ def _write_items(session: Session, job: Row[Any], limits: Limits) -> int:
 
 
 def give_up_undo_plan(session: Session, task: TaskInHand, now: datetime) -> None:
-    """An undo that cannot be planned ends; nothing was taken back."""
-    values = {"job": UUID(task.args["job_id"]), "now": now}
-    session.execute(_FAILED, values | {"error": json.dumps(_INTERNAL_ERROR)})
+    """An undo that cannot be planned ends; nothing was taken back.
+
+    One that was cancelled meanwhile is settled: who came to settle it before saw a plan to come.
+    """
+    job_id = UUID(task.args["job_id"])
+    values = {"job": job_id, "now": now, "error": json.dumps(_INTERNAL_ERROR)}
+    if session.execute(_FAILED, values).scalar_one_or_none() is None:
+        defer_settlement(session, job_id=job_id, tenant_id=task.tenant_id, now=now)

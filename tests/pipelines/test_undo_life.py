@@ -1,6 +1,5 @@
 """The life of an undo: asked for once, paused, cancelled, retried."""
 
-
 import pytest
 from sqlalchemy import text
 
@@ -110,6 +109,35 @@ def test_an_undo_cancelled_before_it_was_planned_takes_nothing_back(
     control(house, seeded, cancel_job, undo_id)
     drain(house)
 
+    assert (view(house, undo_id)["state"], view(house, undo_id)["counts"]["total"]) == (
+        "cancelled",
+        0,
+    )
+    assert card_states(house) == {"issued": 2}
+    assert_proven(house)
+
+
+def test_ec121_an_undo_cancelled_before_its_plan_is_given_up_ends(
+    house: House, seeded: Seeded
+) -> None:
+    """EC-121: the settlement came first and left the end to a plan that kills its workers."""
+    job_id = served_job(house, seeded, 2)
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    control(house, seeded, cancel_job, undo_id)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            text(
+                "UPDATE tasks SET starts = 3, run_after = now() + interval '1 hour' "
+                "WHERE kind = 'plan_job'"
+            )
+        )
+    drain(house)
+    settled_first = view(house, undo_id)["state"]
+
+    hasten(house)
+    drain(house)
+
+    assert settled_first == "cancelling"
     assert (view(house, undo_id)["state"], view(house, undo_id)["counts"]["total"]) == (
         "cancelled",
         0,
