@@ -47,6 +47,8 @@ class Limits:
     window_tasks_per_thread: int = 4
     window_tasks_per_bulk_thread: int = 2
     window_tasks_min: int = 8
+    #: A queue with more messages on the broker than this gets no more: nobody empties it.
+    broker_depth_max: int = 1_000
     #: When somebody waited longer on the interactive queue, bulk work is cut down.
     interactive_wait_seconds_max: float = 2.0
     #: A process whose last beat is older than this (scaled) is gone.

@@ -8,6 +8,7 @@ from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.limits import Limits
 from pipelines.queue.broker_port import BrokerAway, HouseBroker
+from pipelines.queue.kinds import Queue
 from pipelines.queue.ring import forget_rings, ring_due
 from pipelines.telemetry import get_logger
 
@@ -23,13 +24,16 @@ def run_once(sessions: Sessions, broker: HouseBroker, limits: Limits) -> int:
     """One pass; returns how many doorbells went out. Raises `BrokerAway` if not all did.
 
     The broker is asked first: marking tasks as rung that cannot be rung would only delay them.
+    A queue that nobody empties gets no more doorbells.
     """
     if not broker.remembers_epoch():
         with scoped_transaction(sessions, SYSTEM) as session:
             again = forget_rings(session)
+        broker.mark_epoch()
         log.warning("relay.epoch_lost", again=again)
+    queues = [queue for queue in Queue if broker.depth(queue.value) < limits.broker_depth_max]
     with scoped_transaction(sessions, SYSTEM) as session:
-        bells = ring_due(session, now=clock.now(session), limits=limits)
+        bells = ring_due(session, now=clock.now(session), limits=limits, queues=queues)
     return broker.send(bells) if bells else 0
 
 

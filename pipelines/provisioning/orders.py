@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.cards import OrderState, ProviderOrder
-from models.tasks import NIL
 from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.waterfall import Route
 from pipelines.queue.defer import defer_many
@@ -110,8 +109,8 @@ def create_orders(
             tenant_id=job.client_id,
             job_id=job.id,
             lane=vendor,
-            # Requests of one item go in their own order, beside each large job and not behind it.
-            flow=NIL if job.is_single else None,
+            # A client's requests of one item go in their own order, beside each large job.
+            flow=job.client_id if job.is_single else None,
             priority=job.priority,
         )
 

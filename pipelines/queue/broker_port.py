@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from dramatiq import Broker, Message
 from dramatiq.errors import DecodeError
 
-from pipelines.queue.kinds import TASK_VERSION
 from pipelines.queue.ring import Doorbell
 from pipelines.telemetry import get_logger
 
@@ -47,7 +47,11 @@ class HouseBroker(Broker, ABC):
 
     @abstractmethod
     def remembers_epoch(self) -> bool:
-        """False once after the broker lost its memory; it is told to remember from now on."""
+        """False from the broker's loss of memory until `mark_epoch`."""
+
+    @abstractmethod
+    def mark_epoch(self) -> None:
+        """Everything was rung again: from now on the broker is taken to remember."""
 
     @abstractmethod
     def depth(self, queue: str) -> int:
@@ -75,21 +79,30 @@ class HouseBroker(Broker, ABC):
 
 
 def message_of(bell: Doorbell) -> Message[Any]:
-    """The whole message: a task's id and the version of the code that wrote it."""
+    """The whole message: a task's id and the version its row has."""
     return Message(
         queue_name=bell.queue,
         actor_name=bell.kind,
         args=(),
-        kwargs={"task_id": str(bell.task_id), "v": TASK_VERSION},
+        kwargs={"task_id": str(bell.task_id), "v": bell.v},
         options={},
     )
+
+
+def task_of(message: Message[Any]) -> UUID | None:
+    """The task a message rings for; None if it does not say."""
+    written = message.kwargs.get("task_id")
+    try:
+        return UUID(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
 
 
 def read_message(data: bytes, queue: str) -> Message[Any] | None:
     """The message in these bytes from this queue; None if Dramatiq cannot work with it.
 
     What it cannot decode ends the consumer's connection; a message that names another queue than
-    the one it came by ends the thread that works on it.
+    the one it came by ends the thread that works on it; one that rings for nothing is rubbish too.
     """
     try:
         message: Message[Any] = Message.decode(data)
@@ -101,5 +114,7 @@ def read_message(data: bytes, queue: str) -> Message[Any] | None:
         and isinstance(message.message_id, str)
         and isinstance(message.kwargs, dict)
         and isinstance(message.options, dict)
+        and task_of(message) is not None
+        and type(message.kwargs.get("v")) is int
     )
     return message if is_sound else None

@@ -85,10 +85,10 @@ class RabbitmqDoorbells(HouseBroker, RabbitmqBroker):
         return len(rung)
 
     def remembers_epoch(self) -> bool:
-        if self._do(lambda: self._messages_in(EPOCH_QUEUE)) is not None:
-            return True
+        return self._do(lambda: self._messages_in(EPOCH_QUEUE)) is not None
+
+    def mark_epoch(self) -> None:
         self._do(lambda: self.channel.queue_declare(EPOCH_QUEUE, durable=True))
-        return False
 
     def depth(self, queue: str) -> int:
         return self._do(lambda: self._messages_in(queue)) or 0

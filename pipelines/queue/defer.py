@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, case, exists, insert, literal, null, text, tuple_
+from sqlalchemy import and_, case, exists, insert, literal, null, or_, text, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.elements import ColumnElement
@@ -13,8 +13,9 @@ from structlog.contextvars import get_contextvars
 
 from models.base import new_id
 from models.tasks import NIL, Task, TaskState
+from pipelines.limits import DEFAULTS
 from pipelines.queue.kinds import TASK_VERSION, Queue, TaskKind
-from pipelines.queue.ring import Doorbell
+from pipelines.queue.ring import INTERACTIVE_WAITS, Doorbell, waited_since
 
 _NOTED = "doorbells"
 
@@ -83,7 +84,7 @@ def defer(
 def _rung_at(
     kind: TaskKind, row: Mapping[str, object], now: datetime
 ) -> ColumnElement[datetime | None]:
-    """Now for the interactive queue, and elsewhere if no other flow waits: it would be overtaken."""
+    """Now for the interactive queue, and elsewhere if nobody else waits who would be overtaken."""
     if kind.queue is Queue.INTERACTIVE:
         return literal(now)
     other = aliased(Task)
@@ -96,7 +97,8 @@ def _rung_at(
             other.run_after <= now,
         )
     )
-    return case((waits, null()), else_=literal(now))
+    waited = text(INTERACTIVE_WAITS).bindparams(waited_since=waited_since(now, DEFAULTS))
+    return case((or_(waits, waited), null()), else_=literal(now))
 
 
 def note_doorbells(session: Session) -> Noted:
@@ -155,7 +157,10 @@ def _row(
     run_after: datetime | None,
     priority: int,
 ) -> dict[str, object]:
-    has_flow = job_id is not None and kind.queue is not Queue.INTERACTIVE
+    # What goes on while its job is paused keeps out of the job's flow, which a pause passes over.
+    has_flow = (
+        job_id is not None and kind.queue is not Queue.INTERACTIVE and not kind.runs_while_paused
+    )
     return {
         "id": new_id(),
         "kind": kind.name,

@@ -18,27 +18,33 @@ from sqlalchemy.orm import Session
 
 from models.locks import Namespace, try_lock
 from pipelines.limits import Limits
-from pipelines.queue.kinds import ALL, Queue
+from pipelines.queue.kinds import ACCEPTED_VERSIONS, ALL, TASK_VERSION, Queue
 
 RING_AT_MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Doorbell:
-    """What goes on the broker: a task's id, its actor and its queue; nothing else."""
+    """What goes on the broker: a task's id, its actor, its queue and version; nothing else."""
 
     task_id: UUID
     kind: str
     queue: str
+    #: As the task's row says; a task that this code has just written has this code's.
+    v: int = TASK_VERSION
 
 
-# Places a queue has: so many per thread of the processes that beat, at least the least.
-# While somebody has waited too long on the interactive queue, bulk work is cut down.
-_WINDOWS = text("""
+#: SQL: somebody has waited too long on the interactive queue, and nobody stopped it.
+INTERACTIVE_WAITS = """EXISTS (
+    SELECT FROM tasks i WHERE i.state = 'ready' AND i.queue = 'interactive'
+      AND i.rung_at IS NOT NULL AND i.lease_until IS NULL AND i.run_after <= :waited_since
+      AND NOT EXISTS (SELECT FROM queues q WHERE q.name = i.queue AND q.paused_at IS NOT NULL))"""
+
+# Places a queue has: so many per thread of the processes that beat, at least the least. What an
+# accepter rang itself takes no place, or storefronts would keep the relay from everything else.
+_WINDOWS = text(f"""
 SELECT w.queue, CASE
-    WHEN w.queue = 'bulk' AND EXISTS (
-        SELECT FROM tasks t WHERE t.state = 'ready' AND t.queue = 'interactive'
-          AND t.rung_at IS NOT NULL AND t.lease_until IS NULL AND t.run_after <= :waited_since)
+    WHEN w.queue = 'bulk' AND {INTERACTIVE_WAITS}
     THEN greatest(1, coalesce(p.threads, 0) / 2)
     ELSE greatest(:least, coalesce(p.threads, 0) * w.per_thread) END AS places,
     coalesce(u.tasks, 0) AS in_use
@@ -47,13 +53,14 @@ LEFT JOIN (SELECT name, sum(threads)::integer AS threads FROM processes
            WHERE beat_at > :beat_since AND state = 'running' GROUP BY name) p ON p.name = w.queue
 LEFT JOIN (SELECT queue, count(*) AS tasks FROM tasks
            WHERE state = 'ready' AND rung_at IS NOT NULL
-             AND (rung_at > :rung_before OR lease_until > :now) GROUP BY queue) u
+             AND (rung_at > :counted_since OR lease_until > :now) GROUP BY queue) u
        ON u.queue = w.queue
 WHERE w.queue <> ALL(SELECT name FROM queues WHERE paused_at IS NOT NULL)
 """)
 
 # `flows` hops along ix_tasks_unrung, one probe for each flow that waits; what was rung too long
-# ago without an end is a candidate like what was never rung.
+# ago without an end is a candidate like what was never rung. Turns count what is out already, so
+# that they go on from one pass to the next.
 _NEXT = text("""
 WITH RECURSIVE windows AS (
     SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:places AS integer[]),
@@ -70,42 +77,52 @@ WITH RECURSIVE windows AS (
         ORDER BY t.lane, t.flow LIMIT 1) n
 ), waiting AS (
     SELECT t.* FROM flows f
-    LEFT JOIN jobs j ON j.id = f.flow AND j.state = 'paused'
     CROSS JOIN LATERAL (
         SELECT t.id, t.queue, t.lane, t.flow, t.tenant_id, t.priority, t.run_after FROM tasks t
         WHERE t.state = 'ready' AND t.rung_at IS NULL
           AND t.queue = f.queue AND t.lane = f.lane AND t.flow = f.flow
           AND t.run_after <= :now AND (t.lease_until IS NULL OR t.lease_until <= :now)
-          AND t.kind = ANY(:known) AND (j.id IS NULL OR t.kind = ANY(:while_paused))
+          AND t.kind = ANY(:known) AND t.v = ANY(:versions)
           AND (t.job_id IS NULL OR t.job_id = f.flow OR t.kind = ANY(:while_paused)
                OR NOT EXISTS (SELECT FROM jobs p WHERE p.id = t.job_id AND p.state = 'paused'))
         ORDER BY t.priority, t.run_after LIMIT f.places) t
+    WHERE NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.flow AND j.state = 'paused')
     UNION ALL
     (SELECT t.id, t.queue, t.lane, t.flow, t.tenant_id, t.priority, t.run_after FROM tasks t
      JOIN windows w ON w.queue = t.queue
      WHERE t.state = 'ready' AND t.rung_at <= :rung_before AND t.run_after <= :now
-       AND (t.lease_until IS NULL OR t.lease_until <= :now) AND t.kind = ANY(:known)
+       AND (t.lease_until IS NULL OR t.lease_until <= :now)
+       AND t.kind = ANY(:known) AND t.v = ANY(:versions)
        AND (t.job_id IS NULL OR t.kind = ANY(:while_paused)
             OR NOT EXISTS (SELECT FROM jobs p WHERE p.id = t.job_id AND p.state = 'paused'))
      ORDER BY t.rung_at LIMIT :at_most)
 ), rung AS (
-    SELECT queue, lane, count(*) AS tasks FROM tasks
+    SELECT queue, lane, tenant_id, flow, count(*) AS tasks FROM tasks
     WHERE state = 'ready' AND rung_at IS NOT NULL
-      AND (rung_at > :rung_before OR lease_until > :now) GROUP BY queue, lane
+      AND (rung_at > :counted_since OR lease_until > :now) GROUP BY queue, lane, tenant_id, flow
+), rung_of_tenant AS (
+    SELECT queue, lane, tenant_id, sum(tasks) AS tasks FROM rung GROUP BY queue, lane, tenant_id
+), rung_of_lane AS (
+    SELECT queue, lane, sum(tasks) AS tasks FROM rung GROUP BY queue, lane
 ), lanes AS (
     SELECT queue, count(DISTINCT lane) AS lanes
     FROM (SELECT queue, lane FROM waiting UNION ALL SELECT queue, lane FROM rung) l GROUP BY queue
 ), by_flow AS (
-    SELECT *, row_number() OVER (PARTITION BY queue, lane, tenant_id, flow
-                                 ORDER BY priority, run_after, id) AS flow_turn FROM waiting
+    SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (
+        PARTITION BY b.queue, b.lane, b.tenant_id, b.flow
+        ORDER BY b.priority, b.run_after, b.id) AS flow_turn
+    FROM waiting b LEFT JOIN rung r ON r.queue = b.queue AND r.lane = b.lane
+      AND r.tenant_id IS NOT DISTINCT FROM b.tenant_id AND r.flow = b.flow
 ), by_tenant AS (
-    SELECT *, row_number() OVER (PARTITION BY queue, lane, tenant_id
-                                 ORDER BY priority, flow_turn, run_after, id) AS tenant_turn
-    FROM by_flow
+    SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (
+        PARTITION BY b.queue, b.lane, b.tenant_id
+        ORDER BY b.priority, b.flow_turn, b.run_after, b.id) AS tenant_turn
+    FROM by_flow b LEFT JOIN rung_of_tenant r ON r.queue = b.queue AND r.lane = b.lane
+      AND r.tenant_id IS NOT DISTINCT FROM b.tenant_id
 ), by_lane AS (
     SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (
         PARTITION BY b.queue, b.lane ORDER BY b.tenant_turn, b.run_after, b.id) AS turn
-    FROM by_tenant b LEFT JOIN rung r ON r.queue = b.queue AND r.lane = b.lane
+    FROM by_tenant b LEFT JOIN rung_of_lane r ON r.queue = b.queue AND r.lane = b.lane
 ), placed AS (
     SELECT *, row_number() OVER (PARTITION BY queue ORDER BY turn, run_after, id) AS place
     FROM by_lane
@@ -125,14 +142,19 @@ WITH free AS MATERIALIZED (
       AND (rung_at IS NULL OR rung_at <= :rung_before)
     FOR UPDATE SKIP LOCKED)
 UPDATE tasks SET rung_at = :now FROM free WHERE tasks.id = free.id
-RETURNING tasks.id, tasks.kind, tasks.queue
+RETURNING tasks.id, tasks.kind, tasks.queue, tasks.v
 """)
 
-_FORGET_RINGS = text(
-    "UPDATE tasks SET rung_at = NULL WHERE state = 'ready' AND rung_at IS NOT NULL"
-)
+# What somebody holds is being worked on; if that fails it is rung again like anything else.
+_FORGET_RINGS = text("""
+UPDATE tasks SET rung_at = NULL FROM (
+    SELECT id FROM tasks WHERE state = 'ready' AND rung_at IS NOT NULL
+    FOR UPDATE SKIP LOCKED) free
+WHERE tasks.id = free.id
+""")
 
 _KNOWN = sorted(ALL)
+_VERSIONS = sorted(ACCEPTED_VERSIONS)
 _WHILE_PAUSED = sorted(name for name, kind in ALL.items() if kind.runs_while_paused)
 
 
@@ -146,7 +168,8 @@ def ring_due(
     if not try_lock(session, Namespace.RINGING, "pass"):
         return []
     rung_before = now - timedelta(seconds=limits.redelivery_seconds)
-    windows = _open_windows(session, now, limits, queues, rung_before=rung_before)
+    counted_since = rung_by_accepter(now, limits)
+    windows = _open_windows(session, now, limits, queues, counted_since=counted_since)
     if not windows:
         return []
     chosen = session.execute(
@@ -154,10 +177,12 @@ def ring_due(
         {
             "now": now,
             "rung_before": rung_before,
+            "counted_since": counted_since,
             "queues": [window.queue for window in windows],
             "places": [window.places for window in windows],
             "in_use": [window.in_use for window in windows],
             "known": _KNOWN,
+            "versions": _VERSIONS,
             "while_paused": _WHILE_PAUSED,
             "at_most": RING_AT_MOST,
         },
@@ -171,7 +196,7 @@ def _mark(
     if not chosen:
         return []
     rows = session.execute(_MARK, {"chosen": chosen, "now": now, "rung_before": rung_before})
-    bells = {row.id: Doorbell(row.id, row.kind, row.queue) for row in rows}
+    bells = {row.id: Doorbell(row.id, row.kind, row.queue, row.v) for row in rows}
     return [bells[task_id] for task_id in chosen if task_id in bells]
 
 
@@ -181,7 +206,7 @@ def _open_windows(
     limits: Limits,
     queues: Iterable[Queue],
     *,
-    rung_before: datetime,
+    counted_since: datetime,
 ) -> list[Row[Any]]:
     """Queue, places and places in use, of each queue that runs and has a free place."""
     names = [queue.value for queue in queues]
@@ -195,15 +220,20 @@ def _open_windows(
         _WINDOWS,
         {
             "now": now,
-            "rung_before": rung_before,
+            "counted_since": counted_since,
             "queues": names,
             "per_thread": per_thread,
             "least": limits.window_tasks_min,
             "beat_since": now - timedelta(seconds=limits.process_gone_seconds),
-            "waited_since": now - timedelta(seconds=limits.interactive_wait_seconds_max),
+            "waited_since": waited_since(now, limits),
         },
     )
     return [row for row in rows if row.in_use < row.places]
+
+
+def waited_since(now: datetime, limits: Limits) -> datetime:
+    """Who is due since before this has waited too long on the interactive queue."""
+    return now - timedelta(seconds=limits.interactive_wait_seconds_max)
 
 
 def forget_rings(session: Session) -> int:

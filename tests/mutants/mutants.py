@@ -23,10 +23,9 @@ DELIVERY = (
     Mutant(
         "doorbells ring before their commit",
         "workers/relay.py",
-        "        bells = ring_due(session, now=clock.now(session), limits=limits)\n"
-        "    return broker.send(bells) if bells else 0",
-        "        bells = ring_due(session, now=clock.now(session), limits=limits)\n"
-        "        broker.send(bells)\n        raise ZeroDivisionError",
+        "limits=limits, queues=queues)\n    return broker.send(bells) if bells else 0",
+        "limits=limits, queues=queues)\n        broker.send(bells)\n"
+        "        raise ZeroDivisionError",
         ("tests/workers/test_relay.py",),
     ),
     Mutant(

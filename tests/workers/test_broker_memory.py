@@ -51,7 +51,7 @@ def behind(own_redis: str) -> Iterator[BehindRedis]:
 @pytest.fixture
 def broker(behind: BehindRedis) -> Iterator[HouseBroker]:
     made = behind.broker()
-    made.remembers_epoch()
+    made.mark_epoch()
     yield made
     made.close()
 

@@ -3,16 +3,22 @@
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from dramatiq import Message
 from dramatiq.middleware import MiddlewareError
+from sqlalchemy import text
 
 from models.base import new_id
+from models.database import scoped_transaction
+from models.scope import SYSTEM
 from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.broker_port import BrokerAway, HouseBroker
-from pipelines.queue.kinds import ALL, PURGE_KEYS, TASK_VERSION, Queue
+from pipelines.queue.kinds import ALL, PURGE_KEYS, RUN_CHUNK, RUN_SINGLE, TASK_VERSION, Queue
 from pipelines.wiring import House
 from tests.conftest import Ground
 from tests.until import until
@@ -77,6 +83,11 @@ RUBBISH = {
     "no options": written(options=None),
     "a list for an id": written(message_id=[1]),
     "a list for an actor": written(actor_name=["purge_keys"]),
+    "no task": written(kwargs={"v": 1}),
+    "a number for a task": written(kwargs={"task_id": 7, "v": 1}),
+    "a name for a task": written(kwargs={"task_id": "seven", "v": 1}),
+    "no version": written(kwargs={"task_id": str(new_id())}),
+    "a yes for a version": written(kwargs={"task_id": str(new_id()), "v": True}),
 }
 
 
@@ -111,13 +122,42 @@ def test_a_ring_says_how_many_went_out_and_the_queue_is_as_deep(
     assert (broker.depth("bulk"), broker.depth("interactive")) == (3, 0)
 
 
-def test_ec117_a_broker_that_forgot_says_so_once(broker: HouseBroker, backstage: Backstage) -> None:
-    """EC-117: the first question after the loss is answered no, and the next yes."""
-    first = [broker.remembers_epoch(), broker.remembers_epoch()]
+def test_ec117_a_broker_that_forgot_says_so_until_it_is_marked(
+    broker: HouseBroker, backstage: Backstage
+) -> None:
+    """EC-117: a relay that dies, or fails, before everything is rung again is not the last."""
+    unmarked = [broker.remembers_epoch(), broker.remembers_epoch()]
+    broker.mark_epoch()
+    marked = broker.remembers_epoch()
     backstage.empty()
-    second = [broker.remembers_epoch(), broker.remembers_epoch()]
 
-    assert (first, second) == ([False, True], [False, True])
+    assert (unmarked, marked, broker.remembers_epoch()) == ([False, False], True, False)
+
+
+def test_ec117_what_a_worker_holds_does_not_keep_the_rest_from_being_rung_again(
+    house: House, broker: HouseBroker, backstage: Backstage
+) -> None:
+    held, free = (put(house, PURGE_KEYS, lane=lane) for lane in ("held", "free"))
+    assert one_pass(house, broker) == 2
+    backstage.empty()
+    with ThreadPoolExecutor(1) as elsewhere, scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text("SELECT 1 FROM tasks WHERE id = :id FOR UPDATE"), {"id": held})
+        rung = elsewhere.submit(one_pass, house, broker).result(timeout=20)
+
+    assert rung == 1
+    assert {m["kwargs"]["task_id"] for m in backstage.messages()} == {str(free)}
+
+
+def test_a_queue_that_nobody_empties_gets_no_more_doorbells(
+    house: House, broker: HouseBroker
+) -> None:
+    deep = replace(house, limits=replace(house.limits, broker_depth_max=3))
+    broker.ring(bells(3))
+    put(house, RUN_CHUNK, tenant_id=UUID(int=1))
+    single = put(house, RUN_SINGLE, tenant_id=UUID(int=1))
+
+    assert one_pass(deep, broker) == 1
+    assert task(house, single).rung_at is not None
 
 
 def test_ec117_a_broker_that_lost_its_memory_is_told_everything_again(

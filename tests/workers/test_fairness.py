@@ -16,15 +16,17 @@ from pipelines.queue.defer import defer, defer_many, note_doorbells
 from pipelines.queue.kinds import (
     PLACE_ORDER,
     PURGE_KEYS,
+    RECOVER_ORDER,
     RUN_CHUNK,
     RUN_SINGLE,
     SETTLE_JOB,
     Queue,
     TaskKind,
 )
-from pipelines.queue.ring import ring_due
+from pipelines.queue.ring import ring_due, rung_by_accepter
 from pipelines.wiring import House
-from tests.driving import rows
+from tests.driving import recipients_csv, rows, submit
+from tests.seeding import seed
 from tests.workers.tasks import change_task, put, task
 
 _READ = text(
@@ -49,6 +51,12 @@ def living(house: House, queue: Queue, *, threads: int) -> None:
                 id=new_id(), name=queue.value, host="here", pid=1, threads=threads
             )
         )
+
+
+def pause(house: House, queue: Queue) -> None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        values = {"name": queue.value, "paused_at": clock.now(session), "pause_reason": "incident"}
+        session.execute(insert(PausedQueue).values(values))
 
 
 def put_many(
@@ -183,6 +191,72 @@ def test_within_a_vendor_s_lane_tenants_take_turns_too(house: House) -> None:
     assert rung_by(house, "tenant_id") == {ONE: half, OTHER: half}
 
 
+def end(house: House, task_id: UUID) -> None:
+    change_task(house, task_id, "state = 'dead'")
+
+
+def test_ec125_turns_go_on_from_one_pass_to_the_next(house: House) -> None:
+    """Places come free one at a time, as with slow vendor calls: the small one is soon served."""
+    put_many(house, 100, tenant_id=ONE, job_id=new_id(), kind=PLACE_ORDER, lane="reloadly")
+    out = one_pass(house)
+    put_many(house, 4, tenant_id=OTHER, job_id=new_id(), kind=PLACE_ORDER, lane="reloadly")
+    served: list[UUID] = []
+    for task_id in out[:4]:
+        end(house, task_id)
+        served += one_pass(house)
+
+    assert [task(house, task_id).tenant_id for task_id in served] == [OTHER] * 4
+
+
+def test_ec125_a_tenant_s_single_orders_do_not_stand_behind_another_s(
+    house: House, places: int
+) -> None:
+    for tenant_id, count in ((ONE, 200), (OTHER, 4)):
+        for _ in range(count // 4):
+            with scoped_transaction(house.sessions, SYSTEM) as session:
+                defer_many(
+                    session,
+                    PLACE_ORDER,
+                    [{"order_id": str(n)} for n in range(4)],
+                    now=clock.now(session),
+                    tenant_id=tenant_id,
+                    job_id=new_id(),
+                    lane="reloadly",
+                    flow=tenant_id,
+                )
+
+    one_pass(house)
+
+    assert rung_by(house, "tenant_id") == {ONE: 4, OTHER: 4}
+
+
+def test_what_storefronts_ring_themselves_takes_no_place_of_the_relay(house: House) -> None:
+    for _ in range(house.limits.window_tasks_min + 2):
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            now = clock.now(session)
+            rung = defer(session, RUN_SINGLE, args={}, now=now, tenant_id=ONE)
+            at = rung_by_accepter(now, house.limits)
+            session.execute(
+                text("UPDATE tasks SET rung_at = :at WHERE id = :id"), {"at": at, "id": rung}
+            )
+    settle = put(house, SETTLE_JOB, tenant_id=ONE)
+
+    assert one_pass(house) == [settle]
+
+
+def test_a_paused_job_s_flow_is_passed_over_but_not_what_brings_its_orders_home(
+    house: House,
+) -> None:
+    seeded = seed(house, vendor=False)
+    job_id = submit(house, seeded, recipients_csv(1))
+    rows(house, "DELETE FROM tasks RETURNING 1")
+    rows(house, "UPDATE jobs SET state = 'paused', paused_at = now() RETURNING 1")
+    put_many(house, 50, tenant_id=ONE, job_id=job_id, kind=PLACE_ORDER, lane="reloadly")
+    home = put(house, RECOVER_ORDER, tenant_id=ONE, job_id=job_id, lane="reloadly")
+
+    assert one_pass(house) == [home]
+
+
 def test_queues_have_windows_of_their_own(house: House) -> None:
     for kind in (RUN_CHUNK, RUN_SINGLE, PLACE_ORDER):
         put_many(house, 50, tenant_id=ONE, kind=kind)
@@ -196,9 +270,7 @@ def test_queues_have_windows_of_their_own(house: House) -> None:
 def test_a_paused_queue_is_not_rung(house: House) -> None:
     put_many(house, 2, tenant_id=ONE)
     single = put(house, RUN_SINGLE, tenant_id=ONE)
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        values = {"name": "bulk", "paused_at": clock.now(session), "pause_reason": "incident"}
-        session.execute(insert(PausedQueue).values(values))
+    pause(house, Queue.BULK)
 
     assert one_pass(house) == [single]
     rows(house, "UPDATE queues SET paused_at = NULL RETURNING 1")
@@ -213,10 +285,21 @@ def test_bulk_gives_way_while_somebody_waits_on_the_interactive_queue(
     change_task(house, waits, f"rung_at = now(), run_after = now() - interval '{seconds} seconds'")
     put_many(house, 100, tenant_id=ONE)
     while_waiting = len(one_pass(house))
-    change_task(house, waits, "state = 'dead'")
+    chain = deferred(house, tenant_id=ONE, job_id=new_id())
+    end(house, waits)
     afterwards = len(one_pass(house))
 
     assert (while_waiting, while_waiting + afterwards) == (4, places)
+    assert chain == ([], {Queue.BULK})
+
+
+def test_bulk_does_not_give_way_to_a_queue_that_somebody_stopped(house: House, places: int) -> None:
+    waits = put(house, RUN_SINGLE, tenant_id=ONE)
+    change_task(house, waits, "rung_at = now(), run_after = now() - interval '1 hour'")
+    pause(house, Queue.INTERACTIVE)
+    put_many(house, 100, tenant_id=ONE)
+
+    assert len(one_pass(house)) == places
 
 
 def test_a_chain_goes_on_by_itself_until_somebody_else_waits(house: House) -> None:
