@@ -72,8 +72,9 @@ ALL: dict[str, TaskKind] = {
         PURGE_KEYS,
     )
 }
-#: The version written into new tasks; workers accept this and the one before.
-TASK_VERSION = 1
+#: The version written into new tasks; workers accept this and the one before. It grows when a kind
+#: comes to mean what older code would do wrongly. 2: a chunk may be one of an undo.
+TASK_VERSION = 2
 ACCEPTED_VERSIONS = frozenset({TASK_VERSION, TASK_VERSION - 1})
 
 assert all((kind.drive is Drive.STEPPED) == (kind.lease_seconds > 0) for kind in ALL.values()), (

@@ -12,6 +12,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from pipelines.errors import Fault, LeaseLost
+from pipelines.queue.kinds import ACCEPTED_VERSIONS
+
+_VERSIONS = sorted(ACCEPTED_VERSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ WITH started AS (
                  ON l.kind = t.kind
           WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
             AND (t.lease_until IS NULL OR t.lease_until <= :now)
-            AND t.kind = ANY(:known)
+            AND t.kind = ANY(:known) AND t.v = ANY(:versions)
             AND (:alone OR t.starts <= t.attempts OR l.seconds IS NOT NULL)
             AND NOT EXISTS (SELECT FROM queues q
                             WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
@@ -70,9 +73,10 @@ FROM started s
 """)
 # Not held by anybody, so whoever started it last is gone or has yet to lock it.
 _SUSPECT = text("""
-SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' AND run_after <= :now
-    AND starts > attempts AND kind <> ALL(:stepped)
-FOR UPDATE SKIP LOCKED
+SELECT 1 FROM tasks t WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
+    AND t.starts > t.attempts AND t.kind <> ALL(:stepped)
+    AND NOT EXISTS (SELECT FROM queues q WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
+FOR UPDATE OF t SKIP LOCKED
 """)
 _HOLD = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE SKIP LOCKED")
 _HOLD_SOON = text("SELECT 1 FROM tasks WHERE id = :id AND state = 'ready' FOR UPDATE")
@@ -122,9 +126,10 @@ def start(
 ) -> TaskInHand | None:
     """Count a start and, for the kinds in `leases`, take the lease; None if it is not to be had.
 
-    None means: done, in other hands, not yet due, of a paused queue, or of a kind that is not
-    `known`. The message is then simply forgotten: the row brings the task back. A task without a
-    lease whose worker died (`is_suspect`) is only to be had by one who works `alone`.
+    None means: done, in other hands, not yet due, of a paused queue, of a kind that is not `known`,
+    or of a version that this code does not accept, whatever its message said. The message is then
+    simply forgotten: the row brings the task back. A task without a lease whose worker died
+    (`is_suspect`) is only to be had by one who works `alone`.
     """
     row = session.execute(
         _START,
@@ -132,6 +137,7 @@ def start(
             "id": task_id,
             "now": now,
             "known": list(known),
+            "versions": _VERSIONS,
             "alone": alone,
             "kinds": list(leases),
             "seconds": [lease.total_seconds() for lease in leases.values()],

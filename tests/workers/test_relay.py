@@ -20,7 +20,7 @@ from pipelines.jobs.control import pause_job
 from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.defer import defer, defer_many
-from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
+from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB, TASK_VERSION
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.conftest import Ground
@@ -136,6 +136,7 @@ def test_what_is_leased_dead_early_or_unknown_is_not_rung(
         "dead": "state = 'dead'",
         "early": "run_after = now() + interval '1 minute'",
         "unknown": "kind = 'from_tomorrow'",
+        "newer": f"v = {TASK_VERSION + 1}",
         "lease over": "lease_until = now() - interval '1 second'",
     }
     made = {name: put(house, PURGE_KEYS, lane=name) for name in changes}
@@ -145,6 +146,21 @@ def test_what_is_leased_dead_early_or_unknown_is_not_rung(
     one_pass(house, broker)
 
     assert rung_tasks(memory) == {str(made["lease over"]): 1}
+
+
+def test_ec045_a_message_carries_the_version_of_its_row(
+    house: House, broker: HouseBroker, memory: redis.Redis
+) -> None:
+    """EC-045: code older than a row is told so, and leaves it to others."""
+    now, before = put(house, PURGE_KEYS, lane="now"), put(house, PURGE_KEYS, lane="before")
+    change_task(house, before, f"v = {TASK_VERSION - 1}")
+
+    one_pass(house, broker)
+
+    assert {m["kwargs"]["task_id"]: m["kwargs"]["v"] for m in messages(memory)} == {
+        str(now): TASK_VERSION,
+        str(before): TASK_VERSION - 1,
+    }
 
 
 def test_urgent_tasks_are_rung_first(

@@ -16,7 +16,7 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, NoScope
 from pipelines.queue.handlers import Handler
-from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB
+from pipelines.queue.kinds import PURGE_KEYS, RUN_CHUNK, SETTLE_JOB, TASK_VERSION
 from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.wiring import House, build_handlers
 from tests.canary import MARK
@@ -98,7 +98,7 @@ def test_a_message_that_comes_early_starts_nothing(house: House) -> None:
     assert (task(house, task_id).starts, task(house, task_id).attempts) == (0, 0)
 
 
-@pytest.mark.parametrize("version", [-1, 2, 99])
+@pytest.mark.parametrize("version", [0, TASK_VERSION + 1, 99])
 def test_a_message_of_another_version_is_left_to_another_worker(house: House, version: int) -> None:
     noted = Noted()
     task_id = put(house, tenant_id=TENANT)
@@ -107,6 +107,33 @@ def test_a_message_of_another_version_is_left_to_another_worker(house: House, ve
 
     assert noted.scopes == []
     assert task(house, task_id).starts == 0
+
+
+@pytest.mark.parametrize("version", [0, TASK_VERSION + 1])
+def test_ec045_a_row_of_another_version_is_left_alone_whatever_its_message_says(
+    house: House, version: int
+) -> None:
+    """EC-045: an older relay rings with its own version for what newer code has written."""
+    noted = Noted()
+    task_id = put(house, tenant_id=TENANT)
+    change_task(house, task_id, f"v = {version}")
+
+    wrapper_with(house, Handler(RUN_CHUNK, noted)).run(task_id, TASK_VERSION)
+
+    assert noted.scopes == []
+    assert (task(house, task_id).state, task(house, task_id).starts) == ("ready", 0)
+
+
+def test_ec045_a_row_of_the_version_before_is_done(house: House) -> None:
+    """EC-045: what the last deploy left behind."""
+    noted = Noted()
+    task_id = put(house, tenant_id=TENANT)
+    change_task(house, task_id, f"v = {TASK_VERSION - 1}")
+
+    wrapper_with(house, Handler(RUN_CHUNK, noted)).run(task_id, TASK_VERSION - 1)
+
+    assert len(noted.scopes) == 1
+    assert task(house, task_id) is None
 
 
 def test_a_task_of_a_kind_this_worker_does_not_know_is_left_alone(house: House) -> None:
