@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.errors import Kind, Refusal
 from pipelines.limits import Limits
+from pipelines.queue.kinds import ALL
 
 #: What the relay's process says while Redis refuses for lack of memory. RabbitMQ only falls silent,
 #: as it does when it is away; there the backlog itself tells.
@@ -55,24 +56,52 @@ SELECT (SELECT count(*) FROM jobs WHERE client_id = :client AND NOT is_single
        (SELECT coalesce(sum(pending + running + retrying), 0) FROM chunks
         WHERE client_id = :client AND state <> 'closed') AS items
 """)
-# Work of a paused job or queue waits because somebody wants it to; the two halves have an index
-# each.
+# What a client's own work makes wait does not close the house to others: relay and workers give
+# each lane its turns, so bulk work waits too long where a lane has none. `late` is a lane's most
+# urgent work that has been due that long; the two halves have an index each. Fresh work of a
+# higher priority goes before it by the client's own choice. A lane has its turns if a task of it
+# was rung in that time or is in hand, while workers live, or if its items moved in that time.
+# Work of a paused job or queue waits because somebody wants it to.
 _OF_ALL = text("""
+WITH late AS (
+    SELECT lane, tenant_id, min(priority) AS priority FROM (
+        SELECT lane, tenant_id, priority, kind, job_id FROM tasks
+        WHERE state = 'ready' AND rung_at IS NULL AND queue = 'bulk' AND run_after <= :due_before
+        UNION ALL
+        SELECT lane, tenant_id, priority, kind, job_id FROM tasks
+        WHERE state = 'ready' AND rung_at IS NOT NULL AND queue = 'bulk'
+          AND run_after <= :due_before) t
+    WHERE kind = ANY(:known)
+      AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = t.job_id AND j.state = 'paused')
+    GROUP BY lane, tenant_id
+)
 SELECT (SELECT coalesce(sum(pending + running + retrying), 0) FROM chunks
         WHERE state <> 'closed') > :items_max AS has_too_much,
     EXISTS (SELECT FROM processes WHERE name = 'relay' AND beat_at > :beat_after
             AND trouble = ANY(:full)) AS broker_is_full,
     NOT EXISTS (SELECT FROM queues WHERE name = 'bulk' AND paused_at IS NOT NULL)
     AND EXISTS (
-        SELECT FROM (
-            SELECT job_id FROM tasks WHERE state = 'ready' AND rung_at IS NULL
-              AND queue = 'bulk' AND run_after <= :due_before
-            UNION ALL
-            SELECT job_id FROM tasks WHERE state = 'ready' AND rung_at IS NOT NULL
-              AND queue = 'bulk' AND run_after <= :due_before) t
-        WHERE NOT EXISTS (SELECT FROM jobs j WHERE j.id = t.job_id AND j.state = 'paused')
+        SELECT FROM late l
+        WHERE NOT EXISTS (
+            SELECT FROM tasks t WHERE t.state = 'ready' AND t.queue = 'bulk' AND t.lane = l.lane
+              AND t.priority < l.priority AND t.run_after > :due_before AND t.run_after <= :now
+              AND t.kind = ANY(:known)
+              AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = t.job_id AND j.state = 'paused'))
+        AND NOT (
+            EXISTS (SELECT FROM processes WHERE name = 'bulk' AND beat_at > :beat_after)
+            AND EXISTS (
+                SELECT FROM tasks t WHERE t.state = 'ready' AND t.rung_at IS NOT NULL
+                  AND t.queue = 'bulk' AND t.lane = l.lane
+                  AND (t.rung_at > :due_before OR t.starts > t.attempts OR t.lease_until > :now)))
+        AND NOT EXISTS (
+            SELECT FROM jobs j JOIN chunks c ON c.job_id = j.id
+            WHERE j.client_id = l.tenant_id AND NOT j.is_single
+              AND j.state IN ('queued', 'running', 'paused', 'cancelling')
+              AND c.updated_at > :due_before
+              AND c.running + c.retrying + c.succeeded + c.needs_review > 0)
     ) AS waits_too_long
 """)
+_KNOWN = sorted(ALL)
 
 
 def admit_job(session: Session, client_id: UUID, *, limits: Limits) -> None:
@@ -121,6 +150,8 @@ def saturation(session: Session, *, now: datetime, limits: Limits) -> QueueSatur
     row = session.execute(
         _OF_ALL,
         {
+            "now": now,
+            "known": _KNOWN,
             "items_max": limits.open_items_max,
             "full": list(BROKER_FULL),
             "beat_after": now - timedelta(seconds=limits.process_gone_seconds),

@@ -221,10 +221,7 @@ def test_ec136_a_broker_without_memory_is_what_its_living_relay_says(
     house: House, trouble: str | None, age_seconds: int, is_refused: bool
 ) -> None:
     """EC-136: a broker that is merely away costs time only, and refuses nobody."""
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        beat_at = clock.now(session) - timedelta(seconds=age_seconds)
-        values = {"id": new_id(), "name": "relay", "host": "h", "pid": 1, "threads": 1}
-        session.execute(insert(Process).values(values | {"trouble": trouble, "beat_at": beat_at}))
+    beat(house, "relay", trouble=trouble, age_seconds=age_seconds)
 
     refusal = saturated(house)
 
@@ -235,6 +232,14 @@ def test_ec136_a_broker_without_memory_is_what_its_living_relay_says(
 def saturated(house: House) -> QueueSaturated | None:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         return saturation(session, now=clock.now(session), limits=house.limits)
+
+
+def beat(house: House, name: str, *, trouble: str | None = None, age_seconds: int = 0) -> None:
+    """The last word of a process, so long ago."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        beat_at = clock.now(session) - timedelta(seconds=age_seconds)
+        values = {"id": new_id(), "name": name, "host": "h", "pid": 1, "threads": 1}
+        session.execute(insert(Process).values(values | {"trouble": trouble, "beat_at": beat_at}))
 
 
 def age_tasks(house: House) -> None:
