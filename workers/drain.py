@@ -7,7 +7,6 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from dramatiq import MessageProxy, Worker
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.limits import Limits
+from pipelines.queue.broker_port import task_of
 from pipelines.queue.processes import Heartbeat
 from pipelines.queue.work import forget_ring, give_back
 from pipelines.telemetry import get_logger
@@ -92,8 +92,8 @@ def _put_back(worker: Worker, shift: Shift, sessions: Sessions) -> None:
     with suppress(queue.Empty):
         while True:
             fetched.append(worker.work_queue.get_nowait().message)
-    for message in fetched:
-        shift.refuse(UUID(message.kwargs["task_id"]))
+    for task_id in filter(None, map(task_of, fetched)):
+        shift.refuse(task_id)
     _forget_messages(worker, fetched)
     refused = shift.take_refused()
     if not refused:

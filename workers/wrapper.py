@@ -95,7 +95,8 @@ class Wrapper:
         """What was in hand when its worker died is done while nothing else is (EC-121)."""
         try:
             with self._company.together():
-                self._take(task_id)
+                if self._shift.may_still_begin(task_id):
+                    self._take(task_id)
         except _Suspected:
             with self._company.alone():
                 if self._shift.may_still_begin(task_id):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dramatiq import Broker, Message
+from dramatiq import Broker, Message, MessageProxy
 from dramatiq.errors import DecodeError
 
 from pipelines.queue.ring import Doorbell
@@ -89,7 +89,7 @@ def message_of(bell: Doorbell) -> Message[Any]:
     )
 
 
-def task_of(message: Message[Any]) -> UUID | None:
+def task_of(message: Message[Any] | MessageProxy) -> UUID | None:
     """The task a message rings for; None if it does not say."""
     written = message.kwargs.get("task_id")
     try:
