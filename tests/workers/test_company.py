@@ -11,8 +11,10 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PURGE_KEYS
+from pipelines.queue.pausing import pause_queue, resume_queue
 from pipelines.queue.work import TaskInHand, is_suspect, start
 from pipelines.wiring import House
+from tests.seeding import ACTOR
 from tests.workers.tasks import change_task, put, task, wrapper_with
 from workers.company import Company
 
@@ -69,6 +71,21 @@ def test_ec121_a_task_that_failed_or_is_running_is_no_suspect(house: House) -> N
 
     assert found == [False]
     assert suspected(house, failed) is False
+
+
+def test_a_suspect_of_a_paused_queue_is_not_asked_for_alone(house: House) -> None:
+    """It is not to be had, so that nobody stands still for it."""
+    task_id = put(house, PURGE_KEYS)
+    change_task(house, task_id, "starts = 1")
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        now = clock.now(session)
+        pause_queue(session, "bulk", reason="incident", actor_id=ACTOR, now=now)
+
+    assert suspected(house, task_id) is False
+
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        resume_queue(session, "bulk", actor_id=ACTOR, now=clock.now(session))
+    assert suspected(house, task_id) is True
 
 
 def test_ec121_a_suspect_waits_for_those_at_work_and_keeps_others_out(house: House) -> None:
