@@ -25,14 +25,25 @@ UPDATE tasks SET priority = :priority WHERE id IN (
 _SET_TIME = text("""
 UPDATE jobs SET scheduled_for = :at, version = version + 1 WHERE id = :job
 """)
-# Rows are read and bad ones told at once; only the work itself waits for the time.
-_WORK = "job_id = :job AND state = 'ready' AND kind NOT IN ('plan_job', 'settle_job')"
+# Rows are read and bad ones told at once, and orders on their way are asked after in time; only
+# what begins work waits for the time.
+_WORK = """
+job_id = :job AND state = 'ready' AND kind IN ('run_chunk', 'run_single', 'import_cards')
+"""
 _MOVE_START = text(f"""
 WITH moved AS (
     UPDATE tasks SET run_after = :at, rung_at = NULL WHERE id IN (
         SELECT id FROM tasks WHERE {_WORK} FOR UPDATE SKIP LOCKED) RETURNING 1
 )
 SELECT (SELECT count(*) FROM tasks WHERE {_WORK}) - (SELECT count(*) FROM moved) AS in_hand
+""")
+# The first chunk does not wait for whoever holds the job's row at that moment, so a job may have
+# begun while its row says `queued`. What intake ended by itself has no attempts.
+_HAS_BEGUN = text("""
+SELECT EXISTS (SELECT FROM chunks WHERE job_id = :job
+               AND running + retrying + succeeded + needs_review + cancelled > 0)
+    OR EXISTS (SELECT FROM items
+               WHERE job_id = :job AND state IN ('failed', 'skipped') AND attempts > 0)
 """)
 
 
@@ -93,8 +104,9 @@ def reschedule(
     check_start(at, now=now, limits=limits)
     values = {"job": job_id, "at": at or now}
     session.execute(_SET_TIME, values)
-    if session.execute(_MOVE_START, values).scalar_one():
-        # Its first chunk is in hand at this very moment.
+    in_hand = session.execute(_MOVE_START, values).scalar_one()
+    # Asked last: a chunk that was in hand before its tasks were locked has committed by then.
+    if in_hand or session.execute(_HAS_BEGUN, values).scalar_one():
         raise InvalidJobState(state=JobState.RUNNING.value, move=Move.RESCHEDULE)
     detail = {"scheduled_for": at.isoformat() if at else None}
     audit_move(session, "job.rescheduled", job, actor_id, detail)

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from models.database import scoped_transaction
 from models.jobs import Priority
 from models.scope import PLATFORM, SYSTEM, client
 from pipelines.jobs.control import cancel_job, pause_job, resume_job
-from pipelines.jobs.kinds import InvalidJobState
 from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
 from pipelines.provisioning.large import submit_large
 from pipelines.wiring import House, build_handlers
@@ -230,27 +228,6 @@ def test_a_large_file_is_given_another_time_before_it_is_read(small: House, seed
 
     (task,) = rows(small, "SELECT run_after, priority FROM tasks WHERE kind = 'run_chunk'")
     assert tuple(task) == (at, Priority.HIGH.value)
-
-
-def test_a_job_whose_first_chunk_is_in_hand_is_not_rescheduled(
-    small: House, seeded: Seeded
-) -> None:
-    job_id = submit_file(small, seeded, recipients_csv(4)).job_id
-    at = tomorrow(small)
-    with scoped_transaction(small.sessions, SYSTEM) as worker:
-        worker.execute(text("SELECT 1 FROM tasks FOR UPDATE"))
-
-        with pytest.raises(InvalidJobState) as refused:
-            _in_a_thread(small, seeded, job_id, at)
-
-    assert refused.value.extra == {"state": "running"}
-    assert view(small, job_id)["scheduled_for"] is None
-
-
-def _in_a_thread(house: House, seeded: Seeded, job_id: UUID, at: datetime) -> None:
-    """Transactions do not nest in one thread."""
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(move, house, seeded, job_id, at).result()
 
 
 @pytest.mark.parametrize(
