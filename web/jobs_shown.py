@@ -28,7 +28,7 @@ def job_json(session: Session, row: Row[Any], caller: Principal, *, deep: bool) 
     house = front().house
     body = job_view(row, now=clock.now(session), limits=house.limits)
     result, error = None, body["error"]
-    if deep and row.is_single:
+    if deep and row.is_single and row.finished_at is not None:
         result, failure = single_outcome(
             session,
             row.id,

@@ -7,6 +7,8 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -14,13 +16,18 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
+from models import clock
+from models.database import scoped_transaction
+from models.scope import SYSTEM
+from pipelines.queue.kinds import Queue
+from pipelines.queue.pausing import pause_queue, resume_queue
 from tests.bench import engine_lines, limits
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
 from tests.chaos.exact import import_file
 from tests.chaos.stand import Stand, grounds, stand
-from tests.driving import cards_csv, recipients_csv, submit
-from tests.seeding import Seeded, seed
+from tests.driving import cards_csv, recipients_csv, rows, submit
+from tests.seeding import ACTOR, Seeded, seed
 
 
 def main() -> int:
@@ -43,7 +50,7 @@ def main() -> int:
                 lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
                 lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
                 import_file(ground, seeded.csv_pool, cards_csv(4_000))
-                lines.extend(_http_lines(served))
+                lines.extend(_http_lines(ground, served))
                 lines.append(_memory_line(ground))
             if chosen.only != "basics":
                 lines.extend(_engine_lines(ground, seeded, served, chosen.largest))
@@ -123,8 +130,10 @@ def _bare_job(
     return stored, limits.provide_at_once(connection, seeded, job_id, items)
 
 
-def _http_lines(served: Fronts) -> list[Line]:
-    ours, bare, waited = served.accept(), served.bare(), served.wait()
+def _http_lines(ground: Stand, served: Fronts) -> list[Line]:
+    with stopped(ground, Queue.INTERACTIVE):
+        ours = served.accept()
+    bare, waited = served.bare(), served.wait()
     return [
         Line(
             f"accept one card over HTTP, {CLIENTS} clients (202)",
@@ -139,6 +148,17 @@ def _http_lines(served: Fronts) -> list[Line]:
             f"p50 {waited.p50:.1f} ms, p99 {waited.p99:.1f} ms to the outcome",
         ),
     ]
+
+
+@contextmanager
+def stopped(ground: Stand, queue: Queue) -> Iterator[None]:
+    """The queue paused as an operator would; afterwards what waited is done."""
+    with scoped_transaction(ground.house.sessions, SYSTEM) as session:
+        pause_queue(session, queue.value, reason="bench", actor_id=ACTOR, now=clock.now(session))
+    yield
+    with scoped_transaction(ground.house.sessions, SYSTEM) as session:
+        resume_queue(session, queue.value, actor_id=ACTOR, now=clock.now(session))
+    ground.until(lambda: not rows(ground.house, "SELECT 1 FROM tasks WHERE kind = 'run_single'"))
 
 
 def _memory_line(ground: Stand) -> Line:

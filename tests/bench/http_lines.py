@@ -46,7 +46,7 @@ class Fronts:
     body: str
 
     def accept(self) -> Timings:
-        """A 202 for one card."""
+        """A 202 for one card; the work behind it waits, as the bare route has none."""
         return _time(lambda n: _ours(self, f"a{n}-{time.time_ns()}", prefer=None))
 
     def wait(self) -> Timings:
