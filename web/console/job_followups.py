@@ -20,6 +20,7 @@ from pipelines.provisioning.clone_rows import Only
 from pipelines.provisioning.refusals import PreviewTooLarge
 from pipelines.provisioning.undo import preview_undo, submit_undo
 from pipelines.queue.keys import RequestKey
+from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
 from web.console.followup_words import WHOM, undo_words
 from web.console.frame import go, page
@@ -73,7 +74,7 @@ def clone(job_id: UUID) -> Response:
     scope, _name = _place(job_id)
     saturated = saturation_now()
     try:
-        with scoped_transaction(house.sessions, scope) as session:
+        with intake_slot(), scoped_transaction(house.sessions, scope) as session:
             done = submit_clone(
                 session,
                 job_id,
@@ -105,7 +106,7 @@ def _clone_page(job_id: UUID, choices: CloneChoices, *, refusal: Refusal | None 
     scope, name = _place(job_id)
     plan, is_large, saturated = None, False, saturation_now()
     try:
-        with scoped_transaction(house.sessions, scope) as session:
+        with intake_slot(), scoped_transaction(house.sessions, scope) as session:
             shown = preview_clone(
                 session,
                 job_id,
@@ -161,7 +162,10 @@ def _beside(refusal: Refusal | None) -> str | None:
 
 def _shown(refusal: Refusal) -> Refusal:
     """A refusal that this page can say; the others have pages of their own."""
-    if isinstance(refusal, NotFound) or refusal.kind in {Kind.FORBIDDEN, Kind.THROTTLED}:
+    if isinstance(refusal, NotFound | IntakeBusy) or refusal.kind in {
+        Kind.FORBIDDEN,
+        Kind.THROTTLED,
+    }:
         raise refusal
     return refusal
 

@@ -27,6 +27,7 @@ from pipelines.provisioning.drafts import (
 )
 from pipelines.provisioning.submit import submit_bulk
 from pipelines.queue.keys import RequestKey
+from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
 from web.console.frame import go
 from web.console.starts import priority_of, time_of, typed_start
@@ -155,7 +156,7 @@ def submit(draft_id: UUID) -> Response:
     key = request.form.get("idempotency_key", "")[:KEY_CHARACTERS_MAX] or str(draft_id)
     try:
         job_id = _submitted(draft, key)
-    except NotFound:
+    except (NotFound, IntakeBusy):
         raise
     except Refusal as refusal:
         if refusal.kind is Kind.FORBIDDEN:
@@ -174,7 +175,7 @@ def _submitted(draft: Draft, key: str) -> UUID:
     house, user_id = front().house, principal().actor_id
     fingerprint = hashlib.sha256(b"console draft" + draft.id.bytes).digest()
     saturated, start = saturation_now(), typed_start(request.form)
-    with scoped_transaction(house.sessions, client(draft.client_id)) as session:
+    with intake_slot(), scoped_transaction(house.sessions, client(draft.client_id)) as session:
         locked = find_draft(session, draft.id, user_id=user_id, lock=True)
         if locked.job_id is not None:
             return locked.job_id

@@ -10,7 +10,8 @@ from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
 from tests.seeding import Seeded, seed
 from tests.undoing import ask_undo, card_states, open_card, provision_of, served_job, undo
-from tests.web.console.conftest import SAME_ORIGIN, Visitor, visitor_of
+from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor, visitor_of
+from web import admission
 
 
 @pytest.fixture
@@ -162,3 +163,23 @@ def test_an_open_job_offers_neither(house: House, bob: Visitor, seeded: Seeded) 
 
     assert "Undo…" not in page
     assert "Run again…" not in page
+
+
+def test_a_clone_while_a_file_is_taken_in_is_asked_to_come_again(
+    house: House, bob: Visitor, done: UUID
+) -> None:
+    """It is judged as a file is; nothing is written, and the page does not take the slot beside."""
+    form = bob.get(f"/console/jobs/{done}/clone?allow_repeat=1").text.rpartition("<form")[2]
+    data = dict(HIDDEN.findall(form))
+    with admission.intake_slot():
+        shown = bob.get(f"/console/jobs/{done}/clone")
+        sent = bob.client.post(f"/console/jobs/{done}/clone", data=data, headers=SAME_ORIGIN)
+    newest_then = newest(house)
+    again = bob.client.post(f"/console/jobs/{done}/clone", data=data, headers=SAME_ORIGIN)
+
+    for busy in (shown, sent):
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "2")
+        assert "Another file is being taken in." in busy.text
+    assert newest_then == done
+    assert again.headers["Location"] == f"/console/jobs/{newest(house)}"
+    assert newest(house) != done

@@ -14,6 +14,7 @@ from pipelines.wiring import House
 from tests.driving import recipients_csv, rows
 from tests.seeding import Seeded
 from tests.web.console.conftest import Visitor, visitor_of
+from web import admission
 
 
 def begin(bob: Visitor, seeded: Seeded, **fields: str):
@@ -72,6 +73,19 @@ def test_pressing_twice_sends_once(house: House, bob: Visitor, home: str):
 
     assert again.headers["Location"] == first.headers["Location"]
     assert rows(house, "SELECT count(*) FROM jobs") == [(1,)]
+
+
+def test_a_job_sent_while_another_file_is_taken_in_is_asked_to_come_again(
+    house: House, bob: Visitor, home: str
+):
+    with admission.intake_slot():
+        busy = bob.send(f"{home}/cost")
+    jobs = rows(house, "SELECT count(*) FROM jobs")
+    sent = bob.send(f"{home}/cost")
+
+    assert (busy.status_code, busy.headers["Retry-After"], jobs) == (503, "2", [(0,)])
+    assert "Another file is being taken in. Send this one again in a moment." in busy.text
+    assert sent.status_code == 303
 
 
 def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(bob: Visitor, seeded: Seeded):
