@@ -52,7 +52,7 @@ UPDATE provisions p SET undone_at = :now, undone_job_id = :job, undo_transfer_id
 FROM unnest(CAST(:ids AS uuid[]), CAST(:transfers AS uuid[])) AS u (id, transfer)
 WHERE p.id = u.id AND p.undone_at IS NULL AND p.revealed_at IS NULL
 """)
-_RETURN = text("SELECT return_cards(:client, CAST(:cards AS uuid[]))")
+_RETURN = text("SELECT return_cards(:client, :job, CAST(:cards AS uuid[]))")
 _SUCCEED = text("""
 UPDATE items i SET state = 'succeeded', result_id = p.id, attempts = i.attempts + 1,
     code = NULL, detail = NULL
@@ -134,7 +134,7 @@ def _take_back(
         "transfers": [transfers[p.account_id] for p in taken],
     }
     session.execute(_UNDO, values | ids)
-    cards = {"client": undo.client_id, "cards": [p.card_id for p in taken]}
+    cards = {"client": undo.client_id, "job": undo.id, "cards": [p.card_id for p in taken]}
     if session.execute(_RETURN, cards).scalar_one() != len(taken):
         raise LookupError("a card to take back is not in the hands it was given to")
     session.execute(_SUCCEED, values | {"positions": [p.position for p in taken]})

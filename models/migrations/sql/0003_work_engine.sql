@@ -1,5 +1,8 @@
 -- Fair ringing at any backlog, dead letters, processes that say they live, and jobs undone.
--- Every column has a default that suits the code of 0002, so both run side by side in a deploy.
+-- No process of 0002's code may run beside it: its relay and workers would take the chunk of an
+-- undo for one that gives cards, and its fronts would show a card that was taken back. Every column
+-- has a default, so work that 0002 left behind is done by what is started after.
+-- The indexes are built while tasks, jobs, chunks, audit_entries and provisions are locked.
 
 -- Within a lane, flows take turns: a job's tasks are one flow, requests of one item share one.
 ALTER TABLE tasks ADD COLUMN flow UUID DEFAULT '00000000-0000-0000-0000-000000000000' NOT NULL;
@@ -71,11 +74,16 @@ CREATE INDEX ix_provisions_undo_transfer_id ON provisions (undo_transfer_id)
     WHERE undo_transfer_id IS NOT NULL;
 
 -- Nobody saw these cards: they go back into stock. A card a vendor sold joins the buffer pool of
--- its kind, or is kept aside where there is none. Returns how many went back.
-CREATE FUNCTION return_cards(p_client uuid, p_cards uuid[]) RETURNS integer
+-- its kind, as the pool's own, or is kept aside where there is none. Returns how many went back.
+-- Only what this job has undone in this very transaction is returned, and nothing that anybody
+-- has: until the commit nobody else can have been given such a card.
+CREATE FUNCTION return_cards(p_client uuid, p_job uuid, p_cards uuid[]) RETURNS integer
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   returned integer;
+  -- The house's clock (models/clock.py).
+  undone_now timestamptz := transaction_timestamp()
+    + coalesce(nullif(current_setting('app.clock_offset', true), ''), '0')::interval;
 BEGIN
   IF p_client IS NULL
      OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
@@ -83,33 +91,34 @@ BEGIN
       USING ERRCODE = 'insufficient_privilege';
   END IF;
   WITH undone AS MATERIALIZED (
-    SELECT c.id, c.source, CASE WHEN c.source = 'api' THEN (
-        SELECT b.id FROM card_pools b
-        WHERE b.brand_id = c.brand_id AND b.denomination_minor = c.denomination_minor
-          AND b.currency = c.currency AND b.kind = 'buffer'
+    SELECT c.id, c.source = 'api' AS is_bought, b.id AS pool, b.client_id AS pool_client
+    FROM cards c LEFT JOIN LATERAL (
+        SELECT b.id, b.client_id FROM card_pools b
+        WHERE c.source = 'api' AND b.kind = 'buffer' AND b.brand_id = c.brand_id
+          AND b.denomination_minor = c.denomination_minor AND b.currency = c.currency
           AND (b.client_id IS NULL OR b.client_id = p_client)
-        ORDER BY b.client_id NULLS LAST, b.id LIMIT 1) ELSE c.pool_id END AS new_pool
-    FROM cards c
+        ORDER BY b.client_id NULLS LAST, b.id LIMIT 1) b ON true
     WHERE c.id = ANY (p_cards) AND c.state = 'issued'
       AND EXISTS (SELECT FROM provisions p WHERE p.card_id = c.id AND p.client_id = p_client
-                  AND p.undone_at IS NOT NULL AND p.revealed_at IS NULL)
+                  AND p.undone_job_id = p_job AND p.undone_at = undone_now
+                  AND p.revealed_at IS NULL)
       AND NOT EXISTS (SELECT FROM provisions p WHERE p.card_id = c.id AND p.undone_at IS NULL)
-    ORDER BY c.id FOR NO KEY UPDATE)
+    ORDER BY c.id FOR NO KEY UPDATE OF c)
   UPDATE cards c SET
-      pool_id = u.new_pool,
-      source = CASE WHEN u.source = 'api' AND u.new_pool IS NOT NULL THEN 'buffer'
-                    ELSE u.source END,
-      state = CASE WHEN u.source = 'api' AND u.new_pool IS NULL THEN 'quarantined'
-                   ELSE 'available' END
+      pool_id = coalesce(u.pool, c.pool_id),
+      client_id = CASE WHEN u.pool IS NULL THEN c.client_id ELSE u.pool_client END,
+      source = CASE WHEN u.pool IS NULL THEN c.source ELSE 'buffer' END,
+      state = CASE WHEN u.is_bought AND u.pool IS NULL THEN 'quarantined' ELSE 'available' END
     FROM undone u WHERE c.id = u.id;
   GET DIAGNOSTICS returned = ROW_COUNT;
   RETURN returned;
 END $$;
 REVOKE ALL ON FUNCTION return_cards FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION return_cards TO largesse_client;
--- return_cards runs as the owner, who sees only the provisions of the client in scope.
+-- return_cards runs as the owner, who sees the provisions of the client in scope, and everybody's
+-- live ones: whose card it is now decides. No tenant can take this role.
 CREATE POLICY owner ON provisions FOR SELECT TO largesse_owner
-  USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid);
+  USING (undone_at IS NULL OR client_id = nullif(current_setting('app.client_id', true), '')::uuid);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON processes TO largesse_system;
 GRANT SELECT, INSERT, UPDATE ON queues TO largesse_system;
