@@ -1,10 +1,19 @@
 """What every process does before it serves: check schema, role and room, and begin to beat."""
 
-from sqlalchemy import Engine, text
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from models.database import create_database_engine, sessions_of
+from models import clock
+from models.database import create_database_engine, scoped_transaction, sessions_of
 from models.schema import newest_revision, revision_of
+from models.scope import SYSTEM
 from pipelines.queue.processes import Heartbeat, Tally
 from pipelines.settings import OWN_CONNECTIONS, SettingsBroken
 from pipelines.telemetry import get_logger
@@ -24,6 +33,34 @@ _IN_USE = text(
     " AND coalesce(backend_type, 'client backend') = 'client backend'"
     " AND pid <> pg_backend_pid()"
 )
+# Who drains takes no more connections than it has.
+_RUNNING = text(
+    "SELECT host, pid, threads, beat_at FROM processes WHERE state = 'running'"
+    " AND beat_at > CAST(:now AS timestamptz) - make_interval(secs => :gone)"
+)
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The server's connections: allowed in all, in use now, and those of the pools of others.
+
+    Pools fill as work comes, so that `pooled` may be more than is in use. Of those, `proven` belong
+    to processes that have beaten since we looked first: the row of a dead one stands for a while.
+    """
+
+    allowed: int
+    in_use: int
+    pooled: int
+    proven: int
+
+    def has(self, needed: int) -> bool:
+        """Whether so many more fit, even if every row is that of a living process."""
+        return needed <= self.allowed - max(self.in_use, self.pooled)
+
+    def never_has(self, needed: int) -> bool:
+        """Whether they do not fit whichever rows are those of the dead."""
+        return needed > self.allowed - max(self.in_use, self.proven)
 
 
 def check_database(house: House) -> None:
@@ -41,24 +78,60 @@ def check_database(house: House) -> None:
                 "This process connected as a superuser, for whom tenant policies do not hold. "
                 "Use the largesse_* logins that `largesse migrate` makes."
             )
-    _check_room(house, engine)
+    _check_room(house)
 
 
-def _check_room(house: House, engine: Engine) -> None:
-    """The pool has a connection for each thread by its making; the server must have them too."""
+def _check_room(house: House) -> None:
+    """The pool has a connection for each thread by its making; the server must have them too.
+
+    Nobody is refused for the sake of the dead: until a row has beaten again or grown old, we wait.
+    """
     if house.settings.pooled_by_proxy:
         log.info("boot.connections_not_checked", why="PgBouncer shares them out")
         return
-    with engine.connect() as connection:
-        allowed = connection.execute(text(CONNECTIONS_ALLOWED)).scalar_one()
-        in_use = connection.execute(_IN_USE).scalar_one()
     needed = house.settings.pool_size + OWN_CONNECTIONS
-    if needed > allowed - in_use:
-        raise SettingsBroken(
-            f"This process needs {needed} database connections; the server allows {allowed} in "
-            f"all and {in_use} are in use. Raise max_connections, lower "
-            "LARGESSE_<PROCESS>_THREADS, or put PgBouncer in front and set DATABASE_POOLED=1."
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        began = clock.now(session)
+    while not (room := _room(house, since=began)).has(needed):
+        if room.never_has(needed):
+            raise SettingsBroken(_no_room(room, needed))
+        time.sleep(POLL_SECONDS)
+
+
+def _room(house: House, *, since: datetime) -> Room:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        values = {"now": clock.now(session), "gone": house.limits.process_gone_seconds}
+        running = [row for row in session.execute(_RUNNING, values) if not _is_gone(row)]
+        return Room(
+            allowed=session.execute(text(CONNECTIONS_ALLOWED)).scalar_one(),
+            in_use=session.execute(_IN_USE).scalar_one(),
+            pooled=sum(row.threads + OWN_CONNECTIONS for row in running),
+            proven=sum(row.threads + OWN_CONNECTIONS for row in running if row.beat_at > since),
         )
+
+
+def _is_gone(row: Any) -> bool:
+    """Whether it ran on this machine and does not any more; of others only their beat tells."""
+    if row.host != socket.gethostname():
+        return False
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # somebody else's, but there
+    return False
+
+
+def _no_room(room: Room, needed: int) -> str:
+    taken = f"{room.in_use} are in use"
+    if room.proven > room.in_use:
+        taken = f"{room.proven} belong to the pools of processes that run"
+    return (
+        f"This process needs {needed} database connections; the server allows {room.allowed} in "
+        f"all and {taken}. Raise max_connections, lower LARGESSE_<PROCESS>_THREADS, or put "
+        "PgBouncer in front and set DATABASE_POOLED=1."
+    )
 
 
 def unreachable(error: DBAPIError) -> str:
