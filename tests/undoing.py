@@ -6,11 +6,13 @@ from uuid import UUID
 from models import clock
 from models.database import scoped_transaction
 from models.scope import client
+from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.reveal import OpenedCard, reveal
+from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.provisioning.undo import preview_undo, submit_undo
 from pipelines.queue.keys import Done, RequestKey
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows
+from tests.driving import cards_csv, drain, hasten, import_cards_now, recipients_csv, rows
 from tests.intake import submit_file
 from tests.seeding import ACTOR, Seeded
 
@@ -19,6 +21,32 @@ def served_job(house: House, seeded: Seeded, count: int, **chosen: Any) -> UUID:
     """A finished job whose recipients have a card of the CSV pool each."""
     import_cards_now(house, seeded.csv_pool, cards_csv(count))
     job_id = submit_file(house, seeded, recipients_csv(count), **chosen).job_id
+    drain(house)
+    return job_id
+
+
+def coded_job(house: House, seeded: Seeded, code: str, *, cards: int) -> UUID:
+    """A request for one card paid with a redemption code, done with so many cards in stock."""
+    if cards:
+        import_cards_now(house, seeded.csv_pool, cards_csv(cards))
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        job_id = submit_single(
+            session,
+            SingleRequest(
+                seeded.campaign_id,
+                seeded.brand_id,
+                2500,
+                DeliveryMethod.NONE,
+                {"email": "ada@example.com"},
+                redemption_code=code,
+            ),
+            actor_id=ACTOR,
+            key=None,
+            keyring=house.settings.keyring,
+            person_secret=house.person_secret,
+            limits=house.limits,
+        ).job_id
+    hasten(house)
     drain(house)
     return job_id
 

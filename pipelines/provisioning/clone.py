@@ -76,6 +76,11 @@ SELECT id, kind, state, campaign_id, currency, spec, is_single, priority, file_n
     retain_until, round, agency_id, client_id
 FROM jobs WHERE id = :job
 """)
+#: One code, one card: a code that bought nothing was freed, and may be in other hands.
+_CODE_SPENT = (
+    "The recipient paid for this card with a redemption code, which is good for one card only. "
+    "If it gave none, send the request again with the code."
+)
 _CURRENCY = text("SELECT currency FROM brands WHERE id = :brand")
 
 
@@ -175,6 +180,8 @@ def _clone(session: Session, job_id: UUID, choices: CloneChoices, limits: Limits
         raise NotFound
     if job.kind != PROVISIONING:
         raise NotClonable
+    if job.spec.get("has_redemption_code"):
+        raise NotClonable(_CODE_SPENT)
     if JobState(job.state) not in MAY[Move.CLONE]:
         raise InvalidJobState(state=job.state, move=Move.CLONE)
     if job.retain_until < clock.now(session).date():

@@ -36,7 +36,7 @@ from tests.intake import items_of, money_of, new_brand, submit_file, table_sizes
 from tests.moves import control
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
-from tests.undoing import served_job, undo
+from tests.undoing import coded_job, served_job, undo
 
 CREDIT = 500_000
 AGAIN = CloneChoices(allow_repeat=True)
@@ -278,6 +278,25 @@ def test_people_who_were_forgotten_are_not_cloned(house: House, seeded: Seeded) 
 
     with pytest.raises(RecipientsForgotten):
         clone(house, seeded, job_id)
+
+
+def test_a_redemption_code_gives_no_second_card_by_way_of_a_clone(
+    house: House, seeded: Seeded
+) -> None:
+    """One code, one card: neither a served nor a failed request for a code is run again."""
+    given = coded_job(house, seeded, "SPRING-1", cards=1)
+    failed = coded_job(house, seeded, "SPRING-2", cards=0)
+    import_cards_now(house, seeded.csv_pool, cards_csv(2, "MORE"))
+    before = table_sizes(house)
+
+    for job_id in (given, failed):
+        for ask in (clone, plan_of):
+            with pytest.raises(NotClonable) as refused:
+                ask(house, seeded, job_id)
+            assert "redemption code" in refused.value.detail
+
+    assert [view(house, job_id)["state"] for job_id in (given, failed)] == ["succeeded", "failed"]
+    assert table_sizes(house) == before
 
 
 def test_what_cannot_be_cloned_is_refused_and_changes_nothing(house: House, seeded: Seeded) -> None:

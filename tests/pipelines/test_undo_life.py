@@ -5,13 +5,11 @@ from sqlalchemy import text
 
 from models.base import new_id
 from models.database import scoped_transaction
-from models.scope import SYSTEM, client
+from models.scope import SYSTEM
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job
 from pipelines.jobs.kinds import InvalidJobState, NothingToRetry, UndoInProgress
-from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
-from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.queue.keys import RequestKey
 from pipelines.wiring import House
 from tests.driving import (
@@ -29,6 +27,7 @@ from tests.seeding import ACTOR, Seeded, seed
 from tests.undoing import (
     ask_undo,
     card_states,
+    coded_job,
     open_card,
     preview,
     provision_of,
@@ -215,26 +214,7 @@ def test_nothing_that_was_revealed_is_tried_again(house: House, seeded: Seeded) 
 
 
 def test_a_request_whose_code_was_spent_is_not_undone(house: House, seeded: Seeded) -> None:
-    import_cards_now(house, seeded.csv_pool, cards_csv(1))
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        job_id = submit_single(
-            session,
-            SingleRequest(
-                seeded.campaign_id,
-                seeded.brand_id,
-                2500,
-                DeliveryMethod.NONE,
-                {"email": "ada@example.com"},
-                redemption_code="SPRING-1",
-            ),
-            actor_id=ACTOR,
-            key=None,
-            keyring=house.settings.keyring,
-            person_secret=house.person_secret,
-            limits=house.limits,
-        ).job_id
-    hasten(house)
-    drain(house)
+    job_id = coded_job(house, seeded, "SPRING-1", cards=1)
     before = table_sizes(house)
 
     with pytest.raises(NotUndoable) as refused:
