@@ -1,11 +1,14 @@
 """Dead letters: spent work waits for a person, who tries it again or buries it, exactly once."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
@@ -14,12 +17,14 @@ from pipelines.errors import NotFound
 from pipelines.limits import DEFAULTS
 from pipelines.queue import dead_letters
 from pipelines.queue.dead_letters import InvalidTaskState, TwinWaiting
+from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PURGE_KEYS, RETENTION
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.driving import drain, hasten, rows
 from tests.seeding import ACTOR
+from tests.until import until
 from tests.workers.tasks import change_task, put, task, wrapper_with
 
 
@@ -186,6 +191,30 @@ def test_of_several_with_one_key_one_is_replayed(house: House):
     assert replay_all(house) == 1
 
     assert (task(house, first).state, task(house, second).state) == ("dead", "ready")
+
+
+def test_a_twin_written_at_that_moment_keeps_back_one_and_not_the_others(house: House):
+    """The replay waits for the twin's transaction, and begins again without its task."""
+    with_twin = dead_task(house, dedupe_key="hourly")
+    others = [dead_task(house), dead_task(house, dedupe_key="daily")]
+
+    with ThreadPoolExecutor(1) as pool:
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            now = clock.now(session)
+            defer(session, PURGE_KEYS, args={}, now=now, dedupe_key="hourly")
+            replayed = pool.submit(replay_all, house)
+            until(lambda: replayed.done() or _is_waiting(session))
+        count = replayed.result()
+
+    assert count == 2
+    assert task(house, with_twin).state == "dead"
+    assert [task(house, one).state for one in others] == ["ready", "ready"]
+
+
+def _is_waiting(session: Session) -> bool:
+    """Whether somebody waits for this transaction's end."""
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+    return session.execute(text(waits)).scalar_one() > 0
 
 
 def test_a_replay_of_all_is_bounded_and_takes_the_longest_dead_first(house: House):
