@@ -7,7 +7,6 @@ from typing import cast
 from uuid import UUID
 
 import structlog
-from psycopg import errors as pg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -21,6 +20,7 @@ from pipelines.queue.broker_port import HouseBroker
 from pipelines.queue.defer import Noted, note_doorbells
 from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
+from pipelines.queue.passing import is_passing
 from pipelines.queue.ring import ring_due
 from pipelines.queue.work import (
     Postpone,
@@ -39,16 +39,7 @@ from workers.shift import Shift
 
 log = get_logger(__name__)
 
-#: The database said: not now. The work is sound and comes back soon, without an attempt spent.
-_PASSING = (
-    pg.SerializationFailure,
-    pg.DeadlockDetected,
-    pg.LockNotAvailable,
-    pg.AdminShutdown,
-    pg.CrashShutdown,
-    pg.CannotConnectNow,
-    pg.TooManyConnections,
-)
+#: After a passing fault the work comes back soon, without an attempt spent.
 _PASSING_WAIT_SECONDS = 0.5
 
 
@@ -176,7 +167,7 @@ class Wrapper:
             log.info("task.cut", fault=_class_of(fault))
             return
         self._shift.tally.count_failed()
-        passing = _is_passing(fault)
+        passing = is_passing(fault)
         log.warning("task.failed", fault=_class_of(fault), passing=passing, attempts=task.attempts)
         if passing:
             wait = timedelta(seconds=_PASSING_WAIT_SECONDS * (0.5 + self._draw()))
@@ -238,7 +229,7 @@ class Wrapper:
         if self._shift.is_cut(task):
             return
         log.error("task.not_given_up", fault=_class_of(fault))
-        seconds = _PASSING_WAIT_SECONDS if _is_passing(fault) else self._limits.backoff_max_seconds
+        seconds = _PASSING_WAIT_SECONDS if is_passing(fault) else self._limits.backoff_max_seconds
         with scoped_transaction(self._sessions, SYSTEM) as session:
             try_again(
                 session,
@@ -272,12 +263,6 @@ def _scope_of(handler: Handler, task: TaskInHand) -> Scope:
     if task.tenant_id is None:
         raise RuntimeError(f"a {task.kind} task without a tenant")
     return client(task.tenant_id)
-
-
-def _is_passing(fault: Exception) -> bool:
-    if not isinstance(fault, DBAPIError):
-        return False
-    return fault.connection_invalidated or isinstance(fault.orig, _PASSING)
 
 
 def _class_of(fault: BaseException) -> str:

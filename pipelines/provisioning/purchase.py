@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.cards import OrderState
-from models.database import Sessions, transaction
+from models.database import Sessions
 from pipelines.limits import Limits
 from pipelines.providers import guard
 from pipelines.providers.ports import (
@@ -37,8 +37,9 @@ from pipelines.provisioning.order_outcome import (
 from pipelines.provisioning.orders import OrderInHand, lock_order, move_order
 from pipelines.queue.backoff import backoff
 from pipelines.queue.defer import defer
-from pipelines.queue.kinds import RECOVER_ORDER
-from pipelines.queue.work import Postpone, TaskInHand, fence, finish, postpone, try_again
+from pipelines.queue.kinds import PLACE_ORDER, RECOVER_ORDER
+from pipelines.queue.settling import settle_by, settle_in_hand
+from pipelines.queue.work import Postpone, TaskInHand, finish, postpone, try_again
 from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
 
@@ -46,6 +47,8 @@ log = get_logger(__name__)
 
 #: Wrong credentials are mended by a person; asking again sooner would only lock the account.
 AUTH_RETRY_SECONDS = 60.0
+#: Of the time until an order must have been sent, what marking it as sent may take.
+_BEGIN_SHARE = 0.5
 
 
 def place_order(
@@ -58,9 +61,15 @@ def place_order(
     draw: Callable[[], float],
 ) -> None:
     """The work of PLACE_ORDER. Raises `Postpone` when the vendor may not be called now."""
-    send_by = time.monotonic() + limits.order_send_seconds
-    with transaction(sessions) as session:
-        order = _begin(session, task, limits, providers)
+    begun = time.monotonic()
+    send_by = begun + limits.order_send_seconds
+    marked: set[UUID] = set()
+
+    def mark(session: Session) -> OrderInHand | None:
+        return _begin(session, task, limits, providers, marked)
+
+    begin_by = begun + limits.order_send_seconds * _BEGIN_SHARE
+    order = settle_in_hand(sessions, task, mark, until=begin_by, draw=draw)
     if order is None:
         return
     request = OrderRequest(
@@ -71,20 +80,30 @@ def place_order(
         send_by=send_by,
     )
     outcome = providers[order.vendor].place_order(request)
-    with transaction(sessions) as session:
-        fence(session, task)
+
+    def write(session: Session) -> None:
         now = clock.now(session)
         setting = set_order(session, order.id)
         _write(session, task, setting, outcome, keyring=keyring, limits=limits, now=now, draw=draw)
         _note(session, order.vendor, outcome, now=now)
+
+    until = settle_by(begun, PLACE_ORDER, limits)
+    settle_in_hand(sessions, task, write, until=until, draw=draw)
     log.info("order.answered", order_id=str(order.id), outcome=type(outcome).__name__)
 
 
 def _begin(
-    session: Session, task: TaskInHand, limits: Limits, vendors: Collection[str]
+    session: Session,
+    task: TaskInHand,
+    limits: Limits,
+    vendors: Collection[str],
+    marked: set[UUID],
 ) -> OrderInHand | None:
-    """Mark the order sent, committed before the call; None when there is nothing to call."""
-    fence(session, task)
+    """Mark the order sent, committed before the call; None when there is nothing to call.
+
+    `marked`: an order that an earlier try marked here, under this same token, is still uncalled,
+    though nobody heard of that try's commit.
+    """
     now = clock.now(session)
     order_id = UUID(task.args["order_id"])
     facts = order_facts(session, order_id)
@@ -93,6 +112,8 @@ def _begin(
         return None
     # Only the order itself is locked: orders of one chunk are sent side by side.
     order = lock_order(session, order_id)
+    if order.state is OrderState.SENT and order.id in marked:
+        return order
     if order.state is OrderState.SENT:
         _worker_lost(session, task, order, now=now, limits=limits)
         return None
@@ -105,6 +126,7 @@ def _begin(
     if not permit.is_granted:
         raise Postpone(permit.ask_again_at, permit.reason)
     move_order(session, order, OrderState.SENT, now=now)
+    marked.add(order.id)
     return order
 
 

@@ -1,5 +1,6 @@
 """Find out what became of an order: the vendor's documented recovery, never a second guess."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -31,7 +32,8 @@ from pipelines.provisioning.order_outcome import (
 )
 from pipelines.provisioning.orders import OrderInHand, count_lookup, lock_order, move_order
 from pipelines.queue.defer import defer
-from pipelines.queue.kinds import PLACE_ORDER
+from pipelines.queue.kinds import PLACE_ORDER, RECOVER_ORDER
+from pipelines.queue.settling import settle_by, settle_in_hand
 from pipelines.queue.work import Postpone, TaskInHand, fence, finish, postpone
 from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
@@ -58,13 +60,14 @@ def recover_order(
     While it asks, the hold stays and no other source is tried. Comes back by itself until the
     order is settled or recovery gives up and a person must look.
     """
+    begun = time.monotonic()
     with transaction(sessions) as session:
         order = _begin(session, task, providers)
     if order is None:
         return
     answer = _ask(providers[order.vendor], order)
-    with transaction(sessions) as session:
-        fence(session, task)
+
+    def write(session: Session) -> None:
         now = clock.now(session)
         setting = set_order(session, order.id)
         count_lookup(session, order)
@@ -73,6 +76,9 @@ def recover_order(
             return
         _write(session, task, setting, answer, keyring=keyring, limits=limits, now=now, draw=draw)
         _note(session, order.vendor, answer, now=now)
+
+    until = settle_by(begun, RECOVER_ORDER, limits)
+    settle_in_hand(sessions, task, write, until=until, draw=draw)
     log.info("order.recovered", order_id=str(order.id), answer=type(answer).__name__)
 
 

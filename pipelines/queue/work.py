@@ -86,9 +86,11 @@ _FENCE = text(
     "SELECT 1 FROM tasks WHERE id = :id AND lease_token = :token AND state = 'ready' FOR UPDATE"
 )
 _FINISH = text("DELETE FROM tasks WHERE id = :id")
+# The token ends with the work: who did not hear of this cannot put the task down a second time.
 _AGAIN = text("""
-UPDATE tasks SET attempts = :attempts, starts = :attempts + :kills, last_error = :error, rung_at = NULL,
-    lease_until = NULL, postponed_for = :reason, run_after = :until, state = :state,
+UPDATE tasks SET lease_token = lease_token + 1, attempts = :attempts, starts = :attempts + :kills,
+    last_error = :error, rung_at = NULL, lease_until = NULL, postponed_for = :reason,
+    run_after = :until, state = :state,
     died_at = CASE WHEN :state = 'dead' THEN CAST(:until AS timestamptz) END
 WHERE id = :id AND lease_token = :token
 """)
