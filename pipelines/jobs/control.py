@@ -18,8 +18,8 @@ from pipelines.jobs.kinds import (
     NothingToRetry,
     UndoInProgress,
 )
-from pipelines.jobs.layout import release_first_chunks
-from pipelines.jobs.moves import audit_move, lock_for
+from pipelines.jobs.layout import lock_failed_chunks, release_first_chunks
+from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
 from pipelines.jobs.states import Move
 from pipelines.limits import Limits
 
@@ -103,14 +103,17 @@ def retry_job(
     """Open a new round for the failed items only; returns how many.
 
     The kind takes a new hold for them (`InsufficientCredit` otherwise, and nothing changes).
+    Refused beside an undo of the job: it would take back what the retry gives.
     """
     job = lock_for(session, job_id, Move.RETRY)
-    reopen = kinds[job.kind].reopen
-    if reopen is None:
+    kind = kinds[job.kind]
+    if kind.reopen is None:
         raise InvalidJobState(state=job.state, move=Move.RETRY)
+    refuse_beside_undo(session, job_id)
     _open_round(session, job)
-    reopened = reopen(session, job, job.round + 1, now)
-    if reopened == 0:
+    lock_failed_chunks(session, job_id)
+    reopened = kind.reopen(session, job, job.round + 1)
+    if reopened.items == 0:
         raise NothingToRetry
     release_first_chunks(
         session,
@@ -120,8 +123,10 @@ def retry_job(
         limits=limits,
         is_single=job.is_single,
     )
-    audit_move(session, "job.retried", job, actor_id, {"items": reopened})
-    return reopened
+    audit_move(session, "job.retried", job, actor_id, {"items": reopened.items})
+    if kind.hold is not None:
+        kind.hold(session, job, job.round + 1, reopened.charge_minor)
+    return reopened.items
 
 
 def _open_round(session: Session, job: Row[Any]) -> None:

@@ -57,8 +57,20 @@ GiveUpPlan = Callable[[Session, TaskInHand, datetime], None]
 WorkChunk = Callable[[Session, ChunkInHand, datetime, Limits], None]
 #: Called when a round ends, with the job row (locked); returns nothing.
 Settle = Callable[[Session, Row[Any], datetime], None]
-#: Reopens the failed items of the job (under a new hold, where there is one); returns how many.
-Reopen = Callable[[Session, Row[Any], int, datetime], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """The failed items that another round tries again, and their charge in minor units."""
+
+    items: int
+    charge_minor: int
+
+
+#: Makes the failed items of the job (locked, as are their chunks) pending in the new round.
+Reopen = Callable[[Session, Row[Any], int], Reopened]
+#: Sets the charge of a new round aside: the last lock that is taken. `InsufficientCredit`.
+Hold = Callable[[Session, Row[Any], int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ class JobKind:
     #: Ends the item in hand, which cannot be worked on.
     give_up: WorkChunk | None = None
     reopen: Reopen | None = None
+    hold: Hold | None = None
 
 
 class InvalidJobState(Refusal):

@@ -18,6 +18,9 @@ FROM generate_series(1, (:last_position - 1) / :size + 1) AS number
 _CLOSE_EMPTY = text(
     "UPDATE chunks SET state = 'closed', holds_slot = false WHERE job_id = :job AND pending = 0"
 )
+_LOCK_FAILED = text("""
+SELECT number FROM chunks WHERE job_id = :job AND failed > 0 ORDER BY number FOR NO KEY UPDATE
+""")
 _REOPEN = text("""
 UPDATE chunks SET state = 'waiting', holds_slot = true
 WHERE job_id = :job AND number = ANY(:chunks)
@@ -47,6 +50,11 @@ def lay_chunks(
 def close_empty_chunks(session: Session, job_id: UUID) -> None:
     """After the items are written: a chunk in which nothing is pending is done."""
     session.execute(_CLOSE_EMPTY, {"job": job_id})
+
+
+def lock_failed_chunks(session: Session, job_id: UUID) -> None:
+    """Before failed items are reopened: chunks are locked before their items, in their order."""
+    session.execute(_LOCK_FAILED, {"job": job_id})
 
 
 def reopen_chunks(session: Session, job_id: UUID, chunks: Sequence[int] | None) -> None:

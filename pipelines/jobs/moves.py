@@ -10,13 +10,17 @@ from sqlalchemy.orm import Session
 from models.jobs import JobState
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
-from pipelines.jobs.kinds import InvalidJobState
+from pipelines.jobs.kinds import InvalidJobState, UndoInProgress
 from pipelines.jobs.states import MAY, Move
 
 _LOCK_JOB = text("""
 SELECT id, kind, state, round, agency_id, client_id, campaign_id, currency, spec, is_single,
     priority, scheduled_for
 FROM jobs WHERE id = :job FOR NO KEY UPDATE
+""")
+_OPEN_UNDO = text("""
+SELECT id FROM jobs WHERE undoes_id = :job
+  AND state IN ('queued', 'running', 'paused', 'cancelling')
 """)
 
 
@@ -31,6 +35,16 @@ def lock_for(session: Session, job_id: UUID, move: Move) -> Row[Any]:
     if JobState(job.state) not in MAY[move]:
         raise InvalidJobState(state=job.state, move=move)
     return job
+
+
+def refuse_beside_undo(session: Session, job_id: UUID) -> None:
+    """Raise `UndoInProgress` while an undo of the job is open.
+
+    Under the job's lock the answer stays true: who asks for an undo takes it as well.
+    """
+    open_undo = session.execute(_OPEN_UNDO, {"job": job_id}).scalar_one_or_none()
+    if open_undo is not None:
+        raise UndoInProgress(extra={"job_id": str(open_undo)})
 
 
 def audit_move(

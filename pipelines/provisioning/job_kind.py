@@ -7,7 +7,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import capture_and_void, payer_of, place_hold
-from pipelines.jobs.kinds import PROVISIONING, JobKind
+from pipelines.jobs.kinds import PROVISIONING, JobKind, Reopened
 from pipelines.jobs.layout import reopen_chunks
 from pipelines.provisioning.large import give_up_plan, plan_job
 from pipelines.provisioning.run_chunk import give_up, run_chunk
@@ -54,22 +54,24 @@ def settle(session: Session, job: Row[Any], now: datetime) -> None:
         )
 
 
-def reopen(session: Session, job: Row[Any], round_number: int, now: datetime) -> int:
-    """Make the failed items pending again under a new hold; 0 if none of them can be retried.
+def reopen(session: Session, job: Row[Any], round_number: int) -> Reopened:
+    """Make the failed items pending again.
 
     Items refused at intake have no charge: they need a corrected row, not another try. A
     redemption code that bought nothing was freed and may be in other hands: it is sent again.
     """
     if job.spec.get("has_redemption_code"):
-        return 0
+        return Reopened(0, 0)
     values = {"job": job.id, "round": round_number}
     found = session.execute(_REOPEN_ITEMS, values).one()
-    if found.items == 0:
-        return 0
     reopen_chunks(session, job.id, found.chunks)
+    return Reopened(int(found.items), int(found.charge))
+
+
+def hold(session: Session, job: Row[Any], round_number: int, charge_minor: int) -> None:
+    """Set the charge of a new round aside at its payer of today."""
     payer = payer_of(session, job.campaign_id, job.currency)
-    place_hold(session, payer, job_id=job.id, round_number=round_number, amount=int(found.charge))
-    return int(found.items)
+    place_hold(session, payer, job_id=job.id, round_number=round_number, amount=charge_minor)
 
 
 KIND = JobKind(
@@ -80,4 +82,5 @@ KIND = JobKind(
     run_chunk=run_chunk,
     give_up=give_up,
     reopen=reopen,
+    hold=hold,
 )

@@ -19,9 +19,8 @@ from pipelines.jobs.kinds import (
     PROVISIONING,
     PROVISIONING_UNDO,
     InvalidJobState,
-    UndoInProgress,
 )
-from pipelines.jobs.moves import audit_move, lock_for
+from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
 from pipelines.jobs.states import MAY, Move
 from pipelines.limits import Limits
 from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
@@ -41,10 +40,6 @@ _CODE_SPENT = (
 )
 
 _JOB = text("SELECT kind, state, currency, spec FROM jobs WHERE id = :job")
-_OPEN_UNDO = text("""
-SELECT id FROM jobs WHERE undoes_id = :job
-  AND state IN ('queued', 'running', 'paused', 'cancelling')
-""")
 _TALLY = text("""
 SELECT count(*) FILTER (WHERE undone_at IS NULL AND revealed_at IS NULL) AS undoable,
     coalesce(sum(charge_minor) FILTER (WHERE undone_at IS NULL AND revealed_at IS NULL), 0)
@@ -115,9 +110,7 @@ def _refuse(session: Session, job_id: UUID, job: Row[Any]) -> None:
         raise NotUndoable(_WHY_NOT[job.kind])
     if job.spec.get("has_redemption_code"):
         raise NotUndoable(_CODE_SPENT)
-    open_undo = session.execute(_OPEN_UNDO, {"job": job_id}).scalar_one_or_none()
-    if open_undo is not None:
-        raise UndoInProgress(extra={"job_id": str(open_undo)})
+    refuse_beside_undo(session, job_id)
 
 
 def _tally(session: Session, job_id: UUID, currency: str | None) -> UndoTally:

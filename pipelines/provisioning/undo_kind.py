@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from pipelines.jobs.kinds import PROVISIONING_UNDO, JobKind
+from pipelines.jobs.kinds import PROVISIONING_UNDO, JobKind, Reopened
 from pipelines.jobs.layout import reopen_chunks
 from pipelines.provisioning.undo_chunk import give_up_undo, run_undo_chunk
 from pipelines.provisioning.undo_plan import give_up_undo_plan, plan_undo
@@ -25,12 +25,12 @@ def settle(_session: Session, _job: Row[Any], _now: datetime) -> None:
     """An undo holds no credit: each chunk has given back what it took."""
 
 
-def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> int:
+def reopen(session: Session, job: Row[Any], round_number: int) -> Reopened:
     """Try again what failed for a reason of ours; what was revealed stays as it is."""
     values = {"job": job.id, "round": round_number}
     found = session.execute(_REOPEN_ITEMS, values).one()
     reopen_chunks(session, job.id, found.chunks)
-    return int(found.items)
+    return Reopened(int(found.items), 0)
 
 
 KIND = JobKind(

@@ -18,10 +18,12 @@ from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_JOB = text("SELECT id, agency_id, client_id, undoes_id FROM jobs WHERE id = :job")
+_JOB = text("SELECT id, agency_id, client_id, undoes_id, created_at FROM jobs WHERE id = :job")
 # Taken only when the items are written: people may pause and cancel meanwhile.
 _LOCK_JOB = text("SELECT state FROM jobs WHERE id = :job FOR NO KEY UPDATE")
-_LAST = text("SELECT coalesce(max(position), 0) FROM provisions WHERE job_id = :original")
+# The original's items stay as they were planned: whatever is given meanwhile lies within them.
+_LAST = text("SELECT coalesce(max(position), 0) FROM items WHERE job_id = :original")
+# What was given before the undo was accepted, and nothing after.
 # The recipient's words come along, so that a results file of the undo says whose card it was.
 _ITEMS = text("""
 INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, reference, email, name,
@@ -29,7 +31,7 @@ INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, referen
 SELECT :job, p.position, (p.position - 1) / :size + 1, p.agency_id, p.client_id, i.reference,
        i.email, i.name, i.phone, p.person_key, p.brand_id, p.face_value_minor, p.charge_minor
 FROM provisions p JOIN items i ON i.job_id = p.job_id AND i.position = p.position
-WHERE p.job_id = :original ORDER BY p.position
+WHERE p.job_id = :original AND p.created_at <= :accepted_at ORDER BY p.position
 """)
 # People are forgotten with the original: an undo does not keep them longer.
 _PLANNED = text("""
@@ -68,7 +70,12 @@ def plan_undo(session: Session, task: TaskInHand, now: datetime, tools: PlanTool
 
 
 def _write_items(session: Session, job: Row[Any], limits: Limits) -> int:
-    values = {"job": job.id, "original": job.undoes_id, "size": limits.chunk_items_max}
+    values = {
+        "job": job.id,
+        "original": job.undoes_id,
+        "accepted_at": job.created_at,
+        "size": limits.chunk_items_max,
+    }
     lay_chunks(
         session,
         job.id,

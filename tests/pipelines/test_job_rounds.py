@@ -22,6 +22,7 @@ from tests.intake import items_of, money_of, submit_file, table_sizes, with_limi
 from tests.moves import control, due, one_step, retry
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
+from tests.statements import statements
 from workers.wrapper import Wrapper
 
 CREDIT = 100_000
@@ -36,6 +37,25 @@ def small(house: House) -> House:
 @pytest.fixture
 def seeded(house: House) -> Seeded:
     return seed(house, vendor=False, credit_minor=CREDIT)
+
+
+def test_a_retry_locks_in_the_order_of_the_house(small: House, seeded: Seeded) -> None:
+    """Job, chunk, item, and the account last, as whoever works on the job does."""
+    job_id = submit_file(small, seeded, recipients_csv(3)).job_id
+    drain(small)
+
+    with statements(small) as sent:
+        retry(small, seeded, job_id)
+
+    def first(words: str) -> int:
+        return next(n for n, statement in enumerate(sent) if words in statement)
+
+    def last(words: str) -> int:
+        return max(n for n, statement in enumerate(sent) if words in statement)
+
+    assert first("FROM jobs WHERE id") < first("FROM chunks WHERE") < first("UPDATE items")
+    assert last("chunks SET") < first("UPDATE accounts")
+    assert first("UPDATE accounts") < first("INSERT INTO holds") == len(sent) - 1
 
 
 def test_a_retry_tries_the_failed_items_only_and_under_a_new_hold(

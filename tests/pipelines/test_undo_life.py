@@ -202,6 +202,54 @@ def test_an_import_or_another_client_s_job_is_not_found(house: House, seeded: Se
             ask_undo(house, seeded, unknown)
 
 
+def test_the_original_is_not_retried_beside_its_undo(house: House, seeded: Seeded) -> None:
+    """What the retry gives would be taken back by the undo at once."""
+    import_cards_now(house, seeded.csv_pool, cards_csv(1))
+    job_id = submit_file(house, seeded, recipients_csv(2)).job_id
+    drain(house)
+    import_cards_now(house, seeded.csv_pool, cards_csv(3, "MORE"))
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    before = table_sizes(house)
+
+    with pytest.raises(UndoInProgress) as refused:
+        retry(house, seeded, job_id)
+    unchanged = (view(house, job_id)["state"], table_sizes(house))
+    drain(house)
+
+    assert refused.value.extra == {"job_id": str(undo_id)}
+    assert unchanged == ("partially_succeeded", before)
+    assert items_of(house, undo_id, "position", "state") == [(1, "succeeded")]
+    assert retry(house, seeded, job_id) == 1
+    drain(house)
+    assert card_states(house) == {"available": 3, "issued": 1}
+    assert_proven(house)
+
+
+def test_what_was_given_after_the_undo_was_accepted_is_not_taken_back(
+    house: House, seeded: Seeded
+) -> None:
+    small = with_limits(house, chunk_items_max=2)
+    job_id = served_job(small, seeded, 5)
+    undo_id = ask_undo(small, seeded, job_id).resource_id
+    with scoped_transaction(small.sessions, SYSTEM) as session:
+        session.execute(
+            text(
+                "UPDATE provisions SET created_at = now() + interval '1 hour' WHERE position IN (2, 5)"
+            )
+        )
+
+    drain(small)
+
+    assert items_of(small, undo_id, "position", "state") == [
+        (1, "succeeded"),
+        (3, "succeeded"),
+        (4, "succeeded"),
+    ]
+    assert view(small, undo_id)["state"] == "succeeded"
+    assert card_states(small) == {"available": 3, "issued": 2}
+    assert_proven(small)
+
+
 def test_nothing_that_was_revealed_is_tried_again(house: House, seeded: Seeded) -> None:
     job_id = served_job(house, seeded, 2)
     open_card(house, seeded, provision_of(house, job_id, 1).id)
