@@ -20,12 +20,14 @@ LEFT JOIN provisions p ON p.job_id = i.job_id AND p.position = i.position
 LEFT JOIN brands b ON b.id = p.brand_id
 WHERE i.job_id = :job AND i.position = 1
 """)
-#: HTTP-like statuses of single outcomes; api.md puts them into `error.status`.
+#: HTTP-like statuses of single outcomes, as the same refusal has at submit: `error.status`.
 _STATUS = {
     "no_inventory": 409,
     "out_of_stock": 409,
     "denomination_unavailable": 422,
     "job_cancelled": 409,
+    "account_suspended": 403,
+    "campaign_closed": 409,
     "internal_error": 500,
 }
 _FAILED_STATES = {"failed", "needs_review", "cancelled", "skipped"}

@@ -21,8 +21,10 @@ from pipelines.provisioning.recipients import (
 )
 from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.single_write import AcceptedRequest, write_single
-from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.keys import RequestInProgress, RequestKey, first_result, remember
 from pipelines.sealing import Keyring
+
+CODE_TRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +137,23 @@ def _spend_code(
         hashlib.sha256(canonical.encode()).hexdigest(), scope=campaign.id.bytes
     )
     values = {"campaign": campaign.id, "index": index}
-    spent = session.execute(
-        _SPEND_CODE,
-        values
-        | {
-            "agency": campaign.agency_id,
-            "client": campaign.client_id,
-            "job": job_id,
-            "person": person,
-        },
-    ).scalar_one_or_none()
-    if spent is not None:
-        return None
-    owner = session.execute(_CODE_OWNER, values).one()
-    if person is None or owner.person_key != person:
-        raise AlreadyRedeemed
-    earlier: UUID = owner.job_id
-    return earlier
+    claim = values | {
+        "agency": campaign.agency_id,
+        "client": campaign.client_id,
+        "job": job_id,
+        "person": person,
+    }
+    for _ in range(CODE_TRIES):
+        if session.execute(_SPEND_CODE, claim).scalar_one_or_none() is not None:
+            return None
+        owner = session.execute(_CODE_OWNER, values).one_or_none()
+        if owner is None:
+            continue  # freed this moment by a settlement: the code bought nothing
+        if person is None or owner.person_key != person:
+            raise AlreadyRedeemed
+        earlier: UUID = owner.job_id
+        return earlier
+    raise RequestInProgress(
+        "Other requests with this redemption code are ending just now. Ask again in a moment.",
+        retry_after_seconds=1,
+    )
