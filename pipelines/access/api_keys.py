@@ -142,11 +142,16 @@ def key_row(session: Session, caller: Principal, key_id: UUID) -> Row[Any]:
 
 
 def end_key(session: Session, key_id: UUID, caller: Principal, *, now: datetime) -> None:
-    """End a key of the caller's tenant at once, in the SYSTEM scope; `NotFound` otherwise."""
-    change = update(ApiKey).where(ApiKey.id == key_id, *_own(caller)).values(revoked_at=now)
+    """End a key of the caller's tenant at once, in the SYSTEM scope; `NotFound` otherwise.
+
+    One that has ended keeps its time, and is not told of again.
+    """
+    alive = (ApiKey.id == key_id, ApiKey.revoked_at.is_(None), *_own(caller))
+    change = update(ApiKey).where(*alive).values(revoked_at=now)
     row = session.execute(change.returning(ApiKey.agency_id, ApiKey.client_id)).one_or_none()
     if row is None:
-        raise NotFound
+        key_row(session, caller, key_id)
+        return
     _audit(session, "api_key.ended", key_id, row.agency_id, row.client_id, caller.actor_id)
 
 

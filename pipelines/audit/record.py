@@ -22,7 +22,11 @@ def record(
     client_id: UUID | None = None,
     detail: Mapping[str, str | int | bool | None] | None = None,
 ) -> None:
-    """Record `action` on an object; `detail` holds ids and numbers, never codes or people."""
+    """Record `action` on an object; `detail` holds ids, numbers and our own names of things.
+
+    The one free text is `reason`: a person's own words, which the doors cut or refuse at 200
+    characters. Codes, recipients and what the software knows of them never go in.
+    """
     session.execute(
         insert(AuditEntry).values(
             id=new_id(),

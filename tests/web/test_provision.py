@@ -189,6 +189,20 @@ def test_a_key_provisions_for_its_own_client_with_the_scope_for_it(
     assert ended.status_code == 401
 
 
+def test_a_key_ends_once_and_keeps_its_time(client_admin: Caller, house: House):
+    made = client_admin.post("/api-keys", {"name": "shop", "scopes": ["provision"]})
+    path = f"/api-keys/{made.json['id']}"
+    answers = [client_admin.call("DELETE", path, Idempotency_Key="a").status_code]
+    first = rows(house, "SELECT revoked_at FROM api_keys")
+
+    answers += [client_admin.call("DELETE", path, Idempotency_Key=key).status_code for key in "bc"]
+
+    assert answers == [answers[0]] * 3
+    assert rows(house, "SELECT revoked_at FROM api_keys") == first
+    ended = "SELECT count(*) FROM audit_entries WHERE action = 'api_key.ended'"
+    assert rows(house, ended) == [(1,)]
+
+
 def test_a_card_is_opened_by_its_link_or_by_who_may(
     manager: Caller, client_admin: Caller, stocked: Seeded, house: House, browser
 ):
