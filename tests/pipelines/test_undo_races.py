@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -33,6 +34,7 @@ from tests.undoing import (
     provision_of,
     served_job,
 )
+from tests.until import until
 
 CREDIT = 500_000
 #: No handler knows of it: the provision of one position cannot be undone.
@@ -100,7 +102,7 @@ def test_an_undo_that_waited_for_a_reveal_leaves_the_card_to_its_recipient(
             now = clock.now(session)
             reveal(session, provision_id, actor_id=ACTOR, keyring=house.settings.keyring, now=now)
             working = pool.submit(drain, house)
-            wait_for_a_waiter(house)
+            wait_for_a_waiter(house, working)
         working.result()
 
     assert items_of(house, undo_id, "state", "code") == [("failed", "already_revealed")]
@@ -108,19 +110,20 @@ def test_an_undo_that_waited_for_a_reveal_leaves_the_card_to_its_recipient(
     assert_proven(house)
 
 
-def wait_for_a_waiter(house: House) -> None:
-    """Until some transaction waits for a lock of another."""
-    waiting: list[object] = []
-    while not waiting:
-        waiting = pool_of_waiters(house)
+def wait_for_a_waiter(house: House, working: Future[Any]) -> None:
+    """Until a transaction waits for a lock of another; whose work ends before did not wait."""
+    until(lambda: some_wait(house) or working.done())
+    assert not working.done(), working.result()
 
 
-def pool_of_waiters(house: House) -> list[object]:
+def some_wait(house: House) -> bool:
+    """Whether a transaction of this test's database waits for another."""
     with house.sessions.kw["bind"].connect() as connection:
-        found = connection.execute(
-            text("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+        waiting = text(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+            "AND wait_event = 'transactionid' AND datname = current_database()"
         )
-        return list(found.all())
+        return connection.execute(waiting).first() is not None
 
 
 @pytest.fixture
