@@ -19,6 +19,15 @@ from tests.chaos.stand import PROCESSES, Stand
 from tests.driving import recipients_csv, rows, submit, view
 
 POISONED = "tests.chaos.poisoned"
+_HOLD_ORDERED = (
+    "SELECT 1 FROM items WHERE job_id = %s AND position IN "
+    "(SELECT o.position FROM provider_orders o WHERE o.job_id = items.job_id) FOR UPDATE"
+)
+#: Whoever has an answer locks its item to write it down; nobody else wants that of an ordered one.
+_ANSWERS_UNWRITTEN = (
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+    "AND usename = 'largesse_worker' AND query LIKE '%FROM items%'"
+)
 
 
 def undisturbed(stand: Stand, size: Size) -> None:
@@ -39,13 +48,26 @@ def workers_killed(stand: Stand, size: Size) -> None:
 def answer_lost_with_worker(stand: Stand, size: Size) -> None:
     """EC-063: the vendor has answered, the worker dies before it can write that down."""
     stand.sandbox.switch(latency_seconds=0.05)
-    _seeded, job_id = begin(stand, size)
-    for part in (10, 3):
-        stand.until_done(job_id, size.stocked + size.api // part)
-        stand.kill("vendors")
-        expire_leases(stand)
+    seeded = prepared(stand, size)
+    stand.kill("vendors")
+    job_id = submit(stand.house, seeded, recipients_csv(size.items))
+    stand.until(lambda: bool(rows(stand.house, "SELECT 1 FROM provider_orders")))
+    with stand.connected() as blocker:
+        blocker.execute(_HOLD_ORDERED, [job_id])
         stand.start("vendors")
+        stand.until(lambda: bool(stand.admin(_ANSWERS_UNWRITTEN)))
+        stand.kill("vendors")
+        lost = rows(stand.house, "SELECT id FROM provider_orders WHERE state = 'sent'")
+    expire_leases(stand)
+    stand.start("vendors")
+    stand.until_done(job_id, size.stocked + size.api // 3)
+    stand.kill("vendors")
+    expire_leases(stand)
+    stand.start("vendors")
     assert_exact(stand, job_id, size, meanwhile=lambda: hurry(stand))
+    asked_after = rows(stand.house, "SELECT id FROM provider_orders WHERE lookups > 0")
+    assert {row.id for row in lost} <= {row.id for row in asked_after}
+    assert lost != []
 
 
 def vendors_frozen_past_their_lease(stand: Stand, size: Size) -> None:
