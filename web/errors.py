@@ -42,6 +42,8 @@ FRAMEWORK: Mapping[int, tuple[str, str]] = {
     415: ("unsupported_media_type", "This route does not take this content type."),
 }
 KEPT_HEADERS = ("Allow", "Retry-After", "WWW-Authenticate")
+_BUSY = "The service is busy. Try again in a moment; nothing was changed."
+_HELD = "Somebody else is working on this just now. Nothing was changed; try again in a moment."
 #: Where the console leaves its error page: `(Problem) -> Response`.
 ERROR_PAGES = "largesse.error_pages"
 
@@ -135,8 +137,11 @@ def _refused_by_framework(error: HTTPException) -> Response:
 def _database_failed(error: DBAPIError) -> Response:
     """A lost connection leaves a write's outcome open: the same key finds out (EC-035)."""
     inner = type(error.orig).__name__ if error.orig is not None else type(error).__name__
+    if isinstance(error.orig, pg.LockNotAvailable):
+        log.warning("request.row_held", route=_route())
+        return _busy(_HELD)
     log.error("request.database_failed", fault=inner, route=_route())
-    if isinstance(error.orig, pg.LockNotAvailable | pg.DeadlockDetected | pg.QueryCanceled):
+    if isinstance(error.orig, pg.DeadlockDetected | pg.QueryCanceled):
         return _busy()
     if not isinstance(error, OperationalError) and not error.connection_invalidated:
         return answer(_INTERNAL)
@@ -153,8 +158,7 @@ def _database_busy(_error: PoolExhausted) -> Response:
     return _busy()
 
 
-def _busy() -> Response:
-    detail = "The service is busy. Try again in a moment; nothing was changed."
+def _busy(detail: str = _BUSY) -> Response:
     return answer(Problem(503, "busy", detail, headers={"Retry-After": "1"}))
 
 
