@@ -57,6 +57,9 @@ class Limits:
     lease_margin_seconds: float = 30.0
     #: Starts without an outcome after which a task is held to kill its worker.
     kills_max: int = 3
+    #: What may have killed its worker waits this long (scaled) until nothing runs beside it; then
+    #: its redelivery brings it back.
+    alone_patience_seconds: float = 5.0
     #: First and longest wait between attempts (scaled), full jitter.
     backoff_first_seconds: float = 1.0
     backoff_max_seconds: float = 300.0
@@ -141,6 +144,7 @@ class Limits:
     def check(self) -> None:
         """Assert the relations between limits that the design rests on."""
         assert self.redelivery_seconds > 5 * self.relay_poll_seconds, "redelivery must be rare"
+        assert self.alone_patience_seconds < self.redelivery_seconds, "others must get their turn"
         assert self.intake_inline_bytes_max <= self.upload_bytes_max
         assert self.recovery_gives_up_seconds > 10 * self.order_absent_after_seconds, (
             "an absent order must be found absent long before recovery gives up"
@@ -164,6 +168,7 @@ SCALED = (
     "interactive_redelivery_seconds",
     "process_gone_seconds",
     "lease_margin_seconds",
+    "alone_patience_seconds",
     "backoff_first_seconds",
     "backoff_max_seconds",
     "recovery_gives_up_seconds",

@@ -5,6 +5,7 @@ be hurt by another, so that its next death is its own doing and nobody else is b
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,16 +32,31 @@ class Company:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Work while nobody else does; waits until those at work are done, lets nobody begin."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._has_loner)
-            self._has_loner = True
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._together == 0)
+    def alone(self, *, patience: float) -> Iterator[bool]:
+        """Work while nobody else does; waits until those at work are done, lets nobody begin.
+
+        False: they were not done within `patience` seconds, and whoever waited may begin again.
+        Else one long neighbour would stand still a whole process.
+        """
+        deadline = time.monotonic() + patience
+        if not self._claim(deadline):
+            yield False
+            return
         try:
-            yield
+            with self._changed:
+                left = deadline - time.monotonic()
+                is_alone = self._changed.wait_for(lambda: self._together == 0, left)
+            yield is_alone
         finally:
             with self._changed:
                 self._has_loner = False
                 self._changed.notify_all()
+
+    def _claim(self, deadline: float) -> bool:
+        with self._changed:
+            left = deadline - time.monotonic()
+            if not self._changed.wait_for(lambda: not self._has_loner, left):
+                return False
+            self._has_loner = True
+            self._changed.notify_all()
+            return True

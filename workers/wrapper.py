@@ -89,8 +89,8 @@ class Wrapper:
                 if self._shift.may_still_begin(task_id):
                     self._take(task_id)
         except _Suspected:
-            with self._company.alone():
-                if self._shift.may_still_begin(task_id):
+            with self._company.alone(patience=self._limits.alone_patience_seconds) as is_alone:
+                if is_alone and self._shift.may_still_begin(task_id):
                     self._take(task_id, alone=True)
 
     def _take(self, task_id: UUID, *, alone: bool = False) -> None:

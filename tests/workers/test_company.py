@@ -1,6 +1,7 @@
 """What was in hand when its worker died is done alone, so that no bystander is blamed."""
 
 import threading
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from pipelines.queue.pausing import pause_queue, resume_queue
 from pipelines.queue.work import TaskInHand, is_suspect, start
 from pipelines.wiring import House
 from tests.seeding import ACTOR
-from tests.workers.tasks import change_task, put, task, wrapper_with
+from tests.workers.tasks import change_task, handlers_with, put, task, wrapper_with
 from workers.company import Company
+from workers.wrapper import Wrapper
 
 
 def started(house: House, task_id: UUID, *, alone: bool) -> TaskInHand | None:
@@ -127,8 +129,8 @@ def test_one_who_is_about_to_work_alone_lets_nobody_else_begin() -> None:
     order: list[str] = []
 
     def alone() -> None:
-        with company.alone():
-            order.append("alone")
+        with company.alone(patience=30) as is_alone:
+            order.append("alone" if is_alone else "never alone")
 
     def beside() -> None:
         with company.together():
@@ -146,3 +148,52 @@ def test_one_who_is_about_to_work_alone_lets_nobody_else_begin() -> None:
     other.join(timeout=30)
 
     assert order == ["first", "alone", "beside"]
+
+
+def test_who_does_not_get_to_be_alone_in_time_lets_the_others_begin() -> None:
+    company = Company()
+
+    with company.together():
+        with company.alone(patience=0) as beside_one:
+            pass
+        with company.together():
+            pass
+    with company.alone(patience=0) as by_itself:
+        with company.alone(patience=0) as beside_a_loner:
+            pass
+        assert company._has_loner
+
+    assert (beside_one, by_itself, beside_a_loner) == (False, True, False)
+    assert not company._has_loner
+
+
+def test_ec121_a_suspect_beside_long_work_is_brought_back_and_others_go_on(house: House) -> None:
+    """EC-121: it is neither begun nor counted, and its message is forgotten as any other."""
+    begun, may_end = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def run(_session: Session, in_hand: TaskInHand, _now: datetime) -> None:
+        if in_hand.args["name"] == "long":
+            begun.set()
+            assert may_end.wait(timeout=30)
+        done.append(in_hand.args["name"])
+
+    handlers = handlers_with(house, Handler(PURGE_KEYS, run))
+    limits = replace(handlers.limits, alone_patience_seconds=0.01)
+    wrapper = Wrapper(house.sessions, replace(handlers, limits=limits))
+    ids = {n: put(house, PURGE_KEYS, args={"name": n}) for n in ("long", "suspect", "other")}
+    change_task(house, ids["suspect"], "starts = 1, rung_at = now()")
+    neighbour = threading.Thread(target=wrapper.run, args=(ids["long"], 1))
+
+    neighbour.start()
+    assert begun.wait(timeout=30)
+    wrapper.run(ids["suspect"], 1)
+    left = task(house, ids["suspect"])
+    wrapper.run(ids["other"], 1)
+    may_end.set()
+    neighbour.join(timeout=30)
+    wrapper.run(ids["suspect"], 1)
+
+    assert (left.starts, left.attempts, left.state) == (1, 0, "ready")
+    assert left.rung_at is not None
+    assert done == ["other", "long", "suspect"]
