@@ -7,6 +7,7 @@ from tests.chaos import (
     scenarios_network,
     scenarios_processes,
     scenarios_queue,
+    scenarios_undo,
     scenarios_vendor,
     scenarios_web,
 )
@@ -20,6 +21,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *scenarios_network.SCENARIOS,
     *scenarios_web.SCENARIOS,
     *scenarios_clock.SCENARIOS,
+    *scenarios_undo.SCENARIOS,
     *scenarios_jobs.SCENARIOS,
 )
 
