@@ -20,7 +20,7 @@ from pipelines.queue.broker_port import HouseBroker
 from pipelines.queue.defer import Noted, note_doorbells
 from pipelines.queue.handlers import Handler, Handlers, InSteps, InTransaction
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, Drive, ScopeOf
-from pipelines.queue.passing import is_passing
+from pipelines.queue.passing import is_line_lost, is_passing
 from pipelines.queue.ring import ring_due
 from pipelines.queue.work import (
     Postpone,
@@ -36,6 +36,7 @@ from pipelines.queue.work import (
 from pipelines.telemetry import get_logger
 from workers.company import Company
 from workers.shift import Shift
+from workers.unheard import Unheard
 
 log = get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Wrapper:
         self._limits: Limits = handlers.limits
         self._leases = _leases(handlers)
         self._company = Company()
+        self._unheard = Unheard(sessions)
         self._broker = broker
         self._draw = draw
 
@@ -94,12 +96,7 @@ class Wrapper:
                     self._take(task_id, alone=True)
 
     def _take(self, task_id: UUID, *, alone: bool = False) -> None:
-        try:
-            task = self._start(task_id, alone=alone)
-        except DBAPIError as fault:
-            # Whether the start was committed is unknown; lease or redelivery brings the task back.
-            log.warning("task.not_started", task_id=str(task_id), fault=_class_of(fault))
-            return
+        task = self._start(task_id, alone=alone)
         if task is None:
             return
         handler = self._handlers.by_name[task.kind]
@@ -115,12 +112,23 @@ class Wrapper:
             self._attempt(handler, task)
 
     def _start(self, task_id: UUID, *, alone: bool) -> TaskInHand | None:
-        with scoped_transaction(self._sessions, SYSTEM) as session:
-            now, known, leases = clock.now(session), self._handlers.by_name, self._leases
-            task = start(session, task_id, now=now, known=known, leases=leases, alone=alone)
-            if task is None and not alone and is_suspect(session, task_id, now=now, leases=leases):
-                raise _Suspected
-            return task
+        """Count a start; one of which nobody heard whether it was committed is not gone on with."""
+        self._unheard.take_back()
+        task: TaskInHand | None = None
+        try:
+            with scoped_transaction(self._sessions, SYSTEM) as session:
+                now, known, leases = clock.now(session), self._handlers.by_name, self._leases
+                task = start(session, task_id, now=now, known=known, leases=leases, alone=alone)
+                if task is not None or alone:
+                    return task
+                if is_suspect(session, task_id, now=now, leases=leases):
+                    raise _Suspected
+        except DBAPIError as fault:
+            log.warning("task.not_started", task_id=str(task_id), fault=_class_of(fault))
+            if task is not None and is_line_lost(fault):
+                self._unheard.note(task)
+                self._unheard.take_back()
+        return None
 
     def _attempt(self, handler: Handler, task: TaskInHand) -> None:
         noted: Noted | None = None
@@ -196,6 +204,7 @@ class Wrapper:
                 postpone(session, task, until=at, reason=reason)
         except DBAPIError as error:
             log.warning("task.not_given_back", fault=_class_of(error))
+            self._unheard.note(task)
 
     def _give_up(self, handler: Handler, task: TaskInHand, error: str = "WorkerKilled") -> None:
         """Job work ends its items, or goes on trying; other work is kept as a dead letter.

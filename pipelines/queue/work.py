@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from models import clock
 from pipelines.errors import Fault, LeaseLost
 from pipelines.queue.kinds import ACCEPTED_VERSIONS
 
@@ -31,6 +32,8 @@ class TaskInHand:
     token: int
     request_id: str | None
     v: int
+    #: The transaction that counted this start.
+    xid: str | None = None
 
     @property
     def unaccounted_starts(self) -> int:
@@ -68,7 +71,8 @@ WITH started AS (
     RETURNING id, kind, args, job_id, tenant_id, starts, attempts, lease_token, lease_until,
         request_id, v
 )
-SELECT s.*, CASE WHEN s.lease_until IS NULL THEN set_config('synchronous_commit', 'off', true) END
+SELECT s.*, CAST(pg_current_xact_id() AS text) AS xid,
+    CASE WHEN s.lease_until IS NULL THEN set_config('synchronous_commit', 'off', true) END
 FROM started s
 """)
 # Not held by anybody, so whoever started it last is gone or has yet to lock it.
@@ -87,10 +91,22 @@ _FENCE = text(
 )
 _FINISH = text("DELETE FROM tasks WHERE id = :id")
 # The token ends with the work: who did not hear of this cannot put the task down a second time.
-_AGAIN = text("""
+# A cancel wakes what waits, but not what is in hand: that comes back at once instead of at a time
+# far away, to be ended. A chunk waits for a cancel that is about to commit; an order is put down
+# with its chunk locked, so it only looks. What asks after orders keeps the times it chose.
+_AGAIN = text(f"""
 UPDATE tasks SET lease_token = lease_token + 1, attempts = :attempts, starts = :attempts + :kills,
     last_error = :error, rung_at = NULL, lease_until = NULL, postponed_for = :reason,
-    run_after = :until, state = :state,
+    run_after = CASE
+        WHEN CAST(:reason AS text) IS NULL
+            OR CAST(:until AS timestamptz) <= {clock.SQL} + interval '2 seconds' THEN :until
+        WHEN kind IN ('run_chunk', 'run_single')
+            AND (SELECT j.state FROM jobs j WHERE j.id = tasks.job_id FOR SHARE) = 'cancelling'
+            THEN {clock.SQL}
+        WHEN kind = 'place_order'
+            AND (SELECT j.state FROM jobs j WHERE j.id = tasks.job_id) = 'cancelling'
+            THEN {clock.SQL}
+        ELSE :until END, state = :state,
     died_at = CASE WHEN :state = 'dead' THEN CAST(:until AS timestamptz) END
 WHERE id = :id AND lease_token = :token
 """)
@@ -158,6 +174,7 @@ def start(
         token=row.lease_token,
         request_id=row.request_id,
         v=row.v,
+        xid=row.xid,
     )
 
 
