@@ -61,6 +61,17 @@ def import_cards(file: Path, pool: str, on_error: str, *, force: bool, wait: boo
 )
 @on_error_option
 @force_option
+@click.option(
+    "--at",
+    help="When the job starts, such as 2027-01-31T09:00:00Z or with +02:00; at once if not given.",
+)
+@click.option(
+    "--priority",
+    type=click.Choice(["high", "normal", "low"]),
+    default="normal",
+    show_default=True,
+    help="Which of the client's jobs goes first.",
+)
 @click.option("--preview", is_flag=True, help="Show cost and refusals; write nothing.")
 @click.option("--wait", is_flag=True, help="Watch the job to its end.")
 def submit(
@@ -70,6 +81,8 @@ def submit(
     denomination_minor: int,
     delivery_method: str,
     on_error: str,
+    at: str | None,
+    priority: str,
     *,
     force: bool,
     preview: bool,
@@ -86,7 +99,10 @@ def submit(
         "denomination_minor": str(denomination_minor),
         "delivery_method": delivery_method,
         "on_error": on_error,
+        "priority": priority,
     }
+    if at is not None:
+        fields["scheduled_for"] = at
     if force:
         fields["force"] = "true"
     answer = api.submit(file, fields, preview=preview)
