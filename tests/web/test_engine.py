@@ -196,3 +196,18 @@ def test_metrics_show_the_queues(admin: Caller, house: House):
     assert 'largesse_tasks{queue="bulk",state="dead"} 1.0' in shown
     assert 'largesse_queue_paused{queue="bulk"} 1.0' in shown
     assert 'largesse_queue_workers{queue="vendors"} 0.0' in shown
+
+
+def test_a_reason_that_goes_into_the_audit_is_short(admin: Caller, house: House):
+    task_id = dead_task(house)
+    before = rows(house, "SELECT count(*) FROM audit_entries")
+
+    refused = [
+        admin.post("/queues/bulk/pause", {"reason": "x" * 201}),
+        admin.post(f"/dead-letters/{task_id}/bury", {"reason": "x" * 201}),
+    ]
+
+    for answer in refused:
+        assert (answer.status_code, answer.json["errors"][0]["code"]) == (422, "too_long")
+    assert rows(house, "SELECT count(*) FROM audit_entries") == before
+    assert admin.post("/queues/bulk/pause", {"reason": "x" * 200}).status_code == 200
