@@ -2,6 +2,12 @@
 
 A task in hand when its worker died is either what killed it or a bystander. Done alone it cannot
 be hurt by another, so that its next death is its own doing and nobody else is blamed for it.
+
+This holds for vendors' calls too, of which one may take a minute and a half. The suspect's patience
+is short, so a slow call delays it and not the others, who go on until it is rung again. It does not
+starve: ordinary calls are over within that time, and a vendor whose calls are all slow trips its
+breaker. Once alone it is brief: an order that was marked as sent is not sent again, only noted as
+unknown or asked after.
 """
 
 import threading

@@ -121,7 +121,7 @@ class Wrapper:
                 task = start(session, task_id, now=now, known=known, leases=leases, alone=alone)
                 if task is not None or alone:
                     return task
-                if is_suspect(session, task_id, now=now, leases=leases):
+                if is_suspect(session, task_id, now=now):
                     raise _Suspected
         except DBAPIError as fault:
             log.warning("task.not_started", task_id=str(task_id), fault=_class_of(fault))

@@ -63,7 +63,7 @@ WITH started AS (
           WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
             AND (t.lease_until IS NULL OR t.lease_until <= :now)
             AND t.kind = ANY(:known) AND t.v = ANY(:versions)
-            AND (:alone OR t.starts <= t.attempts OR l.seconds IS NOT NULL)
+            AND (:alone OR t.starts <= t.attempts)
             AND NOT EXISTS (SELECT FROM queues q
                             WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
           FOR UPDATE OF t SKIP LOCKED) f
@@ -78,7 +78,7 @@ FROM started s
 # Not held by anybody, so whoever started it last is gone or has yet to lock it.
 _SUSPECT = text("""
 SELECT 1 FROM tasks t WHERE t.id = :id AND t.state = 'ready' AND t.run_after <= :now
-    AND t.starts > t.attempts AND t.kind <> ALL(:stepped)
+    AND t.starts > t.attempts AND (t.lease_until IS NULL OR t.lease_until <= :now)
     AND NOT EXISTS (SELECT FROM queues q WHERE q.name = t.queue AND q.paused_at IS NOT NULL)
 FOR UPDATE OF t SKIP LOCKED
 """)
@@ -146,8 +146,7 @@ def start(
 
     None means: done, in other hands, not yet due, of a paused queue, of a kind that is not `known`,
     or of a version that this code does not accept, whatever its message said. The message is then
-    simply forgotten: the row brings the task back. A task without a lease whose worker died
-    (`is_suspect`) is only to be had by one who works `alone`.
+    simply forgotten: the row brings the task back. A task whose worker died (`is_suspect`) is only to be had by one who works `alone`.
     """
     row = session.execute(
         _START,
@@ -178,11 +177,9 @@ def start(
     )
 
 
-def is_suspect(
-    session: Session, task_id: UUID, *, now: datetime, leases: Mapping[str, timedelta]
-) -> bool:
+def is_suspect(session: Session, task_id: UUID, *, now: datetime) -> bool:
     """Whether the worker that had it in hand died, by its doing or by a neighbour's."""
-    values = {"id": task_id, "now": now, "stepped": list(leases)}
+    values = {"id": task_id, "now": now}
     return session.execute(_SUSPECT, values).scalar_one_or_none() is not None
 
 

@@ -8,12 +8,12 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.database import scoped_transaction
+from models.database import Sessions, scoped_transaction, transaction
 from models.scope import SYSTEM
 from pipelines.queue.handlers import Handler
-from pipelines.queue.kinds import PURGE_KEYS
+from pipelines.queue.kinds import PLACE_ORDER, PURGE_KEYS
 from pipelines.queue.pausing import pause_queue, resume_queue
-from pipelines.queue.work import TaskInHand, is_suspect, start
+from pipelines.queue.work import TaskInHand, fence, finish, is_suspect, start
 from pipelines.wiring import House
 from tests.seeding import ACTOR
 from tests.workers.tasks import change_task, handlers_with, put, task, wrapper_with
@@ -30,7 +30,7 @@ def started(house: House, task_id: UUID, *, alone: bool) -> TaskInHand | None:
 
 def suspected(house: House, task_id: UUID) -> bool:
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return is_suspect(session, task_id, now=clock.now(session), leases={})
+        return is_suspect(session, task_id, now=clock.now(session))
 
 
 def test_ec121_a_task_whose_worker_died_is_not_to_be_had_beside_others(house: House) -> None:
@@ -197,3 +197,86 @@ def test_ec121_a_suspect_beside_long_work_is_brought_back_and_others_go_on(house
     assert (left.starts, left.attempts, left.state) == (1, 0, "ready")
     assert left.rung_at is not None
     assert done == ["other", "long", "suspect"]
+
+
+class Calls:
+    """Stepped work whose calls last until they are let go, and who was in a call with whom."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.beside: dict[str, set[str]] = {}
+        self._at_work: set[str] = set()
+
+    def __call__(self, sessions: Sessions, in_hand: TaskInHand) -> None:
+        name = in_hand.args["name"]
+        self._at_work.add(name)
+        self.beside[name] = set(self._at_work)
+        if name == "slow":
+            self.begun.set()
+            self.may_end.wait(timeout=30)
+        with transaction(sessions) as session:
+            fence(session, in_hand)
+            finish(session, in_hand)
+        self._at_work.discard(name)
+
+
+def call_of(house: House, name: str) -> UUID:
+    return put(house, PLACE_ORDER, args={"name": name}, tenant_id=UUID(int=7))
+
+
+def impatient(house: House, calls: Calls, *, seconds: float) -> Wrapper:
+    handlers = handlers_with(house, Handler(PLACE_ORDER, calls))
+    limits = replace(house.limits, alone_patience_seconds=seconds)
+    return Wrapper(house.sessions, replace(handlers, limits=limits), draw=lambda: 0.0)
+
+
+def test_ec121_a_suspect_call_does_not_hold_up_others_for_a_slow_one(house: House) -> None:
+    """EC-121: its start is not counted, others begin beside the slow call, and it comes back."""
+    calls = Calls()
+    wrapper = impatient(house, calls, seconds=0)
+    slow, suspect, other = (call_of(house, name) for name in ("slow", "suspect", "other"))
+    change_task(house, suspect, "starts = 1")
+    thread = threading.Thread(target=wrapper.run, args=(slow, 1))
+    thread.start()
+    assert calls.begun.wait(timeout=30)
+
+    wrapper.run(suspect, 1)
+    wrapper.run(other, 1)
+
+    assert calls.beside == {"slow": {"slow"}, "other": {"slow", "other"}}
+    assert task(house, suspect).starts == 1
+    calls.may_end.set()
+    thread.join(timeout=30)
+    wrapper.run(suspect, 1)
+    assert calls.beside["suspect"] == {"suspect"}
+    assert task(house, suspect) is None
+
+
+def test_ec121_a_suspect_call_is_made_alone(house: House) -> None:
+    """EC-121: it waits for the calls that are being made, and nobody begins beside it."""
+    calls = Calls()
+    wrapper = impatient(house, calls, seconds=30)
+    slow, suspect = call_of(house, "slow"), call_of(house, "suspect")
+    change_task(house, suspect, "starts = 1, lease_token = 1, lease_until = now()")
+    threads = [
+        threading.Thread(target=wrapper.run, args=(task_id, 1)) for task_id in (slow, suspect)
+    ]
+    threads[0].start()
+    assert calls.begun.wait(timeout=30)
+    threads[1].start()
+    company = wrapper._company
+    with company._changed:
+        assert company._changed.wait_for(lambda: company._has_loner, timeout=30)
+    calls.may_end.set()
+    for thread in threads:
+        thread.join(timeout=30)
+
+    assert calls.beside == {"slow": {"slow"}, "suspect": {"suspect"}}
+    assert [task(house, slow), task(house, suspect)] == [None, None]
+
+
+def test_a_call_whose_lease_runs_is_no_suspect(house: House) -> None:
+    task_id = call_of(house, "other")
+    change_task(house, task_id, "starts = 1, lease_until = now() + interval '1 hour'")
+
+    assert suspected(house, task_id) is False

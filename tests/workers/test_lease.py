@@ -48,7 +48,8 @@ def test_ec118_a_worker_that_slept_past_its_lease_writes_nothing(house: House) -
             change = "lease_until = now() - interval '1 second'"
             with ThreadPoolExecutor(1) as elsewhere:
                 elsewhere.submit(change_task, house, in_hand.id, change).result(timeout=10)
-                elsewhere.submit(wrapper.run, in_hand.id, 1).result(timeout=10)
+                other_process = wrapper_with(house, Handler(PLACE_ORDER, call_out))
+                elsewhere.submit(other_process.run, in_hand.id, 1).result(timeout=10)
         try:
             with transaction(sessions) as session:
                 fence(session, in_hand)
