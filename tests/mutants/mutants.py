@@ -52,9 +52,31 @@ DELIVERY = (
     Mutant(
         "a chain overtakes whoever waits",
         QUEUE + "defer.py",
-        "return case((waits, null()), else_=literal(now))",
+        "return case((or_(waits, waited), null()), else_=literal(now))",
         "return literal(now)",
         ("tests/workers/test_fairness.py",),
+    ),
+    Mutant(
+        "each pass begins its turns anew",
+        QUEUE + "ring.py",
+        "    SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (\n"
+        "        PARTITION BY b.queue, b.lane, b.tenant_id\n",
+        "    SELECT b.*, row_number() OVER (\n        PARTITION BY b.queue, b.lane, b.tenant_id\n",
+        ("tests/workers/test_fairness.py",),
+    ),
+    Mutant(
+        "storefronts' own rings fill the relay's window",
+        QUEUE + "ring.py",
+        "counted_since = rung_by_accepter(now, limits)",
+        "counted_since = rung_before",
+        ("tests/workers/test_fairness.py",),
+    ),
+    Mutant(
+        "the broker is taken to remember before everything is rung again",
+        "pipelines/queue/broker_redis.py",
+        'self.client.set(EPOCH_KEY, "1", xx=True) is not None',
+        'self.client.set(EPOCH_KEY, "1", nx=True) is None',
+        ("tests/workers/test_brokers.py",),
     ),
     Mutant(
         "every scheduler fires every tick",
@@ -97,9 +119,9 @@ TAKING = (
     Mutant(
         "waiting spends an attempt",
         QUEUE + "work.py",
-        '            "attempts": task.attempts,\n            "error": None,',
-        '            "attempts": task.attempts + 1,\n            "error": None,',
-        ("tests/workers/test_wrapper.py", *ORDERS),
+        '            "attempts": task.attempts,\n            "kills": 0,',
+        '            "attempts": task.attempts + 1,\n            "kills": 0,',
+        ("tests/workers/test_wrapper.py",),
     ),
     Mutant(
         "nobody counts the workers that a task killed",
@@ -111,8 +133,8 @@ TAKING = (
     Mutant(
         "work that a drain cuts counts as a kill",
         QUEUE + "work.py",
-        "UPDATE tasks SET starts = starts - 1, lease_until = NULL",
-        "UPDATE tasks SET starts = starts, lease_until = NULL",
+        "UPDATE tasks SET starts = greatest(tasks.starts - mine.starts, attempts),",
+        "UPDATE tasks SET starts = tasks.starts,",
         ("tests/workers/test_drain.py",),
     ),
 )
