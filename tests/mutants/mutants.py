@@ -137,6 +137,20 @@ TAKING = (
         "UPDATE tasks SET starts = tasks.starts,",
         ("tests/workers/test_drain.py",),
     ),
+    Mutant(
+        "a task is put down twice by who did not hear of the first time",
+        QUEUE + "work.py",
+        "UPDATE tasks SET lease_token = lease_token + 1, attempts",
+        "UPDATE tasks SET attempts",
+        ("tests/pipelines/test_settling.py",),
+    ),
+    Mutant(
+        "an undone start takes another's death back",
+        QUEUE + "unheard.py",
+        'if outcome != "committed":',
+        'if outcome == "gone":',
+        ("tests/workers/test_unheard.py",),
+    ),
 )
 VENDORS = (
     Mutant(
