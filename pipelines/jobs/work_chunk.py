@@ -19,24 +19,22 @@ from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-# The first chunk to come marks the job; the others do not wait for its commit. The time a job is
-# to start at is in its row: a task that comes sooner, whyever, waits.
+# The time a job is to start at is in its row: a task that comes sooner, whyever, waits.
 _TAKE_UP = text("""
-WITH job AS (
-    SELECT j.id, j.kind, j.state, j.scheduled_for,
-        j.state = 'queued' AND coalesce(j.scheduled_for > :now, false) AS is_early,
-        j.state = 'queued' AND j.scheduled_for IS NOT NULL AND EXISTS (
-            SELECT FROM campaigns c JOIN clients l ON l.id = c.client_id
-            WHERE c.id = j.campaign_id AND c.state = 'paused' AND l.suspended_at IS NULL
-        ) AS is_held_up
-    FROM jobs j WHERE j.id = :job
-), started AS (
-    UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
-    WHERE id = (SELECT s.id FROM jobs s WHERE s.id = :job AND s.state = 'queued'
-                  AND EXISTS (SELECT FROM job WHERE NOT is_early AND NOT is_held_up)
-                FOR NO KEY UPDATE SKIP LOCKED)
-)
-SELECT kind, state, scheduled_for, is_early, is_held_up FROM job
+SELECT j.kind, j.state, j.scheduled_for,
+    j.state = 'queued' AND coalesce(j.scheduled_for > :now, false) AS is_early,
+    j.state = 'queued' AND j.scheduled_for IS NOT NULL AND EXISTS (
+        SELECT FROM campaigns c JOIN clients l ON l.id = c.client_id
+        WHERE c.id = j.campaign_id AND c.state = 'paused' AND l.suspended_at IS NULL
+    ) AS is_held_up
+FROM jobs j WHERE j.id = :job
+""")
+# The first chunk to be done marks the job, as its last statement: who wants to pause a job that has
+# just begun does not wait for the chunk. Nobody waits here, so the lock order is kept.
+_MARK_STARTED = text("""
+UPDATE jobs SET state = 'running', started_at = coalesce(started_at, :now)
+WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
+            FOR NO KEY UPDATE SKIP LOCKED)
 """)
 # A request of one item is alone with its job, and settles it in the same transaction.
 _LOCK_JOB = text("SELECT 1 FROM jobs WHERE id = :job FOR NO KEY UPDATE")
@@ -72,6 +70,7 @@ def work_chunk(
         raise Postpone(now + wait, "campaign_paused")
     lock_chunk(session, chunk.job_id, chunk.number)
     _part(kinds[job.kind].run_chunk, job.kind)(session, chunk, now, limits)
+    session.execute(_MARK_STARTED, {"job": chunk.job_id, "now": now})
     if chunk.is_whole_job:
         settle_job(session, chunk.job_id, now, kinds=kinds)
 
