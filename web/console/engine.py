@@ -1,6 +1,6 @@
 """The engine's pages for the platform: queues with their switch, and dead letters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -134,7 +134,7 @@ def _queues(*, wrong: str | None = None, status: int = 200) -> Response:
         section="queues",
         status=status,
         queues=[_queue_words(queue, seen.depth(queue.name)) for queue in seen.queues],
-        processes=[(process, _process_state(process)) for process in seen.processes],
+        processes=[(one, process_state(one, seen.processes)) for one in seen.processes],
         broker_answers=seen.depths is not None,
         may_control=may(principal().role, Permission.QUEUES_CONTROL),
         wrong=wrong,
@@ -182,14 +182,22 @@ def _queue_words(queue: QueueSeen, depth: int | None) -> QueueWords:
     return QueueWords(queue, state, oldest, depth)
 
 
-def _process_state(process: ProcessSeen) -> StateWords:
+def process_state(process: ProcessSeen, others: Iterable[ProcessSeen]) -> StateWords:
+    """A process in words; one that fell silent is gone, and replaced if a younger one beats."""
     if not process.is_alive:
-        return StateWords("Silent", "alert", "bad")
+        if any(_replaces(other, process) for other in others):
+            return StateWords("Gone, replaced", "skip", "plain")
+        return StateWords("Gone", "alert", "bad")
     if process.trouble is not None:
         return StateWords(process.trouble, "alert", "warn")
     if process.state == "draining":
         return StateWords("Ending", "clock", "info")
     return StateWords("Running", "play", "good")
+
+
+def _replaces(other: ProcessSeen, gone: ProcessSeen) -> bool:
+    is_same = (other.name, other.host) == (gone.name, gone.host)
+    return other.is_alive and is_same and other.started_at > gone.started_at
 
 
 def _reason() -> str:

@@ -39,6 +39,7 @@ def register(app: Flask) -> None:
         "money": formats.money,
         "number": formats.number,
         "moment": formats.moment,
+        "instant": formats.instant,
         "size": formats.size,
         "masked_email": formats.masked_email,
     }

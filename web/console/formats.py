@@ -35,6 +35,11 @@ def moment(at: datetime | None) -> str:
     return "–" if at is None else f"{at.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
 
 
+def instant(at: datetime) -> str:
+    """`20 Nov 2026, 14:06:31 UTC`, where seconds tell whether something lives"""
+    return f"{at.astimezone(UTC):%-d %b %Y, %H:%M:%S} UTC"
+
+
 def span(seconds: float) -> str:
     """`about 4 min`: a duration to plan by, not to measure by."""
     if seconds < MINUTE_SECONDS:

@@ -1,5 +1,6 @@
 """The platform's pages of the engine: queues with their switch, dead letters, a job's timeline."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -58,6 +59,33 @@ def test_queues_show_their_workers_and_processes(operator: Visitor, house: House
     assert "h1, 77" in page
     assert "No workers" in page
     assert "on the broker" in page
+
+
+def test_a_silent_process_is_gone_and_replaced_once_a_younger_one_beats(
+    operator: Visitor, house: House
+):
+    def beat(host: str, pid: int, started: str, beat: str) -> None:
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            session.execute(
+                text(
+                    "INSERT INTO processes (id, name, host, pid, threads, started_at, beat_at) "
+                    "VALUES (:id, 'bulk', :host, :pid, 4, now() - CAST(:started AS interval), "
+                    "now() - CAST(:beat AS interval))"
+                ),
+                {"id": new_id(), "host": host, "pid": pid, "started": started, "beat": beat},
+            )
+
+    def word(host: str, pid: int) -> str:
+        line = page.partition(f"{host}, {pid}")[2]
+        return re.sub(r"<[^>]+>", "", line.partition("<td>")[2].partition("</td>")[0])
+
+    beat("h1", 1, "2 hours", "1 hour")
+    beat("h1", 2, "1 hour", "0")
+    beat("h2", 3, "2 hours", "1 hour")
+    page = operator.get("/console/queues").text
+
+    assert [word("h1", 1), word("h1", 2), word("h2", 3)] == ["Gone, replaced", "Running", "Gone"]
+    assert len(re.findall(r"<td>[^<]+, \d\d:\d\d:\d\d UTC</td>", page)) == 3
 
 
 def test_a_queue_is_paused_with_a_reason_and_resumed(operator: Visitor, house: House):
