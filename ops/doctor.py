@@ -19,11 +19,15 @@ from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway
 
 TIMEOUT_SECONDS = 5
+_PAUSED_QUEUES = b"""
+SELECT name, paused_at AT TIME ZONE 'UTC', coalesce(pause_reason, '') FROM queues
+WHERE paused_at IS NOT NULL ORDER BY name
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at; `remedy` is empty while it is well."""
+    """One thing looked at; `remedy` is empty while there is nothing to do."""
 
     name: str
     ok: bool
@@ -126,17 +130,37 @@ def _database(
                 f"SELECT current_setting('server_version'), ({CONNECTIONS_ALLOWED}),"
                 " (SELECT version_num FROM alembic_version)".encode()
             ).fetchone()
-        assert row is not None
-        facts.update(server=row[0], allowed=row[1], schema=row[2])
+            assert row is not None
+            is_current = row[2] == newest_revision()
+            paused = paused_queues(connection) if is_current else []
+        facts.update(server=row[0], allowed=row[1], schema=row[2], paused=paused)
         versions.update(postgresql=row[0], schema=row[2])
         return f"PostgreSQL {row[0]} answers"
 
     check = _looked("database", look, remedy="Read logs/postgres.log in the data folder.")
     return (
-        [check, _schema(facts["schema"]), _budget(facts["allowed"], environment)]
+        [
+            check,
+            _schema(facts["schema"]),
+            _budget(facts["allowed"], environment),
+            *facts["paused"],
+        ]
         if facts
         else [check]
     )
+
+
+def paused_queues(connection: psycopg.Connection) -> list[Check]:
+    """A line only if somebody has paused a queue; that is meant, so the stack is well."""
+    paused = connection.execute(_PAUSED_QUEUES).fetchall()
+    if not paused:
+        return []
+    said = "; ".join(
+        f"{name} since {since:%Y-%m-%d %H:%M} UTC: {why}" for name, since, why in paused
+    )
+    resume = ", ".join(f"`largesse queues resume {name}`" for name, _since, _why in paused)
+    remedy = f"Jobs on a paused queue wait. To let them go on: {resume}."
+    return [Check("queues_paused", ok=True, detail=said, remedy=remedy)]
 
 
 def _schema(found: str) -> Check:

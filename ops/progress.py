@@ -141,4 +141,7 @@ def sources_of(job: Mapping[str, Any]) -> str:
 
 def _pause_of(job: Mapping[str, Any]) -> str:
     pause = job.get("pause")
-    return f"paused: {pause['reason']}, resumes on {pause['resumes_on']}" if pause else ""
+    if not pause:
+        return ""
+    reason = {"user": "by somebody", "no_credit": "for want of credit"}.get(pause["reason"], "")
+    return f"paused {reason}".rstrip() + f", goes on when {pause['resumes_on']}"

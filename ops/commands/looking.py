@@ -66,7 +66,7 @@ def _print_checks(checks: list[Check]) -> None:
     console = Console()
     console.print(table)
     for check in checks:
-        if not check.ok:
+        if check.remedy:
             console.print(f"{check.name}: {check.remedy}", markup=False, highlight=False)
 
 

@@ -13,7 +13,7 @@ from models.jobs import ItemState, JobState
 from pipelines.errors import NotFound
 from pipelines.jobs.progress import progress_of
 from pipelines.jobs.schedule import name_of
-from pipelines.jobs.states import OPEN_ITEMS
+from pipelines.jobs.states import ENDED, OPEN_ITEMS
 from pipelines.limits import Limits
 
 _COLUMNS = """
@@ -21,7 +21,7 @@ SELECT j.id, j.kind, j.state, j.created_at, j.started_at, j.finished_at, j.sched
        j.total, j.currency, j.round, j.is_single, j.spec, j.error, j.pause_reason, j.paused_at,
        j.paused_by, j.priority, (SELECT c.state = 'paused' FROM campaigns c
            WHERE c.id = j.campaign_id) AS campaign_paused, j.submitted_by, j.version, j.campaign_id, j.client_id, j.agency_id,
-       j.file_name, j.cloned_from_id, j.undoes_id, c.*, h.*, r.*, u.*
+       j.file_name, j.cloned_from_id, j.undoes_id, c.*, h.*, r.*, u.*, q.*
 FROM jobs j
 LEFT JOIN LATERAL (
     SELECT coalesce(sum(pending), 0) AS pending, coalesce(sum(running), 0) AS running,
@@ -45,6 +45,11 @@ LEFT JOIN LATERAL (
         sum((SELECT sum(t.amount) FROM transfers t
              WHERE t.job_id = d.id AND t.kind = 'refund')) AS undone_minor
     FROM jobs d WHERE d.undoes_id = j.id) u ON true
+LEFT JOIN LATERAL (
+    SELECT p.name AS paused_queue FROM queues p JOIN tasks t ON t.queue = p.name
+    WHERE p.paused_at IS NOT NULL AND t.job_id = j.id AND t.state = 'ready'
+      AND (t.lease_until IS NULL OR t.lease_until <= now())
+    LIMIT 1) q ON true
 """
 _ONE = text(_COLUMNS + "WHERE j.id = :job")
 _LIST = text(
@@ -186,12 +191,18 @@ def job_view(row: Row[Any], *, now: datetime, limits: Limits) -> dict[str, Any]:
 
 
 def _waits_for(row: Row[Any], now: datetime) -> str | None:
-    """What a job with a time of its own waits for before it starts."""
-    if row.state != JobState.QUEUED or row.scheduled_for is None:
-        return None
-    if row.scheduled_for > now:
-        return "start_time"
-    return "campaign_paused" if row.campaign_paused else None
+    """What holds a job up that nobody has paused: its time, its campaign, or its queue."""
+    if row.state == JobState.QUEUED and row.scheduled_for is not None:
+        if row.scheduled_for > now:
+            return "start_time"
+        if row.campaign_paused:
+            return "campaign_paused"
+    return "queue_paused" if stands_on_paused_queue(row) else None
+
+
+def stands_on_paused_queue(row: Row[Any]) -> bool:
+    """Whether work of the job waits on a queue that the platform has paused."""
+    return row.paused_queue is not None and JobState(row.state) not in ENDED | {JobState.PAUSED}
 
 
 def _money(row: Row[Any]) -> Mapping[str, Any] | None:
@@ -220,10 +231,10 @@ def _undone(row: Row[Any]) -> Mapping[str, Any] | None:
 def _pause(row: Row[Any]) -> Mapping[str, Any] | None:
     if row.paused_at is None:
         return None
-    resumes_on = {"no_credit": "new credit", "user": "a person resumes it"}
+    resumes_on = {"no_credit": "there is credit again", "user": "somebody resumes it"}
     return {
         "reason": row.pause_reason,
         "since": row.paused_at,
         "by": row.paused_by,
-        "resumes_on": resumes_on.get(row.pause_reason, "the cause being over"),
+        "resumes_on": resumes_on.get(row.pause_reason, "its cause is over"),
     }

@@ -10,8 +10,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.jobs import JobState
-from pipelines.jobs.read import job_row
-from pipelines.jobs.states import ENDED
+from pipelines.jobs.read import job_row, stands_on_paused_queue
+from pipelines.jobs.states import ENDED, STOPPED
 
 #: Audit entries read for one timeline; of more, the youngest.
 ENTRIES_MAX = 500
@@ -41,7 +41,7 @@ WHERE object_id = :job AND object_kind = 'job'
 ORDER BY at DESC, id DESC LIMIT :limit
 """)
 _WAITING = text("""
-SELECT postponed_for AS reason, count(*) AS tasks, min(run_after) AS until
+SELECT postponed_for AS reason, min(run_after) AS until
 FROM tasks WHERE job_id = :job AND state = 'ready' AND postponed_for IS NOT NULL
 GROUP BY postponed_for ORDER BY postponed_for
 """)
@@ -61,6 +61,8 @@ _BY_ITSELF = frozenset({"finished"})
 #: One transaction may do several of these: then this is their order.
 _FIRST = {"submitted": 0, "scheduled": 1, "planned": 2, "resumed": 3, "started": 4}
 _OF_ENTRIES = frozenset({"round", "was"})
+#: What keeps work from being begun holds up nothing where nothing more is begun.
+_REASONS_TO_BEGIN = frozenset({"job_paused", "campaign_paused", "scheduled"})
 
 
 def timeline_of(session: Session, job_id: UUID, *, now: datetime) -> Timeline:
@@ -121,7 +123,26 @@ def _untold(job: Row[Any], told: list[Event]) -> Iterator[Event]:
 def _present(session: Session, job: Row[Any], now: datetime) -> Iterator[Event]:
     """What holds the job up at this moment."""
     for row in session.execute(_WAITING, {"job": job.id}):
-        detail = {"reason": row.reason, "tasks": row.tasks, "until": row.until.isoformat()}
-        yield Event(now, "waiting", None, detail)
+        if not _holds(row.reason, job, now):
+            continue
+        ahead = row.until > now and row.reason != "job_paused"
+        until = {"until": row.until.isoformat()} if ahead else {}
+        yield Event(now, "waiting", None, {"reason": row.reason} | until)
     for row in session.execute(_IN_REVIEW, {"job": job.id}):
         yield Event(now, "needs_review", None, {"code": row.code, "items": row.items})
+    if stands_on_paused_queue(job):
+        yield Event(now, "waiting", None, {"reason": "queue_paused", "queue": job.paused_queue})
+
+
+def _holds(reason: str, job: Row[Any], now: datetime) -> bool:
+    """Whether a task's reason to wait is still one: the task tells anew only when it is begun."""
+    if JobState(job.state) in STOPPED and reason in _REASONS_TO_BEGIN:
+        return False
+    match reason:
+        case "job_paused":
+            return job.state == JobState.PAUSED
+        case "campaign_paused":
+            return bool(job.campaign_paused)
+        case "scheduled":
+            return job.scheduled_for is not None and job.scheduled_for > now
+    return True

@@ -47,7 +47,9 @@ class Pause(Schema):
     reason = fields.String()
     since = fields.DateTime()
     by = fields.String(allow_none=True)
-    resumes_on = fields.String()
+    resumes_on = fields.String(
+        metadata={"description": "What ends the pause, to be read after 'goes on when'."}
+    )
 
 
 class Links(Schema):
@@ -68,8 +70,9 @@ class Job(Schema):
     waits_for = fields.String(
         allow_none=True,
         metadata={
-            "description": "Why a job with a time of its own has not started: start_time, or "
-            "campaign_paused once it has come."
+            "description": "What holds a job up that nobody has paused: start_time, campaign_paused "
+            "once that has come, or queue_paused while its work stands on a queue that the platform "
+            "has paused."
         },
     )
     priority = fields.String(

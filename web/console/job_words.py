@@ -256,7 +256,7 @@ def _pause(pause: Mapping[str, Any] | None) -> str | None:
         return None
     reasons = {"no_credit": "there is not enough credit", "user": "somebody paused it"}
     reason = reasons.get(pause["reason"], "something it needs is missing")
-    return f"The job is paused because {reason}. It goes on with {pause['resumes_on']}."
+    return f"The job is paused because {reason}. It goes on when {pause['resumes_on']}."
 
 
 def _start(view: Mapping[str, Any]) -> str | None:
@@ -265,6 +265,8 @@ def _start(view: Mapping[str, Any]) -> str | None:
             return f"Starts at {moment(view['scheduled_for'])}. Its credit is held until then."
         case "campaign_paused":
             return "Its time has come, and its campaign is paused: it starts after the pause."
+        case "queue_paused":
+            return "The platform has paused a queue of its work: it goes on after that pause."
     return None
 
 

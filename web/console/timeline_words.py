@@ -18,10 +18,12 @@ WAITS = {
     "vendor_rate": "the supplier's rate is used up",
     "job_paused": "the job is paused",
     "campaign_paused": "the campaign is paused",
+    "queue_paused": "the platform has paused a queue of its work",
     "scheduled": "its time has not come",
     "vendor_not_configured": "the supplier is not set up here",
     "database": "the database was busy",
 }
+#: Reasons of the house; whatever else is said is a person's own words.
 PAUSES = {"no_credit": "there is not enough credit", "user": ""}
 
 
@@ -75,7 +77,8 @@ def _planned(detail: Detail) -> tuple[str, str]:
 
 
 def _paused(detail: Detail) -> tuple[str, str]:
-    return "Paused", PAUSES.get(detail.get("reason", "user"), "something it needs is missing")
+    reason = str(detail.get("reason", ""))
+    return "Paused", PAUSES.get(reason, reason)
 
 
 def _retried(detail: Detail) -> tuple[str, str]:
@@ -98,8 +101,9 @@ def _finished(detail: Detail) -> tuple[str, str]:
 
 def _waiting(detail: Detail) -> tuple[str, str]:
     why = WAITS.get(detail["reason"], "something it needs is missing")
-    until = f"{plural(detail['tasks'], 'task')}, again at {_moment(detail['until'])}"
-    return f"Waits now: {why}", until
+    if detail["reason"] == "job_paused":
+        return f"Waits now: {why}", "until somebody resumes it"
+    return f"Waits now: {why}", f"again at {_moment(detail['until'])}" if "until" in detail else ""
 
 
 def _needs_review(detail: Detail) -> tuple[str, str]:
