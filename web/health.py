@@ -1,5 +1,6 @@
 """Say whether this process lives and whether it can serve."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, jsonify
@@ -46,12 +47,15 @@ def readiness(asked: Front) -> tuple[dict[str, Any], int]:
 
 
 def _database(house: House) -> tuple[bool, bool]:
-    try:
-        with scoped_transaction(house.sessions, SYSTEM) as session:
+    """Asked a second time: the first may only find out that a kept connection has died."""
+    for _ in range(2):
+        with (
+            suppress(SQLAlchemyError),
+            scoped_transaction(house.sessions, SYSTEM) as session,
+        ):
             found = session.execute(_REVISION).scalar_one_or_none()
-    except SQLAlchemyError:
-        return False, False
-    return True, found == newest_revision()
+            return True, found == newest_revision()
+    return False, False
 
 
 def _broker(asked: Front) -> bool:

@@ -21,6 +21,7 @@ def test_ec058_pools_are_drawn_in_order_and_the_rest_is_refused_uncharged(house:
         "held_minor": 250_000,
         "captured_minor": 0,
         "released_minor": 0,
+        "refunded_minor": 0,
     }
     assert after["state"] == "partially_succeeded"
     assert after["sources"] == {"csv": 60, "buffer": 20, "api": 0}
@@ -30,4 +31,5 @@ def test_ec058_pools_are_drawn_in_order_and_the_rest_is_refused_uncharged(house:
         "held_minor": 0,
         "captured_minor": 200_000,
         "released_minor": 50_000,
+        "refunded_minor": 0,
     }
