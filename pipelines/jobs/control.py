@@ -75,11 +75,21 @@ def cancel_job(
     audit_move(session, "job.cancel_asked", job, actor_id, {"reason": reason} if reason else None)
 
 
-def pause_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:
-    """Stop starting work for this job; orders on their way are still driven home."""
+def pause_job(
+    session: Session,
+    job_id: UUID,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    reason: str | None = None,
+) -> None:
+    """Stop starting work for this job; orders on their way are still driven home.
+
+    The `reason` is a person's own words for the audit.
+    """
     job = lock_for(session, job_id, Move.PAUSE)
     session.execute(_PAUSE, {"job": job_id, "now": now, "by": str(actor_id)})
-    audit_move(session, "job.paused", job, actor_id)
+    audit_move(session, "job.paused", job, actor_id, {"reason": reason} if reason else None)
 
 
 def resume_job(session: Session, job_id: UUID, *, actor_id: UUID, now: datetime) -> None:

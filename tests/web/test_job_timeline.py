@@ -1,5 +1,6 @@
 """A job's timeline: everything that happened to it in order, by whom, within the caller's scope."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,13 @@ from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
 from pipelines.jobs import timeline as timeline_module
+from pipelines.jobs.timeline import Event, Timeline
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
 from tests.web.conftest import Caller, signed_in
+from web.console.timeline_words import timeline_lines
+from web.timelines import TimelineSeen
 
 
 def events(caller: Caller, job: UUID) -> list[dict[str, Any]]:
@@ -76,6 +80,73 @@ def test_every_event_says_by_whom(manager: Caller, seeded: Seeded, house: House)
     assert found[0]["by"] == {"id": str(ACTOR), "name": None}
     assert found[1]["by"]["id"] is not None
     assert found[2]["by"] == {"id": None, "name": "system"}
+
+
+def test_a_persons_reason_to_pause_or_cancel_is_kept_and_told(
+    manager: Caller, seeded: Seeded, house: House
+):
+    job = submit(house, seeded, recipients_csv(1))
+    paused = manager.post(f"/jobs/{job}/pause", {"reason": "the client asked"})
+    manager.post(f"/jobs/{job}/resume", {})
+    manager.post(f"/jobs/{job}/cancel", {"reason": "wrong list"})
+
+    found = {event["event"]: event["detail"] for event in events(manager, job)}
+
+    assert (paused.status_code, paused.json["state"]) == (200, "paused")
+    assert found["paused"] == {"reason": "the client asked"}
+    assert found["resumed"] == {}
+    assert found["cancel_asked"] == {"reason": "wrong list"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "note"),
+    [("the client asked", "the client asked"), ("no_credit", "there is not enough credit")],
+)
+def test_a_pause_is_told_with_its_reason(reason: str, note: str):
+    event = Event(datetime(2026, 11, 20, tzinfo=UTC), "paused", None, {"reason": reason})
+
+    (line,) = timeline_lines(TimelineSeen(Timeline([event], False), {}))
+
+    assert (line.words, line.note) == ("Paused", note)
+
+
+@pytest.mark.parametrize(
+    ("move", "body", "code", "pointer"),
+    [
+        ("pause", {"why": "x"}, "unknown_field", "/why"),
+        ("resume", {"reason": "x"}, "unknown_field", "/reason"),
+        ("cancel", {"reason": "x", "force": True}, "unknown_field", "/force"),
+        ("retry", {"only": "failed"}, "unknown_field", "/only"),
+        ("pause", {"reason": "x" * 201}, "too_long", "/reason"),
+        ("cancel", {"reason": ""}, "required", "/reason"),
+    ],
+)
+def test_a_move_with_words_that_are_not_known_moves_nothing(
+    manager: Caller, seeded: Seeded, house: House, move: str, body: dict, code: str, pointer: str
+):
+    job = submit(house, seeded, recipients_csv(1))
+    before = manager.get(f"/jobs/{job}").json
+
+    answer = manager.post(f"/jobs/{job}/{move}", body)
+
+    assert answer.status_code == 422
+    assert [(e["code"], e["pointer"]) for e in answer.json["errors"]] == [(code, pointer)]
+    assert manager.get(f"/jobs/{job}").json == before
+    assert names(events(manager, job)) == ["submitted"]
+
+
+def test_another_reason_under_the_same_key_is_another_request(
+    manager: Caller, seeded: Seeded, house: House
+):
+    job = submit(house, seeded, recipients_csv(1))
+    path = f"/jobs/{job}/pause"
+
+    manager.post(path, {"reason": "one"}, Idempotency_Key="k")
+    repeat = manager.post(path, {"reason": "one"}, Idempotency_Key="k")
+    other = manager.post(path, {"reason": "two"}, Idempotency_Key="k")
+
+    assert repeat.headers["Idempotent-Replayed"] == "true"
+    assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reuse")
 
 
 def test_people_above_a_tenant_are_named_by_their_side_only(

@@ -23,7 +23,7 @@ from pipelines.limits import Limits
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
-from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
+from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, may_read, reads
 from web.fields import PRIORITIES, Identity, PageQuery, Stamp, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -32,8 +32,8 @@ from web.pages import id_cursor, listed, number_cursor
 
 routes = Routes("jobs", "Accepted work, recipient by recipient.")
 
-
 KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT)
+REASON_CHARACTERS_MAX = 200
 
 
 class JobsQuery(PageQuery):
@@ -57,6 +57,17 @@ class JobChange(Schema):
     def _says_something(self, data: dict[str, Any], **_: Any) -> None:
         if not data:
             raise ValidationError("required|Give `priority`, `scheduled_for` or both.")
+
+
+class JobMove(Schema):
+    """Nothing more is said about the move."""
+
+
+class JobStop(JobMove):
+    reason = Text(
+        longest=REASON_CHARACTERS_MAX,
+        metadata={"description": "Your words for the audit log and the job's timeline."},
+    )
 
 
 #: A schema has an attribute `only` of its own, so the parameter's field is not written as one.
@@ -147,46 +158,49 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
 def change_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Change the priority of a job that has not ended, or the start of one that has not started."""
     move = partial(_change, body=body, limits=front().house.limits)
-    return _controlled(job_id, move, canonical(body))
+    return _controlled(job_id, move, body)
 
 
 @routes.post("/jobs/<uuid:job_id>/pause")
 @permitted(Permission.JOBS_CONTROL)
+@may_read(JobStop)
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
-def pause_job(job_id: UUID) -> Response:
+def pause_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Start no more work for a job; orders on their way are still driven home."""
-    return _controlled(job_id, control.pause_job)
+    return _controlled(job_id, partial(control.pause_job, **body), body)
 
 
 @routes.post("/jobs/<uuid:job_id>/resume")
 @permitted(Permission.JOBS_CONTROL)
+@may_read(JobMove)
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
-def resume_job(job_id: UUID) -> Response:
+def resume_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Take a paused job up where it stood."""
-    return _controlled(job_id, control.resume_job)
+    return _controlled(job_id, control.resume_job, body)
 
 
 @routes.post("/jobs/<uuid:job_id>/cancel")
 @permitted(Permission.JOBS_CONTROL)
+@may_read(JobStop)
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
-def cancel_job(job_id: UUID) -> Response:
+def cancel_job(body: dict[str, Any], job_id: UUID) -> Response:
     """End a job: what is not begun is cancelled and its credit freed."""
-    return _controlled(job_id, control.cancel_job)
+    return _controlled(job_id, partial(control.cancel_job, **body), body)
 
 
 @routes.post("/jobs/<uuid:job_id>/retry")
 @permitted(Permission.JOBS_CONTROL)
+@may_read(JobMove)
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
-def retry_job(job_id: UUID) -> Response:
+def retry_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Try the failed items again under a new hold."""
     house = front().house
-    return _controlled(
-        job_id, partial(control.retry_job, kinds=house.job_kinds, limits=house.limits)
-    )
+    move = partial(control.retry_job, kinds=house.job_kinds, limits=house.limits)
+    return _controlled(job_id, move, body)
 
 
 def _change(
@@ -198,10 +212,10 @@ def _change(
         reschedule(session, job_id, body["scheduled_for"], limits=limits, **who)
 
 
-def _controlled(job_id: UUID, move: Callable[..., object], *content: bytes) -> Response:
+def _controlled(job_id: UUID, move: Callable[..., object], body: dict[str, Any]) -> Response:
     """Move the job; a repeat with the same key answers the job as it is now."""
     caller = principal()
-    key = offered_key(caller, *content)
+    key = offered_key(caller, canonical(body))
 
     def moved() -> UUID:
         move(session, job_id, actor_id=caller.actor_id, now=clock.now(session))
