@@ -32,7 +32,10 @@ def progress_of(
 ) -> Progress:
     """Progress from counts and times; `is_moving` is False for paused and ended jobs."""
     done = total - still_open
-    percent = 100.0 if total == 0 else round(100 * done / total, 1)
+    if total == 0:  # rows that are still to be read are no work done
+        percent = 0.0 if finished_at is None else 100.0
+    else:
+        percent = round(100 * done / total, 1)
     if finished_at is not None or started_at is None:
         elapsed = (finished_at - started_at).total_seconds() if finished_at and started_at else 0
     else:

@@ -125,7 +125,7 @@ def submit_clone(
 
     Another client's campaign is not found there: people stay with the client who brought them.
     Raises `InvalidJobState`, `NotClonable`, `RecipientsForgotten`, `NothingToClone`,
-    `AmountNeeded` and everything that `submit_bulk` raises.
+    `NoValidRows`, `AmountNeeded` and everything that `submit_bulk` raises.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return Accepted(made, is_replay=True)

@@ -111,6 +111,13 @@ class NothingToClone(Refusal):
     detail = "The job has no such recipients. Choose others with `only`."
 
 
+class NoValidRows(Refusal):
+    """Every row of a clone would be refused or skipped: a job that gives nobody anything."""
+
+    code = "no_valid_rows"
+    detail = "No row can be fulfilled."
+
+
 class AmountNeeded(Refusal):
     """The new brand is in another currency than the original's amounts."""
 

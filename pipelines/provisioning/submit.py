@@ -39,7 +39,7 @@ from pipelines.provisioning.plan import (
     refused_under,
 )
 from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
-from pipelines.provisioning.refusals import EmptyRecipients, PreviewStale, RowsRefused
+from pipelines.provisioning.refusals import EmptyRecipients, NoValidRows, PreviewStale, RowsRefused
 from pipelines.provisioning.sources import estimate
 from pipelines.queue.keys import RequestKey, first_result, remember
 
@@ -74,6 +74,7 @@ class Intake:
     brand: BrandInUse
     options: BulkOptions
     now: datetime
+    is_clone: bool
 
 
 _ITEMS = text("""
@@ -161,7 +162,8 @@ def fill_job(
 ) -> None:
     """Write the staged items into their job and start it.
 
-    Raises `RowsRefused`, `PreviewStale`, `TenantQuotaExceeded`, `InsufficientCredit`.
+    Raises `RowsRefused`, `NoValidRows`, `PreviewStale`, `TenantQuotaExceeded`,
+    `InsufficientCredit`.
     """
     write_items(session, intake, plan, job_id, limits)
     start_job(session, intake, plan, job_id, limits)
@@ -172,12 +174,14 @@ def write_items(
 ) -> None:
     """Write the staged items and their chunks; the job's row is there already.
 
-    Raises `RowsRefused`, `PreviewStale`, `TenantQuotaExceeded`.
+    Raises `RowsRefused`, `NoValidRows`, `PreviewStale`, `TenantQuotaExceeded`.
     """
     options = intake.options
     refused = refused_under(options, plan.tally)
     if refused:
         raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
+    if intake.is_clone and plan.tally.valid == 0:
+        raise NoValidRows(errors=plan.errors)
     if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
         raise PreviewStale(extra={"plan_hash": plan.plan_hash})
     agency_id, client_id = intake.campaign.agency_id, intake.campaign.client_id
@@ -269,7 +273,7 @@ def plan_recipients(
     )
     if plan.tally.rows == 0:
         raise EmptyRecipients
-    return Intake(campaign, brand, options, now), plan
+    return Intake(campaign, brand, options, now, recipients.copied is not None), plan
 
 
 def file_columns(rules: RecipientRules) -> ColumnRules:

@@ -39,3 +39,20 @@ def test_a_paused_job_has_neither_time_to_go_nor_a_stall():
     seen = progress(quiet_seconds=91, is_moving=False)
 
     assert (seen.eta_seconds, seen.stalled) == (None, False)
+
+
+@pytest.mark.parametrize(("finished_at", "percent"), [(None, 0.0), (START, 100.0)])
+def test_a_job_without_items_is_at_its_beginning_until_it_has_ended(finished_at, percent):
+    seen = progress_of(
+        total=0,
+        still_open=0,
+        pending=0,
+        started_at=None,
+        finished_at=finished_at,
+        last_progress_at=None,
+        is_moving=False,
+        now=START,
+        stalled_seconds=90.0,
+    )
+
+    assert seen.percent == percent

@@ -45,6 +45,7 @@ def test_an_undo_is_previewed_accepted_and_told(
     )
     assert (asked.status_code, asked.json["kind"]) == (202, "provisioning_undo")
     assert asked.json["undoes_id"] == str(job_id)
+    assert (asked.json["counts"]["total"], asked.json["progress"]["percent"]) == (0, 0.0)
     assert asked.headers["Location"] == f"/api/v1/jobs/{asked.json['id']}"
     assert (again.json["id"], again.headers["Idempotent-Replayed"]) == (asked.json["id"], "true")
     assert original["undone"] == {
@@ -209,3 +210,19 @@ def test_an_import_is_not_cloned(house: House, admin: Caller, seeded: Seeded, jo
     refused = admin.post(f"/jobs/{import_id}/clone", Idempotency_Key="c1")
 
     assert (refused.status_code, refused.json["code"]) == (409, "not_clonable")
+
+
+def test_a_clone_that_would_give_nobody_a_card_is_refused(
+    house: House, client_admin: Caller, job_id: UUID
+) -> None:
+    """As its preview says: all its people have their cards already."""
+    before = table_sizes(house)
+    body = {"on_error": "skip"}
+
+    shown = client_admin.post(f"/jobs/{job_id}/clone?preview=true", body)
+    asked = client_admin.post(f"/jobs/{job_id}/clone", body, Idempotency_Key="c")
+
+    assert [blocker["code"] for blocker in shown.json["blockers"]] == ["no_valid_rows"]
+    assert (asked.status_code, asked.json["code"]) == (422, "no_valid_rows")
+    assert [error["code"] for error in asked.json["errors"]] == ["already_served"] * 2
+    assert table_sizes(house) == before
