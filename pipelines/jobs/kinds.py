@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from models.jobs import JobState
 from pipelines.errors import Kind, Refusal
+from pipelines.jobs.states import Move, allowed_in, instead_of
 from pipelines.limits import Limits
 from pipelines.queue.work import TaskInHand
 from pipelines.sealing import Keyring
@@ -89,13 +91,15 @@ class JobKind:
 
 
 class InvalidJobState(Refusal):
-    """The job's state does not allow this move; `state` names it."""
+    """The job's state does not allow this move; `state` names it, `allowed` what it does allow."""
 
     code = "invalid_job_state"
     kind = Kind.CONFLICT
 
-    def __init__(self, *, state: str, move: str) -> None:
-        super().__init__(f"A job that is {state} cannot be {move}.", extra={"state": state})
+    def __init__(self, *, state: str, move: Move) -> None:
+        said = (f"A job that is {state} cannot be {move}.", instead_of(move, JobState(state)))
+        allowed = [name for name in allowed_in(JobState(state)) if name != move.name.lower()]
+        super().__init__(" ".join(filter(None, said)), extra={"state": state, "allowed": allowed})
 
 
 class NothingToRetry(Refusal):

@@ -108,7 +108,10 @@ def reschedule(
     # Asked last: a chunk that was in hand before its tasks were locked has committed by then.
     if in_hand or session.execute(_HAS_BEGUN, values).scalar_one():
         raise InvalidJobState(state=JobState.RUNNING.value, move=Move.RESCHEDULE)
-    detail = {"scheduled_for": at.isoformat() if at else None}
+    detail = {
+        "scheduled_for": at.isoformat() if at else None,
+        "scheduled_was": job.scheduled_for.isoformat() if job.scheduled_for else None,
+    }
     audit_move(session, "job.rescheduled", job, actor_id, detail)
 
 

@@ -46,6 +46,45 @@ MAY: Mapping[Move, frozenset[JobState]] = {
     Move.UNDO: ENDED,
     Move.CLONE: ENDED,
 }
+#: What helps who asked for a move in a state that does not allow it; the first that fits is said.
+_INSTEAD: tuple[tuple[frozenset[Move], frozenset[JobState], str], ...] = (
+    (frozenset({Move.PAUSE}), frozenset({JobState.PAUSED}), "It is paused already."),
+    (frozenset({Move.RESUME}), MAY[Move.PAUSE], "It is not paused."),
+    (frozenset({Move.CANCEL}), STOPPED - _ENDS, "It is cancelled already."),
+    (frozenset({Move.RETRY}), frozenset({JobState.SUCCEEDED}), "Every item succeeded."),
+    (
+        frozenset({Move.RETRY, Move.RESUME}),
+        frozenset({JobState.CANCELLED}),
+        "Use Run again for the cancelled rows.",
+    ),
+    (
+        frozenset({Move.RESCHEDULE}),
+        frozenset({JobState.PAUSED}),
+        "Resume it first; it can be moved if it has not begun.",
+    ),
+    (
+        frozenset({Move.RETRY, Move.UNDO, Move.CLONE}),
+        frozenset(JobState) - STOPPED,
+        "Let it end or cancel it first.",
+    ),
+    (frozenset(Move), frozenset({JobState.CANCELLING}), "It is being cancelled: wait for its end."),
+    (frozenset({Move.RESCHEDULE}), frozenset({JobState.RUNNING}), "It has begun."),
+    (frozenset(Move), ENDED, "It has ended."),
+)
+
+
+def instead_of(move: Move, state: JobState) -> str:
+    """A sentence for who asked for a move that the state does not allow; empty if it does."""
+    if state in MAY[move]:
+        return ""
+    return next(says for moves, states, says in _INSTEAD if move in moves and state in states)
+
+
+def allowed_in(state: JobState) -> list[str]:
+    """The moves that the state allows, by name, as a problem document lists them."""
+    return [move.name.lower() for move, states in MAY.items() if state in states]
+
+
 #: A job ends when no item is in one of these.
 OPEN_ITEMS = frozenset({ItemState.PENDING, ItemState.RUNNING, ItemState.RETRYING})
 

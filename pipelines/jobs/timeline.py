@@ -88,12 +88,19 @@ def _begun(job: Row[Any], entries: Any) -> Iterator[Event]:
         if (other := getattr(job, name)) is not None:
             detail[name] = str(other)
     yield Event(job.created_at, "submitted", job.submitted_by, detail)
-    moved = any(entry.action == "job.rescheduled" for entry in entries)
-    if job.scheduled_for is not None and not moved:
-        at = job.scheduled_for.isoformat()
+    if (at := _first_start(job, entries)) is not None:
         yield Event(job.created_at, "scheduled", job.submitted_by, {"scheduled_for": at})
     if job.started_at is not None:
         yield Event(job.started_at, "started")
+
+
+def _first_start(job: Row[Any], entries: Any) -> str | None:
+    """The start that the job was submitted with: the first move says what it moved from."""
+    moves = [entry.detail for entry in entries if entry.action == "job.rescheduled"]
+    if moves:
+        first: str | None = moves[-1].get("scheduled_was")
+        return first
+    return job.scheduled_for.isoformat() if job.scheduled_for is not None else None
 
 
 def _told(entry: Row[Any]) -> Iterator[Event]:
@@ -140,9 +147,9 @@ def _holds(reason: str, job: Row[Any], now: datetime) -> bool:
         return False
     match reason:
         case "job_paused":
-            return job.state == JobState.PAUSED
+            return JobState(job.state) is JobState.PAUSED
         case "campaign_paused":
             return bool(job.campaign_paused)
         case "scheduled":
-            return job.scheduled_for is not None and job.scheduled_for > now
+            return bool(job.scheduled_for is not None and job.scheduled_for > now)
     return True

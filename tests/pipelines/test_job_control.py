@@ -16,7 +16,7 @@ from models.scope import SYSTEM
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
 from pipelines.jobs.kinds import InvalidJobState
 from pipelines.jobs.schedule import reschedule, set_priority
-from pipelines.jobs.states import Move
+from pipelines.jobs.states import Move, allowed_in, instead_of
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, view
 from tests.intake import submit_file, table_sizes, with_limits
@@ -131,8 +131,9 @@ def test_ec129_every_move_in_every_state_is_done_or_refused(
     else:
         with pytest.raises(InvalidJobState) as refused:
             ask(small, seeded, move, job_id)
-        assert refused.value.extra == {"state": state.value}
-        assert refused.value.detail == f"A job that is {state} cannot be {move}."
+        assert refused.value.extra == {"state": state.value, "allowed": allowed_in(state)}
+        words = f"A job that is {state} cannot be {move}. {instead_of(move, state)}"
+        assert refused.value.detail == words
         assert everything(small) == before
 
     assert_proven(small)
@@ -150,7 +151,7 @@ def test_ec129_of_two_people_who_ask_the_same_at_once_one_does_it(
     refused = [answer for answer in answers if isinstance(answer, InvalidJobState)]
     assert len(refused) == 1
     state = "paused" if verbs[0] is pause_job else "cancelling"
-    assert (refused[0].extra, view(small, job_id)["state"]) == ({"state": state}, state)
+    assert (refused[0].extra["state"], view(small, job_id)["state"]) == (state, state)
     assert_proven(small)
 
 
@@ -162,7 +163,7 @@ def test_ec129_a_pause_beside_a_cancel_never_takes_it_back(small: House, seeded:
         paused, cancelled = at_once(small, seeded, job_id, (pause_job, cancel_job))
 
         assert cancelled is None
-        assert paused is None or paused.extra == {"state": "cancelling"}
+        assert paused is None or paused.extra["state"] == "cancelling"
         assert view(small, job_id)["state"] == "cancelling"
     drain(small)
     assert {row.state for row in rows(small, "SELECT state FROM jobs")} == {"cancelled"}

@@ -181,7 +181,7 @@ def test_ec129_a_move_that_the_state_does_not_allow_is_refused(
                 retry(small, seeded, job_id)
             else:
                 control(small, seeded, move, job_id)
-        assert refusal.value.extra == {"state": before[1]}
+        assert refusal.value.extra["state"] == before[1]
 
     assert (table_sizes(small), view(small, job_id)["state"]) == before
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.states import ENDED, MAY, MOVES, OPEN_ITEMS, Move, end_state
+from pipelines.jobs.states import (
+    ENDED,
+    MAY,
+    MOVES,
+    OPEN_ITEMS,
+    Move,
+    allowed_in,
+    end_state,
+    instead_of,
+)
 
 S = JobState
 LEGAL = {
@@ -44,6 +53,36 @@ def test_what_a_person_may_ask_is_a_legal_move_of_the_state() -> None:
     } == set()
     assert MAY[Move.PRIORITISE] == set(S) - ENDED
     assert MAY[Move.RESCHEDULE] == {S.QUEUED}
+
+
+@pytest.mark.parametrize(("move", "state"), list(product(Move, JobState)))
+def test_every_refused_move_has_a_sentence_that_helps_and_no_other(
+    move: Move, state: JobState
+) -> None:
+    assert bool(instead_of(move, state)) is (state not in MAY[move])
+    assert (move.name.lower() in allowed_in(state)) is (state in MAY[move])
+
+
+@pytest.mark.parametrize(
+    ("move", "state", "words"),
+    [
+        (Move.PAUSE, S.PAUSED, "It is paused already."),
+        (Move.RESUME, S.RUNNING, "It is not paused."),
+        (Move.RESUME, S.CANCELLED, "Use Run again for the cancelled rows."),
+        (Move.RETRY, S.CANCELLED, "Use Run again for the cancelled rows."),
+        (Move.RETRY, S.PAUSED, "Let it end or cancel it first."),
+        (Move.RETRY, S.SUCCEEDED, "Every item succeeded."),
+        (Move.CANCEL, S.CANCELLING, "It is cancelled already."),
+        (Move.UNDO, S.CANCELLING, "It is being cancelled: wait for its end."),
+        (Move.RESCHEDULE, S.PAUSED, "Resume it first; it can be moved if it has not begun."),
+        (Move.RESCHEDULE, S.RUNNING, "It has begun."),
+        (Move.PRIORITISE, S.FAILED, "It has ended."),
+    ],
+)
+def test_a_refused_move_names_what_may_be_done_instead(
+    move: Move, state: JobState, words: str
+) -> None:
+    assert instead_of(move, state) == words
 
 
 def test_an_ended_job_moves_only_to_try_its_failed_items_again() -> None:

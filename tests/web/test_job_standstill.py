@@ -1,5 +1,6 @@
 """What a job says of itself while it stands: on a paused queue, paused, and after the pause."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from ops.progress import line_of
 from pipelines.wiring import House
 from tests.conftest import Database
 from tests.driving import recipients_csv, submit
+from tests.later import tomorrow
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
 from tests.web.console.conftest import Visitor, visitor_of
 from tests.web.test_provision import asked
+from web.console.formats import moment
 
 
 @pytest.fixture
@@ -176,3 +179,41 @@ def test_a_pause_is_told_in_whole_sentences(
     words = "The job is paused because somebody paused it. It goes on when somebody resumes it."
     assert words in page
     assert line == "Recipients 0/1 (0.0 %) paused by somebody, goes on when somebody resumes it"
+
+
+def test_a_moved_start_keeps_the_first_one_and_says_from_where_to_where(
+    manager: Caller, seeded: Seeded, house: House
+):
+    first, second = tomorrow(house), tomorrow(house) + timedelta(days=1)
+    job = submit(house, seeded, recipients_csv(1), scheduled_for=first)
+    for at in (second.isoformat(), None):
+        manager.call("PATCH", f"/jobs/{job}", {"scheduled_for": at})
+
+    found = manager.get(f"/jobs/{job}/timeline").json["events"]
+
+    assert [event["event"] for event in found] == [
+        "submitted",
+        "scheduled",
+        "rescheduled",
+        "rescheduled",
+    ]
+    assert [event["detail"] for event in found[1:]] == [
+        {"scheduled_for": first.isoformat()},
+        {"scheduled_for": second.isoformat(), "scheduled_was": first.isoformat()},
+        {"scheduled_for": None, "scheduled_was": second.isoformat()},
+    ]
+
+
+def test_a_moved_start_is_said_from_where_to_where(
+    manager: Caller, visitor: Visitor, seeded: Seeded, house: House
+):
+    first, second = tomorrow(house), tomorrow(house) + timedelta(days=1)
+    job = submit(house, seeded, recipients_csv(1), scheduled_for=first)
+    for at in (second.isoformat(), None):
+        manager.call("PATCH", f"/jobs/{job}", {"scheduled_for": at})
+
+    page = visitor.get(f"/console/jobs/{job}").text
+
+    assert f"To start at {moment(first)}" in page
+    assert f"Start moved from {moment(first)} to {moment(second)}" in page
+    assert f"Start moved from {moment(second)} to now" in page

@@ -92,7 +92,8 @@ def test_a_job_is_paused_resumed_and_cancelled(manager: Caller, seeded: Seeded, 
         "refunded_minor": 0,
     }
     assert (again.status_code, again.json["code"]) == (409, "invalid_job_state")
-    assert again.json["state"] == "cancelled"
+    assert (again.json["state"], again.json["allowed"]) == ("cancelled", ["undo", "clone"])
+    assert again.json["detail"].endswith(" It is cancelled already.")
 
 
 def test_what_was_refused_at_intake_is_not_retried(manager: Caller, seeded: Seeded, house: House):

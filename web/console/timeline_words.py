@@ -69,7 +69,9 @@ def _scheduled(detail: Detail) -> tuple[str, str]:
 
 def _rescheduled(detail: Detail) -> tuple[str, str]:
     at = detail.get("scheduled_for")
-    return (f"Start moved to {_moment(at)}" if at else "Start moved to now"), ""
+    was = detail.get("scheduled_was")
+    source = f" from {_moment(was)}" if was else ""
+    return f"Start moved{source} to {_moment(at) if at else 'now'}", ""
 
 
 def _planned(detail: Detail) -> tuple[str, str]:
