@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,14 @@ _BRANDS = text("SELECT id, name FROM brands WHERE id = ANY(:ids)")
 _RETRYABLE = text("""
 SELECT count(*) FROM items WHERE job_id = :job AND state = 'failed' AND charge_minor > 0
 """)
-_RECENT = text("""
-SELECT count(*) FILTER (WHERE state IN ('queued', 'running', 'cancelling')) AS moving,
+_TALLIES = text("""
+SELECT count(*) FILTER (WHERE state = 'running') AS running,
+    count(*) FILTER (WHERE state = 'queued') AS queued,
     count(*) FILTER (WHERE state = 'paused') AS paused,
-    count(*) FILTER (WHERE state IN ('failed', 'partially_succeeded')
-        AND finished_at > CAST(:now AS timestamptz) - interval '24 hours') AS failed,
-    count(*) AS jobs
-FROM jobs WHERE created_at > CAST(:now AS timestamptz) - interval '30 days'
+    count(*) FILTER (WHERE state = 'cancelling') AS cancelling,
+    count(*) FILTER (WHERE state IN ('failed', 'partially_succeeded')) AS with_failures
+FROM jobs WHERE state IN ('queued', 'running', 'paused', 'cancelling')
+    OR (state IN ('failed', 'partially_succeeded') AND finished_at > :lately)
 """)
 
 
@@ -53,9 +55,9 @@ def count_retryable(session: Session, job_id: UUID) -> int:
     return int(session.execute(_RETRYABLE, {"job": job_id}).scalar_one())
 
 
-def job_tallies(session: Session, now: object) -> Row[Any]:
-    """How many jobs move, wait and failed lately, within this scope."""
-    return session.execute(_RECENT, {"now": now}).one()
+def job_tallies(session: Session, *, lately: datetime) -> Row[Any]:
+    """How many jobs are open, by state, and ended with failures since `lately`, in this scope."""
+    return session.execute(_TALLIES, {"lately": lately}).one()
 
 
 def _uuid(value: Any) -> UUID:

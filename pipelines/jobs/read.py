@@ -57,6 +57,8 @@ _LIST = text(
     + """
 WHERE (CAST(:kind AS text) IS NULL OR j.kind = :kind)
   AND (CAST(:state AS text) IS NULL OR j.state = :state)
+  AND (CAST(:failed_since AS timestamptz) IS NULL OR (j.finished_at > :failed_since
+       AND j.state IN ('failed', 'partially_succeeded')))
   AND (CAST(:campaign AS uuid) IS NULL OR j.campaign_id = :campaign)
   AND (CAST(:before AS uuid) IS NULL OR j.id < :before)
 ORDER BY j.id DESC LIMIT :limit
@@ -102,11 +104,16 @@ def list_jobs(
     campaign_id: UUID | None,
     before: UUID | None,
     limit: int,
+    failed_since: datetime | None = None,
 ) -> list[Row[Any]]:
-    """Jobs this scope can see, newest first; `before` is the last id of the page before."""
+    """Jobs this scope can see, newest first; `before` is the last id of the page before.
+
+    With `failed_since` only those that ended with failures after it.
+    """
     values = {
         "kind": kind,
         "state": state,
+        "failed_since": failed_since,
         "campaign": campaign_id,
         "before": before,
         "limit": limit,

@@ -1,6 +1,7 @@
 """The list of jobs, the page of one job, its live part and its files."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,15 +37,20 @@ from web.timelines import look_at_timeline
 
 PAGE_SIZE = 50
 FIND_CHARACTERS_MAX = 320
-#: The states a person looks for; the others are on their way to one of these.
+#: Every state, and what the overview counts.
 LIST_FILTERS = (
+    JobState.QUEUED,
     JobState.RUNNING,
     JobState.PAUSED,
+    JobState.CANCELLING,
     JobState.SUCCEEDED,
     JobState.PARTIALLY_SUCCEEDED,
     JobState.FAILED,
     JobState.CANCELLED,
 )
+#: A filter beside the states: jobs that ended with failures, of any kind, within a day.
+LATELY_FAILED = "failed_lately"
+LATELY = timedelta(hours=24)
 ITEM_FILTERS = (
     ItemState.SUCCEEDED,
     ItemState.FAILED,
@@ -66,13 +72,15 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.JOBS_READ)
 def show_list() -> Response:
     """Jobs in the visitor's scope, newest first; an unknown filter shows all."""
-    chosen = request.args.get("state")
-    state = chosen if chosen in JOB_STATES else None
+    asked = request.args.get("state")
+    chosen = asked if asked in JOB_STATES or asked == LATELY_FAILED else None
     with looking() as session:
+        lately = clock.now(session) - LATELY
         rows = list_jobs(
             session,
             kind=None,
-            state=state,
+            state=chosen if chosen in JOB_STATES else None,
+            failed_since=lately if chosen == LATELY_FAILED else None,
             campaign_id=None,
             before=_uuid(request.args.get("before")),
             limit=PAGE_SIZE + 1,
@@ -81,7 +89,7 @@ def show_list() -> Response:
         words = _worded(session, shown)
     older = None
     if len(rows) > PAGE_SIZE:
-        older = url_for("console.jobs", state=state, before=shown[-1].id)
+        older = url_for("console.jobs", state=chosen, before=shown[-1].id)
     return page(
         "jobs.html",
         title="Jobs",
@@ -89,8 +97,11 @@ def show_list() -> Response:
         jobs=[
             (word, row.created_at, int(row.total)) for word, row in zip(words, shown, strict=True)
         ],
-        filters=[(s.value, JOB_STATES[s].word) for s in LIST_FILTERS],
-        chosen=state,
+        filters=[
+            *((s.value, JOB_STATES[s].word) for s in LIST_FILTERS),
+            (LATELY_FAILED, "With failures, last 24 h"),
+        ],
+        chosen=chosen,
         older=older,
         may_submit=may(principal().role, Permission.PROVISION),
     )

@@ -18,7 +18,7 @@ from pipelines.provisioning.choices import offer
 from web.console.formats import money, number, plural
 from web.console.frame import page
 from web.console.job_words import StateWords
-from web.console.jobs import worded_jobs
+from web.console.jobs import LATELY, LATELY_FAILED, worded_jobs
 from web.console.pools import HEALTH, POOLS_SHOWN_MAX
 from web.console.visit import looking, visitor
 from web.guards import permitted, principal
@@ -57,7 +57,7 @@ def add_pages(console: Blueprint) -> None:
 def show() -> Response:
     caller = principal()
     with looking() as session:
-        tallies = job_tallies(session, clock.now(session))
+        tallies = job_tallies(session, lately=clock.now(session) - LATELY)
         branches = credit_tree(session)
         pools = _pools(session) if may(caller.role, Permission.POOLS_READ) else None
         campaigns = len(offer(session).campaigns)
@@ -79,12 +79,18 @@ def show() -> Response:
 
 
 def _job_tiles(tallies: Row[tuple[int, ...]]) -> Iterator[Tile]:
-    paused = f"{number(tallies.paused)} paused" if tallies.paused else "none paused"
-    moving = number(tallies.moving)
-    yield Tile("Jobs running", "play", moving, paused, url_for("console.jobs", state="running"))
-    failed_jobs = url_for("console.jobs", state="partially_succeeded")
-    note = "look at the reasons" if tallies.failed else "nothing to look at"
-    yield Tile("With failures, last 24 h", "alert", number(tallies.failed), note, failed_jobs)
+    others = (
+        f"{number(count)} {state}"
+        for state in ("queued", "paused", "cancelling")
+        if (count := getattr(tallies, state))
+    )
+    running_jobs = url_for("console.jobs", state="running")
+    note = ", ".join(others) or "none waits"
+    yield Tile("Jobs running", "play", number(tallies.running), note, running_jobs)
+    failures = tallies.with_failures
+    failed_jobs = url_for("console.jobs", state=LATELY_FAILED)
+    note = "look at the reasons" if failures else "nothing to look at"
+    yield Tile("With failures, last 24 h", "alert", number(failures), note, failed_jobs)
 
 
 def _credit_tiles(branches: list[Branch], caller: Principal) -> Iterator[Tile]:
