@@ -39,6 +39,22 @@ def test_a_lease_keeps_a_second_worker_away(house: House) -> None:
     assert leased[0].seconds == pytest.approx(125 + 30, abs=5)
 
 
+def test_a_live_lease_is_respected_whatever_the_counts_say(house: House) -> None:
+    """Its own reason to stay away, beside the start that is not accounted for."""
+    calls: list[int] = []
+
+    def call_out(_sessions: Any, in_hand: TaskInHand) -> None:
+        calls.append(in_hand.token)
+
+    task_id = put(house, PLACE_ORDER, tenant_id=TENANT)
+    change_task(house, task_id, "lease_until = now() + interval '1 hour'")
+
+    wrapper_with(house, Handler(PLACE_ORDER, call_out)).run(task_id, 1)
+
+    assert calls == []
+    assert task(house, task_id).starts == 0
+
+
 def test_ec118_a_worker_that_slept_past_its_lease_writes_nothing(house: House) -> None:
     """EC-118: a newer holder has the fencing token; the sleeper's settle is refused."""
     told: list[str] = []
