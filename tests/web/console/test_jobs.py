@@ -11,6 +11,9 @@ from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, ro
 from tests.seeding import Seeded, seed
 from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor, visitor_of
 
+#: How a recipient's row begins on the page.
+RECIPIENT = '<tr><th scope="row" class="position">'
+
 
 @pytest.fixture
 def seeded(house: House) -> Seeded:
@@ -128,7 +131,7 @@ def test_the_rows_of_a_cancelled_job_can_be_downloaded_alone(
 
     assert f"/console/jobs/{job_id}/results.csv?only=cancelled" in page
     assert "recipients who got a card of this campaign are skipped" in page
-    assert page.count('<tr><th scope="row">') == 2
+    assert page.count(RECIPIENT) == 2
     assert cancelled.headers["Content-Disposition"].startswith('attachment; filename="cancelled-')
     assert cancelled.text.count("job_cancelled") == 2
 
@@ -136,7 +139,7 @@ def test_the_rows_of_a_cancelled_job_can_be_downloaded_alone(
 def test_a_recipient_is_found_by_address_reference_or_row(bob: Visitor, half_done: UUID):
     def found(words: str) -> list[str]:
         page = bob.get(f"/console/jobs/{half_done}?find={words}").text
-        return [part[0] for part in page.split('<tr><th scope="row">')[1:]]
+        return [part[0] for part in page.split(RECIPIENT)[1:]]
 
     assert found("PERSON2@example.com") == ["3"]
     assert found("r1") == ["2"]
