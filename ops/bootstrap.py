@@ -35,11 +35,16 @@ MAY_BECOME: Mapping[str, tuple[str, ...]] = {
 #: COPY into a temporary table is checked against the role that is set.
 MAY_MAKE_TEMPORARY = ("largesse_web", "largesse_worker", SYSTEM, *SCOPES)
 
+#: A client that the network cut off in the middle of a statement is not idle for PostgreSQL, which
+#: waits for the rest of it with all its locks: keepalives end that within some 11 seconds.
 _CAUTIOUS = {
     "search_path": "public",
     "idle_in_transaction_session_timeout": "10s",
     "lock_timeout": "2s",
     "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
 }
 #: Settings take hold when the login connects; SET ROLE leaves them as they are.
 ROLE_SETTINGS: Mapping[str, Mapping[str, str]] = {

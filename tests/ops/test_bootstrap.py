@@ -71,6 +71,19 @@ def test_each_login_connects_with_its_own_limits(database, login, timeouts, read
     assert row == (login, *timeouts, read_only, "public")
 
 
+@pytest.mark.parametrize("login", ["web", "worker", "system", "readonly"])
+def test_a_client_that_the_network_cut_off_does_not_keep_its_locks_for_hours(database, login):
+    """In the middle of a statement a session is not idle: only keepalives end it."""
+    with database.connect(f"largesse_{login}") as connection:
+        row = connection.execute(
+            """SELECT current_setting('tcp_keepalives_idle'),
+                      current_setting('tcp_keepalives_interval'),
+                      current_setting('tcp_keepalives_count')"""
+        ).fetchone()
+
+    assert row == ("5", "2", "3")
+
+
 def test_only_the_owner_can_make_tables(database):
     with database.connect("largesse_owner") as connection:
         connection.execute("CREATE TABLE coupon (id int)")

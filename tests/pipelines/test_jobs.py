@@ -60,6 +60,18 @@ def test_a_job_cancelled_in_the_middle_keeps_what_was_served(small: House, seede
     assert_proven(small)
 
 
+def test_what_a_chunk_refuses_is_given_back_with_the_chunk(small: House, seeded: Seeded) -> None:
+    """The hold covers the open items at every moment, not only at the end."""
+    job_id = submit_file(small, seeded, recipients_csv(4)).job_id
+
+    one_step(small)
+
+    job = view(small, job_id)
+    assert (job["counts"]["failed"], job["counts"]["pending"]) == (2, 2)
+    assert (job["money"]["held_minor"], job["money"]["released_minor"]) == (5000, 5000)
+    assert_proven(small)
+
+
 def test_a_job_cancelled_before_it_began_gives_everything_back(
     small: House, seeded: Seeded
 ) -> None:
