@@ -1,5 +1,6 @@
 """Each invariant reports exactly its own breach; a proof is narrowed, bounded and never too glad."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -13,8 +14,9 @@ from pipelines.errors import NotFound
 from pipelines.reconciliation.invariants import INVARIANTS, Invariant
 from pipelines.reconciliation.prove import Patience, Proof, prove
 from pipelines.wiring import House
-from tests.conftest import Database
+from tests.conftest import Database, Ground
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
+from tests.emptied import own_database
 from tests.proof import violations
 from tests.seeding import seed
 
@@ -55,6 +57,13 @@ BREAKS = {
     "sealed": "UPDATE cards SET sealed_pin = convert_to('7391', 'UTF8') "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",
 }
+
+
+@pytest.fixture
+def database(ground: Ground) -> Iterator[Database]:
+    """One of its own for each test: a constraint that is dropped here must be missed by nobody."""
+    with own_database(ground) as made:
+        yield made
 
 
 @dataclass(frozen=True, slots=True)
