@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from uuid import UUID
 
-import psycopg
 import pytest
 from sqlalchemy import insert, text
 
@@ -16,7 +15,6 @@ from models.tasks import PausedQueue, Process
 from pipelines.queue.defer import defer, defer_many, note_doorbells
 from pipelines.queue.kinds import (
     PLACE_ORDER,
-    PURGE_KEYS,
     RECOVER_ORDER,
     RUN_CHUNK,
     RUN_SINGLE,
@@ -26,15 +24,10 @@ from pipelines.queue.kinds import (
 )
 from pipelines.queue.ring import ring_due, rung_by_accepter
 from pipelines.wiring import House
-from tests.conftest import Database
 from tests.driving import recipients_csv, rows, submit
 from tests.seeding import seed
 from tests.workers.tasks import change_task, put, task
 
-_READ = text(
-    "SELECT seq_tup_read AS scanned, idx_tup_fetch AS fetched FROM pg_stat_xact_user_tables "
-    "WHERE relname = 'tasks'"
-)
 ONE, OTHER, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
@@ -326,29 +319,3 @@ def deferred(
         now = clock.now(session)
         defer(session, kind, args={}, now=now, tenant_id=tenant_id, job_id=job_id)
     return [bell.kind for bell in noted.doorbells], noted.waiting
-
-
-def test_a_pass_over_a_large_backlog_reads_only_what_it_may_ring(
-    house: House, database: Database
-) -> None:
-    """Its work grows with the flows that wait, never with their tasks."""
-    rows(
-        house,
-        "INSERT INTO tasks (id, kind, args, queue, lane, flow, run_after) "
-        "SELECT gen_random_uuid(), :kind, '{}', 'bulk', 'lane', "
-        "('00000000-0000-0000-0000-' || lpad((n % 20)::text, 12, '0'))::uuid, now() "
-        "FROM generate_series(1, 20000) n RETURNING 1",
-        kind=PURGE_KEYS.name,
-    )
-    with psycopg.connect(database.admin_url, dbname=database.name, autocommit=True) as admin:
-        admin.execute(
-            "ANALYZE tasks"
-        )  # as autovacuum would; plans of other tests' rows prove nothing
-    flows, least = 20, house.limits.window_tasks_min
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        bells = ring_due(session, now=clock.now(session), limits=house.limits)
-        read = session.execute(_READ).one()
-
-    assert len(bells) == least
-    assert read.scanned == 0
-    assert read.fetched < flows * (least + 2) + 10 * least
