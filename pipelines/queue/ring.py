@@ -134,14 +134,15 @@ WHERE p.place <= w.places - w.in_use
 ORDER BY p.place LIMIT :at_most
 """)
 
-# By their ids alone, whatever the planner believes of a table that is empty one moment and full
-# the next. What somebody took in the meantime is left out.
+# Found by their ids alone and judged afterwards: with a condition that a partial index answers, a
+# planner whose statistics are from when the table was empty would read the whole backlog. What
+# somebody took in the meantime is left out.
 _MARK = text("""
-WITH free AS MATERIALIZED (
-    SELECT id FROM tasks WHERE id = ANY(:chosen) AND state = 'ready'
-      AND (rung_at IS NULL OR rung_at <= :rung_before)
-    FOR UPDATE SKIP LOCKED)
-UPDATE tasks SET rung_at = :now FROM free WHERE tasks.id = free.id
+WITH held AS MATERIALIZED (
+    SELECT id, state, rung_at FROM tasks WHERE id = ANY(:chosen) FOR UPDATE SKIP LOCKED)
+UPDATE tasks SET rung_at = :now FROM held
+WHERE tasks.id = held.id AND held.state = 'ready'
+  AND (held.rung_at IS NULL OR held.rung_at <= :rung_before)
 RETURNING tasks.id, tasks.kind, tasks.queue, tasks.v
 """)
 

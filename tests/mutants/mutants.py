@@ -38,8 +38,8 @@ DELIVERY = (
     Mutant(
         "what was rung is never rung again",
         QUEUE + "ring.py",
-        "AND (rung_at IS NULL OR rung_at <= :rung_before)",
-        "AND (rung_at IS NULL OR rung_at > now() + interval '1 year' OR :rung_before IS NULL)",
+        "AND (held.rung_at IS NULL OR held.rung_at <= :rung_before)",
+        "AND (held.rung_at IS NULL OR held.rung_at > now() + interval '1 year' OR :rung_before IS NULL)",
         ("tests/workers/test_relay.py",),
     ),
     Mutant(
