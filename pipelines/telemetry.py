@@ -4,7 +4,8 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -60,6 +61,25 @@ def redact(
     return event
 
 
+class _LinesOrNothing:
+    """The stream of the log; a line that cannot be written is lost, and its fact goes on.
+
+    A full disk must stop no work. And the pipe to a supervisor breaks at the very moment at which
+    the kernel asks the process to end, because its supervisor has died.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 class _StandardLibraryLines(logging.Handler):
     """Send what libraries log through the same pipeline, without tracebacks or arguments.
 
@@ -75,6 +95,7 @@ class _StandardLibraryLines(logging.Handler):
 
 def configure(process: str, *, level: int = logging.INFO) -> None:
     """Set up logging for this process; call once at boot. `process` is the Procfile name."""
+    lines = _LinesOrNothing(sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -84,7 +105,7 @@ def configure(process: str, *, level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, lines)),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)

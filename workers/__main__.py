@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from dramatiq import Worker
@@ -112,6 +113,7 @@ def _work(
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     # Threads that are still in a vendor's call would trouble the interpreter's own end.
     os._exit(code)

@@ -51,10 +51,10 @@ class Asked:
 
     def _read_signals(self) -> None:
         signal.sigwait(ASKING)
-        log.info("process.draining")
         margin = self.limits.drain_margin_seconds
         self._end_after(self.limits.drain_seconds + margin)
         self.stop.set()
+        log.info("process.draining")
         signal.sigwait(ASKING)
         self._end_after(margin)
         self.at_once.set()

@@ -27,13 +27,27 @@ class Crew:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(
-        self, name: str, *, module: str = "workers", beats: bool = True, **extra: str
+        self,
+        name: str,
+        *,
+        module: str = "workers",
+        beats: bool = True,
+        log: Path | None = None,
+        **extra: str,
     ) -> subprocess.Popen[bytes]:
-        """One process, as the Procfile would start it; returns once it beats."""
+        """One process, as the Procfile would start it; returns once it beats.
+
+        `log`: where its lines go, if not to a file of their own.
+        """
         command = [sys.executable, "-m", module, *([name] if module != "web" else [])]
-        with (self.folder / f"{name}-{len(self.started)}.log").open("wb") as log:
+        own_log = self.folder / f"{name}-{len(self.started)}.log"
+        with (log or own_log).open("wb") as log_file:
             process = subprocess.Popen(
-                command, env=self.environment | extra, stdout=log, stderr=log, cwd=os.getcwd()
+                command,
+                env=self.environment | extra,
+                stdout=log_file,
+                stderr=log_file,
+                cwd=os.getcwd(),
             )
         self.started.append(process)
         if beats:
