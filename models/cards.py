@@ -145,6 +145,12 @@ class Provision(Base):
             "undo_transfer_id",
             postgresql_where=text("undo_transfer_id IS NOT NULL"),
         ),
+        Index(
+            "ix_provisions_undone_job_id_undone_at",
+            "undone_job_id",
+            "undone_at",
+            postgresql_where=text("undone_job_id IS NOT NULL"),
+        ),
         Index(None, "agency_id"),
         Index(None, "client_id"),
     )

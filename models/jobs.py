@@ -137,6 +137,9 @@ class Chunk(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
+    #: Its items lie between these positions; None in a chunk laid out before 0004.
+    first_position: Mapped[int | None]
+    last_position: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
     #: Whether this chunk still counts among the released ones of its job.
     holds_slot: Mapped[bool] = mapped_column(server_default=text("true"))

@@ -1,5 +1,6 @@
 """Release chunks to workers, close them, and hand the job to its settlement."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +10,9 @@ from sqlalchemy.orm import Session
 from models.jobs import Priority
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RUN_CHUNK, RUN_SINGLE, SETTLE_JOB
+
+#: Bounds of a chunk whose own are not known.
+ALL_POSITIONS = (1, 2_147_483_647)
 
 # The job's priority is read anew each time: a change reaches whatever is released after it.
 _RELEASE = text("""
@@ -26,7 +30,10 @@ WHERE job_id = :job AND number = :number
 RETURNING state, holds_slot, (SELECT priority FROM jobs WHERE id = :job) AS priority
 """)
 _GIVE_SLOT = text("UPDATE chunks SET holds_slot = false WHERE job_id = :job AND number = :number")
-_LOCK = text("SELECT state FROM chunks WHERE job_id = :job AND number = :number FOR NO KEY UPDATE")
+_LOCK = text("""
+SELECT first_position, last_position FROM chunks
+WHERE job_id = :job AND number = :number FOR NO KEY UPDATE
+""")
 _OPEN_ORDERS = text(
     "SELECT count(*) FROM (SELECT FROM provider_orders WHERE job_id = :job "
     "AND state IN ('created', 'sent') LIMIT :enough) o"
@@ -58,9 +65,20 @@ def release_next_chunk(
     )
 
 
-def lock_chunk(session: Session, job_id: UUID, number: int) -> None:
-    """Lock a chunk before its items, as the lock order wants."""
-    session.execute(_LOCK, {"job": job_id, "number": number})
+def lock_chunk(session: Session, job_id: UUID, number: int) -> tuple[int, int]:
+    """Lock a chunk before its items, as the lock order wants; its first and last position."""
+    row = session.execute(_LOCK, {"job": job_id, "number": number}).one()
+    return (row.first_position or ALL_POSITIONS[0], row.last_position or ALL_POSITIONS[1])
+
+
+def among(positions: Sequence[int]) -> dict[str, object]:
+    """The parameters `positions`, `first` and `last` of a statement about items of one chunk.
+
+    The bounds add nothing to the list but certainty: with them whatever index a plan chooses
+    leads to the chunk's own rows. The planner may know nothing of a job that has just come in,
+    and a list alone leaves it the way through all items of the job.
+    """
+    return {"positions": list(positions), "first": min(positions), "last": max(positions)}
 
 
 def rest_chunk(

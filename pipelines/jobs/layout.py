@@ -11,8 +11,8 @@ from pipelines.jobs.chunks import release_next_chunk
 from pipelines.limits import Limits
 
 _CHUNKS = text("""
-INSERT INTO chunks (job_id, number, agency_id, client_id)
-SELECT :job, number, :agency, :client
+INSERT INTO chunks (job_id, number, agency_id, client_id, first_position, last_position)
+SELECT :job, number, :agency, :client, (number - 1) * :size + 1, number * :size
 FROM generate_series(1, (:last_position - 1) / :size + 1) AS number
 """)
 _CLOSE_EMPTY = text(

@@ -1,6 +1,7 @@
 """Hand a chunk to its job's kind, and split what keeps failing down to the single item."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.jobs import JobState
-from pipelines.jobs.chunks import lock_chunk
+from pipelines.jobs.chunks import ALL_POSITIONS, lock_chunk
 from pipelines.jobs.kinds import ChunkInHand, JobKind, WorkChunk
 from pipelines.jobs.settle import settle_job
 from pipelines.limits import Limits
@@ -45,7 +46,6 @@ WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
   AND position BETWEEN :first AND :last
 ORDER BY position FOR NO KEY UPDATE
 """)
-_ALL = (1, 2_147_483_647)
 
 
 def work_chunk(
@@ -68,7 +68,7 @@ def work_chunk(
     if job.is_held_up:
         wait = timedelta(seconds=limits.campaign_paused_look_seconds)
         raise Postpone(now + wait, "campaign_paused")
-    lock_chunk(session, chunk.job_id, chunk.number)
+    chunk = _locked(session, chunk)
     _part(kinds[job.kind].run_chunk, job.kind)(session, chunk, now, limits)
     session.execute(_MARK_STARTED, {"job": chunk.job_id, "now": now})
     if chunk.is_whole_job:
@@ -90,7 +90,7 @@ def give_up_chunk(
     chunk = _in_hand(task)
     if chunk.is_whole_job:
         session.execute(_LOCK_JOB, {"job": chunk.job_id})
-    lock_chunk(session, chunk.job_id, chunk.number)
+    chunk = _locked(session, chunk)
     positions = pending_positions(session, chunk)
     kind, priority = session.execute(_KIND, {"job": chunk.job_id}).one()
     if len(positions) > 1:
@@ -121,10 +121,16 @@ def _in_hand(task: TaskInHand) -> ChunkInHand:
         job_id=UUID(task.args["job_id"]),
         number=int(task.args["chunk"]),
         tenant_id=task.tenant_id,
-        first=int(task.args.get("first", _ALL[0])),
-        last=int(task.args.get("last", _ALL[1])),
+        first=int(task.args.get("first", ALL_POSITIONS[0])),
+        last=int(task.args.get("last", ALL_POSITIONS[1])),
         is_whole_job=task.kind == RUN_SINGLE.name,
     )
+
+
+def _locked(session: Session, chunk: ChunkInHand) -> ChunkInHand:
+    """The chunk, locked; its task may be for a part of it only."""
+    first, last = lock_chunk(session, chunk.job_id, chunk.number)
+    return replace(chunk, first=max(chunk.first, first), last=min(chunk.last, last))
 
 
 def _part(work: WorkChunk | None, kind: str) -> WorkChunk:

@@ -13,6 +13,7 @@ from models.base import new_id
 from models.cards import Source
 from models.jobs import ItemState, Priority
 from pipelines.credit.hold import capture_and_void
+from pipelines.jobs.chunks import among
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +88,15 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[]), CAST(:cards AS 
 _SUCCEED = text("""
 UPDATE items i SET state = 'succeeded', source = p.source, result_id = p.id, code = NULL,
     detail = NULL, field = NULL, attempts = i.attempts + 1
-FROM provisions p
-WHERE p.job_id = :job AND p.position = ANY(:positions)
-  AND i.job_id = p.job_id AND i.position = p.position
+FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[]), CAST(:sources AS text[]))
+  AS p (id, position, source)
+WHERE i.job_id = :job AND i.position = p.position AND i.position BETWEEN :first AND :last
   AND i.state IN ('pending', 'running', 'retrying')
 """)
 _END = text("""
 UPDATE items SET state = :state, code = :code, detail = :detail, attempts = attempts + 1
-WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'running', 'retrying')
+WHERE job_id = :job AND position = ANY(:positions) AND position BETWEEN :first AND :last
+  AND state IN ('pending', 'running', 'retrying')
 """)
 
 
@@ -141,22 +143,23 @@ def provision(
     """Write one provision per served item and mark the items succeeded, in two statements."""
     if not served:
         return
-    positions = [item.position for item, _card in served]
+    given = among([item.position for item, _card in served]) | {
+        "job": job.id,
+        "ids": [new_id() for _ in served],
+        "sources": [card.source.value for _item, card in served],
+    }
     session.execute(
         _PROVISIONS,
-        {
+        given
+        | {
             "agency": job.agency_id,
             "client": job.client_id,
             "campaign": job.campaign_id,
-            "job": job.id,
             "currency": job.currency,
             "transfer": transfer_id,
             "delivery": job.delivery_method,
-            "ids": [new_id() for _ in served],
-            "positions": positions,
             "cards": [card.card_id for _item, card in served],
             "brands": [item.brand_id for item, _card in served],
-            "sources": [card.source.value for _item, card in served],
             "faces": [item.denomination_minor for item, _card in served],
             "charges": [item.charge_minor for item, _card in served],
             "costs": [card.cost_minor for _item, card in served],
@@ -165,7 +168,7 @@ def provision(
             "last4s": [card.last4 for _item, card in served],
         },
     )
-    session.execute(_SUCCEED, {"job": job.id, "positions": positions})
+    session.execute(_SUCCEED, given)
 
 
 def end_items(
@@ -175,9 +178,9 @@ def end_items(
     if items:
         session.execute(
             _END,
-            {
+            among([item.position for item in items])
+            | {
                 "job": job.id,
-                "positions": [item.position for item in items],
                 "state": verdict.state.value,
                 "code": verdict.code,
                 "detail": verdict.detail,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.cards import OrderState, ProviderOrder
+from pipelines.jobs.chunks import among
 from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.waterfall import Route
 from pipelines.queue.defer import defer_many
@@ -45,7 +46,8 @@ class OrderInHand:
 
 _MARK_RUNNING = text("""
 UPDATE items SET state = 'running'
-WHERE job_id = :job AND position = ANY(:positions) AND state IN ('pending', 'retrying', 'running')
+WHERE job_id = :job AND position = ANY(:positions) AND position BETWEEN :first AND :last
+  AND state IN ('pending', 'retrying', 'running')
 """)
 _LOCK = text("""
 SELECT o.*, (SELECT priority FROM jobs j WHERE j.id = o.job_id) AS priority
@@ -97,7 +99,7 @@ def create_orders(
     ]
     session.execute(
         _MARK_RUNNING,
-        {"job": job.id, "positions": [item.position for item, _route in wanted]},
+        among([item.position for item, _route in wanted]) | {"job": job.id},
     )
     session.execute(insert(ProviderOrder), orders)
     for vendor in sorted({route.vendor for _item, route in wanted}):

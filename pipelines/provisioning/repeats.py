@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from pipelines.jobs.chunks import among
 from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.staging import SERVED_BEFORE
 
-# A look-up per item by index, as at intake.
+# A look-up per item by index, as at intake; the bounds keep every plan inside the chunk.
 _SKIP = text(f"""
 UPDATE items SET state = 'skipped', code = 'already_served', field = 'email',
     detail = {SERVED_BEFORE}, attempts = attempts + 1
@@ -16,9 +17,10 @@ FROM (SELECT o.position, (SELECT p.job_id FROM provisions p
                           WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
                             AND p.job_id <> :job AND p.undone_at IS NULL
                           LIMIT 1) AS job_id
-      FROM items o WHERE o.job_id = :job AND o.position = ANY(:positions)
-        AND o.state = 'pending' AND o.person_key IS NOT NULL) served
+      FROM unnest(CAST(:positions AS integer[]), CAST(:persons AS bytea[]))
+        AS o (position, person_key)) served
 WHERE served.job_id IS NOT NULL AND items.job_id = :job AND items.position = served.position
+  AND items.position BETWEEN :first AND :last AND items.state = 'pending'
 RETURNING items.position
 """)
 
@@ -27,10 +29,14 @@ def skip_served(
     session: Session, job: JobInHand, items: Sequence[OpenItem]
 ) -> tuple[list[OpenItem], list[OpenItem]]:
     """End items of people served before, unless the job allows repeats: (skipped, the others)."""
-    if not (job.once_per_person and items):
+    persons = [item for item in items if item.person_key is not None]
+    if not (job.once_per_person and persons):
         return [], list(items)
-    positions = [item.position for item in items]
-    values = {"campaign": job.campaign_id, "job": job.id, "positions": positions}
+    values = among([item.position for item in persons]) | {
+        "persons": [item.person_key for item in persons],
+        "campaign": job.campaign_id,
+        "job": job.id,
+    }
     repeated = set(session.execute(_SKIP, values).scalars())
     skipped = [item for item in items if item.position in repeated]
     return skipped, [item for item in items if item.position not in repeated]

@@ -52,8 +52,8 @@ WITH job AS (
     VALUES (:job, :kind, :agency, :client, :campaign, CAST(:spec AS jsonb), 1, :currency, true,
             :actor, :request_id, CAST(:retain_until AS date))
 ), chunk AS (
-    INSERT INTO chunks (job_id, number, agency_id, client_id, state)
-    VALUES (:job, 1, :agency, :client, 'released')
+    INSERT INTO chunks (job_id, number, agency_id, client_id, first_position, last_position, state)
+    VALUES (:job, 1, :agency, :client, 1, 1, 'released')
 ), item AS (
     INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, reference, email,
                        name, phone, person_key, brand_id, denomination_minor, charge_minor)

@@ -4,16 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.jobs import ItemState, JobState
 from pipelines.credit.refund import refund
-from pipelines.jobs.chunks import rest_chunk
+from pipelines.jobs.chunks import among, rest_chunk
 from pipelines.jobs.kinds import ChunkInHand
 from pipelines.jobs.work_chunk import pending_positions
 from pipelines.limits import Limits
@@ -37,34 +36,38 @@ NOT_TAKEN_BACK = Verdict(
 
 _JOB = text("SELECT id, client_id, state, undoes_id FROM jobs WHERE id = :job")
 # The lock decides between a reveal and the undo: whoever comes second sees what the first did.
-# The hold of the item's round knows which account paid.
 _GIVEN = text("""
-SELECT p.id, p.position, p.card_id, p.charge_minor, p.revealed_at, p.undone_at, h.account_id
-FROM provisions p
-JOIN items i ON i.job_id = p.job_id AND i.position = p.position
-JOIN holds h ON h.job_id = i.job_id AND h.round = i.round
-WHERE p.job_id = :original AND p.position = ANY(:positions)
-ORDER BY p.position FOR NO KEY UPDATE OF p
+SELECT id, position, card_id, charge_minor, revealed_at, undone_at FROM provisions
+WHERE job_id = :original AND position = ANY(:positions) AND position BETWEEN :first AND :last
+ORDER BY position FOR NO KEY UPDATE
+""")
+# The hold of the item's round knows which account paid.
+_PAID = text("""
+SELECT i.position, h.account_id
+FROM items i JOIN holds h ON h.job_id = i.job_id AND h.round = i.round
+WHERE i.job_id = :original AND i.position BETWEEN :first AND :last
 """)
 _UNDO = text("""
 UPDATE provisions p SET undone_at = :now, undone_job_id = :job, undo_transfer_id = u.transfer,
     reveal_version = p.reveal_version + 1
 FROM unnest(CAST(:ids AS uuid[]), CAST(:transfers AS uuid[])) AS u (id, transfer)
-WHERE p.id = u.id AND p.undone_at IS NULL AND p.revealed_at IS NULL
+WHERE p.id = u.id AND p.job_id = :original AND p.position BETWEEN :first AND :last
+  AND p.undone_at IS NULL AND p.revealed_at IS NULL
 """)
 _RETURN = text("SELECT return_cards(:client, :job, CAST(:cards AS uuid[]))")
 _SUCCEED = text("""
 UPDATE items i SET state = 'succeeded', result_id = p.id, attempts = i.attempts + 1,
     code = NULL, detail = NULL
-FROM provisions p
-WHERE i.job_id = :job AND i.position = ANY(:positions) AND i.state = 'pending'
-  AND p.job_id = :original AND p.position = i.position
+FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[])) AS p (id, position)
+WHERE i.job_id = :job AND i.position = p.position AND i.position BETWEEN :first AND :last
+  AND i.state = 'pending'
 """)
 # What is not taken back has no charge to give back, and so no other try; a fault of ours has.
 _END = text("""
 UPDATE items SET state = :state, code = :code, detail = :detail, attempts = attempts + 1,
     charge_minor = CASE WHEN :is_final THEN 0 ELSE charge_minor END
-WHERE job_id = :job AND position = ANY(:positions) AND state = 'pending'
+WHERE job_id = :job AND position = ANY(:positions) AND position BETWEEN :first AND :last
+  AND state = 'pending'
 """)
 
 
@@ -75,6 +78,19 @@ class UndoInHand:
     id: UUID
     client_id: UUID
     original_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A provision of the original, locked, and the account that paid for it."""
+
+    id: UUID
+    position: int
+    card_id: UUID
+    charge_minor: int
+    revealed_at: datetime | None
+    undone_at: datetime | None
+    account_id: UUID
 
 
 def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
@@ -113,38 +129,48 @@ def give_up_undo(session: Session, chunk: ChunkInHand, now: datetime, limits: Li
     _rest(session, chunk, now, limits)
 
 
-def _given(session: Session, undo: UndoInHand, positions: Sequence[int]) -> Sequence[Row[Any]]:
-    values = {"original": undo.original_id, "positions": positions}
-    given = session.execute(_GIVEN, values).all()
+def _given(session: Session, undo: UndoInHand, positions: Sequence[int]) -> list[Given]:
+    if not positions:
+        return []
+    values = among(positions) | {"original": undo.original_id}
+    rows = session.execute(_GIVEN, values).mappings().all()
+    paid_by = {row.position: row.account_id for row in session.execute(_PAID, values)}
+    given = [
+        Given(**row, account_id=paid_by[row["position"]])
+        for row in rows
+        if row["position"] in paid_by
+    ]
     if len(given) != len(positions):
         raise LookupError("an item to undo has no provision, or nobody paid for it")
     return given
 
 
 def _take_back(
-    session: Session, undo: UndoInHand, taken: Sequence[Row[Any]], now: datetime
+    session: Session, undo: UndoInHand, taken: Sequence[Given], now: datetime
 ) -> dict[UUID, UUID]:
     """Undo the provisions and return their cards; the refund's transfer id by account."""
     transfers: dict[UUID, UUID] = {account: new_id() for account in {p.account_id for p in taken}}
     if not taken:
         return transfers
-    values = {"job": undo.id, "original": undo.original_id, "now": now}
-    ids = {
+    values = among([p.position for p in taken]) | {
+        "job": undo.id,
+        "original": undo.original_id,
+        "now": now,
         "ids": [p.id for p in taken],
         "transfers": [transfers[p.account_id] for p in taken],
     }
-    session.execute(_UNDO, values | ids)
+    session.execute(_UNDO, values)
     cards = {"client": undo.client_id, "job": undo.id, "cards": [p.card_id for p in taken]}
     if session.execute(_RETURN, cards).scalar_one() != len(taken):
         raise LookupError("a card to take back is not in the hands it was given to")
-    session.execute(_SUCCEED, values | {"positions": [p.position for p in taken]})
+    session.execute(_SUCCEED, values)
     return transfers
 
 
 def _refund(
     session: Session,
     undo: UndoInHand,
-    taken: Sequence[Row[Any]],
+    taken: Sequence[Given],
     transfers: dict[UUID, UUID],
 ) -> None:
     """One transfer for each account that paid, in the order of accounts' locks."""
@@ -172,9 +198,9 @@ def _end(
     if positions:
         session.execute(
             _END,
-            {
+            among(positions)
+            | {
                 "job": undo.id,
-                "positions": positions,
                 "state": verdict.state.value,
                 "code": verdict.code,
                 "detail": verdict.detail,

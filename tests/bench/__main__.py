@@ -1,6 +1,6 @@
 """`make bench`: our rate beside the bare limit's, measured in the same run, as ratios.
 
-python -m tests.bench [--items N] [--rounds N] [--largest N] [--only basics|engine]
+python -m tests.bench [--items N] [--rounds N] [--largest N] [--only PART]
 """
 
 import argparse
@@ -29,13 +29,16 @@ from tests.chaos.stand import Stand, grounds, stand
 from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
+#: The parts of the work engine's lines, each of which may be measured alone.
+ENGINE = ("start", "beside", "growth", "processes")
+
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument("--only", choices=("basics", "engine"))
+    arguments.add_argument("--only", choices=("basics", "engine", *ENGINE))
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -46,27 +49,33 @@ def main() -> int:
             psycopg.connect(limits.superuser(ground), autocommit=True) as connection,
             fronts(ground, seeded, connection) as served,
         ):
-            if chosen.only != "engine":
+            if chosen.only in {None, "basics"}:
                 lines.append(_import_line(ground, seeded, connection, chosen.items, chosen.rounds))
                 lines.extend(_job_lines(ground, seeded, connection, chosen.items, chosen.rounds))
                 import_file(ground, seeded.csv_pool, cards_csv(4_000))
                 lines.extend(_http_lines(ground, served))
                 lines.append(_memory_line(ground))
-            if chosen.only != "basics":
-                lines.extend(_engine_lines(ground, seeded, served, chosen.largest))
+            for part in ENGINE:
+                if chosen.only in {None, "engine", part}:
+                    lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))
     _print(lines, chosen.items, chosen.rounds)
     return 0
 
 
-def _engine_lines(ground: Stand, seeded: Seeded, served: Fronts, largest: int) -> list[Line]:
+def _engine_lines(
+    part: str, ground: Stand, seeded: Seeded, served: Fronts, largest: int
+) -> list[Line]:
     bulk = min(100_000, largest)
-    sizes = [size for size in engine_lines.GROWTH if size <= largest]
-    return [
-        *engine_lines.start_lines(ground, seeded, bulk),
-        *engine_lines.beside_lines(ground, seeded, served.wait, bulk),
-        *engine_lines.growth_lines(ground, seeded, served.port, served.key, sizes),
-        *engine_lines.process_lines(ground, seeded, bulk // 2),
-    ]
+    match part:
+        case "start":
+            return engine_lines.start_lines(ground, seeded, bulk)
+        case "beside":
+            return engine_lines.beside_lines(ground, seeded, served.wait, bulk)
+        case "growth":
+            sizes = [size for size in engine_lines.GROWTH if size <= largest]
+            return engine_lines.growth_lines(ground, seeded, served.port, served.key, sizes)
+        case _:
+            return engine_lines.process_lines(ground, seeded, bulk // 2)
 
 
 def _import_line(

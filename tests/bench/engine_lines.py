@@ -17,7 +17,7 @@ from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.queue.broker import make_broker
 from pipelines.queue.kinds import RUN_SINGLE
 from pipelines.queue.ring import Doorbell
-from tests.bench.http_lines import Timings
+from tests.bench.http_lines import CALLS, Timings
 from tests.bench.line import Line
 from tests.chaos.exact import import_file
 from tests.chaos.stand import Stand
@@ -183,8 +183,8 @@ def beside_lines(
     ground: Stand, seeded: Seeded, measure_wait: Callable[[], Timings], bulk_items: int
 ) -> list[Line]:
     """A single request that waits for its end: alone, then beside a bulk job; the ratio is p99s."""
+    stock(ground, seeded, 2 * CALLS + bulk_items)
     alone = measure_wait()
-    stock(ground, seeded, bulk_items)
     job_id = submit(ground.house, seeded, recipients_csv(bulk_items), allow_repeat=True)
     ground.until_done(job_id, 1)
     beside = measure_wait()

@@ -296,7 +296,12 @@ def test_reading_stops_at_the_row_above_the_limit():
 
 @pytest.mark.parametrize(
     "content",
-    [b"PK\x03\x04rest of a zip", gzip.compress(b"email\n" * 1_000, mtime=0), b"PK\x05\x06", b"\xfd7zXZ\0"],
+    [
+        b"PK\x03\x04rest of a zip",
+        gzip.compress(b"email\n" * 1_000, mtime=0),
+        b"PK\x05\x06",
+        b"\xfd7zXZ\0",
+    ],
 )
 def test_an_archive_is_refused_by_its_first_bytes(content):
     """B30."""

@@ -1,0 +1,112 @@
+-- Whatever the statistics say, a chunk's work reads that chunk's rows only: chunks know their
+-- bounds, and the functions over the stock leave the planner one way through it.
+
+-- NULL in chunks that older code laid out: those are bounded by their number alone.
+ALTER TABLE chunks ADD COLUMN first_position INTEGER;
+ALTER TABLE chunks ADD COLUMN last_position INTEGER;
+
+-- ARRAY and ANY: the cards chosen are looked up one by one, never joined with the whole stock.
+-- MATERIALIZED: a plan that chose once per card would take more than were asked for.
+CREATE OR REPLACE FUNCTION claim_cards(
+    p_client uuid, p_brand uuid, p_denomination bigint, p_currency text, p_source text,
+    p_usable_from date, p_limit integer, p_wait boolean)
+  RETURNS TABLE (card_id uuid, cost_minor bigint, cost_currency text, last4 text)
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'cards are claimed in the scope of their client only'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  IF p_wait THEN
+    RETURN QUERY
+      WITH chosen AS MATERIALIZED (
+        SELECT a.id FROM cards a
+        WHERE a.state = 'available' AND a.brand_id = p_brand
+          AND a.denomination_minor = p_denomination AND a.currency = p_currency
+          AND a.source = p_source AND a.expires_on >= p_usable_from
+          AND (a.client_id IS NULL OR a.client_id = p_client)
+        ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE)
+      UPDATE cards c SET state = 'issued' WHERE c.id = ANY (ARRAY(SELECT id FROM chosen))
+      RETURNING c.id, c.cost_minor, c.cost_currency, c.last4;
+  ELSE
+    RETURN QUERY
+      WITH chosen AS MATERIALIZED (
+        SELECT a.id FROM cards a
+        WHERE a.state = 'available' AND a.brand_id = p_brand
+          AND a.denomination_minor = p_denomination AND a.currency = p_currency
+          AND a.source = p_source AND a.expires_on >= p_usable_from
+          AND (a.client_id IS NULL OR a.client_id = p_client)
+        ORDER BY a.expires_on, a.id LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED)
+      UPDATE cards c SET state = 'issued' WHERE c.id = ANY (ARRAY(SELECT id FROM chosen))
+      RETURNING c.id, c.cost_minor, c.cost_currency, c.last4;
+  END IF;
+END $$;
+
+-- ORDER BY makes it the first entry of an index. Without it a plan for any kind of pool may read
+-- the table from its start, past all that was ever issued, and all of it where a kind has none.
+CREATE OR REPLACE FUNCTION stocked_sources(
+    p_client uuid, p_brands uuid[], p_denominations bigint[], p_currency text, p_usable_from date)
+  RETURNS TABLE (brand_id uuid, denomination_minor bigint, source text)
+  LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'cards are looked for in the scope of their client only'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN QUERY
+    SELECT w.brand, w.denomination, k.kind
+    FROM unnest(p_brands, p_denominations) AS w (brand, denomination)
+    CROSS JOIN (VALUES ('csv'), ('buffer')) AS k (kind)
+    CROSS JOIN LATERAL (
+      SELECT 1 FROM cards c
+      WHERE c.state = 'available' AND c.brand_id = w.brand
+        AND c.denomination_minor = w.denomination AND c.currency = p_currency
+        AND c.source = k.kind AND c.expires_on >= p_usable_from
+        AND (c.client_id IS NULL OR c.client_id = p_client)
+      ORDER BY c.expires_on, c.id LIMIT 1) found;
+END $$;
+
+-- What this transaction has undone is found by its own two marks, not among all that its client
+-- was ever given.
+CREATE INDEX ix_provisions_undone_job_id_undone_at ON provisions (undone_job_id, undone_at)
+    WHERE undone_job_id IS NOT NULL;
+CREATE OR REPLACE FUNCTION return_cards(p_client uuid, p_job uuid, p_cards uuid[]) RETURNS integer
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  returned integer;
+  -- The house's clock (models/clock.py).
+  undone_now timestamptz := transaction_timestamp()
+    + coalesce(nullif(current_setting('app.clock_offset', true), ''), '0')::interval;
+BEGIN
+  IF p_client IS NULL
+     OR p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'cards are returned in the scope of their client only'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  WITH given_back AS MATERIALIZED (
+    SELECT p.card_id FROM provisions p
+    WHERE p.undone_job_id = p_job AND p.undone_at = undone_now AND p.client_id = p_client
+      AND p.revealed_at IS NULL),
+  undone AS MATERIALIZED (
+    SELECT c.id, c.source = 'api' AS is_bought, b.id AS pool, b.client_id AS pool_client
+    FROM cards c LEFT JOIN LATERAL (
+        SELECT b.id, b.client_id FROM card_pools b
+        WHERE c.source = 'api' AND b.kind = 'buffer' AND b.brand_id = c.brand_id
+          AND b.denomination_minor = c.denomination_minor AND b.currency = c.currency
+          AND (b.client_id IS NULL OR b.client_id = p_client)
+        ORDER BY b.client_id NULLS LAST, b.id LIMIT 1) b ON true
+    WHERE c.id = ANY (p_cards) AND c.id = ANY (ARRAY(SELECT card_id FROM given_back))
+      AND c.state = 'issued'
+      AND NOT EXISTS (SELECT FROM provisions p WHERE p.card_id = c.id AND p.undone_at IS NULL)
+    ORDER BY c.id FOR NO KEY UPDATE OF c)
+  UPDATE cards c SET
+      pool_id = coalesce(u.pool, c.pool_id),
+      client_id = CASE WHEN u.pool IS NULL THEN c.client_id ELSE u.pool_client END,
+      source = CASE WHEN u.pool IS NULL THEN c.source ELSE 'buffer' END,
+      state = CASE WHEN u.is_bought AND u.pool IS NULL THEN 'quarantined' ELSE 'available' END
+    FROM undone u WHERE c.id = u.id AND c.id = ANY (ARRAY(SELECT id FROM undone));
+  GET DIAGNOSTICS returned = ROW_COUNT;
+  RETURN returned;
+END $$;

@@ -1,0 +1,135 @@
+"""What a chunk reads grows with the chunk, never with its job, the stock or what was given before.
+
+Whatever the planner believes: its statistics are from when every table was empty, as they are in
+the minutes after a large file came in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import client
+from models.tables import CLASSES
+from ops.bootstrap import database_url
+from pipelines.jobs.control import cancel_job
+from pipelines.queue.handlers import Handler, InTransaction
+from pipelines.queue.kinds import PLACE_ORDER, RUN_CHUNK
+from pipelines.queue.work import TaskInHand
+from pipelines.wiring import House, build_handlers
+from tests.conftest import Database, Ground
+from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
+from tests.emptied import own_database
+from tests.proof import assert_proven
+from tests.seeding import ACTOR, Seeded, seed
+from tests.undoing import ask_undo
+from tests.workers.tasks import wrapper_with
+
+CHUNK = 500
+CHUNKS = 12
+ITEMS = CHUNKS * CHUNK
+#: Each statement looks at each of its rows once or twice, by one index or two.
+READS_PER_CHUNK_MAX = 8 * CHUNK
+TABLES = ("items", "cards", "provisions", "chunks", "provider_orders", "postings", "transfers")
+
+_READS = text("""
+SELECT c.relname AS name, pg_stat_get_xact_tuples_returned(c.oid)
+    + CASE c.relkind WHEN 'r' THEN pg_stat_get_xact_tuples_fetched(c.oid) ELSE 0 END AS reads
+FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
+WHERE coalesce(i.indrelid, c.oid) = ANY (CAST(:tables AS regclass[]))
+""")
+
+
+@dataclass
+class Reads:
+    """The most that any chunk read of a table or of an index."""
+
+    most: dict[str, int] = field(default_factory=dict)
+    chunks: int = 0
+
+    def note(self, before: dict[str, int], after: dict[str, int]) -> None:
+        self.chunks += 1
+        for name, reads in after.items():
+            self.most[name] = max(self.most.get(name, 0), reads - before[name])
+
+    def too_many(self) -> dict[str, int]:
+        return {name: reads for name, reads in self.most.items() if reads > READS_PER_CHUNK_MAX}
+
+
+def reads_so_far(session: Session) -> dict[str, int]:
+    """Of this connection, since it last told the server's statistics."""
+    found = session.execute(_READS, {"tables": list(TABLES)})
+    return {row.name: row.reads for row in found}
+
+
+@pytest.fixture
+def database(ground: Ground) -> Iterator[Database]:
+    with own_database(ground) as made:
+        with psycopg.connect(database_url(made.admin_url, made.name), autocommit=True) as admin:
+            for name in CLASSES:
+                table = sql.Identifier(name)
+                admin.execute(
+                    sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = false)").format(table)
+                )
+            admin.execute("ANALYZE")
+        yield made
+
+
+def work(house: House) -> Reads:
+    """Do everything that is due but the calls to vendors; what its chunks read."""
+    reads = Reads()
+    ours = cast(InTransaction, build_handlers(house).by_name[RUN_CHUNK.name].run)
+
+    def measured(session: Session, task: TaskInHand, now: datetime) -> None:
+        before = reads_so_far(session)
+        ours(session, task, now)
+        reads.note(before, reads_so_far(session))
+
+    unsent = Handler(PLACE_ORDER, lambda _sessions, _task: None)
+    drain(house, wrapper=wrapper_with(house, Handler(RUN_CHUNK, measured), unsent))
+    return reads
+
+
+@pytest.fixture
+def seeded(house: House) -> Seeded:
+    return seed(house, credit_minor=10 * ITEMS * 2500)
+
+
+def test_chunks_served_from_a_pool_and_taken_back(house: House, seeded: Seeded) -> None:
+    import_cards_now(house, seeded.csv_pool, cards_csv(ITEMS))
+    job_id = submit(house, seeded, recipients_csv(ITEMS))
+
+    given = work(house)
+
+    assert view(house, job_id)["counts"]["succeeded"] == ITEMS
+    assert (given.chunks, given.too_many()) == (CHUNKS, {})
+
+    undo_id = ask_undo(house, seeded, job_id).resource_id
+    taken_back = work(house)
+
+    assert view(house, undo_id)["counts"]["succeeded"] == ITEMS
+    assert (taken_back.chunks, taken_back.too_many()) == (CHUNKS, {})
+    assert_proven(house)
+
+
+def test_chunks_that_go_to_a_vendor_and_are_cancelled(house: House, seeded: Seeded) -> None:
+    job_id = submit(house, seeded, recipients_csv(ITEMS))
+
+    ordered = work(house)
+
+    assert view(house, job_id)["counts"]["running"] == ordered.chunks * CHUNK
+    assert (ordered.chunks, ordered.too_many()) == (house.limits.chunks_released_max, {})
+
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        cancel_job(session, job_id, actor_id=ACTOR, now=clock.now(session))
+    given_up = work(house)
+
+    assert given_up.too_many() == {}
