@@ -151,8 +151,6 @@ class Provision(Base):
             "undone_at",
             postgresql_where=text("undone_job_id IS NOT NULL"),
         ),
-        Index(None, "agency_id"),
-        Index(None, "client_id"),
     )
 
     id: Mapped[Id]
@@ -217,8 +215,8 @@ class ProviderOrder(Base):
             "state",
             postgresql_where=text("state IN ('created','sent','accepted','unknown')"),
         ),
-        Index(None, "client_id", "state"),
-        Index(None, "agency_id"),
+        Index(None, "client_id", "id"),
+        Index(None, "agency_id", "id"),
     )
 
     id: Mapped[Id]

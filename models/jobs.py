@@ -166,7 +166,6 @@ class Item(Base):
             ["job_id", "chunk_number"], ["chunks.job_id", "chunks.number"], ondelete="CASCADE"
         ),
         states("state", ItemState),
-        Index(None, "job_id", "chunk_number"),
         Index(
             "ix_items_unsuccessful",
             "job_id",

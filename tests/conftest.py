@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,8 +124,17 @@ def load_settings(process: str, environment: dict[str, str]) -> Settings:
 
 @pytest.fixture
 def house(ground: Ground, database: Database) -> Iterator[House]:
+    with a_house(ground, database) as built:
+        yield built
+
+
+@contextmanager
+def a_house(
+    ground: Ground, database: Database, *, time_scale: float = 1.0, **extra: str
+) -> Iterator[House]:
     """A house in this process: tools' pool, the worker's login."""
-    environment = process_environment(database.urls, ground.servers.redis_url)
+    urls, redis_url = database.urls, ground.servers.redis_url
+    environment = process_environment(urls, redis_url, time_scale=time_scale, **extra)
     telemetry.configure("tests", level=logging.DEBUG)
     built = build_house(load_settings("tools", environment))
     yield built
@@ -164,13 +174,5 @@ def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
 @pytest.fixture
 def vendor_house(ground: Ground, database: Database, sandbox: Sandbox) -> Iterator[House]:
     """A house whose waits are 50 times shorter and whose vendor is the sandbox."""
-    environment = process_environment(
-        database.urls,
-        ground.servers.redis_url,
-        time_scale=0.02,
-        **vendor_environment(sandbox),
-    )
-    telemetry.configure("tests", level=logging.DEBUG)
-    built = build_house(load_settings("tools", environment))
-    yield built
-    built.sessions.kw["bind"].dispose()
+    with a_house(ground, database, time_scale=0.02, **vendor_environment(sandbox)) as built:
+        yield built

@@ -11,14 +11,16 @@ from pipelines.provisioning.staging import SERVED_BEFORE
 
 # A look-up per item by index, as at intake; the bounds keep every plan inside the chunk.
 _SKIP = text(f"""
+WITH served AS MATERIALIZED (
+    SELECT o.position, (SELECT p.job_id FROM provisions p
+                        WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
+                          AND p.job_id <> :job AND p.undone_at IS NULL
+                        LIMIT 1) AS job_id
+    FROM unnest(CAST(:positions AS integer[]), CAST(:persons AS bytea[]))
+      AS o (position, person_key))
 UPDATE items SET state = 'skipped', code = 'already_served', field = 'email',
     detail = {SERVED_BEFORE}, attempts = attempts + 1
-FROM (SELECT o.position, (SELECT p.job_id FROM provisions p
-                          WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
-                            AND p.job_id <> :job AND p.undone_at IS NULL
-                          LIMIT 1) AS job_id
-      FROM unnest(CAST(:positions AS integer[]), CAST(:persons AS bytea[]))
-        AS o (position, person_key)) served
+FROM served
 WHERE served.job_id IS NOT NULL AND items.job_id = :job AND items.position = served.position
   AND items.position BETWEEN :first AND :last AND items.state = 'pending'
 RETURNING items.position

@@ -19,6 +19,12 @@ _SCRIPTS = ScriptDirectory(str(MIGRATIONS))
 #: Oldest first: (revision, the one before it).
 STEPS = [(s.revision, s.down_revision) for s in reversed(list(_SCRIPTS.walk_revisions()))]
 
+_KEPT_STATISTICS = """
+SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
+  AND a.atttypid = 'uuid'::regtype AND a.attname <> 'id' AND a.attstattarget IS DISTINCT FROM 0
+"""
+
 
 @pytest.fixture
 def empty(ground: Ground) -> Iterator[str]:
@@ -87,3 +93,15 @@ def test_a_column_that_no_migration_made_is_found(empty: str, engine: Engine) ->
         "add_index",
         "remove_column",
     ]
+
+
+def test_the_planner_keeps_no_statistics_of_whose_rows_are_whose(
+    empty: str, engine: Engine
+) -> None:
+    """Decision 0019; a new table's migration says it too."""
+    migrate(empty)
+
+    with engine.connect() as connection:
+        found = connection.execute(text(_KEPT_STATISTICS)).all()
+
+    assert [f"{row.relname}.{row.attname}" for row in found] == []

@@ -1,7 +1,7 @@
 -- Whatever the statistics say, a chunk's work reads that chunk's rows only: chunks know their
 -- bounds, and the functions over the stock leave the planner one way through it.
 
--- NULL in chunks that older code laid out: those are bounded by their number alone.
+-- NULL in chunks that older code laid out: their work looks through the open items of their job.
 ALTER TABLE chunks ADD COLUMN first_position INTEGER;
 ALTER TABLE chunks ADD COLUMN last_position INTEGER;
 
@@ -109,4 +109,40 @@ BEGIN
     FROM undone u WHERE c.id = u.id AND c.id = ANY (ARRAY(SELECT id FROM undone));
   GET DIAGNOSTICS returned = ROW_COUNT;
   RETURN returned;
+END $$;
+
+-- Row level security adds `client_id = ...` to every statement, so an index that begins with a
+-- tenant and says nothing else offers itself for each of them. Nobody lists provisions by tenant.
+-- Lists of orders go by id. A chunk's items are found by its bounds, and chunks are never deleted.
+DROP INDEX ix_provisions_client_id;
+DROP INDEX ix_provisions_agency_id;
+CREATE INDEX ix_provider_orders_client_id_id ON provider_orders (client_id, id);
+CREATE INDEX ix_provider_orders_agency_id_id ON provider_orders (agency_id, id);
+DROP INDEX ix_provider_orders_client_id_state;
+DROP INDEX ix_provider_orders_agency_id;
+DROP INDEX ix_items_job_id_chunk_number;
+
+-- Ids have no favourites. Statistics of who owns how many rows are wrong for whoever comes new: the
+-- planner then takes a tenant's or a job's whole index for one row, and a statement that should
+-- read one row reads all of it, for each of its rows. Without them an id is taken to have one row
+-- in two hundred, which is never cheaper than an index that says more.
+DO $$
+DECLARE
+  ids record;
+BEGIN
+  FOR ids IN
+    SELECT c.relname, a.attname FROM pg_attribute a
+    JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+      AND a.atttypid = 'uuid'::regtype AND a.attname <> 'id' AND NOT a.attisdropped
+  LOOP
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN %I SET STATISTICS 0', ids.relname, ids.attname);
+    -- What was learnt before would stay. PostgreSQL 17 and older cannot forget it: there it fades
+    -- with the rows it was learnt from.
+    IF to_regprocedure('pg_catalog.pg_clear_attribute_stats(text,text,text,boolean)') IS NOT NULL
+    THEN
+      EXECUTE format('SELECT pg_clear_attribute_stats(%L, %L, %L, false)', 'public', ids.relname,
+                     ids.attname);
+    END IF;
+  END LOOP;
 END $$;
