@@ -56,13 +56,17 @@ class Settings:
         return replace(limits, drain_seconds=self.drain_seconds)
 
 
+#: Chunks keep a core each busy, here and in PostgreSQL. More at once than there are cores gain a
+#: few percent, and people who wait for a single request lose as much as they gain (docs/benchmark).
+BULK_THREADS = max(2, min(4, len(os.sched_getaffinity(0))))
+
 #: Process name -> (database login, default threads = connections of its pool).
 PROCESSES: dict[str, tuple[str, int]] = {
     "web": ("web", 18),
     "relay": ("system", 1),
     "scheduler": ("system", 1),
     "interactive": ("worker", 8),
-    "bulk": ("worker", 4),
+    "bulk": ("worker", BULK_THREADS),
     "vendors": ("worker", 24),
     "deliveries": ("worker", 8),
     "tools": ("worker", 6),

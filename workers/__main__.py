@@ -27,9 +27,8 @@ from workers.wrapper import Wrapper
 
 log = get_logger(__name__)
 
-#: How often an idle consumer looks; short where people wait, longer where they do not.
-CONSUMER_MILLISECONDS = {Queue.INTERACTIVE: 20, Queue.BULK: 50, Queue.VENDORS: 50}
-CONSUMER_MILLISECONDS_OTHERWISE = 200
+#: How often an idle consumer looks by itself; a ring wakes it at once.
+CONSUMER_MILLISECONDS = 200
 
 
 def main(arguments: list[str]) -> int:
@@ -101,7 +100,7 @@ def _work(
         broker,
         queues={queue.value},
         worker_threads=settings.pool_size,
-        worker_timeout=CONSUMER_MILLISECONDS.get(queue, CONSUMER_MILLISECONDS_OTHERWISE),
+        worker_timeout=CONSUMER_MILLISECONDS,
     )
     worker.start()
     is_ending = asked.stop.is_set

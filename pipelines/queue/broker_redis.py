@@ -1,12 +1,16 @@
 """Redis and Valkey as the house's broker."""
 
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 from dramatiq import Middleware
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
+from dramatiq.errors import ConnectionClosed
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -29,6 +33,10 @@ MAINTENANCE_CHANCE = 20_000
 DEAD_MESSAGE_MILLISECONDS = 24 * 3600 * 1000
 #: While this key stands, Redis remembers what was rung.
 EPOCH_KEY = "largesse:epoch"
+#: More wakes than this are not kept: a consumer that is awake looks for all there is.
+WAKES_MAX = 64
+#: A consumer whose threads have enough to do looks again this much later.
+FULL_SECONDS = 0.02
 
 
 def redis_client(url: str, *, socket_timeout: float) -> redis.Redis:
@@ -39,6 +47,35 @@ def redis_client(url: str, *, socket_timeout: float) -> redis.Redis:
         socket_connect_timeout=min(CONNECT_TIMEOUT_SECONDS, socket_timeout),
         retry=Retry(NoBackoff(), 0),
     )
+
+
+class _WokenConsumer(_RedisConsumer):
+    """Dramatiq's consumer, woken by a ring where Dramatiq's own would look again some time later.
+
+    Nothing rests on the wake: without one it looks again when its timeout is over.
+    """
+
+    def __init__(
+        self, broker: "RedisDoorbells", queue_name: str, prefetch: int, timeout: int
+    ) -> None:
+        super().__init__(broker, queue_name, prefetch, 0)  # type: ignore[no-untyped-call]
+        self._client = broker.client
+        self._idle_seconds = timeout / 1000
+
+    def __next__(self) -> MessageProxy | None:
+        message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
+        if message is None:
+            self._rest()
+        return message
+
+    def _rest(self) -> None:
+        if self.outstanding_message_count >= self.prefetch:
+            time.sleep(FULL_SECONDS)
+            return
+        try:
+            self._client.blpop([_wake_key(self.queue_name)], timeout=self._idle_seconds)
+        except (redis.ConnectionError, redis.TimeoutError) as fault:
+            raise ConnectionClosed(fault) from None  # type: ignore[no-untyped-call]
 
 
 class RedisDoorbells(HouseBroker, RedisBroker):
@@ -55,16 +92,30 @@ class RedisDoorbells(HouseBroker, RedisBroker):
             dead_message_ttl=DEAD_MESSAGE_MILLISECONDS,
         )
 
+    @property
+    def consumer_class(self) -> type[_WokenConsumer]:
+        return _WokenConsumer
+
     def send(self, doorbells: Iterable[Doorbell]) -> int:
-        rung = 0
+        rung: Counter[str] = Counter()
         try:
             for bell in doorbells:
                 with _told_plainly():
                     self.enqueue(message_of(bell))
-                rung += 1
+                rung[bell.queue] += 1
         except BrokerAway as away:
-            raise BrokerAway(away.reason, rung=rung) from None
-        return rung
+            raise BrokerAway(away.reason, rung=rung.total()) from None
+        finally:
+            self._wake(rung)
+        return rung.total()
+
+    def _wake(self, rung: Counter[str]) -> None:
+        """One wake per message; whoever is not woken looks by itself a moment later."""
+        with suppress(redis.RedisError), self.client.pipeline(transaction=False) as pipe:
+            for queue, messages in rung.items():
+                pipe.rpush(_wake_key(queue), *[b""] * min(messages, WAKES_MAX))
+                pipe.ltrim(_wake_key(queue), -WAKES_MAX, -1)
+            pipe.execute()
 
     def remembers_epoch(self) -> bool:
         with _told_plainly():
@@ -112,6 +163,10 @@ class RedisDoorbells(HouseBroker, RedisBroker):
         for message_id, found in self.client.hscan_iter(f"{self.namespace}:{queue}.msgs"):
             if found == data:
                 self.do_nack(queue, message_id)
+
+
+def _wake_key(queue: str) -> str:
+    return f"largesse:wake:{queue}"
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def _engine_lines(
         case "start":
             return engine_lines.start_lines(ground, seeded, bulk)
         case "beside":
-            return engine_lines.beside_lines(ground, seeded, served.wait, bulk)
+            return engine_lines.beside_lines(ground, seeded, served.wait, 2 * bulk)
         case "growth":
             sizes = [size for size in engine_lines.GROWTH if size <= largest]
             return engine_lines.growth_lines(ground, seeded, served.port, served.key, sizes)

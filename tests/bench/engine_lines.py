@@ -182,7 +182,10 @@ def _resident(process: "subprocess.Popen[bytes]") -> float:
 def beside_lines(
     ground: Stand, seeded: Seeded, measure_wait: Callable[[], Timings], bulk_items: int
 ) -> list[Line]:
-    """A single request that waits for its end: alone, then beside a bulk job; the ratio is p99s."""
+    """A single request that waits for its end: alone, then beside a bulk job; the ratio is p99s.
+
+    The job is large enough to last as long as what is measured beside it.
+    """
     stock(ground, seeded, 2 * CALLS + bulk_items)
     alone = measure_wait()
     job_id = submit(ground.house, seeded, recipients_csv(bulk_items), allow_repeat=True)

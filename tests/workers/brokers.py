@@ -132,8 +132,8 @@ def _is_there(look: Callable[[str], T], queue: str) -> bool:
     return True
 
 
-def bells(count: int) -> list[Doorbell]:
-    return [Doorbell(new_id(), "run_chunk", "bulk") for _ in range(count)]
+def bells(count: int, queue: str = "bulk") -> list[Doorbell]:
+    return [Doorbell(new_id(), "run_chunk", queue) for _ in range(count)]
 
 
 @contextmanager

@@ -8,12 +8,14 @@ import pytest
 
 from ops.home import Home
 from ops.unprivileged import discard
+from pipelines.queue.broker_port import HouseBroker
 from pipelines.wiring import House
 from tests import canary
 from tests.conftest import Database, Ground, process_environment, vendor_environment
 from tests.emptied import emptied, own_database
 from tests.rabbitmq import RabbitmqServer, rabbitmq_server
 from tests.vendor import Sandbox
+from tests.workers.brokers import Backstage, BehindRabbitmq, BehindRedis
 from tests.workers.crew import Crew
 
 
@@ -53,3 +55,23 @@ def crew(
     yield made
     made.dismiss()
     canary.refuse(canary.in_logs(tmp_path))
+
+
+@pytest.fixture(params=["redis", "amqp"])
+def backstage(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Backstage]:
+    """Each broker in turn, empty."""
+    behind: Backstage
+    if request.param == "redis":
+        behind = BehindRedis(ground.servers.redis_url)
+    else:
+        behind = BehindRabbitmq(request.getfixturevalue("rabbitmq").url)
+    behind.empty()
+    yield behind
+    behind.empty()
+
+
+@pytest.fixture
+def broker(backstage: Backstage) -> Iterator[HouseBroker]:
+    made = backstage.broker()
+    yield made
+    made.close()

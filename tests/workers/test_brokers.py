@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -20,41 +19,16 @@ from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.broker_port import BrokerAway, HouseBroker
 from pipelines.queue.kinds import ALL, PURGE_KEYS, RUN_CHUNK, RUN_SINGLE, TASK_VERSION, Queue
 from pipelines.wiring import House
-from tests.conftest import Ground
 from tests.until import until
 from tests.workers.brokers import (
     INJECTED,
     Backstage,
-    BehindRabbitmq,
-    BehindRedis,
     bells,
     working,
 )
 from tests.workers.tasks import change_task, put, task
 from workers import relay
 from workers.middleware import MESSAGE_BYTES_MAX
-
-SCHEMES = ("redis", "amqp")
-
-
-@pytest.fixture(params=SCHEMES)
-def backstage(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Backstage]:
-    """Each broker in turn, empty."""
-    behind: Backstage
-    if request.param == "redis":
-        behind = BehindRedis(ground.servers.redis_url)
-    else:
-        behind = BehindRabbitmq(request.getfixturevalue("rabbitmq").url)
-    behind.empty()
-    yield behind
-    behind.empty()
-
-
-@pytest.fixture
-def broker(backstage: Backstage) -> Iterator[HouseBroker]:
-    made = backstage.broker()
-    yield made
-    made.close()
 
 
 def one_pass(house: House, broker: HouseBroker) -> int:
@@ -180,7 +154,7 @@ def test_the_broker_names_itself(broker: HouseBroker, backstage: Backstage) -> N
     assert broker.version().version[0].isdigit()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_is_away_is_told_plainly(scheme: str) -> None:
     """A ring raises nothing and rings nothing; every question says who is away."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -194,7 +168,7 @@ def test_a_broker_that_is_away_is_told_plainly(scheme: str) -> None:
             ask()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_never_answers_is_not_waited_for(scheme: str) -> None:
     """The system takes the connection for a program that stands still."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
