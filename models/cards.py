@@ -215,8 +215,11 @@ class ProviderOrder(Base):
             "state",
             postgresql_where=text("state IN ('created','sent','accepted','unknown')"),
         ),
+        Index(None, "job_id", "position"),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
+        Index(None, "client_id", "state", "id"),
+        Index(None, "agency_id", "state", "id"),
     )
 
     id: Mapped[Id]

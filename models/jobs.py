@@ -65,8 +65,8 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         states("state", JobState),
-        Index(None, "client_id", "created_at"),
-        Index(None, "agency_id", "created_at"),
+        Index(None, "client_id", "id"),
+        Index(None, "agency_id", "id"),
         Index(
             "uq_jobs_upload",
             "client_id",
@@ -137,7 +137,7 @@ class Chunk(Base):
     number: Mapped[int] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
-    #: Its items lie between these positions; None in a chunk laid out before 0004.
+    #: Its items lie between these positions; None for an import, and where 0003's code laid it out.
     first_position: Mapped[int | None]
     last_position: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default=text("'waiting'"))

@@ -88,8 +88,6 @@ class Hold(Base):
             "(state = 'closed') = (captured + voided = amount)", name="closed_is_spent"
         ),
         Index(None, "account_id", postgresql_where=text("state = 'open'")),
-        Index(None, "agency_id"),
-        Index(None, "client_id"),
     )
 
     id: Mapped[Id]
@@ -115,8 +113,6 @@ class Transfer(Base):
         states("kind", TransferKind, "kind"),
         CheckConstraint("amount > 0", name="amount"),
         Index(None, "job_id", postgresql_where=text("job_id IS NOT NULL")),
-        Index(None, "agency_id"),
-        Index(None, "client_id"),
     )
 
     id: Mapped[Id]
@@ -141,8 +137,6 @@ class Posting(Base):
     __table_args__ = (
         CheckConstraint("amount <> 0", name="amount"),
         Index(None, "account_id", "id"),
-        Index(None, "agency_id"),
-        Index(None, "client_id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)

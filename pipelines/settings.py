@@ -58,7 +58,7 @@ class Settings:
 
 #: Chunks keep a core each busy, here and in PostgreSQL. More at once than there are cores gain a
 #: few percent, and people who wait for a single request lose as much as they gain (docs/benchmark).
-BULK_THREADS = max(2, min(4, len(os.sched_getaffinity(0))))
+BULK_THREADS = max(2, min(4, os.cpu_count() or 2))
 
 #: Process name -> (database login, default threads = connections of its pool).
 PROCESSES: dict[str, tuple[str, int]] = {

@@ -25,12 +25,10 @@ def served_job(house: House, seeded: Seeded, count: int, **chosen: Any) -> UUID:
     return job_id
 
 
-def coded_job(house: House, seeded: Seeded, code: str, *, cards: int) -> UUID:
-    """A request for one card paid with a redemption code, done with so many cards in stock."""
-    if cards:
-        import_cards_now(house, seeded.csv_pool, cards_csv(cards))
+def ask_card(house: House, seeded: Seeded, code: str | None = None) -> UUID:
+    """Accept a request for one card; its job."""
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        job_id = submit_single(
+        return submit_single(
             session,
             SingleRequest(
                 seeded.campaign_id,
@@ -46,6 +44,13 @@ def coded_job(house: House, seeded: Seeded, code: str, *, cards: int) -> UUID:
             person_secret=house.person_secret,
             limits=house.limits,
         ).job_id
+
+
+def coded_job(house: House, seeded: Seeded, code: str, *, cards: int) -> UUID:
+    """A request for one card paid with a redemption code, done with so many cards in stock."""
+    if cards:
+        import_cards_now(house, seeded.csv_pool, cards_csv(cards))
+    job_id = ask_card(house, seeded, code)
     hasten(house)
     drain(house)
     return job_id

@@ -61,6 +61,7 @@ class _WokenConsumer(_RedisConsumer):
         super().__init__(broker, queue_name, prefetch, 0)  # type: ignore[no-untyped-call]
         self._client = broker.client
         self._idle_seconds = timeout / 1000
+        self._has_told = False
 
     def __next__(self) -> MessageProxy | None:
         message: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
@@ -68,12 +69,20 @@ class _WokenConsumer(_RedisConsumer):
             self._rest()
         return message
 
+    def _tell_once(self, fault: redis.ResponseError) -> None:
+        if not self._has_told:
+            log.warning("consumer.not_woken", queue=self.queue_name, fault=type(fault).__name__)
+        self._has_told = True
+
     def _rest(self) -> None:
         if self.outstanding_message_count >= self.prefetch:
             time.sleep(FULL_SECONDS)
             return
         try:
             self._client.blpop([_wake_key(self.queue_name)], timeout=self._idle_seconds)
+        except redis.ResponseError as fault:  # an old server, or an account without the right
+            self._tell_once(fault)
+            time.sleep(self._idle_seconds)
         except (redis.ConnectionError, redis.TimeoutError) as fault:
             raise ConnectionClosed(fault) from None  # type: ignore[no-untyped-call]
 

@@ -170,7 +170,7 @@ def test_only_a_client_scope_may_go_through_the_doors(house: House) -> None:
     may = {(row.proname, row.rolname) for row in found if row.may}
     assert {row.proname for row in found} == DOORS
     assert may == {(door, who) for door in DOORS for who in ("largesse_client", "largesse_owner")}
-    assert {tuple(row.proconfig) for row in found} == {("search_path=public, pg_temp",)}
+    assert {row.proconfig[0] for row in found} == {"search_path=public, pg_temp"}
 
 
 def test_the_public_may_execute_no_door(house: House) -> None:

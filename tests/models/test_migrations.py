@@ -22,7 +22,9 @@ STEPS = [(s.revision, s.down_revision) for s in reversed(list(_SCRIPTS.walk_revi
 _KEPT_STATISTICS = """
 SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
-  AND a.atttypid = 'uuid'::regtype AND a.attname <> 'id' AND a.attstattarget IS DISTINCT FROM 0
+  AND (a.attname IN ('agency_id', 'client_id', 'campaign_id', 'tenant_id')
+       OR (a.attname = 'job_id' AND c.relname IN ('items', 'provisions')))
+  AND a.attstattarget IS DISTINCT FROM 0
 """
 
 
