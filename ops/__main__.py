@@ -4,6 +4,7 @@ import click
 
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
+from ops.commands.jobs import jobs
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
@@ -23,6 +24,7 @@ for command in (
     import_cards,
     submit,
     watch,
+    jobs,
     token,
     queues,
     letters,

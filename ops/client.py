@@ -1,7 +1,7 @@
 """Speak to a stack over its HTTP API: a token, one door for requests, refusals as exceptions."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pipelines.errors import Fault, FieldError, Refusal
 TIMEOUT_SECONDS = 60.0
 #: A busy front says when to come again; this often we do.
 TRIES = 6
+DOWNLOAD_BYTES = 64 * 1024
 LONGEST_WAIT_SECONDS = 5.0
 BUSY = frozenset({429, 503})
 
@@ -93,6 +94,14 @@ class Api:
             data=dict(fields),
             files={"file": (file.name, file.read_bytes(), "text/csv")},
         )
+
+    def download(self, path: str, **query: str) -> Iterator[bytes]:
+        """A file in parts, however large. Raises `ServerRefused`, `Unreachable`."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = self._once("GET", path, headers, {"params": query, "stream": True})
+        if not answer.ok:
+            raise ServerRefused(answer.status_code, _problem(answer))
+        return answer.iter_content(DOWNLOAD_BYTES)
 
     def send(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
         """One request; a busy front is asked again. Raises `ServerRefused`, `Unreachable`."""

@@ -27,6 +27,11 @@ on_error_option = click.option(
 )
 
 
+PRIORITY = click.Choice(["high", "normal", "low"])
+at_option = click.option(
+    "--at",
+    help="When the job starts, such as 2027-01-31T09:00:00Z or with +02:00; at once if not given.",
+)
 force_option = click.option(
     "--force", is_flag=True, help="Take in a file again that was submitted before."
 )
@@ -45,7 +50,7 @@ def import_cards(file: Path, pool: str, on_error: str, *, force: bool, wait: boo
     """
     api = signed_in()
     job = api.import_cards(pool, file.read_bytes(), on_error=on_error, force=force)
-    _follow(api, job, "Cards", wait=wait)
+    follow(api, job, "Cards", wait=wait)
 
 
 @click.command()
@@ -61,13 +66,10 @@ def import_cards(file: Path, pool: str, on_error: str, *, force: bool, wait: boo
 )
 @on_error_option
 @force_option
-@click.option(
-    "--at",
-    help="When the job starts, such as 2027-01-31T09:00:00Z or with +02:00; at once if not given.",
-)
+@at_option
 @click.option(
     "--priority",
-    type=click.Choice(["high", "normal", "low"]),
+    type=PRIORITY,
     default="normal",
     show_default=True,
     help="Which of the client's jobs goes first.",
@@ -109,14 +111,14 @@ def submit(
     if preview:
         click.echo(json.dumps(answer, indent=1))
     else:
-        _follow(api, answer, "Recipients", wait=wait)
+        follow(api, answer, "Recipients", wait=wait)
 
 
 @click.command()
 @click.argument("job_id")
 def watch(job_id: str) -> None:
     """Show a job's progress to its end. Needs LARGESSE_TOKEN."""
-    _follow(signed_in(), {"id": job_id}, "Job", wait=True)
+    follow(signed_in(), {"id": job_id}, "Job", wait=True)
 
 
 @click.command()
@@ -164,7 +166,7 @@ def _stack_is_demo() -> bool:
     return record.environment == "demo"
 
 
-def _follow(api: Api, job: dict[str, Any], title: str, *, wait: bool) -> None:
+def follow(api: Api, job: dict[str, Any], title: str, *, wait: bool) -> None:
     """Print the job's id; with `wait`, its progress, its failures by code, and its verdict."""
     click.echo(job["id"])
     if not wait:

@@ -1,46 +1,28 @@
 """The commands of the engine against a front that really serves."""
 
 import json
-import threading
 from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
-from click.testing import CliRunner, Result
 from flask import Flask
 from sqlalchemy import text
-from werkzeug.serving import make_server
 
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from ops.__main__ import main
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import PURGE_KEYS
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.web.conftest import Caller
-
-
-class Shell:
-    """Runs `largesse` as the platform's administrator."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._environment = {"LARGESSE_URL": url, "LARGESSE_TOKEN": token}
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner(env=self._environment).invoke(main, list(arguments))
+from tests.web.shells import Shell, a_shell
 
 
 @pytest.fixture
 def shell(app: Flask, admin: Caller) -> Iterator[Shell]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield Shell(f"http://127.0.0.1:{server.port}", admin.headers["Authorization"][7:])
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with a_shell(app, admin) as made:
+        yield made
 
 
 def dead_task(house: House) -> UUID:
