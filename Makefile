@@ -49,7 +49,7 @@ mutants: $(STAMP) ## Break one rule at a time and see that its tests notice
 	@$(BIN)/python -m tests.mutants
 
 bench: $(STAMP) ## Measure ratios against the bare limits in the same run
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 migrate: $(STAMP) ## Bring the database of DATABASE_OWNER_URL to the newest schema
 	@$(BIN)/python -m ops migrate

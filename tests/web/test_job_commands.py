@@ -114,6 +114,6 @@ def test_results_are_downloaded_and_nothing_failed_is_to_be_retried(
 
     assert len(printed.output.splitlines()) == 1
     assert written.exit_code == 0
-    with file.open(newline="") as written_rows:
+    with file.open(newline="", encoding="utf-8-sig") as written_rows:
         assert [row["reference"] for row in csv.DictReader(written_rows)] == ["r0", "r1", "r2"]
     assert retried.exit_code == 4
