@@ -46,16 +46,32 @@ class SignIn(Base):
     """A console session or a refresh token: opaque to the holder, a hash here, revocable."""
 
     __tablename__ = "sign_ins"
-    __table_args__ = (Index(None, "user_id"),)
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index(None, "previous_hash", postgresql_where=text("previous_hash IS NOT NULL")),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[str]
     token_hash: Mapped[bytes] = mapped_column(unique=True)
+    #: Of the refresh token before the present one: it is spent, and must not be seen again.
+    previous_hash: Mapped[bytes | None]
     expires_at: Mapped[Utc]
     last_used_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class SignInFailures(Base):
+    """Wrong passwords in a row for one address, which is kept as a digest."""
+
+    __tablename__ = "sign_in_failures"
+
+    account: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    rests_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    tried_at: Mapped[Utc] = mapped_column(server_default=text("now()"), index=True)
 
 
 class ApiKey(Base):

@@ -14,6 +14,7 @@ CLASSES: dict[str, TableClass] = {
     cards.VendorAccount.__tablename__: TableClass.PLUMBING,
     people.User.__tablename__: TableClass.SHARED,
     people.SignIn.__tablename__: TableClass.SHARED,
+    people.SignInFailures.__tablename__: TableClass.PLUMBING,
     people.ApiKey.__tablename__: TableClass.SHARED,
     tenants.Brand.__tablename__: TableClass.SHARED,
     tenants.BrandRoute.__tablename__: TableClass.SHARED,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
+from pipelines.access.authenticate import forget_failures
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
@@ -129,6 +130,7 @@ def build_handlers(house: House) -> Handlers:
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_people(session, now)
     forget_drafts(session, now)
+    forget_failures(session, now)
     forget_buried(session, now)
 
 

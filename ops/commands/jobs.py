@@ -27,7 +27,11 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only jobs in this state.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in JobState]),
+    help="Only jobs in this state.",
+)
 @click.option("--kind", help="Only of this kind, such as provisioning.")
 @click.option("--campaign", help="Only of the campaign with this id.")
 @json_option
@@ -130,7 +134,11 @@ def undo(job_id: UUID, *, preview: bool, wait: bool) -> None:
 
 @jobs.command()
 @job_argument
-@click.option("--only", type=click.Choice([only.value for only in Only]), help="Which of its recipients; else all.")
+@click.option(
+    "--only",
+    type=click.Choice([only.value for only in Only]),
+    help="Which of its recipients; else all.",
+)
 @click.option("--campaign", help="Another campaign's id.")
 @click.option("--brand", help="Another brand's id.")
 @click.option("--denomination-minor", type=int, help="Another face value, in cents.")
@@ -168,7 +176,11 @@ def clone(
 
 @jobs.command()
 @job_argument
-@click.option("--only", type=click.Choice([state.value for state in ItemState]), help="Only rows in this state.")
+@click.option(
+    "--only",
+    type=click.Choice([state.value for state in ItemState]),
+    help="Only rows in this state.",
+)
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Into this file; else print."
 )

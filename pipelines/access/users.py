@@ -50,6 +50,8 @@ class Credentials:
     user_id: UUID
     password_hash: str | None
     is_disabled: bool
+    agency_id: UUID | None
+    client_id: UUID | None
 
 
 _OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
@@ -102,13 +104,14 @@ def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> 
 def credentials_of(session: Session, email: str) -> Credentials | None:
     """The credentials kept for an address, in the SYSTEM scope."""
     row = session.execute(
-        select(User.id, User.password_hash, User.disabled_at).where(
+        select(User.id, User.password_hash, User.disabled_at, User.agency_id, User.client_id).where(
             User.email_normalised == normalised(email)
         )
     ).one_or_none()
     if row is None:
         return None
-    return Credentials(row.id, row.password_hash, row.disabled_at is not None)
+    is_disabled = row.disabled_at is not None
+    return Credentials(row.id, row.password_hash, is_disabled, row.agency_id, row.client_id)
 
 
 @dataclass(frozen=True, slots=True)

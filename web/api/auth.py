@@ -9,11 +9,11 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.passwords import is_password
+from pipelines.access.authenticate import InvalidCredentials, authenticate
 from pipelines.access.permissions import GRANTS, Permission
 from pipelines.access.sign_ins import Opened, SignInKind, end_sign_in, holder, open_sign_in, rotate
 from pipelines.access.tokens import AccessClaims, issue_access_token
-from pipelines.access.users import credentials_of, person
+from pipelines.access.users import person
 from pipelines.errors import Kind, Refusal
 from pipelines.settings import Environment
 from web.admission import sign_in_throttle
@@ -25,14 +25,6 @@ from web.guards import permitted, principal, public
 routes = Routes("auth", "Signing in and out.")
 #: A demo is shown for a day without signing in again.
 DEMO_TOKEN_SECONDS = 24 * 3600
-
-
-class InvalidCredentials(Refusal):
-    """Wrong address, wrong password, disabled: one answer for all."""
-
-    code = "invalid_credentials"
-    kind = Kind.UNAUTHENTICATED
-    detail = "The e-mail and password do not match."
 
 
 class InvalidRefresh(Refusal):
@@ -75,21 +67,19 @@ class Me(Schema):
 @reads(LoginBody)
 @answers(200, Tokens)
 def login(body: dict[str, Any]) -> Response:
-    """Sign in with e-mail and password."""
+    """Sign in with e-mail and password.
+
+    Ten wrong passwords in a row let the address rest, for 15 minutes and then longer each time.
+    """
     sessions = front().house.sessions
     throttle = sign_in_throttle()
     throttle.admit(body["email"], request.remote_addr or "")
-    with scoped_transaction(sessions, SYSTEM) as session:
-        kept = credentials_of(session, body["email"])
-    # The hash is computed with no connection in hand, and for unknown people too.
-    is_right = is_password(body["password"], kept.password_hash if kept else None)
-    if kept is None or kept.is_disabled or not is_right:
-        raise InvalidCredentials
+    user_id = authenticate(sessions, body["email"], body["password"])
     throttle.forgive(body["email"])
     seconds = front().house.limits.refresh_token_seconds
     with scoped_transaction(sessions, SYSTEM) as session:
         now = clock.now(session)
-        opened = open_sign_in(session, kept.user_id, SignInKind.REFRESH, seconds=seconds, now=now)
+        opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=seconds, now=now)
     return _tokens(opened)
 
 

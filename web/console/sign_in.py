@@ -5,10 +5,9 @@ from flask import Blueprint, Response, request, url_for
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
+from pipelines.access.authenticate import AccountRests, InvalidCredentials, authenticate
 from pipelines.access.console_sessions import open_session
-from pipelines.access.passwords import is_password
 from pipelines.access.permissions import Permission
-from pipelines.access.users import credentials_of
 from web.admission import TooManyTries, sign_in_throttle
 from web.console.frame import go, page
 from web.console.visit import end_visit, find_visitor, hand_cookie
@@ -47,9 +46,14 @@ def enter() -> Response:
         response = _form(email, "Too many tries. Wait a minute, then try again.", status=429)
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
         return response
-    token = _token_for(email, password)
-    if token is None:
+    try:
+        token = _token_for(email, password)
+    except InvalidCredentials:
         return _form(email, WRONG, status=422)
+    except AccountRests as refusal:
+        response = _form(email, refusal.detail, status=429)
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+        return response
     throttle.forgive(email)
     response = go(_asked())
     hand_cookie(response, token)
@@ -64,16 +68,11 @@ def leave() -> Response:
     return response
 
 
-def _token_for(email: str, password: str) -> str | None:
+def _token_for(email: str, password: str) -> str:
     house = front().house
+    user_id = authenticate(house.sessions, email, password)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        kept = credentials_of(session, email)
-    # The hash is computed with no connection in hand, and for unknown people too.
-    is_right = is_password(password, kept.password_hash if kept else None)
-    if kept is None or kept.is_disabled or not is_right:
-        return None
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        return open_session(session, kept.user_id, now=clock.now(session), limits=house.limits)
+        return open_session(session, user_id, now=clock.now(session), limits=house.limits)
 
 
 def _form(email: str = "", wrong: str | None = None, *, status: int = 200) -> Response:

@@ -1,0 +1,140 @@
+"""Check an address and a password: one verb for the API and the console (SEC-02, SEC-03)."""
+
+import hashlib
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import Sessions, scoped_transaction
+from models.scope import SYSTEM
+from pipelines.access.lockout import FAILURES_MAX, Standing, try_again
+from pipelines.access.passwords import hash_password, is_outdated, is_password
+from pipelines.access.users import Credentials, credentials_of, normalised
+from pipelines.audit.record import record
+from pipelines.errors import Kind, Refusal
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
+
+#: What is told to wait at most; nobody plans further ahead than a day.
+RETRY_AFTER_SECONDS_MAX = 24 * 3600
+#: An account that nobody has tried for so long begins anew, unless it rests for ever.
+REMEMBERED_DAYS = 30
+
+# The row is locked from here on: of many tries at once each sees those before it.
+_REMEMBER = text("""
+INSERT INTO sign_in_failures (account) VALUES (:account) ON CONFLICT (account) DO NOTHING
+""")
+_STANDING = text("""
+SELECT failures, rests_until FROM sign_in_failures WHERE account = :account FOR NO KEY UPDATE
+""")
+_STAND = text("""
+UPDATE sign_in_failures SET failures = :failures, rests_until = :rests_until, tried_at = :now
+WHERE account = :account
+""")
+_CLEAR = text("DELETE FROM sign_in_failures WHERE account = :account")
+_FORGET = text("""
+DELETE FROM sign_in_failures
+WHERE tried_at < CAST(:now AS timestamptz) - make_interval(days => :days)
+  AND (rests_until IS NULL OR rests_until < :now)
+""")
+_UPGRADE = text("""
+UPDATE users SET password_hash = :fresh WHERE id = :user AND password_hash = :outdated
+""")
+
+
+class InvalidCredentials(Refusal):
+    """Wrong address, wrong password, disabled: one answer for all."""
+
+    code = "invalid_credentials"
+    kind = Kind.UNAUTHENTICATED
+    detail = "The e-mail and password do not match."
+
+
+class AccountRests(Refusal):
+    """Too many wrong passwords in a row; known and unknown addresses alike."""
+
+    code = "login_locked"
+    kind = Kind.THROTTLED
+    detail = (
+        "Too many wrong passwords for this address. Wait, or ask an administrator. "
+        "Who is signed in already stays signed in."
+    )
+
+
+def authenticate(sessions: Sessions, email: str, password: str) -> UUID:
+    """Whose the pair is. Raises `InvalidCredentials`, `AccountRests`.
+
+    The hash is computed with no connection in hand, and for unknown people too. An outdated hash
+    is replaced by what was just found right.
+    """
+    with scoped_transaction(sessions, SYSTEM) as session:
+        now = clock.now(session)
+        standing = _count_try(session, email, now=now)
+        kept = credentials_of(session, email) if isinstance(standing, Standing) else None
+    if not isinstance(standing, Standing):
+        raise AccountRests(retry_after_seconds=standing)
+    is_right = is_password(password, kept.password_hash if kept else None)
+    if kept is None or kept.is_disabled or not is_right:
+        _tell_of_rest(sessions, kept, standing)
+        raise InvalidCredentials
+    fresh = hash_password(password) if is_outdated(kept.password_hash) else None
+    with scoped_transaction(sessions, SYSTEM) as session:
+        let_try_again(session, email)
+        if fresh is not None:
+            values = {"user": kept.user_id, "fresh": fresh, "outdated": kept.password_hash}
+            session.execute(_UPGRADE, values)
+    return kept.user_id
+
+
+def let_try_again(session: Session, email: str) -> None:
+    """Forget the wrong passwords of an address, in the SYSTEM scope."""
+    session.execute(_CLEAR, {"account": _account(email)})
+
+
+def forget_failures(session: Session, now: datetime) -> int:
+    """Forget accounts that nobody has tried for a month and that do not rest; returns how many."""
+    result = session.execute(_FORGET, {"now": now, "days": REMEMBERED_DAYS})
+    return result.rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def _count_try(session: Session, email: str, *, now: datetime) -> Standing | int:
+    """How the account stands with this try; while it rests, seconds until the next may be."""
+    account = _account(email)
+    session.execute(_REMEMBER, {"account": account})
+    row = session.execute(_STANDING, {"account": account}).one()
+    standing = try_again(Standing(row.failures, row.rests_until), now=now)
+    if standing is None:
+        seconds = int((row.rests_until - now).total_seconds()) + 1
+        return min(seconds, RETRY_AFTER_SECONDS_MAX)
+    values = {"failures": standing.failures, "rests_until": standing.rests_until, "now": now}
+    session.execute(_STAND, values | {"account": account})
+    return standing
+
+
+def _tell_of_rest(sessions: Sessions, kept: Credentials | None, standing: Standing) -> None:
+    """An account that begins to rest is noted for whose it is."""
+    if standing.failures < FAILURES_MAX:
+        return
+    log.warning("sign_in.locked", failures=standing.failures, is_known=kept is not None)
+    if kept is None:
+        return
+    with scoped_transaction(sessions, SYSTEM) as session:
+        record(
+            session,
+            "sign_in.locked",
+            object_kind="user",
+            object_id=kept.user_id,
+            actor_id=None,
+            agency_id=kept.agency_id,
+            client_id=kept.client_id,
+            detail={"failures": standing.failures},
+        )
+
+
+def _account(email: str) -> bytes:
+    """Addresses that nobody has are counted too, and are not kept as they were typed."""
+    return hashlib.sha256(normalised(email).encode("utf-8", "replace")).digest()
