@@ -166,6 +166,7 @@ class CsvTable:
         line_max = limits.csv_columns_max * (2 * limits.csv_cell_characters_max + 3) + 2
         text = io.TextIOWrapper(io.BufferedReader(upload), "utf-8-sig", "strict", newline="")
         self._limits = limits
+        self._blank = 0
         self._text = text
         self._reader = csv.reader(iter(partial(text.readline, line_max), ""), strict=True)
         header = self._next_record()
@@ -219,10 +220,17 @@ class CsvTable:
                 detail = f"A line may have {self._limits.csv_columns_max} columns."
                 raise TooManyColumns(detail, extra={"line": reader.line_num})
             if not record or all(not cell or cell.isspace() for cell in record):
+                self._pass_blank()
                 continue
             if any("\0" in cell for cell in record):
                 raise IllegalCharacter(extra={"line": reader.line_num})
             return record
+
+    def _pass_blank(self) -> None:
+        """Blank lines are no rows, but a file of nothing else keeps its transaction waiting."""
+        self._blank += 1
+        if self._blank > self._limits.csv_rows_max:
+            raise TooManyRows(f"A file may have {self._limits.csv_rows_max} blank lines.")
 
 
 class _Upload(io.RawIOBase):

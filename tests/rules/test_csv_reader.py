@@ -294,6 +294,16 @@ def test_reading_stops_at_the_row_above_the_limit():
     assert refusal_of(b"email\n" + b"a\n" * 4, limits=limits)[:2] == ("too_many_rows", Kind.INVALID)
 
 
+def test_a_file_of_blank_lines_is_refused_and_does_not_keep_its_reader():
+    """Sixteen million of them took longer than a transaction may stand still."""
+    limits = replace(DEFAULTS, csv_rows_max=3)
+    assert len(read(b"email\n" + b"\n" * 3 + b"a\n", limits=limits)) == 1
+    assert refusal_of(b"email\n" + b" \n" * 4 + b"a\n", limits=limits)[:2] == (
+        "too_many_rows",
+        Kind.INVALID,
+    )
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -188,7 +188,7 @@ def test_a_file_too_large_for_a_request_is_taken_and_judged_by_a_worker(
     manager: Caller, seeded: Seeded, house: House
 ):
     import_cards_now(house, seeded.csv_pool, cards_csv(2))
-    padding = b"\n" * (16 * 1024 * 1024)
+    padding = (b" " * 4_000 + b"\n") * 4_200
     content = b"email\nann@example.com\nbob@example.com\n" + padding
 
     answer = upload(manager, seeded, content)
