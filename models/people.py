@@ -46,17 +46,12 @@ class SignIn(Base):
     """A console session or a refresh token: opaque to the holder, a hash here, revocable."""
 
     __tablename__ = "sign_ins"
-    __table_args__ = (
-        Index(None, "user_id"),
-        Index(None, "previous_hash", postgresql_where=text("previous_hash IS NOT NULL")),
-    )
+    __table_args__ = (Index(None, "user_id"),)
 
     id: Mapped[Id]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[str]
     token_hash: Mapped[bytes] = mapped_column(unique=True)
-    #: Of the refresh token before the present one: it is spent, and must not be seen again.
-    previous_hash: Mapped[bytes | None]
     expires_at: Mapped[Utc]
     last_used_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -101,7 +101,15 @@ class Api:
         answer = self._once("GET", path, headers, {"params": query, "stream": True})
         if not answer.ok:
             raise ServerRefused(answer.status_code, _problem(answer))
-        return answer.iter_content(DOWNLOAD_BYTES)
+        return self._parts_of(answer)
+
+    def _parts_of(self, answer: requests.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_content(DOWNLOAD_BYTES)
+        except requests.RequestException as error:
+            raise Unreachable(
+                f"The download broke off ({type(error).__name__}). Start it again."
+            ) from None
 
     def send(self, method: str, path: str, **parts: Any) -> dict[str, Any]:
         """One request; a busy front is asked again. Raises `ServerRefused`, `Unreachable`."""
@@ -112,7 +120,7 @@ class Api:
             headers["Idempotency-Key"] = uuid4().hex
         for tries_left in reversed(range(TRIES)):
             answer = self._once(method, path, headers, parts)
-            if answer.status_code in BUSY and tries_left:
+            if answer.status_code in BUSY and tries_left and path != "/auth/login":
                 self.pause(_wait_asked(answer))
                 continue
             break

@@ -68,9 +68,14 @@ def show(job_id: UUID, *, in_json: bool) -> None:
         click.echo(f"It waits: {job['waits_for']}.")
     counts = {name: number for name, number in job["counts"].items() if number}
     click.echo(", ".join(f"{number} {name}" for name, number in counts.items()) or "No items yet.")
-    if job["money"]["currency"] is not None:
-        amounts = (f"{k.removesuffix('_minor')} {v}" for k, v in job["money"].items() if v)
-        click.echo("In minor units: " + ", ".join(a for a in amounts if "currency" not in a))
+    money = job["money"] or {}
+    amounts = [
+        f"{name.removesuffix('_minor')} {amount}"
+        for name, amount in money.items()
+        if name.endswith("_minor") and amount
+    ]
+    if amounts:
+        click.echo(f"In minor units of {money['currency']}: " + ", ".join(amounts))
     for group in api.failures(str(job_id)):
         again = "can be retried" if group["retryable"] else "cannot be retried"
         click.echo(f"{group['count']} {group['code']} ({again})")
@@ -192,8 +197,10 @@ def results(job_id: UUID, only: str | None, output: Path | None) -> None:
         for block in blocks:
             click.echo(block, nl=False)
         return
-    with output.open("wb") as file:
+    part = output.with_name(f"{output.name}.part")
+    with part.open("wb") as file:
         file.writelines(blocks)
+    part.replace(output)
     click.echo(f"Written to {output}.", err=True)
 
 

@@ -11,7 +11,7 @@ from models import clock
 from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.lockout import FAILURES_MAX, Standing, try_again
-from pipelines.access.passwords import hash_password, is_outdated, is_password
+from pipelines.access.passwords import hash_chosen, hash_password, is_outdated, is_password
 from pipelines.access.users import Credentials, credentials_of, normalised
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
@@ -21,15 +21,16 @@ log = get_logger(__name__)
 
 #: What is told to wait at most; nobody plans further ahead than a day.
 RETRY_AFTER_SECONDS_MAX = 24 * 3600
-#: An account that nobody has tried for so long begins anew, unless it rests for ever.
+#: An account that nobody has tried for so long begins anew.
 REMEMBERED_DAYS = 30
+#: Forgotten in one transaction: anybody may fill the table with addresses that nobody has.
+FORGOTTEN_AT_ONCE = 5_000
 
 # The row is locked from here on: of many tries at once each sees those before it.
-_REMEMBER = text("""
-INSERT INTO sign_in_failures (account) VALUES (:account) ON CONFLICT (account) DO NOTHING
-""")
 _STANDING = text("""
-SELECT failures, rests_until FROM sign_in_failures WHERE account = :account FOR NO KEY UPDATE
+INSERT INTO sign_in_failures (account) VALUES (:account)
+ON CONFLICT (account) DO UPDATE SET account = excluded.account
+RETURNING failures, rests_until
 """)
 _STAND = text("""
 UPDATE sign_in_failures SET failures = :failures, rests_until = :rests_until, tried_at = :now
@@ -37,13 +38,29 @@ WHERE account = :account
 """)
 _CLEAR = text("DELETE FROM sign_in_failures WHERE account = :account")
 _FORGET = text("""
-DELETE FROM sign_in_failures
-WHERE tried_at < CAST(:now AS timestamptz) - make_interval(days => :days)
-  AND (rests_until IS NULL OR rests_until < :now)
+DELETE FROM sign_in_failures WHERE account IN (
+    SELECT account FROM sign_in_failures
+    WHERE tried_at < CAST(:now AS timestamptz) - make_interval(days => :days)
+    ORDER BY tried_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """)
 _UPGRADE = text("""
 UPDATE users SET password_hash = :fresh WHERE id = :user AND password_hash = :outdated
 """)
+
+
+_PERSON = text("SELECT email, name, agency_id, client_id FROM users WHERE id = :user")
+_CHANGE = text("UPDATE users SET password_hash = :fresh WHERE id = :user")
+_END_OTHERS = text("""
+UPDATE sign_ins SET revoked_at = :now
+WHERE user_id = :user AND id <> :keep AND revoked_at IS NULL
+""")
+
+
+class WrongPassword(Refusal):
+    """The current password is not the right one."""
+
+    code = "wrong_password"
+    detail = "The current password is not right."
 
 
 class InvalidCredentials(Refusal):
@@ -60,7 +77,7 @@ class AccountRests(Refusal):
     code = "login_locked"
     kind = Kind.THROTTLED
     detail = (
-        "Too many wrong passwords for this address. Wait, or ask an administrator. "
+        "Too many wrong passwords for this address. Wait, or ask an administrator above you. "
         "Who is signed in already stays signed in."
     )
 
@@ -81,30 +98,61 @@ def authenticate(sessions: Sessions, email: str, password: str) -> UUID:
     if kept is None or kept.is_disabled or not is_right:
         _tell_of_rest(sessions, kept, standing)
         raise InvalidCredentials
-    fresh = hash_password(password) if is_outdated(kept.password_hash) else None
+    fresh = hash_password(password) if is_outdated(kept.password_hash, password) else None
     with scoped_transaction(sessions, SYSTEM) as session:
-        let_try_again(session, email)
         if fresh is not None:
             values = {"user": kept.user_id, "fresh": fresh, "outdated": kept.password_hash}
             session.execute(_UPGRADE, values)
+        let_try_again(session, email)
     return kept.user_id
+
+
+def change_password(
+    sessions: Sessions, user_id: UUID, *, current: str, chosen: str, keep: UUID
+) -> None:
+    """Change one's own password; every sign-in but `keep` ends.
+
+    Raises `WrongPassword`, and `ValidationFailed` for one that will not do. Wrong ones are counted
+    as at the door: who found a screen unlocked may not guess on.
+    """
+    with scoped_transaction(sessions, SYSTEM) as session:
+        person = session.execute(_PERSON, {"user": user_id}).one()
+    try:
+        authenticate(sessions, person.email, current)
+    except InvalidCredentials:
+        raise WrongPassword from None
+    fresh = hash_chosen(chosen, words=(person.email, person.name), pointer="/new_password")
+    with scoped_transaction(sessions, SYSTEM) as session:
+        now = clock.now(session)
+        session.execute(_CHANGE, {"user": user_id, "fresh": fresh})
+        session.execute(_END_OTHERS, {"user": user_id, "keep": keep, "now": now})
+        record(
+            session,
+            "user.password_changed",
+            object_kind="user",
+            object_id=user_id,
+            actor_id=user_id,
+            agency_id=person.agency_id,
+            client_id=person.client_id,
+        )
 
 
 def let_try_again(session: Session, email: str) -> None:
     """Forget the wrong passwords of an address, in the SYSTEM scope."""
-    session.execute(_CLEAR, {"account": _account(email)})
+    session.execute(_CLEAR, {"account": account_of(email)})
 
 
 def forget_failures(session: Session, now: datetime) -> int:
-    """Forget accounts that nobody has tried for a month and that do not rest; returns how many."""
-    result = session.execute(_FORGET, {"now": now, "days": REMEMBERED_DAYS})
+    """Forget accounts that nobody has tried for a month, a bounded piece; returns how many."""
+    result = session.execute(
+        _FORGET, {"now": now, "days": REMEMBERED_DAYS, "limit": FORGOTTEN_AT_ONCE}
+    )
     return result.rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 def _count_try(session: Session, email: str, *, now: datetime) -> Standing | int:
     """How the account stands with this try; while it rests, seconds until the next may be."""
-    account = _account(email)
-    session.execute(_REMEMBER, {"account": account})
+    account = account_of(email)
     row = session.execute(_STANDING, {"account": account}).one()
     standing = try_again(Standing(row.failures, row.rests_until), now=now)
     if standing is None:
@@ -135,6 +183,6 @@ def _tell_of_rest(sessions: Sessions, kept: Credentials | None, standing: Standi
         )
 
 
-def _account(email: str) -> bytes:
+def account_of(email: str) -> bytes:
     """Addresses that nobody has are counted too, and are not kept as they were typed."""
     return hashlib.sha256(normalised(email).encode("utf-8", "replace")).digest()

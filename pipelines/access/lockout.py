@@ -1,15 +1,12 @@
 """How many wrong passwords an account takes, and how long it then rests (SEC-03)."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 #: Wrong in a row before an account rests.
 FAILURES_MAX = 10
 FIRST_REST = timedelta(minutes=15)
 LONGEST_REST = timedelta(hours=24)
-#: Wrong in a row after which only an administrator lets anybody try again (NIST SP 800-63B, 5.2.2).
-FAILURES_EVER = 100
-FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,5 @@ def try_again(standing: Standing, *, now: datetime) -> Standing | None:
 def _rest(failures: int, now: datetime) -> datetime | None:
     if failures < FAILURES_MAX:
         return None
-    if failures >= FAILURES_EVER:
-        return FOR_EVER
     doublings = min(failures - FAILURES_MAX, 16)
     return now + min(FIRST_REST * (1 << doublings), LONGEST_REST)

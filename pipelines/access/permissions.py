@@ -12,6 +12,7 @@ class Permission(StrEnum):
     """An action of the product; every route needs exactly one, or is public."""
 
     OWN_ACCOUNT = "own_account"
+    USERS_MANAGE = "users_manage"
     KEYS_MANAGE = "keys_manage"
     AGENCIES_READ = "agencies_read"
     AGENCIES_CREATE = "agencies_create"
@@ -93,6 +94,7 @@ _LOOK_AT_CLIENT = frozenset(
 )
 _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {P.CAMPAIGNS_MANAGE, P.PROVISION, P.JOBS_CONTROL}
 _RUN_CLIENT = _RUN_CAMPAIGNS | {
+    P.USERS_MANAGE,
     P.KEYS_MANAGE,
     P.CAMPAIGNS_BUDGET,
     P.CREDIT_MOVE,

@@ -14,9 +14,6 @@ from models.base import new_id
 from models.people import Role, SignIn
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
-from pipelines.telemetry import get_logger
-
-log = get_logger(__name__)
 
 
 class SignInKind(StrEnum):
@@ -39,20 +36,12 @@ WHERE s.kind = :kind AND s.revoked_at IS NULL AND s.expires_at > :now AND u.disa
 """
 _BY_ID = text(_HOLDER + "AND s.id = :sign_in AND s.user_id = :user")
 _ROTATE = text("""
-UPDATE sign_ins s SET token_hash = :new_hash, previous_hash = :old_hash, last_used_at = :now, expires_at = :expires_at
+UPDATE sign_ins s SET token_hash = :new_hash, last_used_at = :now, expires_at = :expires_at
 FROM users u
 WHERE s.token_hash = :old_hash AND s.kind = :kind AND s.revoked_at IS NULL
   AND s.expires_at > :now AND u.id = s.user_id AND u.disabled_at IS NULL
 RETURNING s.id, s.user_id
 """)
-# Whoever lost the answer may ask again at once; after that a spent token is in two hands.
-_REUSED = text("""
-UPDATE sign_ins SET revoked_at = :now
-WHERE previous_hash = :hash AND kind = :kind AND revoked_at IS NULL
-  AND last_used_at < CAST(:now AS timestamptz) - make_interval(secs => :grace)
-RETURNING id, user_id
-""")
-REUSE_GRACE_SECONDS = 10.0
 
 
 def token_hash(token: str) -> bytes:
@@ -79,10 +68,7 @@ def open_sign_in(
 
 
 def rotate(session: Session, token: str, *, seconds: int, now: datetime) -> Opened | None:
-    """Exchange a refresh token for its successor; None if it is not (or no longer) good.
-
-    One that was exchanged before ends its sign-in: somebody has it who should not.
-    """
+    """Exchange a refresh token for its successor; None if it is not (or no longer) good."""
     fresh = secrets.token_urlsafe(32)
     row = session.execute(
         _ROTATE,
@@ -94,29 +80,7 @@ def rotate(session: Session, token: str, *, seconds: int, now: datetime) -> Open
             "now": now,
         },
     ).one_or_none()
-    if row is None:
-        _end_reused(session, token, now=now)
-        return None
-    return Opened(row.id, row.user_id, fresh)
-
-
-def _end_reused(session: Session, token: str, *, now: datetime) -> None:
-    values = {
-        "hash": token_hash(token),
-        "kind": SignInKind.REFRESH.value,
-        "now": now,
-        "grace": REUSE_GRACE_SECONDS,
-    }
-    row = session.execute(_REUSED, values).one_or_none()
-    if row is not None:
-        log.warning("sign_in.token_reused", sign_in_id=str(row.id))
-        record(
-            session,
-            "sign_in.token_reused",
-            object_kind="user",
-            object_id=row.user_id,
-            actor_id=None,
-        )
+    return None if row is None else Opened(row.id, row.user_id, fresh)
 
 
 def holder(

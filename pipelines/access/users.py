@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.people import Role, User
-from pipelines.access.passwords import hash_password
+from pipelines.access.passwords import hash_chosen
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
@@ -54,8 +54,8 @@ class Credentials:
     client_id: UUID | None
 
 
-_OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
-_OF_CLIENTS = frozenset({Role.CLIENT_ADMIN, Role.CAMPAIGN_MANAGER, Role.CLIENT_VIEWER})
+OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
+OF_CLIENTS = frozenset({Role.CLIENT_ADMIN, Role.CAMPAIGN_MANAGER, Role.CLIENT_VIEWER})
 
 
 def normalised(email: str) -> str:
@@ -64,12 +64,17 @@ def normalised(email: str) -> str:
 
 
 def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> UUID:
-    """Make a person in the SYSTEM scope; raises `EmailTaken`, `RoleWithoutTenant`."""
-    if person.role in _OF_AGENCIES | _OF_CLIENTS and person.agency_id is None:
+    """Make a person in the SYSTEM scope.
+
+    Raises `EmailTaken`, `RoleWithoutTenant`, and `ValidationFailed` for a password that will not
+    do.
+    """
+    if person.role in OF_AGENCIES | OF_CLIENTS and person.agency_id is None:
         raise RoleWithoutTenant
-    if person.role in _OF_CLIENTS and person.client_id is None:
+    if person.role in OF_CLIENTS and person.client_id is None:
         raise RoleWithoutTenant
     identity = new_id()
+    password_hash = hash_chosen(person.password, words=(person.email, person.name))
     try:
         with session.begin_nested():
             session.execute(
@@ -78,7 +83,7 @@ def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> 
                     email=person.email.strip(),
                     email_normalised=normalised(person.email),
                     name=person.name,
-                    password_hash=hash_password(person.password),
+                    password_hash=password_hash,
                     role=person.role.value,
                     agency_id=person.agency_id,
                     client_id=person.client_id,

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -11,7 +12,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from models.schema import MIGRATIONS, migrate, newest_revision, revision_of
 from models.tables import metadata
-from ops.bootstrap import drop_database, ensure_database
+from ops.bootstrap import database_url, drop_database, ensure_database
 from ops.embedded import role_passwords, role_urls
 from tests.conftest import Ground
 
@@ -107,3 +108,44 @@ def test_the_planner_keeps_no_statistics_of_whose_rows_are_whose(
         found = connection.execute(text(_KEPT_STATISTICS)).all()
 
     assert [f"{row.relname}.{row.attname}" for row in found] == []
+
+
+_OLD_JOB = """
+INSERT INTO jobs (id, kind, spec, total, retain_until)
+    VALUES ('00000000-0000-0000-0000-00000000000{n}', '{kind}', '{{}}', 700, now());
+INSERT INTO chunks (job_id, number)
+    SELECT '00000000-0000-0000-0000-00000000000{n}', number FROM generate_series(1, 2) number;
+INSERT INTO items (job_id, position, chunk_number)
+    SELECT '00000000-0000-0000-0000-00000000000{n}', position, (position - 1) / 500 + 1
+    FROM generate_series(1, 700) position;
+"""
+
+
+def test_chunks_of_jobs_that_were_there_before_get_their_bounds(
+    ground: Ground, empty: str, engine: Engine
+) -> None:
+    """0004, as the owner, whom row level security hides everything from."""
+    migrate(empty, revision="0003")
+    name = empty.rpartition("/")[2].partition("?")[0]
+    address = database_url(ground.servers.admin_url, name)
+    with psycopg.connect(address, autocommit=True) as admin:
+        for number, kind in enumerate(("provisioning", "card_import")):
+            admin.execute(_OLD_JOB.format(n=number, kind=kind))
+
+        migrate(empty)
+
+        found = admin.execute(
+            "SELECT j.kind, c.first_position, c.last_position FROM chunks c "
+            "JOIN jobs j ON j.id = c.job_id ORDER BY j.kind DESC, c.number"
+        ).fetchall()
+        forced = admin.execute(
+            "SELECT relname FROM pg_class WHERE relname IN ('jobs', 'chunks', 'items') "
+            "AND relforcerowsecurity ORDER BY relname"
+        ).fetchall()
+    assert found == [
+        ("provisioning", 1, 500),
+        ("provisioning", 501, 700),
+        ("card_import", None, None),
+        ("card_import", None, None),
+    ]
+    assert [row[0] for row in forced] == ["chunks", "items", "jobs"]

@@ -6,10 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.access.lockout import (
-    FAILURES_EVER,
     FAILURES_MAX,
     FIRST_REST,
-    FOR_EVER,
     LONGEST_REST,
     NEW,
     Standing,
@@ -54,13 +52,6 @@ def test_each_rest_is_twice_the_one_before_up_to_a_day():
     quarters = [1, 2, 4, 8, 16, 32, 64, 96, 96]
     assert rests == [FIRST_REST * quarter for quarter in quarters]
     assert rests[-1] == LONGEST_REST
-
-
-def test_the_hundredth_rests_until_a_person_decides():
-    standing = after(FAILURES_EVER)
-
-    assert standing.rests_until == FOR_EVER
-    assert try_again(standing, now=NOW + timedelta(days=3650)) is None
 
 
 @given(st.integers(0, 200), st.timedeltas(timedelta(0), timedelta(days=2)))

@@ -276,6 +276,8 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/auth/login",
         "/auth/logout",
         "/auth/refresh",
+        "/auth/password",
+        "/users/{user_id}/allow-tries",
         "/dead-letters/replay",
         "/dead-letters/{task_id}/bury",
         "/dead-letters/{task_id}/replay",

@@ -43,7 +43,7 @@ def test_jobs_are_listed_and_shown(shell: Shell, house: House, seeded: Seeded):
     assert shown.output == (
         f"provisioning {job_id} is succeeded.\n"
         "3 total, 3 succeeded\n"
-        "In minor units: captured 7500\n"
+        "In minor units of USD: captured 7500\n"
     )
     events = [line.split("  ")[1] for line in told.output.splitlines()]
     assert (events[0], events[-1]) == ("submitted", "finished")
@@ -117,3 +117,13 @@ def test_results_are_downloaded_and_nothing_failed_is_to_be_retried(
     with file.open(newline="", encoding="utf-8-sig") as written_rows:
         assert [row["reference"] for row in csv.DictReader(written_rows)] == ["r0", "r1", "r2"]
     assert retried.exit_code == 4
+
+
+def test_an_import_has_no_money_to_tell_of(app: Flask, admin: Caller, house: House, seeded: Seeded):
+    imported = import_cards_now(house, seeded.csv_pool, cards_csv(2))
+
+    with a_shell(app, admin) as shell:
+        shown = shell.run("jobs", "show", str(imported["id"]))
+
+    assert shown.exit_code == 0
+    assert shown.output.splitlines()[1:] == ["2 total, 2 succeeded"]

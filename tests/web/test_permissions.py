@@ -22,6 +22,7 @@ LETTERS = {
 }
 GOLDEN = {
     "own_account": "PAVCMW",
+    "users_manage": "PAC",
     "keys_manage": "PAC",
     "agencies_read": "PAV",
     "agencies_create": "P",

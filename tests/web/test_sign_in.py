@@ -4,7 +4,6 @@ from flask.testing import FlaskClient
 
 from models.people import Role
 from pipelines.wiring import House
-from tests.driving import rows
 from tests.web.conftest import PASSWORD, Caller, make_user
 
 
@@ -69,37 +68,6 @@ def test_a_refresh_token_is_spent_by_its_use(house: House, browser: FlaskClient)
     assert again.status_code == 200
     assert again.json["refresh_token"] != first
     assert (replay.status_code, replay.json["code"]) == (401, "invalid_token")
-
-
-def test_a_spent_refresh_token_that_comes_again_later_ends_its_sign_in(
-    house: House, browser: FlaskClient
-):
-    """S1-101, S1-102: it is in two hands, and nobody knows which are the right ones."""
-    user_id = make_user(house, "ann@example.com", Role.PLATFORM_ADMIN)
-    first = sign_in(browser, "ann@example.com").json["refresh_token"]
-    second = browser.post("/api/v1/auth/refresh", json={"refresh_token": first}).json
-    rows(house, "UPDATE sign_ins SET last_used_at = now() - interval '11 seconds' RETURNING 1")
-
-    replay = browser.post("/api/v1/auth/refresh", json={"refresh_token": first})
-    owner = browser.post("/api/v1/auth/refresh", json={"refresh_token": second["refresh_token"]})
-    me = Caller(browser, {"Authorization": f"Bearer {second['access_token']}"}).get("/auth/me")
-
-    assert (replay.status_code, owner.status_code, me.status_code) == (401, 401, 401)
-    (told,) = rows(house, "SELECT * FROM audit_entries WHERE action = 'sign_in.token_reused'")
-    assert told.object_id == user_id
-
-
-def test_a_lost_answer_may_be_asked_for_at_once_without_ending_the_sign_in(
-    house: House, browser: FlaskClient
-):
-    make_user(house, "ann@example.com", Role.PLATFORM_ADMIN)
-    first = sign_in(browser, "ann@example.com").json["refresh_token"]
-    second = browser.post("/api/v1/auth/refresh", json={"refresh_token": first}).json
-
-    again = browser.post("/api/v1/auth/refresh", json={"refresh_token": first})
-    me = Caller(browser, {"Authorization": f"Bearer {second['access_token']}"}).get("/auth/me")
-
-    assert (again.status_code, me.status_code) == (401, 200)
 
 
 def test_after_logout_neither_token_is_good(house: House, browser: FlaskClient):

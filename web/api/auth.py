@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.authenticate import InvalidCredentials, authenticate
+from pipelines.access.authenticate import InvalidCredentials, authenticate, change_password
 from pipelines.access.permissions import GRANTS, Permission
 from pipelines.access.sign_ins import Opened, SignInKind, end_sign_in, holder, open_sign_in, rotate
 from pipelines.access.tokens import AccessClaims, issue_access_token
@@ -43,6 +43,11 @@ class LoginBody(Schema):
 
 class RefreshBody(Schema):
     refresh_token = Secret(required=True, longest=256)
+
+
+class PasswordBody(Schema):
+    current_password = Secret(required=True, longest=1024)
+    new_password = Secret(required=True, longest=1024)
 
 
 class Tokens(Schema):
@@ -108,6 +113,22 @@ def logout() -> Response:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         now = clock.now(session)
         end_sign_in(session, g.sign_in_id, user_id=caller.actor_id, now=now)
+    return Response(status=204)
+
+
+@routes.post("/auth/password")
+@permitted(Permission.OWN_ACCOUNT)
+@reads(PasswordBody)
+@answers(204)
+def change_own_password(body: dict[str, Any]) -> Response:
+    """Change your password; you stay signed in here, and nowhere else."""
+    change_password(
+        front().house.sessions,
+        principal().actor_id,
+        current=body["current_password"],
+        chosen=body["new_password"],
+        keep=g.sign_in_id,
+    )
     return Response(status=204)
 
 

@@ -21,11 +21,13 @@ from web.api import (
     provider_orders,
     provision_jobs,
     queues,
+    users,
 )
 from web.api.routes import Routes, document
 
 RESOURCES: list[Routes] = [
     auth.routes,
+    users.routes,
     api_keys.routes,
     agencies.routes,
     clients.routes,

@@ -9,8 +9,3 @@ CREATE TABLE sign_in_failures (
 CREATE INDEX ix_sign_in_failures_tried_at ON sign_in_failures (tried_at);
 GRANT SELECT, INSERT, UPDATE, DELETE ON sign_in_failures TO largesse_system;
 GRANT SELECT ON sign_in_failures TO largesse_readonly;
-
--- The token before the present one: who shows it again has stolen one, or was stolen from.
-ALTER TABLE sign_ins ADD COLUMN previous_hash BYTEA;
-CREATE INDEX ix_sign_ins_previous_hash ON sign_ins (previous_hash)
-    WHERE previous_hash IS NOT NULL;

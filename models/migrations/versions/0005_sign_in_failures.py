@@ -1,4 +1,4 @@
-"""Accounts rest after wrong passwords; a refresh token that is shown twice ends its sign-in."""
+"""Accounts rest after wrong passwords."""
 
 from pathlib import Path
 
