@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from models import clock
 from models.database import scoped_transaction
-from models.scope import PLATFORM, SYSTEM
+from models.scope import PLATFORM, SYSTEM, client
+from pipelines.jobs.control import retry_job
 from pipelines.jobs.kinds import OnError
 from pipelines.pools.accept_import import accept_import
 from pipelines.queue.kinds import ALL, Drive
@@ -118,6 +120,20 @@ def assert_exact(
     assert job["money"]["held_minor"] == 0
     assert_vendor_sold(stand, size.api if sold is None else sold)
     assert_quiet(stand)
+
+
+def retry(stand: Stand, job_id: UUID) -> int:
+    """Try the failed items of an ended job again, as its owner would; how many."""
+    (job,) = rows(stand.house, "SELECT client_id FROM jobs WHERE id = :job", job=job_id)
+    with scoped_transaction(stand.house.sessions, client(job.client_id)) as session:
+        return retry_job(
+            session,
+            job_id,
+            actor_id=ACTOR,
+            now=clock.now(session),
+            kinds=stand.house.job_kinds,
+            limits=stand.house.limits,
+        )
 
 
 def unserved(stand: Stand, job_id: UUID) -> list[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
+from pipelines.jobs.control import cancel_job, pause_job, resume_job
 from pipelines.jobs.kinds import InvalidJobState
 from tests.chaos.exact import (
     Scenario,
@@ -27,6 +27,7 @@ from tests.chaos.exact import (
     expire_leases,
     hurry,
     prepared,
+    retry,
 )
 from tests.chaos.scenarios_vendor import HARMLESS
 from tests.chaos.stand import PROCESSES, Stand
@@ -150,7 +151,7 @@ def paused_through_an_outage(stand: Stand, size: Size) -> None:
 def retried_after_chaos(stand: Stand, size: Size) -> None:
     """Half of the orders are out of stock and workers die; a retry serves exactly the failed."""
     stand.sandbox.arm(out_of_stock={"rate": 0.5}, seed=3)
-    seeded, job_id = begin(stand, size)
+    _seeded, job_id = begin(stand, size)
     stand.until_done(job_id, size.stocked)
     stand.kill("vendors")
     stand.start("vendors")
@@ -158,16 +159,7 @@ def retried_after_chaos(stand: Stand, size: Size) -> None:
     assert first["state"] == "partially_succeeded"
     assert first["money"]["held_minor"] == 0
     stand.sandbox.arm()
-    with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
-        reopened = retry_job(
-            session,
-            job_id,
-            actor_id=ACTOR,
-            now=clock.now(session),
-            kinds=stand.house.job_kinds,
-            limits=stand.house.limits,
-        )
-    assert reopened == first["counts"]["failed"]
+    assert retry(stand, job_id) == first["counts"]["failed"]
     stand.kill("bulk")
     stand.start("bulk")
     stand.flush_queue()
