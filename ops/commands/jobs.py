@@ -12,7 +12,14 @@ from rich.table import Table
 
 from models.jobs import ItemState, JobState
 from ops.commands.engine import json_option
-from ops.commands.working import ON_ERROR, PRIORITY, at_option, follow, signed_in
+from ops.commands.working import (
+    ON_ERROR,
+    PRIORITY,
+    at_option,
+    follow,
+    print_failures,
+    signed_in,
+)
 from pipelines.provisioning.clone_rows import Only
 
 job_argument = click.argument("job_id", type=click.UUID)
@@ -37,8 +44,7 @@ def jobs() -> None:
 @json_option
 def list_jobs(state: str | None, kind: str | None, campaign: str | None, *, in_json: bool) -> None:
     """List the youngest hundred."""
-    wanted = {"state": state, "kind": kind, "campaign_id": campaign}
-    query = {name: value for name, value in wanted.items() if value is not None}
+    query = _given(state=state, kind=kind, campaign_id=campaign)
     answer = signed_in().get("/jobs", limit="100", **query)
     if in_json:
         click.echo(json.dumps(answer, indent=1))
@@ -76,9 +82,7 @@ def show(job_id: UUID, *, in_json: bool) -> None:
     ]
     if amounts:
         click.echo(f"In minor units of {money['currency']}: " + ", ".join(amounts))
-    for group in api.failures(str(job_id)):
-        again = "can be retried" if group["retryable"] else "cannot be retried"
-        click.echo(f"{group['count']} {group['code']} ({again})")
+    print_failures(api, str(job_id))
 
 
 @jobs.command()
@@ -97,8 +101,7 @@ def _move(name: str, said: str, words: str) -> Callable[..., None]:
     """A command that moves a job and says how it stands then."""
 
     def move(job_id: UUID, reason: str | None = None) -> None:
-        body = {} if reason is None else {"reason": reason}
-        job = signed_in().send("POST", f"/jobs/{job_id}/{name}", json=body)
+        job = signed_in().send("POST", f"/jobs/{job_id}/{name}", json=_given(reason=reason))
         click.echo(f"{said} It is {job['state']}.")
 
     move.__doc__ = words
@@ -121,8 +124,7 @@ for _name, _said, _words, _decorate in (
 @click.option("--at", help="Another start, such as 2027-01-31T09:00:00Z or with +02:00.")
 def change(job_id: UUID, priority: str | None, at: str | None) -> None:
     """Change the priority of a job, or the start of one that has not started."""
-    wanted = {"priority": priority, "scheduled_for": at}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    body = _given(priority=priority, scheduled_for=at)
     job = signed_in().send("PATCH", f"/jobs/{job_id}", json=body)
     start = f" and starts at {job['scheduled_for']}" if job["scheduled_for"] else ""
     click.echo(f"It has {job['priority']} priority{start}.")
@@ -166,16 +168,15 @@ def clone(
     wait: bool,
 ) -> None:
     """Give the recipients of an ended job cards again; what is left out is as it was."""
-    wanted = {
-        "only": only,
-        "campaign_id": campaign,
-        "brand_id": brand,
-        "denomination_minor": denomination_minor,
-        "on_error": on_error,
-        "priority": priority,
-        "scheduled_for": at,
-    }
-    body = {name: value for name, value in wanted.items() if value is not None}
+    body = _given(
+        only=only,
+        campaign_id=campaign,
+        brand_id=brand,
+        denomination_minor=denomination_minor,
+        on_error=on_error,
+        priority=priority,
+        scheduled_for=at,
+    )
     _follow_up(f"/jobs/{job_id}/clone", body, "Clone", preview=preview, wait=wait)
 
 
@@ -191,8 +192,7 @@ def clone(
 )
 def results(job_id: UUID, only: str | None, output: Path | None) -> None:
     """Download the input with what became of each row; it can be submitted again as it is."""
-    query = {} if only is None else {"only": only}
-    blocks = signed_in().download(f"/jobs/{job_id}/results.csv", **query)
+    blocks = signed_in().download(f"/jobs/{job_id}/results.csv", **_given(only=only))
     if output is None:
         for block in blocks:
             click.echo(block, nl=False)
@@ -202,6 +202,11 @@ def results(job_id: UUID, only: str | None, output: Path | None) -> None:
         file.writelines(blocks)
     part.replace(output)
     click.echo(f"Written to {output}.", err=True)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _follow_up(

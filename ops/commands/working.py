@@ -173,14 +173,19 @@ def follow(api: Api, job: dict[str, Any], title: str, *, wait: bool) -> None:
         return
     console = Console(stderr=True)
     ended = watch_job(api, job["id"], title, console=console, stop=threading.Event())
-    for group in api.failures(job["id"]):
-        again = "can be retried" if group.get("retryable") else "cannot be retried"
-        click.echo(f"{group['count']} {group['code']} ({again})", err=True)
+    print_failures(api, job["id"], err=True)
     _print_rows(api, ended)
     if ended["state"] == "succeeded":
         return
     error = ended.get("error") or {}
     raise Ending(FAILED, f"The job ended {ended['state']}. {error.get('detail', '')}".strip())
+
+
+def print_failures(api: Api, job_id: str, *, err: bool = False) -> None:
+    """What did not succeed, by reason."""
+    for group in api.failures(job_id):
+        again = "can be retried" if group.get("retryable") else "cannot be retried"
+        click.echo(f"{group['count']} {group['code']} ({again})", err=err)
 
 
 def _print_rows(api: Api, job: dict[str, Any]) -> None:

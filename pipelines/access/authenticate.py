@@ -11,7 +11,7 @@ from models import clock
 from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.lockout import FAILURES_MAX, Standing, try_again
-from pipelines.access.passwords import hash_chosen, hash_password, is_outdated, is_password
+from pipelines.access.passwords import hash_password, is_outdated, is_password
 from pipelines.access.users import Credentials, credentials_of, normalised
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
@@ -19,8 +19,6 @@ from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-#: What is told to wait at most; nobody plans further ahead than a day.
-RETRY_AFTER_SECONDS_MAX = 24 * 3600
 #: An account that nobody has tried for so long begins anew.
 REMEMBERED_DAYS = 30
 #: Forgotten in one transaction: anybody may fill the table with addresses that nobody has.
@@ -46,21 +44,6 @@ DELETE FROM sign_in_failures WHERE account IN (
 _UPGRADE = text("""
 UPDATE users SET password_hash = :fresh WHERE id = :user AND password_hash = :outdated
 """)
-
-
-_PERSON = text("SELECT email, name, agency_id, client_id FROM users WHERE id = :user")
-_CHANGE = text("UPDATE users SET password_hash = :fresh WHERE id = :user")
-_END_OTHERS = text("""
-UPDATE sign_ins SET revoked_at = :now
-WHERE user_id = :user AND id <> :keep AND revoked_at IS NULL
-""")
-
-
-class WrongPassword(Refusal):
-    """The current password is not the right one."""
-
-    code = "wrong_password"
-    detail = "The current password is not right."
 
 
 class InvalidCredentials(Refusal):
@@ -107,36 +90,6 @@ def authenticate(sessions: Sessions, email: str, password: str) -> UUID:
     return kept.user_id
 
 
-def change_password(
-    sessions: Sessions, user_id: UUID, *, current: str, chosen: str, keep: UUID
-) -> None:
-    """Change one's own password; every sign-in but `keep` ends.
-
-    Raises `WrongPassword`, and `ValidationFailed` for one that will not do. Wrong ones are counted
-    as at the door: who found a screen unlocked may not guess on.
-    """
-    with scoped_transaction(sessions, SYSTEM) as session:
-        person = session.execute(_PERSON, {"user": user_id}).one()
-    try:
-        authenticate(sessions, person.email, current)
-    except InvalidCredentials:
-        raise WrongPassword from None
-    fresh = hash_chosen(chosen, words=(person.email, person.name), pointer="/new_password")
-    with scoped_transaction(sessions, SYSTEM) as session:
-        now = clock.now(session)
-        session.execute(_CHANGE, {"user": user_id, "fresh": fresh})
-        session.execute(_END_OTHERS, {"user": user_id, "keep": keep, "now": now})
-        record(
-            session,
-            "user.password_changed",
-            object_kind="user",
-            object_id=user_id,
-            actor_id=user_id,
-            agency_id=person.agency_id,
-            client_id=person.client_id,
-        )
-
-
 def let_try_again(session: Session, email: str) -> None:
     """Forget the wrong passwords of an address, in the SYSTEM scope."""
     session.execute(_CLEAR, {"account": account_of(email)})
@@ -156,8 +109,7 @@ def _count_try(session: Session, email: str, *, now: datetime) -> Standing | int
     row = session.execute(_STANDING, {"account": account}).one()
     standing = try_again(Standing(row.failures, row.rests_until), now=now)
     if standing is None:
-        seconds = int((row.rests_until - now).total_seconds()) + 1
-        return min(seconds, RETRY_AFTER_SECONDS_MAX)
+        return int((row.rests_until - now).total_seconds()) + 1
     values = {"failures": standing.failures, "rests_until": standing.rests_until, "now": now}
     session.execute(_STAND, values | {"account": account})
     return standing

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, text, update
+from sqlalchemy import ColumnElement, Row, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from models.people import Role, SignInFailures, User
 from pipelines.access.authenticate import account_of, let_try_again
 from pipelines.access.delegation import is_same_tier, may_manage
 from pipelines.access.principals import Principal
+from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, create_user
 from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
@@ -26,10 +27,6 @@ _PEOPLE: Select[*tuple[Any, ...]] = select(
     User.disabled_at,
     User.created_at,
 )
-# Whoever was signed in is out at once, also where nobody looks at `disabled_at`.
-_END_SIGN_INS = text("""
-UPDATE sign_ins SET revoked_at = :now WHERE user_id = :user AND revoked_at IS NULL
-""")
 
 
 class NotYoursToManage(Refusal):
@@ -118,7 +115,7 @@ def change_user(
         return
     session.execute(update(User).where(User.id == user_id).values(**values))
     if values.get("disabled_at") is not None:
-        session.execute(_END_SIGN_INS, {"user": user_id, "now": now})
+        end_sign_ins(session, user_id, now=now)  # and they do not come back when it is lifted
     _audit(session, "user.changed", caller, row, _changes(row, values))
 
 

@@ -92,6 +92,16 @@ def holder(
     return None if row is None else Principal(row.id, Role(row.role), row.agency_id, row.client_id)
 
 
+def end_sign_ins(
+    session: Session, user_id: UUID, *, now: datetime, keep: UUID | None = None
+) -> None:
+    """End a person's sign-ins everywhere, but for `keep`; the caller's act is what is audited."""
+    ended = update(SignIn).where(SignIn.user_id == user_id, SignIn.revoked_at.is_(None))
+    if keep is not None:
+        ended = ended.where(SignIn.id != keep)
+    session.execute(ended.values(revoked_at=now))
+
+
 def end_sign_in(session: Session, sign_in_id: UUID, *, user_id: UUID, now: datetime) -> None:
     """End one sign-in; every token that rests on it is dead at once."""
     session.execute(

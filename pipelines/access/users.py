@@ -31,6 +31,13 @@ class RoleWithoutTenant(Refusal):
     detail = "This role needs its agency, and a client role its client too."
 
 
+class TenantNotOfRole(Refusal):
+    """A tenant was named that people of the role do not belong to."""
+
+    code = "tenant_not_of_role"
+    detail = "Name `client_id` for a role of clients, `agency_id` for one of agencies, else none."
+
+
 @dataclass(frozen=True, slots=True)
 class NewUser:
     """A person to be made; the tenant ids say where the role holds."""

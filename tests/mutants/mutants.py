@@ -270,4 +270,41 @@ JOBS = (
         ("tests/workers/test_wrapper.py",),
     ),
 )
-MUTANTS = DELIVERY + TAKING + VENDORS + MONEY + JOBS
+GROUND = (
+    Mutant(
+        "statements about a chunk go without its bounds",
+        "pipelines/jobs/chunks.py",
+        '"first": min(positions), "last": max(positions)}',
+        '"first": ALL_POSITIONS[0], "last": ALL_POSITIONS[1]}',
+        ("tests/workers/test_chunk_reads.py",),
+    ),
+    Mutant(
+        "a ring wakes nobody",
+        QUEUE + "broker_redis.py",
+        "            self._wake(rung)",
+        "            pass",
+        ("tests/workers/test_woken.py",),
+    ),
+    Mutant(
+        "a log line that cannot be written is a fault",
+        "pipelines/telemetry.py",
+        "        with suppress(OSError, ValueError):\n            self._stream.flush()",
+        "        with suppress(KeyError):\n            self._stream.flush()",
+        ("tests/workers/test_unread_logs.py",),
+    ),
+    Mutant(
+        "a resting account takes the right password",
+        "pipelines/access/lockout.py",
+        "now < standing.rests_until:",
+        "now < standing.rests_until and False:",
+        ("tests/web/test_lockout.py",),
+    ),
+    Mutant(
+        "whoever manages people gives any role",
+        "pipelines/access/manage_users.py",
+        "        if not may_manage(caller.role, change.role):",
+        "        if not may_manage(caller.role, change.role) and False:",
+        ("tests/web/test_users.py",),
+    ),
+)
+MUTANTS = DELIVERY + TAKING + VENDORS + MONEY + JOBS + GROUND

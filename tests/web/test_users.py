@@ -232,6 +232,12 @@ def test_a_repeat_makes_nobody_twice(client_admin: Caller, house: House):
     other = client_admin.post("/users", NEW)
 
     assert (first.json, again.headers["Idempotent-Replayed"]) == (again.json, "true")
+    other_word = client_admin.post(
+        "/users", NEW | {"password": "quiet amber harbour 3"}, Idempotency_Key="new-1"
+    )
+    other_name = client_admin.post("/users", NEW | {"name": "Max"}, Idempotency_Key="new-1")
+    assert other_word.headers["Idempotent-Replayed"] == "true", "no digest of a password is kept"
+    assert other_name.json["code"] == "idempotency_key_reuse"
     assert (other.status_code, other.json["code"]) == (409, "email_taken")
     assert len(rows(house, "SELECT 1 FROM users WHERE email = 'New@example.com'")) == 1
 
@@ -255,6 +261,20 @@ def test_each_makes_people_below_them_and_in_their_place(
     assert made(admin, 7, role="agency_admin") == (422, "tenant_required")
     assert made(admin, 8, role="agency_admin", agency_id=str(seeded.agency_id)) == (201, None)
     assert made(admin, 9, role="platform_admin") == (201, None)
+    nobody = str(uuid4())
+    assert made(admin, 11, role="agency_admin", agency_id=nobody) == (404, "not_found")
+    elsewhere = {"role": "agency_viewer", "agency_id": str(stranger.agency_id)}
+    assert made(agency_admin, 12, **elsewhere) == (404, "not_found")
+    for n, (role, tenant) in enumerate(
+        (
+            ("platform_admin", "agency_id"),
+            ("platform_support", "client_id"),
+            ("agency_viewer", "client_id"),
+            ("client_viewer", "agency_id"),
+        )
+    ):
+        answer = made(admin, 20 + n, role=role, **{tenant: str(seeded.agency_id)})
+        assert answer == (422, "tenant_not_of_role")
     assert made(admin, 10, role="client_admin") == (422, "client_required")
 
 

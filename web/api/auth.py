@@ -9,7 +9,8 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.authenticate import InvalidCredentials, authenticate, change_password
+from pipelines.access.authenticate import InvalidCredentials, authenticate
+from pipelines.access.change_password import change_password
 from pipelines.access.permissions import GRANTS, Permission
 from pipelines.access.sign_ins import Opened, SignInKind, end_sign_in, holder, open_sign_in, rotate
 from pipelines.access.tokens import AccessClaims, issue_access_token

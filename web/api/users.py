@@ -18,10 +18,11 @@ from pipelines.access.api_keys import client_for_key
 from pipelines.access.manage_users import UserChange
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
-from pipelines.access.users import OF_AGENCIES, OF_CLIENTS, NewUser
+from pipelines.access.users import OF_AGENCIES, OF_CLIENTS, NewUser, TenantNotOfRole
 from pipelines.jobs.cells import CellProblem
 from pipelines.provisioning.addresses import read_email
 from pipelines.queue.keys import once
+from pipelines.tenants.agencies import agency
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Flag, Identity, PageQuery, Secret, Text, one_of
@@ -112,7 +113,9 @@ def list_users(query: dict[str, Any]) -> Response:
 def create_user(body: dict[str, Any]) -> Response:
     """Make a person below you, in your tenant or one below; give them the password to change."""
     caller = principal()
-    key = offered_key(caller, canonical(body))
+    # What is kept of a request is a fast hash, under which no password may stand.
+    named = {name: value for name, value in body.items() if name != "password"}
+    key = offered_key(caller, canonical(named))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         place = _place(session, caller, Role(body["role"]), body)
     person = NewUser(body["email"], body["password"], Role(body["role"]), body["name"], *place)
@@ -127,12 +130,19 @@ def create_user(body: dict[str, Any]) -> Response:
 def _place(
     session: Session, caller: Principal, role: Role, body: dict[str, Any]
 ) -> tuple[UUID | None, UUID | None]:
-    """Agency and client of the new person: the caller's own, those named, or none."""
-    if role in OF_CLIENTS:
-        client_id = chosen_client(session, caller, body["client_id"])
+    """Agency and client of the new person: the caller's own, those named, or none.
+
+    Raises `NotFound` for what the caller does not see, `ClientRequired`, `TenantNotOfRole`.
+    """
+    agency_id, client_id = body["agency_id"], body["client_id"]
+    if role in OF_CLIENTS and agency_id is None:
+        client_id = chosen_client(session, caller, client_id)
         return client_for_key(session, client_id), client_id
-    if role in OF_AGENCIES:
-        return caller.agency_id or body["agency_id"], None
+    if role in OF_AGENCIES and client_id is None:
+        agency_id = agency_id or caller.agency_id
+        return (agency(session, agency_id).id if agency_id else None), None
+    if agency_id or client_id:
+        raise TenantNotOfRole
     return None, None
 
 

@@ -51,7 +51,8 @@ ALTER TABLE chunks FORCE ROW LEVEL SECURITY;
 ALTER TABLE items FORCE ROW LEVEL SECURITY;
 
 -- The index is in the order of the claim: without these settings a plan may fetch and sort the
--- whole stock for the first few hundred. ARRAY and ANY: the cards chosen are looked up one by one, never joined with the whole stock.
+-- whole stock for the first few hundred. ARRAY and ANY: the cards chosen are looked up one by one,
+-- never joined with the whole stock.
 -- MATERIALIZED: a plan that chose once per card would take more than were asked for.
 CREATE OR REPLACE FUNCTION claim_cards(
     p_client uuid, p_brand uuid, p_denomination bigint, p_currency text, p_source text,
