@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import DateTime, ForeignKey, Index, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -43,7 +43,10 @@ class User(Base):
 
 
 class SignIn(Base):
-    """A console session or a refresh token: opaque to the holder, a hash here, revocable."""
+    """One place where a person is signed in: a browser's session, or a program's refresh tokens.
+
+    A session has the hash of its token; refresh tokens are derived, and only counted.
+    """
 
     __tablename__ = "sign_ins"
     __table_args__ = (Index(None, "user_id"),)
@@ -51,11 +54,39 @@ class SignIn(Base):
     id: Mapped[Id]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[str]
-    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    token_hash: Mapped[bytes | None] = mapped_column(unique=True)
+    generation: Mapped[int] = mapped_column(server_default=text("0"))
+    rotated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    proven_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    address: Mapped[str | None]
+    user_agent: Mapped[str | None]
     expires_at: Mapped[Utc]
     last_used_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class Authenticator(Base):
+    """A person's second factor: its sealed secret, and the last time step that was accepted."""
+
+    __tablename__ = "authenticators"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    secret_sealed: Mapped[bytes | None]
+    last_step: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pending_sealed: Mapped[bytes | None]
+    pending_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class RecoveryCode(Base):
+    """A code that stands in for a lost second factor, once."""
+
+    __tablename__ = "recovery_codes"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    code_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class SignInFailures(Base):

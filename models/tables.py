@@ -15,6 +15,8 @@ CLASSES: dict[str, TableClass] = {
     people.User.__tablename__: TableClass.SHARED,
     people.SignIn.__tablename__: TableClass.SHARED,
     people.SignInFailures.__tablename__: TableClass.PLUMBING,
+    people.Authenticator.__tablename__: TableClass.SHARED,
+    people.RecoveryCode.__tablename__: TableClass.SHARED,
     people.ApiKey.__tablename__: TableClass.SHARED,
     tenants.Brand.__tablename__: TableClass.SHARED,
     tenants.BrandRoute.__tablename__: TableClass.SHARED,

@@ -131,9 +131,20 @@ class Limits:
     prove_budget_seconds: float = 300.0
     prove_request_seconds: float = 20.0
     access_token_seconds: int = 15 * 60
+    #: A refresh token that nobody uses, and a chain of them however often it is used.
     refresh_token_seconds: int = 14 * 24 * 3600
+    refresh_absolute_seconds: int = 90 * 24 * 3600
     session_idle_seconds: int = 30 * 60
     session_absolute_seconds: int = 12 * 3600
+    admin_session_idle_seconds: int = 15 * 60
+    admin_session_absolute_seconds: int = 8 * 3600
+    #: Between the password and the code.
+    halfway_seconds: int = 10 * 60
+    #: What opens codes or moves much money wants a password or code no older than this (SEC-04).
+    step_up_seconds: int = 5 * 60
+    #: Allocations from this amount on, in minor units, want it too.
+    step_up_allocation_minor: int = 1_000_000
+    enrolment_seconds: int = 15 * 60
     page_size_default: int = 50
     page_size_max: int = 100
 

@@ -47,12 +47,17 @@ class Settings:
     drain_seconds: float
     pooled_by_proxy: bool
     secure_cookies: bool
+    requires_second_factor: bool
     reloadly: ReloadlySettings | None
 
     @property
     def limits(self) -> Limits:
         """The house's limits as this process lives by them."""
         limits = DEFAULTS if self.time_scale == 1.0 else DEFAULTS.scaled(self.time_scale)
+        if self.environment is Environment.DEMO:
+            limits = replace(
+                limits, access_token_seconds=DEMO_SECONDS, step_up_seconds=DEMO_SECONDS
+            )
         return replace(limits, drain_seconds=self.drain_seconds)
 
 
@@ -76,6 +81,8 @@ OWN_CONNECTIONS = 1
 #: Whose rows stand in `processes`; a command of a person does not beat.
 BEATING = frozenset(PROCESSES) - {"tools"}
 TOKEN_KEY_CHARACTERS_MIN = 32
+#: A demo is shown for a day without signing in or proving oneself again.
+DEMO_SECONDS = 24 * 3600
 
 
 def load(process: str) -> Settings:
@@ -96,6 +103,9 @@ def load(process: str) -> Settings:
     time_scale = env.float("LARGESSE_TIME_SCALE", default=1.0)
     drain_seconds = env.float("LARGESSE_DRAIN_SECONDS", default=DEFAULTS.drain_seconds)
     pooled = env.bool("DATABASE_POOLED", default=False)
+    requires_second_factor = env.bool(
+        "LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION
+    )
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
     try:
@@ -122,6 +132,7 @@ def load(process: str) -> Settings:
         drain_seconds=drain_seconds,
         pooled_by_proxy=pooled,
         secure_cookies=public_url.startswith("https://"),
+        requires_second_factor=requires_second_factor,
         reloadly=reloadly,
     )
     check(settings)
@@ -157,6 +168,11 @@ def check(settings: Settings) -> None:
         return
     if settings.time_scale != 1.0:
         raise SettingsBroken("LARGESSE_TIME_SCALE is for tests; unset it in production.")
+    if not settings.requires_second_factor:
+        raise SettingsBroken(
+            "LARGESSE_REQUIRE_TOTP=0 is for demos and tests; unset it: administrators need a "
+            "second factor in production."
+        )
     if not settings.secure_cookies:
         raise SettingsBroken("Set PUBLIC_URL to the https:// address that users see.")
     if "127.0.0.1" in (settings.reloadly.base_url if settings.reloadly else ""):

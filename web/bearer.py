@@ -1,7 +1,5 @@
 """Read the Authorization header: an access token of a person, or an API key of a storefront."""
 
-from flask import g
-
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
@@ -37,6 +35,4 @@ def _by_token(token: str) -> Principal | None:
         return None
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        found = holder(session, claims.sign_in_id, claims.user_id, SignInKind.REFRESH, now=now)
-    g.sign_in_id = claims.sign_in_id
-    return found
+        return holder(session, claims.sign_in_id, claims.user_id, SignInKind.REFRESH, now=now)

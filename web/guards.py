@@ -8,8 +8,10 @@ from flask import current_app, g, request
 
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
+from pipelines.access.proofs import require_fresh_proof, require_second_factor
 from pipelines.errors import Kind, Refusal
 from web.bearer import principal_of_bearer
+from web.front import front
 
 View = TypeVar("View", bound=Callable[..., Any])
 #: What `.permission` of a public view holds.
@@ -36,19 +38,32 @@ def principal() -> Principal:
     return cast("Principal", found)
 
 
-def permitted(permission: Permission) -> Callable[[View], View]:
-    """Let only callers with `permission` into the view, before anything of the body is read."""
+def permitted(permission: Permission, *, before_enrolment: bool = False) -> Callable[[View], View]:
+    """Let only callers with `permission` into the view, before anything of the body is read.
+
+    Administrators who have no second factor yet get in only where it is `before_enrolment`.
+    """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            require(principal(), permission)
+            caller = principal()
+            require(caller, permission)
+            if not before_enrolment and front().house.settings.requires_second_factor:
+                require_second_factor(caller)
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
         return cast("View", guarded)
 
     return decorate
+
+
+def freshly_proven() -> Principal:
+    """The caller, proven a short time ago; raises `StepUpRequired`, `Unauthenticated`."""
+    caller = principal()
+    require_fresh_proof(caller, seconds=front().house.limits.step_up_seconds)
+    return caller
 
 
 def public(view: View) -> View:

@@ -1,4 +1,7 @@
-"""Check an address and a password: one verb for the API and the console (SEC-02, SEC-03)."""
+"""Prove who somebody is, by password and code: the verbs of every door (SEC-02, SEC-03, SEC-04).
+
+Every try counts before it is known to be wrong; only a whole proof clears the count.
+"""
 
 import hashlib
 from datetime import datetime
@@ -12,9 +15,11 @@ from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.lockout import FAILURES_MAX, Standing, try_again
 from pipelines.access.passwords import hash_password, is_outdated, is_password
-from pipelines.access.users import Credentials, credentials_of, normalised
+from pipelines.access.second_factor import check_code
+from pipelines.access.users import Credentials, credentials_by_id, credentials_of, normalised
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
+from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -65,15 +70,56 @@ class AccountRests(Refusal):
     )
 
 
-def authenticate(sessions: Sessions, email: str, password: str) -> UUID:
+class SecondFactorRequired(Refusal):
+    """The password is right, and the account has a second factor."""
+
+    code = "totp_required"
+    kind = Kind.UNAUTHENTICATED
+    detail = "This account has a second factor. Send its code, or a recovery code, as `totp`."
+
+
+class InvalidTotp(Refusal):
+    """The password is right, and the code is not, or was used before."""
+
+    code = "invalid_totp"
+    kind = Kind.UNAUTHENTICATED
+    detail = "The code is not right, or was used already. Wait for the next one."
+
+
+def authenticate(
+    sessions: Sessions, keyring: Keyring, email: str, password: str, *, code: str | None
+) -> UUID:
+    """Whose the credentials are: a password, and a code where there is a second factor.
+
+    Raises `InvalidCredentials`, `SecondFactorRequired`, `InvalidTotp`, `AccountRests`.
+    """
+    kept, standing = _checked(sessions, email, password)
+    if kept.has_second_factor and code is None:
+        raise SecondFactorRequired
+    with scoped_transaction(sessions, SYSTEM) as session:
+        is_proven = not kept.has_second_factor or check_code(
+            session, kept.user_id, code or "", keyring=keyring, now=clock.now(session)
+        )
+        if is_proven:
+            let_try_again(session, email)
+    if not is_proven:
+        _tell_of_rest(sessions, kept, standing)
+        raise InvalidTotp
+    return kept.user_id
+
+
+def check_password(sessions: Sessions, email: str, password: str) -> Credentials:
     """Whose the pair is. Raises `InvalidCredentials`, `AccountRests`.
 
     The hash is computed with no connection in hand, and for unknown people too. An outdated hash
-    is replaced by what was just found right.
+    is replaced by one of what was just found right. The try stays counted: see `let_try_again`.
     """
+    return _checked(sessions, email, password)[0]
+
+
+def _checked(sessions: Sessions, email: str, password: str) -> tuple[Credentials, Standing]:
     with scoped_transaction(sessions, SYSTEM) as session:
-        now = clock.now(session)
-        standing = _count_try(session, email, now=now)
+        standing = _count_try(session, email, now=clock.now(session))
         kept = credentials_of(session, email) if isinstance(standing, Standing) else None
     if not isinstance(standing, Standing):
         raise AccountRests(retry_after_seconds=standing)
@@ -81,13 +127,49 @@ def authenticate(sessions: Sessions, email: str, password: str) -> UUID:
     if kept is None or kept.is_disabled or not is_right:
         _tell_of_rest(sessions, kept, standing)
         raise InvalidCredentials
-    fresh = hash_password(password) if is_outdated(kept.password_hash, password) else None
+    if is_outdated(kept.password_hash, password):
+        values = {"user": kept.user_id, "outdated": kept.password_hash}
+        fresh = hash_password(password)
+        with scoped_transaction(sessions, SYSTEM) as session:
+            session.execute(_UPGRADE, values | {"fresh": fresh})
+    return kept, standing
+
+
+def prove_by_password(sessions: Sessions, user_id: UUID, password: str) -> bool:
+    """Whether it is the password of somebody who is signed in; counted as at the door.
+
+    Raises `AccountRests`: who found a screen unlocked may not guess on.
+    """
     with scoped_transaction(sessions, SYSTEM) as session:
-        if fresh is not None:
-            values = {"user": kept.user_id, "fresh": fresh, "outdated": kept.password_hash}
-            session.execute(_UPGRADE, values)
+        email = credentials_by_id(session, user_id).email
+    try:
+        check_password(sessions, email, password)
+    except InvalidCredentials:
+        return False
+    with scoped_transaction(sessions, SYSTEM) as session:
         let_try_again(session, email)
-    return kept.user_id
+    return True
+
+
+def prove_by_code(sessions: Sessions, keyring: Keyring, user_id: UUID, code: str) -> bool:
+    """Whether it is a fresh code of this person, which is spent; counted as at the door.
+
+    Raises `AccountRests`.
+    """
+    with scoped_transaction(sessions, SYSTEM) as session:
+        now = clock.now(session)
+        kept = credentials_by_id(session, user_id)
+        standing = _count_try(session, kept.email, now=now)
+        is_proven = isinstance(standing, Standing) and check_code(
+            session, user_id, code, keyring=keyring, now=now
+        )
+        if is_proven:
+            let_try_again(session, kept.email)
+    if not isinstance(standing, Standing):
+        raise AccountRests(retry_after_seconds=standing)
+    if not is_proven:
+        _tell_of_rest(sessions, kept, standing)
+    return is_proven
 
 
 def let_try_again(session: Session, email: str) -> None:

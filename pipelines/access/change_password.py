@@ -8,7 +8,7 @@ from models import clock
 from models.database import Sessions, scoped_transaction
 from models.people import User
 from models.scope import SYSTEM
-from pipelines.access.authenticate import InvalidCredentials, authenticate
+from pipelines.access.authenticate import prove_by_password
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.sign_ins import end_sign_ins
 from pipelines.audit.record import record
@@ -23,7 +23,7 @@ class WrongPassword(Refusal):
 
 
 def change_password(
-    sessions: Sessions, user_id: UUID, *, current: str, chosen: str, keep: UUID
+    sessions: Sessions, user_id: UUID, *, current: str, chosen: str, keep: UUID | None
 ) -> None:
     """Change the password; every sign-in but `keep` ends.
 
@@ -33,10 +33,8 @@ def change_password(
     asked = select(User.email, User.name, User.agency_id, User.client_id).where(User.id == user_id)
     with scoped_transaction(sessions, SYSTEM) as session:
         person = session.execute(asked).one()
-    try:
-        authenticate(sessions, person.email, current)
-    except InvalidCredentials:
-        raise WrongPassword from None
+    if not prove_by_password(sessions, user_id, current):
+        raise WrongPassword
     fresh = hash_chosen(chosen, words=(person.email, person.name), pointer="/new_password")
     with scoped_transaction(sessions, SYSTEM) as session:
         session.execute(update(User).where(User.id == user_id).values(password_hash=fresh))

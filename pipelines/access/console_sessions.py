@@ -3,20 +3,20 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from models.base import new_id
-from models.people import Role, SignIn
+from pipelines.access.devices import UNKNOWN, Device
 from pipelines.access.principals import Principal
+from pipelines.access.proofs import ADMINISTRATORS
+from pipelines.access.sign_ins import SignInKind, open_sign_in, principal_of
 from pipelines.audit.record import record
 from pipelines.limits import Limits
 
-KIND = "console"
 TOKEN_BYTES = 32
 #: Longer cookies are not looked up.
 TOKEN_CHARACTERS_MAX = 64
@@ -36,37 +36,55 @@ class ConsoleSession:
     client: str | None
 
 
+# The ends of a session go by what its holder may do now.
 _LIVE = text("""
-SELECT s.id, s.last_used_at, u.id AS user_id, u.role, u.agency_id, u.client_id, u.email, u.name,
-    a.name AS agency, c.name AS client
+SELECT u.id, u.role, u.agency_id, u.client_id, u.email, u.name, s.id AS sign_in_id,
+    a.name AS agency, c.name AS client,
+    extract(epoch FROM CAST(:now AS timestamptz) - s.last_used_at) AS idle,
+    extract(epoch FROM CAST(:now AS timestamptz) - s.created_at) AS age,
+    extract(epoch FROM CAST(:now AS timestamptz) - s.proven_at) AS proof_age,
+    f.confirmed_at IS NOT NULL AS has_factor
 FROM sign_ins s JOIN users u ON u.id = s.user_id
 LEFT JOIN agencies a ON a.id = u.agency_id LEFT JOIN clients c ON c.id = u.client_id
+LEFT JOIN authenticators f ON f.user_id = u.id
 WHERE s.token_hash = :hash AND s.kind = 'console' AND s.revoked_at IS NULL
-  AND s.expires_at > CAST(:now AS timestamptz) AND s.last_used_at > CAST(:idle_since AS timestamptz)
-  AND u.disabled_at IS NULL
+  AND s.expires_at > CAST(:now AS timestamptz) AND u.disabled_at IS NULL
+""")
+_HALFWAY = text("""
+SELECT u.id FROM sign_ins s JOIN users u ON u.id = s.user_id
+WHERE s.token_hash = :hash AND s.kind = 'halfway' AND s.revoked_at IS NULL
+  AND s.expires_at > CAST(:now AS timestamptz) AND u.disabled_at IS NULL
 """)
 _TOUCH = text("UPDATE sign_ins SET last_used_at = :now WHERE id = :id")
 _REVOKE = text("""
-UPDATE sign_ins SET revoked_at = :now WHERE token_hash = :hash AND kind = 'console'
-  AND revoked_at IS NULL RETURNING user_id
+UPDATE sign_ins SET revoked_at = :now WHERE token_hash = :hash AND kind IN ('console', 'halfway')
+  AND revoked_at IS NULL RETURNING user_id, kind
 """)
 
 
-def open_session(session: Session, user_id: UUID, *, now: datetime, limits: Limits) -> str:
-    """Begin a session for a person whose password was right; the token is shown this once."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    session.execute(
-        insert(SignIn).values(
-            id=new_id(),
-            user_id=user_id,
-            kind=KIND,
-            token_hash=_hash(token),
-            expires_at=now + timedelta(seconds=limits.session_absolute_seconds),
-            last_used_at=now,
-        )
-    )
-    _record(session, "session.opened", user_id)
-    return token
+def open_session(
+    session: Session, user_id: UUID, *, now: datetime, limits: Limits, device: Device = UNKNOWN
+) -> str:
+    """Begin a session of a person who was wholly proven; the token is shown this once."""
+    seconds = limits.session_absolute_seconds
+    return _open(session, user_id, SignInKind.CONSOLE, seconds=seconds, now=now, device=device)
+
+
+def open_halfway(
+    session: Session, user_id: UUID, *, now: datetime, limits: Limits, device: Device = UNKNOWN
+) -> str:
+    """Remember in a browser whose password was right; the code is still owed."""
+    seconds = limits.halfway_seconds
+    return _open(session, user_id, SignInKind.HALFWAY, seconds=seconds, now=now, device=device)
+
+
+def halfway_user(session: Session, token: str, *, now: datetime) -> UUID | None:
+    """Whose password was right in this browser shortly ago; None for every other token."""
+    if not token or len(token) > TOKEN_CHARACTERS_MAX:
+        return None
+    found = session.execute(_HALFWAY, {"hash": _hash(token), "now": now})
+    user_id: UUID | None = found.scalar_one_or_none()
+    return user_id
 
 
 def session_of(
@@ -75,35 +93,51 @@ def session_of(
     """The live session of a token, noted as used; None for unknown, idle, ended or disabled."""
     if not token or len(token) > TOKEN_CHARACTERS_MAX:
         return None
-    idle_since = now - timedelta(seconds=limits.session_idle_seconds)
-    values = {"hash": _hash(token), "now": now, "idle_since": idle_since}
-    row = session.execute(_LIVE, values).one_or_none()
-    if row is None:
+    row = session.execute(_LIVE, {"hash": _hash(token), "now": now}).one_or_none()
+    if row is None or not _is_within(row, limits):
         return None
-    if (now - row.last_used_at).total_seconds() >= TOUCH_SECONDS:
-        session.execute(_TOUCH, {"now": now, "id": row.id})
-    return ConsoleSession(row.id, _principal(row), row.email, row.name, row.agency, row.client)
+    if row.idle >= TOUCH_SECONDS:
+        session.execute(_TOUCH, {"now": now, "id": row.sign_in_id})
+    principal = principal_of(row)
+    return ConsoleSession(row.sign_in_id, principal, row.email, row.name, row.agency, row.client)
+
+
+def _open(
+    session: Session,
+    user_id: UUID,
+    kind: SignInKind,
+    *,
+    seconds: int,
+    now: datetime,
+    device: Device,
+) -> str:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    open_sign_in(
+        session, user_id, kind, seconds=seconds, now=now, device=device, token_hash=_hash(token)
+    )
+    return token
+
+
+def _is_within(row: Row[Any], limits: Limits) -> bool:
+    """Whether a session is neither idle nor old; administrators' are shorter (SEC-01)."""
+    idle, absolute = limits.session_idle_seconds, limits.session_absolute_seconds
+    if row.role in ADMINISTRATORS:
+        idle, absolute = limits.admin_session_idle_seconds, limits.admin_session_absolute_seconds
+    return bool(row.idle < idle and row.age < absolute)
 
 
 def close_session(session: Session, token: str, *, now: datetime) -> bool:
-    """End a session at once; False if there was none to end."""
-    user_id = session.execute(_REVOKE, {"hash": _hash(token), "now": now}).scalar_one_or_none()
-    if user_id is not None:
-        _record(session, "session.closed", user_id)
-    return user_id is not None
-
-
-def _principal(row: Row[Any]) -> Principal:
-    return Principal(
-        actor_id=row.user_id,
-        role=Role(row.role),
-        agency_id=row.agency_id,
-        client_id=row.client_id,
-    )
-
-
-def _record(session: Session, action: str, user_id: UUID) -> None:
-    record(session, action, object_kind="user", object_id=user_id, actor_id=user_id)
+    """End a session at once, whole or halfway; False if there was none to end."""
+    row = session.execute(_REVOKE, {"hash": _hash(token), "now": now}).one_or_none()
+    if row is not None and row.kind == SignInKind.CONSOLE:
+        record(
+            session,
+            "session.closed",
+            object_kind="user",
+            object_id=row.user_id,
+            actor_id=row.user_id,
+        )
+    return row is not None
 
 
 def _hash(token: str) -> bytes:

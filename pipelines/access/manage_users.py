@@ -12,6 +12,7 @@ from models.people import Role, SignInFailures, User
 from pipelines.access.authenticate import account_of, let_try_again
 from pipelines.access.delegation import is_same_tier, may_manage
 from pipelines.access.principals import Principal
+from pipelines.access.second_factor import remove_second_factor
 from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, create_user
 from pipelines.audit.record import record
@@ -124,6 +125,26 @@ def allow_tries(session: Session, caller: Principal, user_id: UUID) -> None:
     row = _managed(session, caller, user_id)
     let_try_again(session, row.email)
     _audit(session, "user.tries_allowed", caller, row, {})
+
+
+def sign_out(session: Session, caller: Principal, user_id: UUID, *, now: datetime) -> None:
+    """End the sign-ins of a person below the caller. `NotFound`, `NotYoursToManage`."""
+    row = _managed(session, caller, user_id)
+    end_sign_ins(session, user_id, now=now)
+    _audit(session, "user.signed_out", caller, row, {})
+
+
+def reset_second_factor(
+    session: Session, caller: Principal, user_id: UUID, *, now: datetime
+) -> None:
+    """Take a lost second factor away from a person below the caller, who is signed out.
+
+    `NotFound`, `NotYoursToManage`.
+    """
+    row = _managed(session, caller, user_id)
+    if remove_second_factor(session, user_id, actor_id=caller.actor_id):
+        end_sign_ins(session, user_id, now=now)
+        _audit(session, "user.second_factor_reset", caller, row, {})
 
 
 def _managed(session: Session, caller: Principal, user_id: UUID) -> Row[Any]:

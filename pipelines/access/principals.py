@@ -10,13 +10,17 @@ from models.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated actor; `key_scopes` is set for API keys only."""
+    """An authenticated actor; `key_scopes` is set for API keys only, the rest for people only."""
 
     actor_id: UUID
     role: Role
     agency_id: UUID | None = None
     client_id: UUID | None = None
     key_scopes: frozenset[str] | None = field(default=None)
+    sign_in_id: UUID | None = None
+    #: Since a password or code was last checked on this sign-in.
+    proof_age_seconds: float | None = None
+    has_second_factor: bool = False
 
     @property
     def scope(self) -> Scope:

@@ -4,12 +4,12 @@ import unicodedata
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.people import Role, User
+from models.people import Authenticator, Role, User
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
@@ -55,10 +55,12 @@ class Credentials:
     """What a sign-in is checked against."""
 
     user_id: UUID
+    email: str
     password_hash: str | None
     is_disabled: bool
     agency_id: UUID | None
     client_id: UUID | None
+    has_second_factor: bool
 
 
 OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
@@ -115,15 +117,32 @@ def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> 
 
 def credentials_of(session: Session, email: str) -> Credentials | None:
     """The credentials kept for an address, in the SYSTEM scope."""
+    return _credentials(session, User.email_normalised == normalised(email))
+
+
+def credentials_by_id(session: Session, user_id: UUID) -> Credentials:
+    """The credentials of somebody who is signed in, in the SYSTEM scope."""
+    found = _credentials(session, User.id == user_id)
+    assert found is not None, "a sign-in has a user"
+    return found
+
+
+def _credentials(session: Session, condition: ColumnElement[bool]) -> Credentials | None:
+    has_factor = exists().where(
+        Authenticator.user_id == User.id, Authenticator.confirmed_at.is_not(None)
+    )
     row = session.execute(
-        select(User.id, User.password_hash, User.disabled_at, User.agency_id, User.client_id).where(
-            User.email_normalised == normalised(email)
-        )
+        select(
+            User.id,
+            User.email,
+            User.password_hash,
+            User.disabled_at.is_not(None),
+            User.agency_id,
+            User.client_id,
+            has_factor,
+        ).where(condition)
     ).one_or_none()
-    if row is None:
-        return None
-    is_disabled = row.disabled_at is not None
-    return Credentials(row.id, row.password_hash, is_disabled, row.agency_id, row.client_id)
+    return None if row is None else Credentials(*row)
 
 
 @dataclass(frozen=True, slots=True)

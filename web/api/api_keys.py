@@ -19,7 +19,7 @@ from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Identity, PageQuery, Text, one_of
 from web.front import front
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed
 from web.tenant_choice import chosen_client
 
@@ -71,7 +71,7 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 @answers(201, MadeKey)
 def create_api_key(body: dict[str, Any]) -> Response:
     """Make a key for a client; a repeat names the key and does not show it again."""
-    house, caller = front().house, principal()
+    house, caller = front().house, freshly_proven()
     key = offered_key(caller, canonical(body))
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = chosen_client(session, caller, body.get("client_id"))

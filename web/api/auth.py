@@ -2,8 +2,9 @@
 
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
-from flask import Response, g, jsonify, request
+from flask import Response, jsonify, request
 from marshmallow import Schema, fields
 
 from models import clock
@@ -12,24 +13,32 @@ from models.scope import SYSTEM
 from pipelines.access.authenticate import InvalidCredentials, authenticate
 from pipelines.access.change_password import change_password
 from pipelines.access.permissions import GRANTS, Permission
-from pipelines.access.sign_ins import Opened, SignInKind, end_sign_in, holder, open_sign_in, rotate
+from pipelines.access.refresh_tokens import RefreshClaims, read_refresh_token, refresh_token
+from pipelines.access.sign_ins import (
+    REFUSED,
+    SignInKind,
+    end_sign_in,
+    holder,
+    open_sign_in,
+    rotate,
+)
 from pipelines.access.tokens import AccessClaims, issue_access_token
 from pipelines.access.users import person
 from pipelines.errors import Kind, Refusal
-from pipelines.settings import Environment
+from pipelines.telemetry import get_logger
 from web.admission import sign_in_throttle
 from web.api.routes import Routes, answers, reads
+from web.devices import this_device
 from web.fields import Secret
 from web.front import front
 from web.guards import permitted, principal, public
 
+log = get_logger(__name__)
 routes = Routes("auth", "Signing in and out.")
-#: A demo is shown for a day without signing in again.
-DEMO_TOKEN_SECONDS = 24 * 3600
 
 
 class InvalidRefresh(Refusal):
-    """The refresh token is unknown, spent, expired or ended."""
+    """The refresh token is unknown, used twice, expired or ended."""
 
     code = "invalid_token"
     kind = Kind.UNAUTHENTICATED
@@ -65,6 +74,7 @@ class Me(Schema):
     role = fields.String()
     agency_id = fields.UUID()
     client_id = fields.UUID()
+    second_factor = fields.Boolean()
     permissions = fields.List(fields.String())
 
 
@@ -73,20 +83,32 @@ class Me(Schema):
 @reads(LoginBody)
 @answers(200, Tokens)
 def login(body: dict[str, Any]) -> Response:
-    """Sign in with e-mail and password.
+    """Sign in with e-mail and password, and `totp` where the account has a second factor.
 
-    Ten wrong passwords in a row let the address rest, for 15 minutes and then longer each time.
+    Ten wrong tries in a row let the address rest, for 15 minutes and then longer each time.
     """
-    sessions = front().house.sessions
+    house = front().house
     throttle = sign_in_throttle()
     throttle.admit(body["email"], request.remote_addr or "")
-    user_id = authenticate(sessions, body["email"], body["password"])
+    user_id = authenticate(
+        house.sessions,
+        house.settings.keyring,
+        body["email"],
+        body["password"],
+        code=body["totp"] or None,
+    )
     throttle.forgive(body["email"])
-    seconds = front().house.limits.refresh_token_seconds
-    with scoped_transaction(sessions, SYSTEM) as session:
-        now = clock.now(session)
-        opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=seconds, now=now)
-    return _tokens(opened)
+    seconds = house.limits.refresh_token_seconds
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        identity = open_sign_in(
+            session,
+            user_id,
+            SignInKind.REFRESH,
+            seconds=seconds,
+            now=clock.now(session),
+            device=this_device(),
+        )
+    return _tokens(RefreshClaims(identity, 0), user_id)
 
 
 @routes.post("/auth/refresh")
@@ -94,47 +116,56 @@ def login(body: dict[str, Any]) -> Response:
 @reads(RefreshBody)
 @answers(200, Tokens)
 def refresh(body: dict[str, Any]) -> Response:
-    """Exchange a refresh token for new tokens; the old one is spent."""
+    """Exchange a refresh token for new tokens; the old one is spent.
+
+    Sent again within ten seconds it gets the same tokens once more, in case the answer was lost.
+    After that it ends the sign-in: somebody else holds a copy.
+    """
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        now = clock.now(session)
-        seconds = house.limits.refresh_token_seconds
-        opened = rotate(session, body["refresh_token"], seconds=seconds, now=now)
-    if opened is None:
+    claims = read_refresh_token(body["refresh_token"], key=house.settings.token_key)
+    rotated = REFUSED
+    if claims is not None:
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            rotated = rotate(session, claims, limits=house.limits, now=clock.now(session))
+    if rotated.was_reused:
+        log.warning("sign_in.token_reused", user_id=str(rotated.user_id))
+    if rotated.successor is None or rotated.user_id is None:
         raise InvalidRefresh
-    return _tokens(opened)
+    return _tokens(rotated.successor, rotated.user_id)
 
 
 @routes.post("/auth/logout")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
 @answers(204)
 def logout() -> Response:
     """End this sign-in: its access and refresh tokens are dead at once."""
     caller = principal()
+    assert caller.sign_in_id is not None, "no key has an account of its own"
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        end_sign_in(session, g.sign_in_id, user_id=caller.actor_id, now=now)
+        end_sign_in(session, caller.sign_in_id, user_id=caller.actor_id, now=now)
     return Response(status=204)
 
 
 @routes.post("/auth/password")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
 @reads(PasswordBody)
 @answers(204)
 def change_own_password(body: dict[str, Any]) -> Response:
     """Change your password; you stay signed in here, and nowhere else."""
+    caller = principal()
     change_password(
         front().house.sessions,
-        principal().actor_id,
+        caller.actor_id,
         current=body["current_password"],
         chosen=body["new_password"],
-        keep=g.sign_in_id,
+        keep=caller.sign_in_id,
     )
     return Response(status=204)
 
 
 @routes.get("/auth/me")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
 @answers(200, Me)
 def me() -> Response:
     """Who is signed in, and what the role allows."""
@@ -142,29 +173,32 @@ def me() -> Response:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         found = person(session, caller)
     assert found is not None, "a sign-in has a user"
-    return jsonify(asdict(found) | {"permissions": sorted(GRANTS[caller.role])})
+    told = {
+        "second_factor": caller.has_second_factor,
+        "permissions": sorted(GRANTS[caller.role]),
+    }
+    return jsonify(asdict(found) | told)
 
 
-def _tokens(opened: Opened) -> Response:
+def _tokens(claims: RefreshClaims, user_id: UUID) -> Response:
     house = front().house
-    is_demo = house.settings.environment is Environment.DEMO
-    seconds = DEMO_TOKEN_SECONDS if is_demo else house.limits.access_token_seconds
+    seconds, key = house.limits.access_token_seconds, house.settings.token_key
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        caller = holder(session, opened.sign_in_id, opened.user_id, SignInKind.REFRESH, now=now)
+        caller = holder(session, claims.sign_in_id, user_id, SignInKind.REFRESH, now=now)
     if caller is None:
         raise InvalidCredentials
     token = issue_access_token(
-        AccessClaims(opened.user_id, opened.sign_in_id),
+        AccessClaims(user_id, claims.sign_in_id),
         role=caller.role.value,
-        key=house.settings.token_key,
+        key=key,
         now=now,
         seconds=seconds,
     )
     return jsonify(
         {
             "access_token": token,
-            "refresh_token": opened.token,
+            "refresh_token": refresh_token(claims, key=key),
             "token_type": "Bearer",
             "expires_in": seconds,
         }

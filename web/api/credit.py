@@ -17,7 +17,7 @@ from web.admission import canonical, mark_replay, request_key
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
 from web.fields import Identity, Minor, PageQuery, Text
 from web.front import front
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed, number_cursor
 
 routes = Routes("credit", "Credit accounts and what moves between them.")
@@ -146,6 +146,8 @@ def _moved(
     body: dict[str, Any], move: Callable[..., Posted], sides: dict[str, UUID], word: str
 ) -> Response:
     caller = principal()
+    if body["amount_minor"] >= front().house.limits.step_up_allocation_minor:
+        freshly_proven()
     key = request_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
 

@@ -23,7 +23,7 @@ from web.api.job_schemas import Job
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, documented, may_read, reads
 from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
-from web.guards import permitted, principal, public
+from web.guards import freshly_proven, permitted, principal, public
 from web.jobs_shown import accepted
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
@@ -134,6 +134,7 @@ def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]
     if token is None:
         caller = principal()
         require(caller, Permission.CARDS_REVEAL)
+        freshly_proven()
         return caller.scope, caller.actor_id
     house = front().house
     with scoped_transaction(house.sessions, SYSTEM) as session:

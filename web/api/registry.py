@@ -21,12 +21,16 @@ from web.api import (
     provider_orders,
     provision_jobs,
     queues,
+    second_factor,
+    sessions,
     users,
 )
 from web.api.routes import Routes, document
 
 RESOURCES: list[Routes] = [
     auth.routes,
+    second_factor.routes,
+    sessions.routes,
     users.routes,
     api_keys.routes,
     agencies.routes,

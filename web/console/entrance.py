@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
 from web.console import (
+    account,
     credit,
     engine,
     formats,
@@ -14,7 +15,9 @@ from web.console import (
     jobs,
     overview,
     pools,
+    second_factor,
     sign_in,
+    step_up,
     wizard,
 )
 from web.console.csrf import refuse_foreign_forms
@@ -48,6 +51,9 @@ def register(app: Flask) -> None:
     console.before_request(refuse_foreign_forms)
     for part in (
         sign_in,
+        step_up,
+        account,
+        second_factor,
         overview,
         jobs,
         job_actions,

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from flask import Response, request, url_for
 
+from pipelines.access.proofs import SecondFactorMissing, StepUpRequired
 from web.console.frame import go, page
+from web.console.step_up import step_up_address
 from web.errors import Problem
 
 #: Titles in plain words; everything else takes the phrase of its status.
@@ -25,6 +27,10 @@ def error_page(problem: Problem) -> Response:
     """The problem as a page; strangers are sent to sign in and come back afterwards."""
     if problem.status == 401:
         return _to_sign_in()
+    if problem.code == StepUpRequired.code:
+        return go(step_up_address())
+    if problem.code == SecondFactorMissing.code:
+        return go(url_for("console.second_factor"))
     response = page(
         "error.html",
         title=TITLES.get(problem.status, problem.title),

@@ -1,28 +1,42 @@
-"""Sign in with e-mail and password, return to the page asked for, and sign out."""
+"""Sign in with e-mail and password, then a code where there is one; return to the page asked for."""
+
+from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
 
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.authenticate import AccountRests, InvalidCredentials, authenticate
-from pipelines.access.console_sessions import open_session
+from pipelines.access.authenticate import (
+    AccountRests,
+    InvalidCredentials,
+    check_password,
+    let_try_again,
+    prove_by_code,
+)
+from pipelines.access.console_sessions import close_session, open_halfway, open_session
 from pipelines.access.permissions import Permission
+from pipelines.access.users import Credentials
 from web.admission import TooManyTries, sign_in_throttle
 from web.console.frame import go, page
-from web.console.visit import end_visit, find_visitor, hand_cookie
+from web.console.visit import cookie_name, end_visit, find_visitor, halfway_visitor, hand_cookie
+from web.devices import this_device
 from web.front import front
 from web.guards import permitted, public
 
 EMAIL_CHARACTERS_MAX = 320
 PASSWORD_CHARACTERS_MAX = 1024
+CODE_CHARACTERS_MAX = 64
 #: One answer for unknown, disabled and wrong alike.
 WRONG = "The e-mail and password do not match. Check both and try again."
+WRONG_CODE = "The code is not right, or was used already. Wait for the next one and type that."
 
 
 def add_pages(console: Blueprint) -> None:
     console.add_url_rule("/sign-in", "sign_in", show, methods=["GET"])
     console.add_url_rule("/sign-in", "sign_in_now", enter, methods=["POST"])
+    console.add_url_rule("/sign-in/code", "sign_in_code", show_code, methods=["GET"])
+    console.add_url_rule("/sign-in/code", "sign_in_code_now", enter_code, methods=["POST"])
     console.add_url_rule("/sign-out", "sign_out", leave, methods=["POST"])
 
 
@@ -30,7 +44,7 @@ def add_pages(console: Blueprint) -> None:
 def show() -> Response:
     """The form; who is signed in already goes on."""
     if find_visitor() is not None:
-        return go(_asked())
+        return go(asked_page())
     return _form()
 
 
@@ -43,24 +57,44 @@ def enter() -> Response:
     try:
         throttle.admit(email, request.remote_addr or "")
     except TooManyTries as refusal:
-        response = _form(email, "Too many tries. Wait a minute, then try again.", status=429)
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
+        words = "Too many tries. Wait a minute, then try again."
+        return _later(_form(email, words, status=429), refusal.retry_after_seconds)
     try:
-        token = _token_for(email, password)
+        person = check_password(front().house.sessions, email, password)
     except InvalidCredentials:
         return _form(email, WRONG, status=422)
     except AccountRests as refusal:
-        response = _form(email, refusal.detail, status=429)
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
+        return _later(_form(email, refusal.detail, status=429), refusal.retry_after_seconds)
     throttle.forgive(email)
-    response = go(_asked())
-    hand_cookie(response, token)
-    return response
+    if person.has_second_factor:
+        response = go(url_for("console.sign_in_code", next=request.form.get("next") or None))
+        hand_cookie(response, _halfway(person))
+        return response
+    return _let_in(person.user_id, person)
 
 
-@permitted(Permission.OWN_ACCOUNT)
+@public
+def show_code() -> Response:
+    """The form for the code; who owes none begins at the password."""
+    return _code_form() if halfway_visitor() is not None else go(url_for("console.sign_in"))
+
+
+@public
+def enter_code() -> Response:
+    """Check the code; the session that begins has a token of its own."""
+    user_id = halfway_visitor()
+    if user_id is None:
+        return go(url_for("console.sign_in"))
+    house = front().house
+    code = request.form.get("code", "")[:CODE_CHARACTERS_MAX]
+    try:
+        is_proven = prove_by_code(house.sessions, house.settings.keyring, user_id, code)
+    except AccountRests as refusal:
+        return _later(_code_form(refusal.detail, status=429), refusal.retry_after_seconds)
+    return _let_in(user_id) if is_proven else _code_form(WRONG_CODE, status=422)
+
+
+@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
 def leave() -> Response:
     response = go(url_for("console.sign_in", left="1"))
     end_visit(response)
@@ -68,11 +102,28 @@ def leave() -> Response:
     return response
 
 
-def _token_for(email: str, password: str) -> str:
+def _let_in(user_id: UUID, person: Credentials | None = None) -> Response:
+    """Begin the session; what this browser held before is ended with it."""
     house = front().house
-    user_id = authenticate(house.sessions, email, password)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return open_session(session, user_id, now=clock.now(session), limits=house.limits)
+        now = clock.now(session)
+        if person is not None:
+            let_try_again(session, person.email)
+        close_session(session, request.cookies.get(cookie_name(), ""), now=now)
+        token = open_session(session, user_id, now=now, limits=house.limits, device=this_device())
+    response = go(asked_page())
+    hand_cookie(response, token)
+    return response
+
+
+def _halfway(person: Credentials) -> str:
+    house = front().house
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        now = clock.now(session)
+        close_session(session, request.cookies.get(cookie_name(), ""), now=now)
+        return open_halfway(
+            session, person.user_id, now=now, limits=house.limits, device=this_device()
+        )
 
 
 def _form(email: str = "", wrong: str | None = None, *, status: int = 200) -> Response:
@@ -87,7 +138,17 @@ def _form(email: str = "", wrong: str | None = None, *, status: int = 200) -> Re
     )
 
 
-def _asked() -> str:
+def _code_form(wrong: str | None = None, *, status: int = 200) -> Response:
+    asked = request.values.get("next", "")
+    return page("sign_in_code.html", title="Your code", status=status, wrong=wrong, asked=asked)
+
+
+def _later(response: Response, seconds: int | None) -> Response:
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def asked_page() -> str:
     """The page asked for, if it is one of ours: an address elsewhere is ignored."""
     asked = request.values.get("next", "")
     is_ours = asked.startswith("/console/") and "\\" not in asked and asked.isprintable()

@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
+from uuid import UUID
 
 from flask import Response, g, request
 
 from models import clock
 from models.database import ScopedSession, scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.console_sessions import ConsoleSession, close_session, session_of
+from pipelines.access.console_sessions import (
+    ConsoleSession,
+    close_session,
+    halfway_user,
+    session_of,
+)
 from pipelines.access.principals import Principal
 from web.front import front
 from web.guards import Unauthenticated, principal
@@ -69,6 +75,13 @@ def end_visit(response: Response) -> None:
     response.delete_cookie(
         cookie_name(), path="/", secure=house.settings.secure_cookies, httponly=True, samesite="Lax"
     )
+
+
+def halfway_visitor() -> UUID | None:
+    """Whose password was right in this browser, while the code is still owed."""
+    token = request.cookies.get(cookie_name(), "")
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        return halfway_user(session, token, now=clock.now(session))
 
 
 def _looked_up(token: str) -> ConsoleSession | None:
