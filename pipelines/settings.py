@@ -92,8 +92,7 @@ def load(process: str) -> Settings:
     environment = env.enum(
         "LARGESSE_ENV", enum=Environment, by_value=True, default=Environment.PRODUCTION
     )
-    url_name = f"DATABASE_{login.upper()}_URL"
-    database_url = env.str(url_name)
+    database_url = env.str(f"DATABASE_{login.upper()}_URL")
     queue_url = env.str("QUEUE_URL", default=os.environ.get("REDIS_URL", ""))
     master_keys = env.str("LARGESSE_MASTER_KEYS")
     token_key = env.str("LARGESSE_TOKEN_KEY")
@@ -103,9 +102,7 @@ def load(process: str) -> Settings:
     time_scale = env.float("LARGESSE_TIME_SCALE", default=1.0)
     drain_seconds = env.float("LARGESSE_DRAIN_SECONDS", default=DEFAULTS.drain_seconds)
     pooled = env.bool("DATABASE_POOLED", default=False)
-    requires_second_factor = env.bool(
-        "LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION
-    )
+    needs_totp = env.bool("LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION)
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
     try:
@@ -132,7 +129,7 @@ def load(process: str) -> Settings:
         drain_seconds=drain_seconds,
         pooled_by_proxy=pooled,
         secure_cookies=public_url.startswith("https://"),
-        requires_second_factor=requires_second_factor,
+        requires_second_factor=needs_totp,
         reloadly=reloadly,
     )
     check(settings)

@@ -69,6 +69,14 @@ class NothingToVerify(Refusal):
     detail = "No second factor is being set up. Begin with POST /auth/totp/enrol."
 
 
+class NoSecondFactor(Refusal):
+    """There is no second factor to make recovery codes for."""
+
+    code = "no_second_factor"
+    kind = Kind.CONFLICT
+    detail = "You have no second factor. Set one up with POST /auth/totp/enrol."
+
+
 def has_second_factor(session: Session, user_id: UUID) -> bool:
     """Whether the person confirmed one, in the SYSTEM scope."""
     return session.execute(_HAS, {"user": user_id}).one_or_none() is not None
@@ -132,7 +140,9 @@ def confirm_enrolment(
 
 
 def renew_recovery_codes(session: Session, user_id: UUID) -> list[Secret]:
-    """New recovery codes; those from before are worth nothing."""
+    """New recovery codes; those from before are worth nothing. Raises `NoSecondFactor`."""
+    if not has_second_factor(session, user_id):
+        raise NoSecondFactor
     codes = new_recovery_codes()
     session.execute(_FORGET_CODES, {"user": user_id})
     hashes = [_hash(code) for code in codes]

@@ -88,9 +88,9 @@ def _token(stand: Stand, seeded: Seeded) -> str:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         user_id = create_user(session, person, actor_id=None)
         now = clock.now(session)
-        opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=3600, now=now)
+        sign_in = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=3600, now=now)
     return issue_access_token(
-        AccessClaims(user_id, opened.sign_in_id),
+        AccessClaims(user_id, sign_in),
         role=Role.CAMPAIGN_MANAGER.value,
         key=house.settings.token_key,
         now=now,

@@ -21,6 +21,7 @@ from ops.sandbox.reloadly_orders import new_card
 from ops.unprivileged import discard
 from pipelines.access.api_keys import draw_key
 from pipelines.access.console_sessions import open_session
+from pipelines.access.refresh_tokens import RefreshClaims, refresh_token
 from pipelines.access.sign_ins import SignInKind, open_sign_in
 from pipelines.access.tokens import AccessClaims, issue_access_token
 from pipelines.access.users import NewUser, create_user
@@ -206,15 +207,16 @@ def test_what_tests_make_is_recognised(house: House):
         user = replace(user, agency_id=seeded.agency_id, client_id=seeded.client_id)
         user_id = create_user(session, user, actor_id=None)
         now = clock.now(session)
-        opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)
+        sign_in = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)
         cookie = open_session(session, user_id, now=now, limits=house.limits)
-    claims = AccessClaims(user_id, opened.sign_in_id)
+    claims = AccessClaims(user_id, sign_in)
+    refresh = refresh_token(RefreshClaims(sign_in, 0), key=house.settings.token_key)
     access = issue_access_token(
         claims, role="r", key=house.settings.token_key, now=now, seconds=600
     )
     _header, *cards = cards_csv(2).decode().split()
     vendor = [new_card(is_integer=is_integer) for is_integer in (False, True)]
-    made = [opened.token, cookie, access, draw_key(is_live=False).text, *cards]
+    made = [refresh, cookie, access, draw_key(is_live=False).text, *cards]
     made += [text for card in vendor for text in (card.number, card.pin)]
 
     assert [text for text in made if not canary.SECRET.search(text)] == []

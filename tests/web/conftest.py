@@ -83,9 +83,9 @@ def signed_in(app: Flask, house: House, role: Role, seeded: Seeded | None = None
     )
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        opened = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)
+        sign_in = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)
     token = issue_access_token(
-        AccessClaims(user_id, opened.sign_in_id),
+        AccessClaims(user_id, sign_in),
         role=role.value,
         key=house.settings.token_key,
         now=now,

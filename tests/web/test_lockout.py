@@ -50,7 +50,7 @@ def tried(house: House, email: str, times: int) -> list[str]:
     ends = []
     for _time in range(times):
         try:
-            authenticate(house.sessions, email, "wrong")
+            authenticate(house.sessions, house.settings.keyring, email, "wrong", code=None)
         except (InvalidCredentials, AccountRests) as refusal:
             ends.append(refusal.code)
     return ends

@@ -35,11 +35,14 @@ def kept_hash(house: House) -> str:
 def test_an_old_hash_is_checked_and_replaced(house: House):
     with_old_hash(house, "pass word of old")
 
-    first = authenticate(house.sessions, ANN, "pass word of old")
+    first = authenticate(house.sessions, house.settings.keyring, ANN, "pass word of old", code=None)
     fresh = kept_hash(house)
 
     assert fresh.startswith("$argon2id$")
-    assert authenticate(house.sessions, ANN, "pass word of old") == first
+    assert (
+        authenticate(house.sessions, house.settings.keyring, ANN, "pass word of old", code=None)
+        == first
+    )
     assert kept_hash(house) == fresh
 
 
@@ -48,7 +51,7 @@ def test_a_wrong_password_changes_nothing(house: House):
     before = kept_hash(house)
 
     with pytest.raises(InvalidCredentials):
-        authenticate(house.sessions, ANN, "pass word of new")
+        authenticate(house.sessions, house.settings.keyring, ANN, "pass word of new", code=None)
 
     assert kept_hash(house) == before
 
@@ -62,8 +65,10 @@ def test_of_a_long_password_bcrypt_saw_the_beginning_only_so_nothing_is_made_of_
     with_old_hash(house, long, of=long.encode()[:72])
     before = kept_hash(house)
 
-    right = authenticate(house.sessions, ANN, long)
-    mistyped = authenticate(house.sessions, ANN, long[:72] + "typed wrong")
+    right = authenticate(house.sessions, house.settings.keyring, ANN, long, code=None)
+    mistyped = authenticate(
+        house.sessions, house.settings.keyring, ANN, long[:72] + "typed wrong", code=None
+    )
 
     assert right == mistyped
     assert kept_hash(house) == before
@@ -75,4 +80,4 @@ def test_what_is_no_hash_at_all_lets_nobody_in(house: House):
         session.execute(text("UPDATE users SET password_hash = '$2b$no hash'"))
 
     with pytest.raises(InvalidCredentials):
-        authenticate(house.sessions, ANN, "pass word of old")
+        authenticate(house.sessions, house.settings.keyring, ANN, "pass word of old", code=None)

@@ -169,14 +169,19 @@ def test_who_must_wait_is_let_in_again_by_somebody_above(
     user_id = make_user(house, "max@example.com", Role.CLIENT_VIEWER, seeded)
     for _try in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
-            authenticate(house.sessions, "max@example.com", "wrong")
+            authenticate(
+                house.sessions, house.settings.keyring, "max@example.com", "wrong", code=None
+            )
 
     resting = client_admin.get(f"/users/{user_id}").json["rests_until"]
     allowed = client_admin.post(f"/users/{user_id}/allow-tries")
 
     assert resting is not None
     assert (allowed.status_code, allowed.json["rests_until"]) == (200, None)
-    assert authenticate(house.sessions, "max@example.com", PASSWORD) == user_id
+    assert (
+        authenticate(house.sessions, house.settings.keyring, "max@example.com", PASSWORD, code=None)
+        == user_id
+    )
     assert len(rows(house, "SELECT 1 FROM audit_entries WHERE action = 'user.tries_allowed'")) == 1
 
 
@@ -202,7 +207,9 @@ def test_a_new_person_signs_in_with_what_they_were_given_and_changes_it(
     spent = browser.post("/api/v1/auth/refresh", json={"refresh_token": elsewhere})
     assert spent.status_code == 401, "and nobody else does"
     assert browser.post("/api/v1/auth/login", json=given).status_code == 401
-    assert authenticate(house.sessions, NEW["email"], own["new_password"])
+    assert authenticate(
+        house.sessions, house.settings.keyring, NEW["email"], own["new_password"], code=None
+    )
 
 
 def test_a_wrong_current_password_or_a_poor_new_one_changes_nothing(
@@ -223,7 +230,9 @@ def test_a_wrong_current_password_or_a_poor_new_one_changes_nothing(
 
     assert (wrong.status_code, wrong.json["code"]) == (422, "wrong_password")
     assert (poor.status_code, poor.json["errors"][0]["pointer"]) == (422, "/new_password")
-    assert authenticate(house.sessions, NEW["email"], NEW["password"])
+    assert authenticate(
+        house.sessions, house.settings.keyring, NEW["email"], NEW["password"], code=None
+    )
 
 
 def test_a_repeat_makes_nobody_twice(client_admin: Caller, house: House):

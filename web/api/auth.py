@@ -48,7 +48,7 @@ class InvalidRefresh(Refusal):
 class LoginBody(Schema):
     email = Secret(required=True, longest=320)
     password = Secret(required=True, longest=1024)
-    totp = Secret(load_default=None, longest=16, allow_none=True)
+    totp = Secret(load_default=None, longest=64, allow_none=True)
 
 
 class RefreshBody(Schema):

@@ -1,12 +1,15 @@
 """Signing in and out of the console (SEC-01, SEC-03, SEC-32)."""
 
+import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from models.people import Role
 from pipelines.wiring import House
 from tests.driving import rows
+from tests.seeding import Seeded
 from tests.web.conftest import PASSWORD, make_user
-from tests.web.console.conftest import SAME_ORIGIN, Visitor
+from tests.web.console.conftest import SAME_ORIGIN, Visitor, visitor_of
 
 
 def sign_in(browser: FlaskClient, email: str, password: str = PASSWORD, **fields: str):
@@ -103,14 +106,34 @@ def test_signing_out_ends_the_session_at_once(house: House, bob: Visitor):
     assert bob.get("/console/").status_code == 303
 
 
-def test_an_idle_session_and_an_old_session_end(house: House, bob: Visitor):
-    rows(house, "UPDATE sign_ins SET last_used_at = now() - interval '29 minutes' RETURNING 1")
-    assert bob.get("/console/").status_code == 200
+@pytest.mark.parametrize(
+    ("role", "idle_minutes", "hours"), [(Role.CLIENT_ADMIN, 15, 8), (Role.CAMPAIGN_MANAGER, 30, 12)]
+)
+def test_an_idle_session_and_an_old_session_end(
+    app: Flask, house: House, seeded: Seeded, role: Role, idle_minutes: int, hours: int
+):
+    """SEC-01: administrators' sooner than others'."""
+    visitor = visitor_of(app, house, role, seeded)
+    used = "UPDATE sign_ins SET last_used_at = now() - make_interval(mins => :mins) RETURNING 1"
+    began = (
+        "UPDATE sign_ins SET last_used_at = now(), expires_at = now() + interval '4 hours',"
+        " created_at = now() - make_interval(mins => :mins) RETURNING 1"
+    )
 
-    rows(house, "UPDATE sign_ins SET last_used_at = now() - interval '31 minutes' RETURNING 1")
-    assert bob.get("/console/").status_code == 303
+    def status_after(change: str, minutes: int) -> int:
+        rows(house, change, mins=minutes)
+        return visitor.get("/console/").status_code
 
-    rows(house, "UPDATE sign_ins SET last_used_at = now(), expires_at = now() RETURNING 1")
+    assert [status_after(used, idle_minutes - 1), status_after(used, idle_minutes + 1)] == [
+        200,
+        303,
+    ]
+    assert [status_after(began, hours * 60 - 1), status_after(began, hours * 60 + 1)] == [200, 303]
+
+
+def test_a_session_is_over_at_its_written_end(house: House, bob: Visitor):
+    rows(house, "UPDATE sign_ins SET expires_at = now() RETURNING 1")
+
     assert bob.get("/console/").status_code == 303
 
 
