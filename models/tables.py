@@ -2,7 +2,7 @@
 
 from sqlalchemy import MetaData
 
-from models import cards, drafts, jobs, ledger, oversight, people, tasks, tenants
+from models import approvals, cards, drafts, jobs, ledger, oversight, people, tasks, tenants
 from models.base import Base, TableClass
 
 CLASSES: dict[str, TableClass] = {
@@ -38,6 +38,7 @@ CLASSES: dict[str, TableClass] = {
     ledger.Hold.__tablename__: TableClass.TENANT,
     ledger.Transfer.__tablename__: TableClass.TENANT,
     ledger.Posting.__tablename__: TableClass.TENANT,
+    approvals.Approval.__tablename__: TableClass.TENANT,
     oversight.AuditEntry.__tablename__: TableClass.TENANT,
 }
 

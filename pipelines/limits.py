@@ -145,6 +145,10 @@ class Limits:
     #: Allocations from this amount on, in minor units, want it too.
     step_up_allocation_minor: int = 1_000_000
     enrolment_seconds: int = 15 * 60
+    #: Movements of credit from this amount on, in minor units, need a second person (SEC-31).
+    second_person_allocation_minor: int = 100_000_000
+    #: How long an act waits for its second person.
+    approval_hours: int = 24
     page_size_default: int = 50
     page_size_max: int = 100
 

@@ -56,7 +56,10 @@ class Settings:
         limits = DEFAULTS if self.time_scale == 1.0 else DEFAULTS.scaled(self.time_scale)
         if self.environment is Environment.DEMO:
             limits = replace(
-                limits, access_token_seconds=DEMO_SECONDS, step_up_seconds=DEMO_SECONDS
+                limits,
+                access_token_seconds=DEMO_SECONDS,
+                step_up_seconds=DEMO_SECONDS,
+                second_person_allocation_minor=DEMO_ALLOCATION_MINOR,
             )
         return replace(limits, drain_seconds=self.drain_seconds)
 
@@ -83,6 +86,8 @@ BEATING = frozenset(PROCESSES) - {"tools"}
 TOKEN_KEY_CHARACTERS_MIN = 32
 #: A demo is shown for a day without signing in or proving oneself again.
 DEMO_SECONDS = 24 * 3600
+#: Nor has it a second administrator of each kind to agree.
+DEMO_ALLOCATION_MINOR = 10**13
 
 
 def load(process: str) -> Settings:

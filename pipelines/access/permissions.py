@@ -28,6 +28,8 @@ class Permission(StrEnum):
     CLIENT_BRANDS_MANAGE = "client_brands_manage"
     CREDIT_READ = "credit_read"
     CREDIT_MOVE = "credit_move"
+    APPROVALS_READ = "approvals_read"
+    APPROVALS_DECIDE = "approvals_decide"
     POOLS_READ = "pools_read"
     POOLS_MANAGE = "pools_manage"
     PROVISION = "provision"
@@ -98,6 +100,8 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.KEYS_MANAGE,
     P.CAMPAIGNS_BUDGET,
     P.CREDIT_MOVE,
+    P.APPROVALS_READ,
+    P.APPROVALS_DECIDE,
     P.POOLS_READ,
     P.POOLS_MANAGE,
     P.CARDS_REVEAL,

@@ -78,3 +78,15 @@ def side(session: Session, identity: UUID) -> Side:
     if row is None:
         raise NotFound
     return Side(row.id, AccountKind(row.kind), row.parent_id, row.currency)
+
+
+def owner_of(session: Session, identity: UUID) -> Owner:
+    """Whose an account is; `NotFound` if this scope cannot see it."""
+    row = session.execute(
+        select(Account.tier, Account.owner_id, Account.agency_id, Account.client_id).where(
+            Account.id == identity
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return Owner(Tier(row.tier), row.owner_id, row.agency_id, row.client_id)

@@ -1,5 +1,6 @@
 """Credit accounts and their movements as pages show them."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ ORDER BY a.id LIMIT :limit
 """
 )
 _ONE = text(_ACCOUNTS + " AND a.id = :account")
+_NAMES = text(_ACCOUNTS + " AND a.id = ANY(:ids)")
 _POSTINGS = text("""
 SELECT p.id, p.transfer_id, p.amount, p.balance_after, p.currency, p.created_at, t.kind, t.notes,
     t.job_id, t.actor_id
@@ -117,3 +119,9 @@ def _side(row: Row[Any]) -> dict[str, Any]:
         "currency": row.currency,
         "created_at": row.created_at,
     }
+
+
+def account_names(session: Session, ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
+    """The name of each account's owner and its currency, of those in this scope."""
+    rows = session.execute(_NAMES, {"ids": list(ids)})
+    return {row.id: (row.name, row.currency) for row in rows}

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text
 
+from models.approvals import Approval
 from models.base import new_id
 from models.cards import ProviderOrder
 from models.database import scoped_transaction
@@ -64,6 +65,15 @@ def full_tenant(house: House) -> Seeded:
                 email=f"{user_id}@example.com",
                 email_normalised=f"{user_id}@example.com",
                 role=Role.CLIENT_ADMIN.value,
+                **tenant,
+            )
+        )
+        session.execute(
+            insert(Approval).values(
+                kind="credit.allocation",
+                detail={},
+                requested_by=user_id,
+                expires_at=func.now(),
                 **tenant,
             )
         )

@@ -76,11 +76,12 @@ def make_user(house: House, email: str, role: Role, seeded: Seeded | None = None
         return create_user(session, person, actor_id=None)
 
 
-def signed_in(app: Flask, house: House, role: Role, seeded: Seeded | None = None) -> Caller:
+def signed_in(
+    app: Flask, house: House, role: Role, seeded: Seeded | None = None, *, name: str = ""
+) -> Caller:
     """A caller with a token of a new user of the role; no password is hashed twice."""
-    user_id = make_user(
-        house, f"{role.value}.{seeded and seeded.client_id}@x.example", role, seeded
-    )
+    email = f"{name}{role.value}.{seeded and seeded.client_id}@x.example"
+    user_id = make_user(house, email, role, seeded)
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
         sign_in = open_sign_in(session, user_id, SignInKind.REFRESH, seconds=600, now=now)

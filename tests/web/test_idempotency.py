@@ -277,6 +277,8 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/auth/logout",
         "/auth/refresh",
         "/auth/password",
+        "/approvals/{approval_id}/approve",
+        "/approvals/{approval_id}/reject",
         "/auth/step-up",
         "/auth/totp/enrol",
         "/auth/totp/recovery-codes",

@@ -38,6 +38,8 @@ GOLDEN = {
     "client_brands_manage": "PA",
     "credit_read": "PAVCMWK",
     "credit_move": "PAC",
+    "approvals_read": "PAC",
+    "approvals_decide": "PAC",
     "pools_read": "PAVC",
     "pools_manage": "PAC",
     "provision": "PACMK",

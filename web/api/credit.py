@@ -1,19 +1,24 @@
 """Credit over HTTP: the tree of accounts, their movements, allocations and recalls."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify
+from flask import Response, jsonify, url_for
 from marshmallow import Schema, fields
 
+from models import clock
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
+from pipelines.approvals.approvals import ApprovalKind, approval_row
+from pipelines.approvals.movements import ALLOCATION, RECALL, ask_for_movement
 from pipelines.credit import allocate as credit
 from pipelines.credit import read
 from pipelines.credit.transfer import Posted
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
+from web.api.approvals import view
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
 from web.fields import Identity, Minor, PageQuery, Text
 from web.front import front
@@ -126,9 +131,12 @@ def list_transactions(query: dict[str, Any], account_id: UUID) -> Response:
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(201, Movement)
 def allocate(body: dict[str, Any]) -> Response:
-    """Move credit from an account to one right below it."""
+    """Move credit from an account to one right below it.
+
+    From 1,000,000.00 on a second person has to agree: 202 with the approval instead.
+    """
     sides = {"parent_id": body["from_account_id"], "child_id": body["to_account_id"]}
-    return _moved(body, credit.allocate, sides, "allocation")
+    return _moved(body, credit.allocate, sides, ALLOCATION)
 
 
 @routes.post("/credit/recalls")
@@ -139,15 +147,17 @@ def allocate(body: dict[str, Any]) -> Response:
 def recall(body: dict[str, Any]) -> Response:
     """Take unused credit back from an account right below: `from` is the child, `to` the parent."""
     sides = {"parent_id": body["to_account_id"], "child_id": body["from_account_id"]}
-    return _moved(body, credit.recall, sides, "recall")
+    return _moved(body, credit.recall, sides, RECALL)
 
 
 def _moved(
-    body: dict[str, Any], move: Callable[..., Posted], sides: dict[str, UUID], word: str
+    body: dict[str, Any], move: Callable[..., Posted], sides: dict[str, UUID], kind: ApprovalKind
 ) -> Response:
-    caller = principal()
-    if body["amount_minor"] >= front().house.limits.step_up_allocation_minor:
+    caller, limits = principal(), front().house.limits
+    if body["amount_minor"] >= limits.step_up_allocation_minor:
         freshly_proven()
+    if body["amount_minor"] >= limits.second_person_allocation_minor:
+        return _asked(body, kind, sides)
     key = request_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
 
@@ -157,7 +167,7 @@ def _moved(
                 **sides,
                 amount=body["amount_minor"],
                 notes=body["notes"],
-                client_ref=f"{word}:{caller.actor_id}:{key.key}",
+                client_ref=f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key.key}",
                 actor_id=caller.actor_id,
             )
             return posted.transfer_id
@@ -166,4 +176,28 @@ def _moved(
         view = read.transfer_view(session, done.resource_id)
     response = jsonify(view)
     response.status_code = 201
+    return mark_replay(response, is_replay=done.is_replay)
+
+
+def _asked(body: dict[str, Any], kind: ApprovalKind, sides: dict[str, UUID]) -> Response:
+    """So much credit waits for a second person; what can be refused now is refused now."""
+    caller, house = principal(), front().house
+    key = request_key(caller, canonical(body))
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        ask = partial(
+            ask_for_movement,
+            session,
+            kind,
+            caller,
+            **sides,
+            amount=body["amount_minor"],
+            notes=body["notes"],
+            limits=house.limits,
+            now=clock.now(session),
+        )
+        done = once(session, key, ask, status=202, resource_kind="approval")
+        shown = view(approval_row(session, done.resource_id), clock.now(session))
+    response = jsonify(shown)
+    response.status_code = 202
+    response.headers["Location"] = url_for("approvals.get_approval", approval_id=done.resource_id)
     return mark_replay(response, is_replay=done.is_replay)

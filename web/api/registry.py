@@ -5,6 +5,7 @@ from flask import Flask
 from web.api import (
     agencies,
     api_keys,
+    approvals,
     auth,
     brands,
     campaigns,
@@ -38,6 +39,7 @@ RESOURCES: list[Routes] = [
     campaigns.routes,
     brands.routes,
     credit.routes,
+    approvals.routes,
     gift_card_pools.routes,
     gift_cards.routes,
     provision_jobs.routes,

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
 from web.console import (
     account,
+    approvals,
     credit,
     engine,
     formats,
@@ -62,6 +63,7 @@ def register(app: Flask) -> None:
         wizard,
         pools,
         credit,
+        approvals,
         engine,
     ):
         part.add_pages(console)

@@ -31,6 +31,7 @@ NAVIGATION = (
     Entry("jobs", "Jobs", "layers", "console.jobs", Permission.JOBS_READ),
     Entry("pools", "Card pools", "card", "console.pools", Permission.POOLS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
+    Entry("approvals", "Approvals", "check", "console.approvals", Permission.APPROVALS_READ),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
 )

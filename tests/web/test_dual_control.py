@@ -1,0 +1,215 @@
+"""Much credit moves only when a second person agrees (SEC-31)."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from psycopg import errors as pg
+from sqlalchemy.exc import IntegrityError
+
+from models.people import Role
+from pipelines.wiring import House
+from tests.driving import rows
+from tests.seeding import Seeded, seed
+from tests.web.conftest import Caller, signed_in
+from web.app import create_app
+
+LARGE = 500_000
+
+
+@pytest.fixture
+def app(house: House) -> Flask:
+    """A house in which 5,000.00 are much."""
+    return create_app(
+        replace(house, limits=replace(house.limits, second_person_allocation_minor=LARGE))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An agency with two administrators, and the accounts between which they move credit."""
+
+    ann: Caller
+    bob: Caller
+    parent: str
+    child: str
+
+    def recall(self, amount: int, key: str = "one", caller: Caller | None = None):
+        body = {
+            "from_account_id": self.child,
+            "to_account_id": self.parent,
+            "amount_minor": amount,
+            "notes": "end of season",
+        }
+        return (caller or self.ann).post("/credit/recalls", body, Idempotency_Key=key)
+
+    def balance(self) -> int:
+        account: dict[str, Any] = self.ann.get(f"/credit/accounts/{self.parent}").json
+        return int(account["balance_minor"])
+
+
+@pytest.fixture
+def agency(app: Flask, house: House, seeded: Seeded) -> Agency:
+    ann = signed_in(app, house, Role.AGENCY_ADMIN, seeded)
+    bob = signed_in(app, house, Role.AGENCY_ADMIN, seeded, name="bob.")
+    accounts = ann.get("/credit/accounts").json["data"]
+    parent = next(a for a in accounts if a["tier"] == "agency")
+    child = next(a for a in accounts if a["parent_id"] == parent["id"])
+    return Agency(ann, bob, parent["id"], child["id"])
+
+
+def test_little_moves_at_once_and_much_waits(agency: Agency):
+    before = agency.balance()
+
+    little, much = agency.recall(LARGE - 1), agency.recall(LARGE, key="two")
+
+    assert (little.status_code, much.status_code) == (201, 202)
+    assert much.json["state"] == "pending"
+    assert much.headers["Location"] == f"/api/v1/approvals/{much.json['id']}"
+    assert agency.balance() == before + LARGE - 1
+
+
+def test_sec031_nobody_approves_what_they_asked_for(agency: Agency):
+    asked = agency.recall(LARGE).json
+    before = agency.balance()
+
+    own = agency.ann.post(f"/approvals/{asked['id']}/approve")
+
+    assert (own.status_code, own.json["code"]) == (403, "self_approval")
+    assert agency.balance() == before
+
+
+def test_the_database_knows_it_too(house: House, agency: Agency):
+    agency.recall(LARGE)
+
+    with pytest.raises(IntegrityError) as caught:
+        rows(house, "UPDATE approvals SET decided_by = requested_by RETURNING 1")
+
+    assert isinstance(caught.value.orig, pg.CheckViolation)
+
+
+def test_a_second_person_agrees_and_it_happens_once(house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    before = agency.balance()
+
+    agreed = agency.bob.post(f"/approvals/{asked['id']}/approve")
+    again = agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert (agreed.status_code, agreed.json["state"]) == (200, "approved")
+    assert (again.status_code, again.json["code"]) == (409, "approval_decided")
+    assert agency.balance() == before + LARGE
+    (transfer,) = rows(
+        house, "SELECT id, amount FROM transfers WHERE id = :id", id=agreed.json["result_id"]
+    )
+    assert transfer.amount == LARGE
+    told = rows(house, "SELECT action, actor_id FROM audit_entries ORDER BY at, id")
+    ann, bob = (c.get("/auth/me").json["id"] for c in (agency.ann, agency.bob))
+    assert [
+        (row.action, str(row.actor_id))
+        for row in told
+        if row.action.startswith(("app", "credit.r"))
+    ] == [("approval.requested", ann), ("credit.recalled", ann), ("approval.approved", bob)]
+
+
+def test_of_many_who_agree_at_once_one_does(house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    before = agency.balance()
+
+    with ThreadPoolExecutor(6) as pool:
+        statuses = list(
+            pool.map(
+                lambda _: agency.bob.post(f"/approvals/{asked['id']}/approve").status_code, range(6)
+            )
+        )
+
+    assert sorted(statuses) == [200, *[409] * 5]
+    assert agency.balance() == before + LARGE
+
+
+def test_a_second_person_disagrees_and_says_why(agency: Agency):
+    asked = agency.recall(LARGE).json
+    before = agency.balance()
+
+    no = agency.bob.post(f"/approvals/{asked['id']}/reject", {"reason": "Not this quarter"})
+
+    assert (no.status_code, no.json["state"], no.json["reason"]) == (
+        200,
+        "rejected",
+        "Not this quarter",
+    )
+    assert agency.ann.get(f"/approvals/{asked['id']}").json["state"] == "rejected"
+    assert agency.bob.post(f"/approvals/{asked['id']}/approve").status_code == 409
+    assert agency.balance() == before
+
+
+def test_after_a_day_it_has_expired(house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    rows(house, "UPDATE approvals SET expires_at = expires_at - interval '24 hours' RETURNING 1")
+
+    late = agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert (late.status_code, late.json["code"]) == (409, "approval_expired")
+    assert agency.ann.get(f"/approvals/{asked['id']}").json["state"] == "expired"
+    assert agency.ann.get("/approvals?pending=true").json["data"] == []
+
+
+def test_what_cannot_happen_goes_on_waiting(house: House, agency: Agency):
+    asked = agency.recall(10**12).json
+
+    refused = agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert (refused.status_code, refused.json["code"]) == (402, "insufficient_credit")
+    assert agency.ann.get(f"/approvals/{asked['id']}").json["state"] == "pending"
+
+
+def test_a_wrong_direction_is_refused_when_it_is_asked_for(agency: Agency):
+    body = {
+        "from_account_id": agency.child,
+        "to_account_id": agency.parent,
+        "amount_minor": LARGE,
+        "notes": "",
+    }
+
+    answer = agency.ann.post("/credit/allocations", body, Idempotency_Key="x")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "allocation_direction")
+    assert agency.ann.get("/approvals").json["data"] == []
+
+
+def test_a_repeat_names_the_same_approval(agency: Agency):
+    first, again = agency.recall(LARGE), agency.recall(LARGE)
+
+    assert first.json["id"] == again.json["id"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_agreeing_wants_a_fresh_proof(house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
+
+    answer = agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert answer.json["code"] == "step_up_required"
+
+
+def test_another_tenant_sees_nothing_of_it(app: Flask, house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    stranger = signed_in(app, house, Role.AGENCY_ADMIN, seed(house, vendor=False))
+
+    assert stranger.get("/approvals").json["data"] == []
+    assert stranger.get(f"/approvals/{asked['id']}").status_code == 404
+    assert stranger.post(f"/approvals/{asked['id']}/approve").status_code == 404
+    assert stranger.post(f"/approvals/{asked['id']}/reject", {"reason": "x"}).status_code == 404
+
+
+def test_somebody_above_may_agree_and_somebody_below_does_not_see_it(
+    app: Flask, house: House, agency: Agency, seeded: Seeded
+):
+    asked = agency.recall(LARGE).json
+    client = signed_in(app, house, Role.CLIENT_ADMIN, seeded)
+    platform = signed_in(app, house, Role.PLATFORM_ADMIN)
+
+    assert client.post(f"/approvals/{asked['id']}/approve").status_code == 404
+    assert platform.post(f"/approvals/{asked['id']}/approve").status_code == 200
