@@ -49,7 +49,14 @@ class SignIn(Base):
     """
 
     __tablename__ = "sign_ins"
-    __table_args__ = (Index(None, "user_id"),)
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index(
+            "ix_sign_ins_impersonator_id",
+            "impersonator_id",
+            postgresql_where=text("impersonator_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[Id]
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
@@ -58,6 +65,8 @@ class SignIn(Base):
     generation: Mapped[int] = mapped_column(server_default=text("0"))
     rotated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     proven_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Who looks through this person's eyes; None for the person.
+    impersonator_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     address: Mapped[str | None]
     user_agent: Mapped[str | None]
     expires_at: Mapped[Utc]

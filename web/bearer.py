@@ -5,7 +5,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.api_keys import find_key
 from pipelines.access.principals import Principal
-from pipelines.access.sign_ins import SignInKind, holder
+from pipelines.access.sign_ins import holder
 from pipelines.access.tokens import read_access_token
 from web.front import front
 
@@ -35,4 +35,4 @@ def _by_token(token: str) -> Principal | None:
         return None
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        return holder(session, claims.sign_in_id, claims.user_id, SignInKind.REFRESH, now=now)
+        return holder(session, claims.sign_in_id, claims.user_id, now=now)

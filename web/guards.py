@@ -41,7 +41,8 @@ def principal() -> Principal:
 def permitted(permission: Permission, *, before_enrolment: bool = False) -> Callable[[View], View]:
     """Let only callers with `permission` into the view, before anything of the body is read.
 
-    Administrators who have no second factor yet get in only where it is `before_enrolment`.
+    Administrators who have no second factor yet get in only to their own credentials, and where it
+    is `before_enrolment`.
     """
 
     def decorate(view: View) -> View:
@@ -49,7 +50,8 @@ def permitted(permission: Permission, *, before_enrolment: bool = False) -> Call
         def guarded(*args: Any, **kwargs: Any) -> Any:
             caller = principal()
             require(caller, permission)
-            if not before_enrolment and front().house.settings.requires_second_factor:
+            is_first = before_enrolment or permission is Permission.OWN_CREDENTIALS
+            if not is_first and front().house.settings.requires_second_factor:
                 require_second_factor(caller)
             return view(*args, **kwargs)
 

@@ -43,12 +43,14 @@ SELECT u.id, u.role, u.agency_id, u.client_id, u.email, u.name, s.id AS sign_in_
     extract(epoch FROM CAST(:now AS timestamptz) - s.last_used_at) AS idle,
     extract(epoch FROM CAST(:now AS timestamptz) - s.created_at) AS age,
     extract(epoch FROM CAST(:now AS timestamptz) - s.proven_at) AS proof_age,
-    f.confirmed_at IS NOT NULL AS has_factor
+    f.confirmed_at IS NOT NULL AS has_factor,
+    i.id AS impersonator_id, i.role AS impersonator_role
 FROM sign_ins s JOIN users u ON u.id = s.user_id
 LEFT JOIN agencies a ON a.id = u.agency_id LEFT JOIN clients c ON c.id = u.client_id
 LEFT JOIN authenticators f ON f.user_id = u.id
-WHERE s.token_hash = :hash AND s.kind = 'console' AND s.revoked_at IS NULL
-  AND s.expires_at > CAST(:now AS timestamptz) AND u.disabled_at IS NULL
+LEFT JOIN users i ON i.id = s.impersonator_id
+WHERE s.token_hash = :hash AND s.kind IN ('console', 'impersonation') AND s.revoked_at IS NULL
+  AND s.expires_at > CAST(:now AS timestamptz) AND u.disabled_at IS NULL AND i.disabled_at IS NULL
 """)
 _HALFWAY = text("""
 SELECT u.id FROM sign_ins s JOIN users u ON u.id = s.user_id
@@ -57,7 +59,7 @@ WHERE s.token_hash = :hash AND s.kind = 'halfway' AND s.revoked_at IS NULL
 """)
 _TOUCH = text("UPDATE sign_ins SET last_used_at = :now WHERE id = :id")
 _REVOKE = text("""
-UPDATE sign_ins SET revoked_at = :now WHERE token_hash = :hash AND kind IN ('console', 'halfway')
+UPDATE sign_ins SET revoked_at = :now WHERE token_hash = :hash AND kind <> 'refresh'
   AND revoked_at IS NULL RETURNING user_id, kind
 """)
 
@@ -82,7 +84,7 @@ def halfway_user(session: Session, token: str, *, now: datetime) -> UUID | None:
     """Whose password was right in this browser shortly ago; None for every other token."""
     if not token or len(token) > TOKEN_CHARACTERS_MAX:
         return None
-    found = session.execute(_HALFWAY, {"hash": _hash(token), "now": now})
+    found = session.execute(_HALFWAY, {"hash": token_hash(token), "now": now})
     user_id: UUID | None = found.scalar_one_or_none()
     return user_id
 
@@ -93,7 +95,7 @@ def session_of(
     """The live session of a token, noted as used; None for unknown, idle, ended or disabled."""
     if not token or len(token) > TOKEN_CHARACTERS_MAX:
         return None
-    row = session.execute(_LIVE, {"hash": _hash(token), "now": now}).one_or_none()
+    row = session.execute(_LIVE, {"hash": token_hash(token), "now": now}).one_or_none()
     if row is None or not _is_within(row, limits):
         return None
     if row.idle >= TOUCH_SECONDS:
@@ -113,7 +115,13 @@ def _open(
 ) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     open_sign_in(
-        session, user_id, kind, seconds=seconds, now=now, device=device, token_hash=_hash(token)
+        session,
+        user_id,
+        kind,
+        seconds=seconds,
+        now=now,
+        device=device,
+        token_hash=token_hash(token),
     )
     return token
 
@@ -128,7 +136,7 @@ def _is_within(row: Row[Any], limits: Limits) -> bool:
 
 def close_session(session: Session, token: str, *, now: datetime) -> bool:
     """End a session at once, whole or halfway; False if there was none to end."""
-    row = session.execute(_REVOKE, {"hash": _hash(token), "now": now}).one_or_none()
+    row = session.execute(_REVOKE, {"hash": token_hash(token), "now": now}).one_or_none()
     if row is not None and row.kind == SignInKind.CONSOLE:
         record(
             session,
@@ -140,5 +148,5 @@ def close_session(session: Session, token: str, *, now: datetime) -> bool:
     return row is not None
 
 
-def _hash(token: str) -> bytes:
+def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

@@ -12,6 +12,8 @@ class Permission(StrEnum):
     """An action of the product; every route needs exactly one, or is public."""
 
     OWN_ACCOUNT = "own_account"
+    OWN_CREDENTIALS = "own_credentials"
+    IMPERSONATE = "impersonate"
     USERS_MANAGE = "users_manage"
     KEYS_MANAGE = "keys_manage"
     AGENCIES_READ = "agencies_read"
@@ -68,6 +70,14 @@ class InsufficientScope(Refusal):
         )
 
 
+class ImpersonationForbidden(Refusal):
+    """Who looks through another's eyes changes nothing, and sees no more than they may see."""
+
+    code = "impersonation_forbidden"
+    kind = Kind.FORBIDDEN
+    detail = "You look as somebody else, and only look. Stop looking as them to do this yourself."
+
+
 class KeyScope(StrEnum):
     """What an API key may be made for."""
 
@@ -87,6 +97,7 @@ P = Permission
 _LOOK_AT_CLIENT = frozenset(
     {
         P.OWN_ACCOUNT,
+        P.OWN_CREDENTIALS,
         P.CLIENTS_READ,
         P.CAMPAIGNS_READ,
         P.BRANDS_READ,
@@ -119,15 +130,19 @@ _RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL}) | {
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.PLATFORM_ADMIN: frozenset(Permission),
-    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY | {P.QUEUES_READ, P.INVARIANTS_READ},
+    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY | {P.QUEUES_READ, P.INVARIANTS_READ, P.IMPERSONATE},
     Role.AGENCY_ADMIN: _RUN_AGENCY,
     Role.AGENCY_VIEWER: _LOOK_AT_AGENCY,
     Role.CLIENT_ADMIN: _RUN_CLIENT,
     Role.CAMPAIGN_MANAGER: _RUN_CAMPAIGNS,
     Role.CLIENT_VIEWER: _LOOK_AT_CLIENT,
     Role.STOREFRONT_KEY: frozenset(KEY_SCOPES),
-    Role.END_USER: frozenset({P.OWN_ACCOUNT}),
+    Role.END_USER: frozenset({P.OWN_ACCOUNT, P.OWN_CREDENTIALS}),
 }
+#: What somebody may do who looks through another's eyes: look, and stop (SEC-30).
+LOOKING: frozenset[Permission] = frozenset(
+    {P.OWN_ACCOUNT, *(permission for permission in P if permission.endswith("_read"))}
+)
 
 
 def may(role: Role, permission: Permission) -> bool:
@@ -135,8 +150,25 @@ def may(role: Role, permission: Permission) -> bool:
     return permission in GRANTS.get(role, frozenset())
 
 
+def is_allowed(principal: Principal, permission: Permission) -> bool:
+    """Whether this caller would be let in, for what is shown or left out."""
+    try:
+        require(principal, permission)
+    except (Forbidden, InsufficientScope, ImpersonationForbidden):
+        return False
+    return True
+
+
 def require(principal: Principal, permission: Permission) -> None:
-    """Raise `Forbidden` or, for a key without the scope, `InsufficientScope`."""
+    """Raise `Forbidden`; for a key without the scope `InsufficientScope`.
+
+    Who looks as another needs the other's right, their own, and one to look:
+    `ImpersonationForbidden`.
+    """
+    if principal.own_role is not None and not (
+        permission in LOOKING and may(principal.own_role, permission)
+    ):
+        raise ImpersonationForbidden
     if principal.key_scopes is not None:
         needs = KEY_SCOPES.get(permission)
         if needs is None or needs.value not in principal.key_scopes:

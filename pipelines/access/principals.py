@@ -21,6 +21,9 @@ class Principal:
     #: Since a password or code was last checked on this sign-in.
     proof_age_seconds: float | None = None
     has_second_factor: bool = False
+    #: The person through whose eyes the actor looks, and what the actor is (SEC-30).
+    acting_for: UUID | None = None
+    own_role: Role | None = None
 
     @property
     def scope(self) -> Scope:

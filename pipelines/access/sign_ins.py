@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, text, update
+from sqlalchemy import Row, insert, or_, text, update
 from sqlalchemy.orm import Session
 
 from models.base import new_id
@@ -20,11 +20,13 @@ from pipelines.limits import Limits
 
 
 class SignInKind(StrEnum):
-    """A program's refresh tokens, a browser's session, or a browser that still owes its code."""
+    """A program's refresh tokens, a browser's session, one that still owes its code, a look."""
 
     REFRESH = "refresh"
     CONSOLE = "console"
     HALFWAY = "halfway"
+    #: Somebody of the platform who looks through this person's eyes.
+    IMPERSONATION = "impersonation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,11 @@ _BY_ID = text("""
 SELECT u.id, u.role, u.agency_id, u.client_id, s.id AS sign_in_id,
     extract(epoch FROM CAST(:now AS timestamptz) - s.proven_at) AS proof_age,
     EXISTS (SELECT FROM authenticators f
-            WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
-FROM sign_ins s JOIN users u ON u.id = s.user_id
-WHERE s.kind = :kind AND s.revoked_at IS NULL AND s.expires_at > :now AND u.disabled_at IS NULL
+            WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor,
+    i.id AS impersonator_id, i.role AS impersonator_role
+FROM sign_ins s JOIN users u ON u.id = s.user_id LEFT JOIN users i ON i.id = s.impersonator_id
+WHERE s.kind IN ('refresh', 'impersonation') AND s.revoked_at IS NULL AND s.expires_at > :now
+  AND u.disabled_at IS NULL AND i.disabled_at IS NULL
   AND s.id = :sign_in AND s.user_id = :user
 """)
 # Locked: of two that offer the same token at once the second sees that it was used.
@@ -80,6 +84,7 @@ def open_sign_in(
     now: datetime,
     device: Device = UNKNOWN,
     token_hash: bytes | None = None,
+    impersonator_id: UUID | None = None,
 ) -> UUID:
     """Begin a sign-in of somebody just proven that lives `seconds`, in the SYSTEM scope."""
     identity = new_id()
@@ -94,9 +99,10 @@ def open_sign_in(
             expires_at=now + timedelta(seconds=seconds),
             address=device.network,
             user_agent=device.user_agent,
+            impersonator_id=impersonator_id,
         )
     )
-    if kind is not SignInKind.HALFWAY:
+    if kind in {SignInKind.REFRESH, SignInKind.CONSOLE}:
         _audit(session, "sign_in.opened", user_id, identity)
     return identity
 
@@ -124,19 +130,21 @@ def rotate(session: Session, claims: RefreshClaims, *, limits: Limits, now: date
     return Rotated(RefreshClaims(claims.sign_in_id, claims.generation + 1), row.user_id)
 
 
-def holder(
-    session: Session, sign_in_id: UUID, user_id: UUID, kind: SignInKind, *, now: datetime
-) -> Principal | None:
-    """Who holds a live sign-in; the role and tenant are read each time, so changes hold at once."""
-    values = {"sign_in": sign_in_id, "user": user_id, "kind": kind.value, "now": now}
+def holder(session: Session, sign_in_id: UUID, user_id: UUID, *, now: datetime) -> Principal | None:
+    """Who holds a live sign-in of a program; role and tenant are read each time, so that changes
+    hold at once."""
+    values = {"sign_in": sign_in_id, "user": user_id, "now": now}
     row = session.execute(_BY_ID, values).one_or_none()
     return None if row is None else principal_of(row)
 
 
 def principal_of(row: Row[Any]) -> Principal:
-    """The principal of a row with a user's place, `sign_in_id`, `proof_age` and `has_factor`."""
+    """The principal of a row with a user's place, the sign-in's, and who looks through it."""
+    is_look = row.impersonator_id is not None
     return Principal(
-        actor_id=row.id,
+        actor_id=row.impersonator_id if is_look else row.id,
+        acting_for=row.id if is_look else None,
+        own_role=Role(row.impersonator_role) if is_look else None,
         role=Role(row.role),
         agency_id=row.agency_id,
         client_id=row.client_id,
@@ -163,8 +171,12 @@ def prove(session: Session, sign_in_id: UUID, *, now: datetime) -> None:
 def end_sign_ins(
     session: Session, user_id: UUID, *, now: datetime, keep: UUID | None = None
 ) -> None:
-    """End a person's sign-ins everywhere, but for `keep`; the caller's act is what is audited."""
-    ended = update(SignIn).where(SignIn.user_id == user_id, SignIn.revoked_at.is_(None))
+    """End a person's sign-ins everywhere, but for `keep`, and what they look at as others.
+
+    The caller's act is what is audited.
+    """
+    theirs = or_(SignIn.user_id == user_id, SignIn.impersonator_id == user_id)
+    ended = update(SignIn).where(theirs, SignIn.revoked_at.is_(None))
     if keep is not None:
         ended = ended.where(SignIn.id != keep)
     session.execute(ended.values(revoked_at=now))

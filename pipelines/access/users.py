@@ -161,7 +161,7 @@ def person(session: Session, caller: Principal) -> Person | None:
     """The user behind a principal, in the SYSTEM scope; None for an API key."""
     row = session.execute(
         select(User.id, User.email, User.name, User.role, User.agency_id, User.client_id).where(
-            User.id == caller.actor_id
+            User.id == (caller.acting_for or caller.actor_id)
         )
     ).one_or_none()
     return None if row is None else Person(*row)

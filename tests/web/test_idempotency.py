@@ -283,6 +283,7 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/auth/totp/enrol",
         "/auth/totp/recovery-codes",
         "/auth/totp/verify",
+        "/users/{user_id}/impersonate",
         "/users/{user_id}/reset-second-factor",
         "/users/{user_id}/sign-out",
         "/users/{user_id}/allow-tries",

@@ -22,6 +22,8 @@ LETTERS = {
 }
 GOLDEN = {
     "own_account": "PAVCMW",
+    "own_credentials": "PAVCMW",
+    "impersonate": "P",
     "users_manage": "PAC",
     "keys_manage": "PAC",
     "agencies_read": "PAV",

@@ -12,6 +12,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.authenticate import InvalidCredentials, authenticate
 from pipelines.access.change_password import change_password
+from pipelines.access.impersonation import end_look
 from pipelines.access.permissions import GRANTS, Permission
 from pipelines.access.refresh_tokens import RefreshClaims, read_refresh_token, refresh_token
 from pipelines.access.sign_ins import (
@@ -75,6 +76,9 @@ class Me(Schema):
     agency_id = fields.UUID()
     client_id = fields.UUID()
     second_factor = fields.Boolean()
+    seen_by = fields.UUID(
+        allow_none=True, metadata={"description": "Who looks through this person's eyes."}
+    )
     permissions = fields.List(fields.String())
 
 
@@ -143,12 +147,15 @@ def logout() -> Response:
     assert caller.sign_in_id is not None, "no key has an account of its own"
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        end_sign_in(session, caller.sign_in_id, user_id=caller.actor_id, now=now)
+        if caller.acting_for is not None:
+            end_look(session, caller, now=now)
+        else:
+            end_sign_in(session, caller.sign_in_id, user_id=caller.actor_id, now=now)
     return Response(status=204)
 
 
 @routes.post("/auth/password")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @reads(PasswordBody)
 @answers(204)
 def change_own_password(body: dict[str, Any]) -> Response:
@@ -174,6 +181,7 @@ def me() -> Response:
         found = person(session, caller)
     assert found is not None, "a sign-in has a user"
     told = {
+        "seen_by": caller.actor_id if caller.acting_for else None,
         "second_factor": caller.has_second_factor,
         "permissions": sorted(GRANTS[caller.role]),
     }
@@ -185,7 +193,7 @@ def _tokens(claims: RefreshClaims, user_id: UUID) -> Response:
     seconds, key = house.limits.access_token_seconds, house.settings.token_key
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        caller = holder(session, claims.sign_in_id, user_id, SignInKind.REFRESH, now=now)
+        caller = holder(session, claims.sign_in_id, user_id, now=now)
     if caller is None:
         raise InvalidCredentials
     token = issue_access_token(

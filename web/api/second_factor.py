@@ -56,7 +56,7 @@ class RecoveryCodes(Schema):
 
 
 @routes.post("/auth/totp/enrol")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(201, Enrolment)
 def enrol_totp() -> Response:
     """Begin to set up a second factor; it counts once a code of it is verified."""
@@ -83,7 +83,7 @@ def enrol_totp() -> Response:
 
 
 @routes.post("/auth/totp/verify")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @reads(CodeBody)
 @answers(200, Verified)
 def verify_totp(body: dict[str, Any]) -> Response:
@@ -102,7 +102,7 @@ def verify_totp(body: dict[str, Any]) -> Response:
 
 
 @routes.post("/auth/step-up")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @reads(StepUpBody)
 @answers(200, SteppedUp)
 def step_up(body: dict[str, Any]) -> Response:
@@ -122,7 +122,7 @@ def step_up(body: dict[str, Any]) -> Response:
 
 
 @routes.post("/auth/totp/recovery-codes")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(200, RecoveryCodes)
 def make_recovery_codes() -> Response:
     """Make new recovery codes; those from before are worth nothing."""
@@ -133,7 +133,7 @@ def make_recovery_codes() -> Response:
 
 
 @routes.delete("/auth/totp")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(204)
 def remove_totp() -> Response:
     """Take your second factor away; an administrator then has to set up another at once."""

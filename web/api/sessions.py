@@ -45,7 +45,7 @@ def shown(row: Row[Any], caller: Principal) -> dict[str, Any]:
 
 
 @routes.get("/auth/sessions")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(200, SignedInList)
 def list_own_sessions() -> Response:
     """Where you are signed in, last used first."""
@@ -57,7 +57,7 @@ def list_own_sessions() -> Response:
 
 
 @routes.delete("/auth/sessions/<uuid:session_id>")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(204)
 def end_own_session(session_id: UUID) -> Response:
     """Sign yourself out in one place, at once."""
@@ -68,7 +68,7 @@ def end_own_session(session_id: UUID) -> Response:
 
 
 @routes.delete("/auth/sessions")
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 @answers(204)
 def end_other_sessions() -> Response:
     """Sign yourself out everywhere but here."""

@@ -55,12 +55,12 @@ def add_pages(console: Blueprint) -> None:
     )
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def show() -> Response:
     return _account()
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def change() -> Response:
     """Change the password; every other place is signed out."""
     current, chosen = (
@@ -87,7 +87,7 @@ def change() -> Response:
     return go(url_for("console.account", done="password"))
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def end_one(sign_in_id: UUID) -> Response:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         now = clock.now(session)
@@ -95,7 +95,7 @@ def end_one(sign_in_id: UUID) -> Response:
     return go(url_for("console.account", done="ended"))
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def end_others() -> Response:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         end_other_sign_ins(session, principal(), now=clock.now(session))

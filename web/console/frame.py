@@ -8,7 +8,7 @@ from flask import Response, g, render_template, url_for
 
 from models.people import Role
 from pipelines.access.console_sessions import ConsoleSession
-from pipelines.access.permissions import Permission, may
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.settings import Environment
 from web.console.csrf import form_token
 from web.console.visit import find_visitor
@@ -90,8 +90,7 @@ def go(address: str) -> Response:
 def _navigation(visitor: ConsoleSession | None) -> list[Entry]:
     if visitor is None:
         return []
-    role = visitor.principal.role
-    return [entry for entry in NAVIGATION if may(role, entry.needs)]
+    return [entry for entry in NAVIGATION if is_allowed(visitor.principal, entry.needs)]
 
 
 def _scope_crumbs(visitor: ConsoleSession | None) -> list[tuple[str, str | None]]:

@@ -33,13 +33,13 @@ def add_pages(console: Blueprint) -> None:
     console.add_url_rule(f"{base}/remove", "second_factor_remove", remove, methods=["POST"])
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def show() -> Response:
     """What there is, and the QR code while one is being set up."""
     return _page()
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def begin() -> Response:
     """Draw a new secret; the one in use stays until a code of the new one is typed."""
     freshly_proven()
@@ -56,7 +56,7 @@ def begin() -> Response:
     return go(url_for("console.second_factor"))
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def confirm() -> Response:
     """Take the new one into use; its recovery codes are shown this once."""
     house = front().house
@@ -70,7 +70,7 @@ def confirm() -> Response:
     return _codes(codes) if codes else go(url_for("console.second_factor"))
 
 
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_CREDENTIALS)
 def renew() -> Response:
     """New recovery codes instead of those from before."""
     caller = freshly_proven()
@@ -79,7 +79,7 @@ def renew() -> Response:
     return _codes(codes)
 
 
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_CREDENTIALS)
 def remove() -> Response:
     caller = freshly_proven()
     with scoped_transaction(front().house.sessions, SYSTEM) as session:

@@ -19,12 +19,12 @@ def add_pages(console: Blueprint) -> None:
     console.add_url_rule("/prove", "step_up_now", prove_now, methods=["POST"])
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def show() -> Response:
     return _form()
 
 
-@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
+@permitted(Permission.OWN_CREDENTIALS)
 def prove_now() -> Response:
     """Check the code or password, then back to what was to be done."""
     house = front().house

@@ -29,8 +29,15 @@ def cookie_name() -> str:
 def find_visitor() -> ConsoleSession | None:
     """The session of this request's cookie, looked up once; None for a stranger."""
     if "visitor" not in g:
-        g.visitor = _looked_up(request.cookies.get(cookie_name(), ""))
+        g.visitor = _looked_up(request.cookies.get(look_cookie_name(), "")) or _looked_up(
+            request.cookies.get(cookie_name(), "")
+        )
     return cast("ConsoleSession | None", g.visitor)
+
+
+def look_cookie_name() -> str:
+    """The cookie in which somebody of the platform looks as another, beside their own."""
+    return cookie_name() + "-look"
 
 
 def visitor() -> ConsoleSession:
@@ -54,10 +61,10 @@ def looking() -> Iterator[ScopedSession]:
         yield session
 
 
-def hand_cookie(response: Response, token: str) -> None:
+def hand_cookie(response: Response, token: str, *, name: str | None = None) -> None:
     """Give the browser its session; it ends with the browser, or here."""
     response.set_cookie(
-        cookie_name(),
+        name or cookie_name(),
         token,
         secure=front().house.settings.secure_cookies,
         httponly=True,
@@ -69,12 +76,17 @@ def hand_cookie(response: Response, token: str) -> None:
 def end_visit(response: Response) -> None:
     """End the session at once and take the cookie back."""
     house = front().house
-    token = request.cookies.get(cookie_name(), "")
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        close_session(session, token, now=clock.now(session))
-    response.delete_cookie(
-        cookie_name(), path="/", secure=house.settings.secure_cookies, httponly=True, samesite="Lax"
-    )
+        for name in (cookie_name(), look_cookie_name()):
+            close_session(session, request.cookies.get(name, ""), now=clock.now(session))
+    for name in (cookie_name(), look_cookie_name()):
+        take_cookie(response, name)
+
+
+def take_cookie(response: Response, name: str) -> None:
+    """Take a cookie back from the browser."""
+    secure = front().house.settings.secure_cookies
+    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")
 
 
 def halfway_visitor() -> UUID | None:

@@ -35,3 +35,9 @@ CREATE POLICY client ON approvals TO largesse_client
 GRANT SELECT, INSERT, UPDATE ON approvals
   TO largesse_platform, largesse_agency, largesse_client, largesse_system;
 GRANT SELECT ON approvals TO largesse_readonly;
+
+ALTER TABLE sign_ins ADD COLUMN impersonator_id UUID
+    CONSTRAINT fk_sign_ins_impersonator_id_users REFERENCES users (id);
+CREATE INDEX ix_sign_ins_impersonator_id ON sign_ins (impersonator_id)
+    WHERE impersonator_id IS NOT NULL;
+GRANT SELECT (impersonator_id) ON sign_ins TO largesse_readonly;
