@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.access.authenticate import forget_failures
+from pipelines.audit.seal import seal
+from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
@@ -123,6 +125,8 @@ def build_handlers(house: House) -> Handlers:
         Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
+        Handler(kinds.SEAL_AUDIT, _seal_audit),
+        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 
@@ -138,3 +142,13 @@ def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: L
     """A pass that was full is followed by another, each in a transaction of its own."""
     if keys.purge(session, now=now, days=limits.idempotency_key_days):
         defer(session, kinds.PURGE_KEYS, args={}, now=now)
+
+
+def _seal_audit(session: Session, _task: TaskInHand, now: datetime) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if seal(session).is_full:
+        defer(session, kinds.SEAL_AUDIT, args={}, now=now)
+
+
+def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:
+    tell(witness_heads(session, key=key))

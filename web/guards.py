@@ -9,6 +9,7 @@ from flask import current_app, g, request
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import require_fresh_proof, require_second_factor
+from pipelines.audit.circumstances import act_as
 from pipelines.errors import Kind, Refusal
 from web.bearer import principal_of_bearer
 from web.front import front
@@ -35,6 +36,7 @@ def principal() -> Principal:
     if found is None:
         raise Unauthenticated
     g.principal = found
+    act_as(found.actor_id, found.role.value)
     return cast("Principal", found)
 
 

@@ -57,6 +57,9 @@ RECOVER_ORDER = TaskKind(
 )
 RETENTION = TaskKind("retention", Queue.BULK, scope=ScopeOf.SYSTEM)
 PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Interactive, so that bulk work never makes the audit log wait.
+SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+WITNESS_AUDIT = TaskKind("witness_audit", Queue.BULK, scope=ScopeOf.SYSTEM)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -70,6 +73,8 @@ ALL: dict[str, TaskKind] = {
         RECOVER_ORDER,
         RETENTION,
         PURGE_KEYS,
+        SEAL_AUDIT,
+        WITNESS_AUDIT,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind
