@@ -18,10 +18,12 @@ SELECT DISTINCT {stream_sql("e")} AS stream FROM (
     ORDER BY at LIMIT :limit) e
 ORDER BY stream
 """)
+# Only what is not there: a conflict with a head that another sealer moves would wait for it.
 _BEGIN = text("""
-INSERT INTO audit_heads (stream, sequence, hash)
-SELECT * FROM unnest(CAST(:streams AS text[]), array_fill(0::bigint, ARRAY[:count]),
-                     CAST(:hashes AS bytea[]))
+INSERT INTO audit_heads (stream, hash)
+SELECT s.stream, s.hash
+FROM unnest(CAST(:streams AS text[]), CAST(:hashes AS bytea[])) AS s (stream, hash)
+WHERE NOT EXISTS (SELECT FROM audit_heads h WHERE h.stream = s.stream)
 ON CONFLICT DO NOTHING
 """)
 # Another sealer's streams are its own affair.
@@ -94,7 +96,7 @@ def seal(session: Session, *, limit: int = SEALED_AT_ONCE) -> Sealed:
 def _begin_chains(session: Session, streams: list[str]) -> None:
     """A head for each stream that has none yet."""
     hashes = [genesis(stream) for stream in streams]
-    session.execute(_BEGIN, {"streams": streams, "count": len(streams), "hashes": hashes})
+    session.execute(_BEGIN, {"streams": streams, "hashes": hashes})
 
 
 def _columns(links: list[_Link]) -> dict[str, object]:

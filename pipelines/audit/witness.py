@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -82,3 +83,18 @@ def tell(witnesses: Iterable[Witness]) -> None:
             head=one.hash.hex(),
             mac=one.mac.hex(),
         )
+
+
+def in_log(lines: Iterable[str]) -> list[Witness]:
+    """The witnesses that lines of a log tell of; every other line is passed over."""
+    found = []
+    for line in lines:
+        if LOGGED_AS not in line:
+            continue
+        try:
+            told = json.loads(line)
+            head, mac = bytes.fromhex(told["head"]), bytes.fromhex(told["mac"])
+            found.append(Witness(str(told["stream"]), int(told["sequence"]), head, mac))
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
