@@ -2,6 +2,7 @@
 
 import click
 
+from ops.commands.auditing import audit
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
 from ops.commands.jobs import jobs
@@ -21,6 +22,7 @@ for command in (
     migrate,
     doctor,
     prove,
+    audit,
     import_cards,
     submit,
     watch,

@@ -23,6 +23,12 @@ _PAUSED_QUEUES = b"""
 SELECT name, paused_at AT TIME ZONE 'UTC', coalesce(pause_reason, '') FROM queues
 WHERE paused_at IS NOT NULL ORDER BY name
 """
+#: Sealing is late when an entry waits longer than this; the duty runs every few seconds.
+UNSEALED_SECONDS_MAX = 120
+_UNSEALED = b"""
+SELECT count(*), coalesce(extract(epoch FROM now() - min(at)), 0)::int
+FROM (SELECT at FROM audit_entries WHERE sequence IS NULL ORDER BY at LIMIT 10000) waiting
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +138,8 @@ def _database(
             ).fetchone()
             assert row is not None
             is_current = row[2] == newest_revision()
-            paused = paused_queues(connection) if is_current else []
-        facts.update(server=row[0], allowed=row[1], schema=row[2], paused=paused)
+            seen = [*paused_queues(connection), audit_tail(connection)] if is_current else []
+        facts.update(server=row[0], allowed=row[1], schema=row[2], seen=seen)
         versions.update(postgresql=row[0], schema=row[2])
         return f"PostgreSQL {row[0]} answers"
 
@@ -143,7 +149,7 @@ def _database(
             check,
             _schema(facts["schema"]),
             _budget(facts["allowed"], environment),
-            *facts["paused"],
+            *facts["seen"],
         ]
         if facts
         else [check]
@@ -161,6 +167,16 @@ def paused_queues(connection: psycopg.Connection) -> list[Check]:
     resume = ", ".join(f"`largesse queues resume {name}`" for name, _since, _why in paused)
     remedy = f"Jobs on a paused queue wait. To let them go on: {resume}."
     return [Check("queues_paused", ok=True, detail=said, remedy=remedy)]
+
+
+def audit_tail(connection: psycopg.Connection) -> Check:
+    """Whether the audit log is sealed as it grows; `largesse audit verify` looks at the chains."""
+    count, seconds = connection.execute(_UNSEALED).fetchone() or (0, 0)
+    detail = f"{count} entries wait to be sealed, for {seconds} s" if count else "sealed to its end"
+    if seconds <= UNSEALED_SECONDS_MAX:
+        return Check("audit", ok=True, detail=detail)
+    remedy = "Look whether scheduler and interactive workers run, and no queue is paused."
+    return Check("audit", ok=False, detail=detail, remedy=remedy)
 
 
 def _schema(found: str) -> Check:

@@ -52,6 +52,8 @@ GOLDEN = {
     "queues_read": "P",
     "queues_control": "P",
     "invariants_read": "P",
+    "audit_read": "PAC",
+    "people_erase": "PC",
 }
 
 

@@ -6,6 +6,7 @@ from web.api import (
     agencies,
     api_keys,
     approvals,
+    audit,
     auth,
     brands,
     campaigns,
@@ -52,6 +53,7 @@ RESOURCES: list[Routes] = [
     queues.routes,
     dead_letters.routes,
     invariants.routes,
+    audit.routes,
 ]
 
 

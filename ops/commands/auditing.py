@@ -1,0 +1,88 @@
+"""The command `audit`: verify that nobody changed the audit log."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ops.commands.ending import FAILED, Ending
+from ops.home import Home
+from ops.proof import verify_audit_at
+from ops.stack_record import running_stack_of
+from ops.surroundings import master_keys
+from pipelines.audit.verify import Chains
+from pipelines.audit.witness import Witness, in_log, witness_key
+from pipelines.sealing import Keyring
+from pipelines.settings import SettingsBroken
+
+LOG = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group("audit")
+def audit() -> None:
+    """The audit log: numbered and chained per tenant."""
+
+
+@audit.command("verify")
+@click.option("--json", "in_json", is_flag=True, help="Print one JSON object for scripts.")
+@click.option("--stream", help="Verify this one: `platform`, an agency's id, or agency/client.")
+@click.option(
+    "--log",
+    "logs",
+    type=LOG,
+    multiple=True,
+    help="A log of a worker: what it says of the heads is compared too. May be given again.",
+)
+def verify_audit(*, in_json: bool, stream: str | None, logs: tuple[Path, ...]) -> None:
+    """Verify the chains of the running stack, or on DATABASE_READONLY_URL.
+
+    Ends with 1 if an entry was changed, taken away or moved, and names the first one per stream.
+    """
+    url, key = _database_and_key()
+    told = [one for path in logs for one in _witnesses(path)]
+    found = verify_audit_at(url, key=key, stream=stream, witnesses=told)
+    if in_json:
+        click.echo(json.dumps(found.as_json() | {"witnesses_proven": key is not None}, indent=1))
+    else:
+        _print(found, Console(), is_proven=key is not None)
+    if not found.ok:
+        raise Ending(FAILED, "The audit log was changed. Keep the data and report this.")
+
+
+def _database_and_key() -> tuple[str, bytes | None]:
+    """Where to look, and the key of the witnesses as far as it is known here."""
+    given, keys = os.environ.get("DATABASE_READONLY_URL"), os.environ.get("LARGESSE_MASTER_KEYS")
+    if not given:
+        home, record = running_stack_of(Home.from_environment(os.environ))
+        given, keys = record.database_url, keys or master_keys(home)
+    if not keys:
+        return given, None
+    try:
+        return given, witness_key(Keyring.parse(keys))
+    except ValueError as error:
+        raise SettingsBroken(f"LARGESSE_MASTER_KEYS: {error}") from None
+
+
+def _witnesses(path: Path) -> list[Witness]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return in_log(lines)
+
+
+def _print(found: Chains, console: Console, *, is_proven: bool) -> None:
+    def say(words: str) -> None:
+        console.print(words, markup=False, highlight=False)
+
+    verdict = "hold" if found.ok else "DO NOT HOLD"
+    say(f"{found.entries} entries in {found.streams} streams {verdict}.")
+    proven = (
+        "and were written with our key"
+        if is_proven
+        else ("but LARGESSE_MASTER_KEYS is not set, so who wrote them is not proven")
+    )
+    say(f"{found.witnesses} witnessed heads were compared, {proven}.")
+    if found.unsealed:
+        say(f"{found.unsealed} entries are not sealed yet, for {found.unsealed_seconds:.0f} s.")
+    for one in found.broken:
+        say(str(one))
