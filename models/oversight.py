@@ -1,14 +1,21 @@
-"""What operators and auditors read: the audit log, the heads of its chains, and who saw them."""
+"""What operators and auditors read: the audit log, the heads of its chains, who saw them, and erasures."""
 
+from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, DateTime, Index
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc
+from models.base import Base, Id, Utc, states
+
+
+class ErasureState(StrEnum):
+    RUNNING = "running"
+    FINISHED = "finished"
 
 
 class AuditEntry(Base):
@@ -81,3 +88,34 @@ class AuditWitness(Base):
     hash: Mapped[bytes]
     mac: Mapped[bytes]
     at: Mapped[Utc] = mapped_column(server_default=sql("now()"))
+
+
+class Erasure(Base):
+    """A request to forget one person, and how far it has come; the address is sealed until then."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (
+        states("state", ErasureState),
+        Index(None, "agency_id", "id"),
+        Index(None, "client_id", "id"),
+    )
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID | None]
+    #: None: everywhere, asked by the platform.
+    client_id: Mapped[UUID | None]
+    state: Mapped[str] = mapped_column(server_default=sql("'running'"))
+    #: None once the work is done: nothing of the person is left here either.
+    sealed_email: Mapped[bytes | None]
+    asked_by: Mapped[UUID]
+    #: The work goes through the jobs up to `until_job_id`, oldest first, and has come to here.
+    until_job_id: Mapped[UUID]
+    after_job_id: Mapped[UUID]
+    after_position: Mapped[int] = mapped_column(server_default=sql("0"))
+    items: Mapped[int] = mapped_column(server_default=sql("0"))
+    provisions: Mapped[int] = mapped_column(server_default=sql("0"))
+    redemption_codes: Mapped[int] = mapped_column(server_default=sql("0"))
+    drafts: Mapped[int] = mapped_column(server_default=sql("0"))
+    users: Mapped[int] = mapped_column(server_default=sql("0"))
+    created_at: Mapped[Utc] = mapped_column(server_default=sql("now()"))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

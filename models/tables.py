@@ -40,6 +40,7 @@ CLASSES: dict[str, TableClass] = {
     ledger.Posting.__tablename__: TableClass.TENANT,
     approvals.Approval.__tablename__: TableClass.TENANT,
     oversight.AuditEntry.__tablename__: TableClass.TENANT,
+    oversight.Erasure.__tablename__: TableClass.TENANT,
     oversight.AuditHead.__tablename__: TableClass.PLUMBING,
     oversight.AuditWitness.__tablename__: TableClass.PLUMBING,
 }

@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.access.authenticate import forget_failures
+from pipelines.access.forget_sign_ins import forget_sign_ins
+from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
+from pipelines.erasure.erase import erase_person
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
@@ -127,6 +130,10 @@ def build_handlers(house: House) -> Handlers:
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
         Handler(kinds.SEAL_AUDIT, _seal_audit),
         Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+        Handler(
+            kinds.ERASE_PERSON,
+            partial(erase_person, keyring=keyring, person_secret=house.person_secret),
+        ),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 
@@ -136,6 +143,8 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_drafts(session, now)
     forget_failures(session, now)
     forget_buried(session, now)
+    forget_sign_ins(session, now)
+    forget_addresses(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:

@@ -60,6 +60,8 @@ PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive, so that bulk work never makes the audit log wait.
 SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
 WITNESS_AUDIT = TaskKind("witness_audit", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: In the system's scope: a person is erased where the request says, drafts and users included.
+ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -75,6 +77,7 @@ ALL: dict[str, TaskKind] = {
         PURGE_KEYS,
         SEAL_AUDIT,
         WITNESS_AUDIT,
+        ERASE_PERSON,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind

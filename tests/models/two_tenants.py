@@ -10,6 +10,7 @@ from models.cards import ProviderOrder
 from models.database import scoped_transaction
 from models.drafts import UploadDraft
 from models.jobs import JobInput
+from models.oversight import Erasure
 from models.people import Role, User
 from models.scope import SYSTEM, client
 from models.tenants import ClientBrand
@@ -75,6 +76,11 @@ def full_tenant(house: House) -> Seeded:
                 requested_by=user_id,
                 expires_at=func.now(),
                 **tenant,
+            )
+        )
+        session.execute(
+            insert(Erasure).values(
+                asked_by=user_id, until_job_id=job_id, after_job_id=job_id, **tenant
             )
         )
         session.execute(insert(UploadDraft).values(user_id=user_id, options={}, **tenant))

@@ -14,6 +14,7 @@ from web.api import (
     credit,
     dead_letters,
     docs,
+    erasures,
     gift_card_pools,
     gift_cards,
     impersonation,
@@ -54,6 +55,7 @@ RESOURCES: list[Routes] = [
     dead_letters.routes,
     invariants.routes,
     audit.routes,
+    erasures.routes,
 ]
 
 

@@ -78,3 +78,42 @@ CREATE TRIGGER audit_witnesses_immutable BEFORE UPDATE OR DELETE ON audit_witnes
   FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER audit_witnesses_kept BEFORE TRUNCATE ON audit_witnesses
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Requests to forget a person; the address is sealed, and gone when the work is done.
+CREATE TABLE erasures (
+    id UUID NOT NULL,
+    agency_id UUID,
+    client_id UUID,
+    state TEXT DEFAULT 'running' NOT NULL,
+    sealed_email BYTEA,
+    asked_by UUID NOT NULL,
+    until_job_id UUID NOT NULL,
+    after_job_id UUID NOT NULL,
+    after_position INTEGER DEFAULT 0 NOT NULL,
+    items INTEGER DEFAULT 0 NOT NULL,
+    provisions INTEGER DEFAULT 0 NOT NULL,
+    redemption_codes INTEGER DEFAULT 0 NOT NULL,
+    drafts INTEGER DEFAULT 0 NOT NULL,
+    users INTEGER DEFAULT 0 NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_erasures PRIMARY KEY (id),
+    CONSTRAINT ck_erasures_state CHECK (state IN ('running', 'finished'))
+);
+CREATE INDEX ix_erasures_agency_id_id ON erasures (agency_id, id);
+CREATE INDEX ix_erasures_client_id_id ON erasures (client_id, id);
+ALTER TABLE erasures ALTER COLUMN agency_id SET STATISTICS 0;
+ALTER TABLE erasures ALTER COLUMN client_id SET STATISTICS 0;
+ALTER TABLE erasures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE erasures FORCE ROW LEVEL SECURITY;
+CREATE POLICY platform ON erasures TO largesse_platform USING (true);
+CREATE POLICY system ON erasures TO largesse_system USING (true);
+CREATE POLICY readonly ON erasures FOR SELECT TO largesse_readonly USING (true);
+CREATE POLICY agency ON erasures TO largesse_agency
+  USING (agency_id = nullif(current_setting('app.agency_id', true), '')::uuid);
+CREATE POLICY client ON erasures TO largesse_client
+  USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid);
+GRANT SELECT, INSERT ON erasures
+  TO largesse_platform, largesse_agency, largesse_client, largesse_system;
+GRANT UPDATE ON erasures TO largesse_system;
+GRANT SELECT ON erasures TO largesse_readonly;
