@@ -5,6 +5,7 @@ import click
 from ops.commands.auditing import audit
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
+from ops.commands.erasing import erase
 from ops.commands.jobs import jobs
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.running import demo, up
@@ -30,6 +31,7 @@ for command in (
     token,
     queues,
     letters,
+    erase,
 ):
     main.add_command(command)
 

@@ -15,9 +15,7 @@ from models.drafts import UploadDraft
 from models.people import Role
 from models.scope import SYSTEM, client
 from ops.bootstrap import database_url
-from pipelines.access.forget_sign_ins import forget_sign_ins
 from pipelines.access.sign_ins import SignInKind, open_sign_in
-from pipelines.audit.forget import forget_addresses
 from pipelines.erasure import erase
 from pipelines.erasure.traces import Traces
 from pipelines.jobs.kinds import OnError
@@ -322,33 +320,3 @@ def test_an_address_is_found_as_a_whole_word(house: House, cells: str, is_found:
     assert rows(house, "SELECT CAST(:cells AS text) ~ :pattern", cells=cells, pattern=pattern) == [
         (is_found,)
     ]
-
-
-def test_sec40_what_ended_long_ago_is_forgotten(house: House, database: Database, admin: Caller):
-    admin.post("/agencies", {"name": "Acme"})
-    seal_all(house)
-    with psycopg.connect(database_url(database.admin_url, database.name)) as connection:
-        connection.execute("SET session_replication_role = replica")
-        connection.execute(
-            "UPDATE audit_entries SET at = now() - interval '91 days', chain_hash = NULL, "
-            "sequence = NULL WHERE action = 'agency.created'"
-        )
-        connection.execute("DELETE FROM audit_heads")
-        connection.execute("UPDATE audit_entries SET chain_hash = NULL, sequence = NULL")
-        connection.execute(
-            "INSERT INTO sign_ins (id, user_id, kind, token_hash, expires_at, revoked_at) "
-            "SELECT gen_random_uuid(), id, 'refresh', sha256(n::text::bytea), "
-            "now() + (n || ' days')::interval, NULL FROM users, unnest(ARRAY[-91, -89, 1]) n"
-        )
-    seal_all(house)
-
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        now = clock.now(session)
-        assert (forget_addresses(session, now), forget_sign_ins(session, now)) == (1, 1)
-
-    left = rows(
-        house,
-        "SELECT action FROM audit_entries WHERE address IS NULL AND actor_role = 'platform_admin'",
-    )
-    assert [row.action for row in left] == ["agency.created"]
-    assert look(house, database).ok

@@ -7,6 +7,7 @@ from flask import Blueprint, Flask, Response, send_from_directory, url_for
 from web.console import (
     account,
     approvals,
+    audit,
     credit,
     engine,
     formats,
@@ -67,6 +68,7 @@ def register(app: Flask) -> None:
         credit,
         approvals,
         engine,
+        audit,
     ):
         part.add_pages(console)
     app.register_blueprint(console)

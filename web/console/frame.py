@@ -32,6 +32,7 @@ NAVIGATION = (
     Entry("pools", "Card pools", "card", "console.pools", Permission.POOLS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
     Entry("approvals", "Approvals", "check", "console.approvals", Permission.APPROVALS_READ),
+    Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
 )

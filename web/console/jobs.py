@@ -139,6 +139,7 @@ def show_job(job_id: UUID) -> Response:
         find=words,
         timeline=timeline_lines(seen),
         is_cut=seen.timeline.is_cut,
+        may_audit=may(principal().role, Permission.AUDIT_READ),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
         may_submit=may(principal().role, Permission.PROVISION),
     )
