@@ -36,7 +36,8 @@ def principal() -> Principal:
     if found is None:
         raise Unauthenticated
     g.principal = found
-    act_as(found.actor_id, found.role.value)
+    role = found.own_role or found.role
+    act_as(found.actor_id, role.value, on_behalf_of=found.acting_for)
     return cast("Principal", found)
 
 

@@ -7,11 +7,15 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 
+from models.database import scoped_transaction
 from models.people import Role
+from models.scope import PLATFORM
+from pipelines.audit.circumstances import act_as, forget
+from pipelines.audit.record import record
 from pipelines.wiring import House
 from tests.auditing import seal_all
 from tests.driving import recipients_csv, rows, submit
-from tests.seeding import Seeded, seed
+from tests.seeding import ACTOR, Seeded, seed
 from tests.web.conftest import Caller, signed_in
 
 
@@ -200,3 +204,17 @@ def test_results_taken_over_the_api_are_told(house: House, client_admin: Caller,
     (told,) = entries(client_admin, action="job.results_downloaded")
     assert (told["object"]["id"], told["job_id"]) == (str(job_id), str(job_id))
     assert told["detail"] == {"only": "failed"}
+
+
+def test_sec30_support_behind_a_person_s_eyes_is_named_with_whom(house: House, admin: Caller):
+    """The pair: who acts, in their own role, and for whom."""
+    act_as(ACTOR, "platform_support", on_behalf_of=UUID(int=5))
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        record(session, "audit.exported", object_kind="audit", object_id=None, actor_id=ACTOR)
+    forget()
+
+    (entry,) = entries(admin, action="audit.exported")
+    assert (entry["actor"]["role"], entry["on_behalf_of"]) == (
+        "platform_support",
+        str(UUID(int=5)),
+    )
