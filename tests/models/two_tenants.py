@@ -10,7 +10,7 @@ from models.cards import ProviderOrder
 from models.database import scoped_transaction
 from models.drafts import UploadDraft
 from models.jobs import JobInput
-from models.people import Role, User
+from models.people import ApiKey, Role, SignIn, User
 from models.scope import SYSTEM, client
 from models.tenants import ClientBrand
 from pipelines.provisioning.recipients import DeliveryMethod
@@ -74,6 +74,25 @@ def full_tenant(house: House) -> Seeded:
                 detail={},
                 requested_by=user_id,
                 expires_at=func.now(),
+                **tenant,
+            )
+        )
+        session.execute(
+            insert(SignIn).values(
+                user_id=user_id,
+                kind="console",
+                token_hash=user_id.bytes,
+                expires_at=text("now() + interval '1 hour'"),
+            )
+        )
+        session.execute(
+            insert(ApiKey).values(
+                name="Shop",
+                prefix=f"lg_test_{user_id.hex[-8:]}",
+                key_hash=user_id.bytes,
+                scopes=["provision"],
+                expires_at=text("now() + interval '1 hour'"),
+                created_by=user_id,
                 **tenant,
             )
         )
