@@ -212,3 +212,26 @@ def test_every_role_has_its_place() -> None:
     """The constraint of the database names each role that a person may have."""
 
     assert {role for role in Role if f"'{role.value}'" not in _PLACE} == {Role.STOREFRONT_KEY}
+
+
+def test_a_second_factor_is_taken_away_within_the_tenant_and_never_read(
+    two: Two, house: House
+) -> None:
+    made = (
+        "INSERT INTO authenticators (user_id, secret_sealed, confirmed_at) "
+        "SELECT id, decode('00', 'hex'), now() FROM users WHERE role = 'client_admin' "
+        "ON CONFLICT DO NOTHING"
+    )
+    rows(house, f"{made} RETURNING 1")
+    scope = client(two.one.client_id)
+
+    with scoped_transaction(house.sessions, scope) as session:
+        gone = session.execute(text("DELETE FROM authenticators")).rowcount
+        session.rollback()
+
+    assert gone == 1
+    for column in ("secret_sealed", "pending_sealed", "last_step"):
+        refused = refusal(house.sessions, scope, f"SELECT {column} FROM authenticators")
+        assert refused == "InsufficientPrivilege"
+    codes = refusal(house.sessions, scope, "SELECT code_hash FROM recovery_codes")
+    assert codes == "InsufficientPrivilege"
