@@ -14,6 +14,7 @@ from models.scope import PLATFORM, SYSTEM, Scope, agency, client
 from ops.bootstrap import database_url
 from pipelines.wiring import House
 from tests.conftest import Database
+from tests.driving import rows
 from tests.models.two_tenants import Two
 from tests.seeding import Seeded
 
