@@ -26,6 +26,8 @@ from tests.web.test_permissions import GOLDEN, LETTERS
 SUPPORT = frozenset(
     {
         "own_account",
+        "own_credentials",
+        "impersonate",
         "agencies_read",
         "clients_read",
         "campaigns_read",
@@ -38,7 +40,7 @@ SUPPORT = frozenset(
         "invariants_read",
     }
 )
-END_USER = frozenset({"own_account"})
+END_USER = frozenset({"own_account", "own_credentials"})
 PEOPLE = [role for role in Role if role is not Role.STOREFRONT_KEY]
 KEYS = [
     frozenset(chosen)

@@ -185,7 +185,7 @@ def change_user(body: dict[str, Any], user_id: UUID) -> Response:
 
 
 @routes.patch("/users/me")
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_CREDENTIALS)
 @reads(OwnBody)
 @answers(200, User)
 def change_own_name(body: dict[str, Any]) -> Response:

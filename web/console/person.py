@@ -8,7 +8,7 @@ from models import clock
 from models.people import Role
 from pipelines.access.delegation import is_same_tier
 from pipelines.access.manage_users import UserChange, allow_tries, change_user, is_below
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.places import places_of
 from pipelines.access.read_users import open_sign_ins, rests_until, user_row
 from web.console.frame import go, page
@@ -102,6 +102,7 @@ def _person(user_id: UUID, *, errors: dict[str, str] | None = None) -> Response:
         created_at=row.created_at,
         is_own=row.id == caller.actor_id,
         may_change=is_below(caller, row),
+        may_look=bool(row.agency_id) and is_allowed(caller, Permission.IMPERSONATE),
         errors=errors or {},
     )
 

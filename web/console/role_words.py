@@ -26,6 +26,8 @@ WHO: Mapping[Role, str] = {
 #: Every permission in words: a test holds the list complete.
 ACTIONS: Mapping[Permission, str] = {
     P.OWN_ACCOUNT: "Use one’s own account",
+    P.OWN_CREDENTIALS: "Change one’s own password, factor and name",
+    P.IMPERSONATE: "Look through a tenant person’s eyes",
     P.USERS_MANAGE: "Manage people below",
     P.KEYS_MANAGE: "Manage API keys",
     P.AGENCIES_READ: "See agencies",

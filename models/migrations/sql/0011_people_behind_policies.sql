@@ -69,7 +69,8 @@ CREATE POLICY system ON sign_ins TO largesse_system USING (true);
 CREATE POLICY readonly ON sign_ins FOR SELECT TO largesse_readonly USING (true);
 CREATE POLICY own ON sign_ins TO largesse_agency, largesse_client
   USING (EXISTS (SELECT FROM users u WHERE u.id = sign_ins.user_id));
-GRANT SELECT (id, user_id, kind, expires_at, last_used_at, revoked_at, created_at),
+GRANT SELECT (id, user_id, kind, impersonator_id, expires_at, last_used_at, revoked_at,
+    created_at),
   UPDATE (revoked_at)
   ON sign_ins TO largesse_platform, largesse_agency, largesse_client;
 -- Digests of addresses: who manages somebody sees until when they wait, and lets them try again.

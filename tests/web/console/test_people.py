@@ -119,10 +119,11 @@ def test_the_platform_says_where_a_person_belongs(app: Flask, house: House, seed
 
     nowhere = ada.send("/console/people/new", role="client_viewer", **given)
     ada.send("/console/people/new", role="client_viewer", client_id=str(other.client_id), **given)
-    (made,) = rows(house, "SELECT client_id FROM users WHERE email = 'a@example.com'")
+    (made,) = rows(house, "SELECT id, client_id FROM users WHERE email = 'a@example.com'")
 
     assert (nowhere.status_code, '<a href="#client_id">' in nowhere.text) == (422, True)
     assert made.client_id == other.client_id
+    assert "Look as this person" in ada.get(f"/console/people/{made.id}").text
 
 
 def test_a_role_is_changed_and_holds_on_the_next_click(
