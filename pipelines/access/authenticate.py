@@ -173,7 +173,7 @@ def prove_by_code(sessions: Sessions, keyring: Keyring, user_id: UUID, code: str
 
 
 def let_try_again(session: Session, email: str) -> None:
-    """Forget the wrong passwords of an address, in the SYSTEM scope."""
+    """Forget the wrong passwords of an address."""
     session.execute(_CLEAR, {"account": account_of(email)})
 
 

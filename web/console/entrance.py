@@ -6,6 +6,8 @@ from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
 from web.console import (
     account,
+    api_key_new,
+    api_keys,
     approvals,
     audit,
     credit,
@@ -17,6 +19,9 @@ from web.console import (
     jobs,
     look,
     overview,
+    people,
+    person,
+    person_new,
     pools,
     second_factor,
     sign_in,
@@ -67,6 +72,11 @@ def register(app: Flask) -> None:
         pools,
         credit,
         approvals,
+        people,
+        person_new,
+        person,
+        api_keys,
+        api_key_new,
         engine,
         audit,
     ):
