@@ -5,6 +5,7 @@ import click
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
 from ops.commands.jobs import jobs
+from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
@@ -28,6 +29,7 @@ for command in (
     token,
     queues,
     letters,
+    keys,
 ):
     main.add_command(command)
 

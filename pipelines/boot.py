@@ -14,6 +14,7 @@ from models import clock
 from models.database import create_database_engine, scoped_transaction, sessions_of
 from models.schema import newest_revision, revision_of
 from models.scope import SYSTEM
+from pipelines.keys.versions import note_versions
 from pipelines.queue.processes import Heartbeat, Tally
 from pipelines.settings import OWN_CONNECTIONS, SettingsBroken
 from pipelines.telemetry import get_logger
@@ -78,7 +79,16 @@ def check_database(house: House) -> None:
                 "This process connected as a superuser, for whom tenant policies do not hold. "
                 "Use the largesse_* logins that `largesse migrate` makes."
             )
+    _check_keys(house)
     _check_room(house)
+
+
+def _check_keys(house: House) -> None:
+    """Whatever is stored opens with the keys that are here, and they are the ones it was."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        faults = note_versions(session, house.settings.keyring)
+    if faults:
+        raise SettingsBroken("\n".join(faults))
 
 
 def _check_room(house: House) -> None:
@@ -156,4 +166,5 @@ def make_heartbeat(house: House, name: str, tally: Tally) -> Heartbeat:
         threads=settings.pool_size,
         limits=house.limits,
         tally=tally,
+        keyring=settings.keyring,
     )

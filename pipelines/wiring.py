@@ -16,6 +16,7 @@ from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
+from pipelines.keys.reseal import reseal
 from pipelines.limits import Limits
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
@@ -123,6 +124,7 @@ def build_handlers(house: House) -> Handlers:
         Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
+        Handler(kinds.RESEAL, partial(reseal, keyring=keyring)),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 

@@ -57,6 +57,7 @@ RECOVER_ORDER = TaskKind(
 )
 RETENTION = TaskKind("retention", Queue.BULK, scope=ScopeOf.SYSTEM)
 PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
+RESEAL = TaskKind("reseal", Queue.BULK, scope=ScopeOf.SYSTEM)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -70,6 +71,7 @@ ALL: dict[str, TaskKind] = {
         RECOVER_ORDER,
         RETENTION,
         PURGE_KEYS,
+        RESEAL,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind
