@@ -4,7 +4,7 @@ import sys
 
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, unreachable
+from pipelines.boot import check_database, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme
 from pipelines.settings import SettingsBroken, load
 from pipelines.telemetry import configure, get_logger
@@ -25,7 +25,7 @@ def main() -> int:
         check_database(house)
         app = create_app(house)
     except (SettingsBroken, UnknownScheme) as error:
-        print(f"web: {error}", file=sys.stderr)
+        print(refusal("web", error), file=sys.stderr)
         return 2
     except DBAPIError as error:
         print(f"web: {unreachable(error)}", file=sys.stderr)

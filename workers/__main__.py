@@ -10,7 +10,7 @@ from dramatiq import Worker
 from dramatiq.middleware import TimeLimit
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, make_heartbeat, unreachable
+from pipelines.boot import check_database, make_heartbeat, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.kinds import Queue
 from pipelines.queue.processes import Heartbeat, Tally
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         check_database(house)
         return serve(process, settings, house, asked)
     except (SettingsBroken, UnknownScheme) as error:
-        print(f"{process}: {error}", file=sys.stderr)
+        print(refusal(process, error), file=sys.stderr)
         return 2
     except DBAPIError as error:
         print(f"{process}: {unreachable(error)}", file=sys.stderr)
