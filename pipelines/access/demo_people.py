@@ -16,6 +16,8 @@ def demo_people(session: Session) -> list[str]:
     if not count:
         return []
     return [
-        (f"{count} people at example.com and the like can sign in: demo users, whose passwords "
-        "are known. Disable them, or give production a database of its own.")
+        (
+            f"{count} people at example.com and the like can sign in: demo users, whose passwords "
+            "are known. Disable them, or give production a database of its own."
+        )
     ]

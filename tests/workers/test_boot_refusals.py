@@ -68,8 +68,10 @@ def test_sec037_the_embedded_database_and_demo_people_are_refused_together(
     assert process.wait(timeout=30) == 2
     assert crew.logs().splitlines() == [
         f"relay: {EMBEDDED}",
-        ("relay: 2 people at example.com and the like can sign in: demo users, whose passwords "
-        "are known. Disable them, or give production a database of its own."),
+        (
+            "relay: 2 people at example.com and the like can sign in: demo users, whose passwords "
+            "are known. Disable them, or give production a database of its own."
+        ),
     ]
 
 
@@ -112,8 +114,10 @@ HOLES = {
     ),
     "no policy": (
         "DROP POLICY agency ON holds",
-        ("CREATE POLICY agency ON holds TO largesse_agency USING "
-        "(agency_id = nullif(current_setting('app.agency_id', true), '')::uuid)"),
+        (
+            "CREATE POLICY agency ON holds TO largesse_agency USING "
+            "(agency_id = nullif(current_setting('app.agency_id', true), '')::uuid)"
+        ),
         "holds has no policy for largesse_agency.",
     ),
     "a view of the owner": (
