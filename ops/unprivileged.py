@@ -14,7 +14,7 @@ from ops.home import Home, unprivileged_ids
 from pipelines.errors import Kind, Refusal
 
 #: Folders that an unprivileged account can reach on every Linux.
-LODGINGS = Path("/var/tmp")
+LODGINGS = Path("/var/tmp")  # nosec B108
 
 Say = Callable[[str], None]
 

@@ -167,13 +167,13 @@ def test_sec013_each_forbidden_verb_is_refused_in_each_role(database: Database, 
     """SEC-13: as the processes connect, in every role that they may take."""
     roles = [role for role in AT_WORK if role in MAY_BECOME[login] or role == login]
     columns = _first_columns(database)
-    done = []
-    for role in roles:
-        for table, said in RIGHTS.items():
-            letters = said.split()[AT_WORK.index(role)]
-            for statement in _forbidden(letters, table, columns[table]):
-                if not refused(database, login, role, statement):
-                    done.append((role, statement))
+    done = [
+        (role, statement)
+        for role in roles
+        for table, said in RIGHTS.items()
+        for statement in _forbidden(said.split()[AT_WORK.index(role)], table, columns[table])
+        if not refused(database, login, role, statement)
+    ]
 
     assert done == []
 
