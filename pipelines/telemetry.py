@@ -69,10 +69,10 @@ def scrub_text(text: str) -> str:
 def _scrub(value: object) -> object:
     """What JSON can hold, scrubbed; of anything else, which would show its repr, as little."""
     match value:
-        case None | bool() | float():
+        case int() if _CARD_DIGITS.fullmatch(str(abs(value))):
+            return MASK
+        case None | int() | float():
             return value
-        case int():
-            return MASK if _CARD_DIGITS.fullmatch(str(abs(value))) else value
         case str():
             return scrub_text(value)
         case dict():
@@ -82,10 +82,8 @@ def _scrub(value: object) -> object:
             }
         case list() | tuple() | set() | frozenset():
             return [_scrub(v) for v in value]
-        case UUID() | date() | Decimal():
-            return str(value)
         case _:
-            return type(value).__name__
+            return str(value) if isinstance(value, UUID | date | Decimal) else type(value).__name__
 
 
 def _is_secret_key(key: str) -> bool:

@@ -160,14 +160,16 @@ def is_sealed_under(column: str, comparison: str) -> str:
 def _window(table: SealedTable) -> Any:
     is_old = " OR ".join(is_sealed_under(column, "<> :target") for column in table.columns)
     return text(
-        f"SELECT id, ({is_old}) AS is_old FROM {table.name} WHERE id > :after ORDER BY id LIMIT :rows"
+        f"SELECT {table.row_id} AS id, ({is_old}) AS is_old FROM {table.name} "
+        f"WHERE {table.row_id} > :after ORDER BY {table.row_id} LIMIT :rows"
     )
 
 
 def _hold(table: SealedTable) -> Any:
     columns = ", ".join(table.columns)
     return text(
-        f"SELECT id, {columns} FROM {table.name} WHERE id = ANY(:ids) ORDER BY id "
+        f"SELECT {table.row_id} AS id, {columns} FROM {table.name} "
+        f"WHERE {table.row_id} = ANY(:ids) ORDER BY {table.row_id} "
         "FOR NO KEY UPDATE SKIP LOCKED"
     )
 
@@ -177,5 +179,5 @@ def _update(table: SealedTable) -> Any:
     arrays = ", ".join(f"CAST(:{column} AS bytea[])" for column in table.columns)
     return text(
         f"UPDATE {table.name} t SET {sets} FROM unnest(CAST(:id AS uuid[]), {arrays}) "
-        f"AS v(id, {', '.join(table.columns)}) WHERE t.id = v.id"
+        f"AS v(id, {', '.join(table.columns)}) WHERE t.{table.row_id} = v.id"
     )

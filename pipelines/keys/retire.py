@@ -145,6 +145,6 @@ def _look(table: SealedTable) -> Any:
     needs = " OR ".join(is_sealed_under(column, "= :version") for column in table.columns)
     return text(
         "SELECT count(*) FILTER (WHERE needs) AS needing, (array_agg(id ORDER BY id DESC))[1] AS last "
-        f"FROM (SELECT id, ({needs}) AS needs FROM {table.name} WHERE id > :after "
-        "ORDER BY id LIMIT :rows) w"
+        f"FROM (SELECT {table.row_id} AS id, ({needs}) AS needs FROM {table.name} "
+        f"WHERE {table.row_id} > :after ORDER BY {table.row_id} LIMIT :rows) w"
     )

@@ -9,12 +9,16 @@ REVEALS = {
     "pipelines/sealing.py": "sealed, or made into an index",
     "pipelines/jobs/stored_input.py": "the parser's next bytes",
     "pipelines/pools/import_cards.py": "sealed and indexed, in the import's transaction",
+    "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
+    "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
+    "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
     "web/console/reveal.py": "the page of who opened the card; `reveal` has audited it",
 }
 #: Call sites of `Keyring.open_sealed` -> how the opening is accounted for.
 OPENINGS = {
     "pipelines/jobs/stored_input.py": "a job reads its own upload",
+    "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }
 

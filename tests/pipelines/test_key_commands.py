@@ -48,6 +48,7 @@ def test_a_rotation_from_the_command_line(ground: Ground, database: Database) ->
     assert "cards to version 2: pass 1, looked at 0" in ordered.output
     assert after["rotation_finished"] is True
     assert [(w["table_name"], w["resealed"]) for w in after["resealings"]] == [
+        ("authenticators", 0),
         ("cards", 4),
         ("job_inputs", 0),
     ]

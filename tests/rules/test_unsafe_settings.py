@@ -94,6 +94,7 @@ REFUSED = [
     ({"PUBLIC_URL": "http://gifts.acme.io"}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "https://127.0.0.1:8000"}, "Set PUBLIC_URL to the https:// address"),
     ({"LARGESSE_TIME_SCALE": "0.02"}, "LARGESSE_TIME_SCALE is for tests; unset it"),
+    ({"LARGESSE_REQUIRE_TOTP": "0"}, "LARGESSE_REQUIRE_TOTP=0 is for demos and tests; unset it"),
     ({"QUEUE_URL": "redis://broker.acme.io:6379/0"}, "QUEUE_URL has no password"),
     (
         {"QUEUE_URL": "amqp://guest:guest@broker.acme.io/"},

@@ -89,7 +89,7 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION admit_changed FROM PUBLIC;
 
--- Every column that is called sealed_*, whichever migration made it, and the parts of uploads.
+-- Every column that is called sealed_* or *_sealed, whichever migration made it, and the parts of uploads.
 -- What is there already is looked through once. FORCE hides rows from the owner too.
 DO $$
 DECLARE
@@ -102,7 +102,7 @@ BEGIN
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.attisdropped
       AND a.atttypid = 'bytea'::regtype
-      AND (a.attname LIKE 'sealed\_%' OR (c.relname = 'job_inputs' AND a.attname = 'content'))
+      AND (a.attname LIKE 'sealed\_%' OR a.attname LIKE '%\_sealed' OR (c.relname = 'job_inputs' AND a.attname = 'content'))
     GROUP BY c.relname, c.relforcerowsecurity
   LOOP
     EXECUTE format('CREATE TRIGGER sealed_inserted AFTER INSERT ON %I
