@@ -2,7 +2,18 @@
 
 from sqlalchemy import MetaData
 
-from models import approvals, cards, drafts, jobs, ledger, oversight, people, tasks, tenants
+from models import (
+    approvals,
+    cards,
+    drafts,
+    jobs,
+    key_versions,
+    ledger,
+    oversight,
+    people,
+    tasks,
+    tenants,
+)
 from models.base import Base, TableClass
 
 CLASSES: dict[str, TableClass] = {
@@ -13,6 +24,8 @@ CLASSES: dict[str, TableClass] = {
     tasks.PausedQueue.__tablename__: TableClass.PLUMBING,
     cards.VendorAccount.__tablename__: TableClass.PLUMBING,
     people.User.__tablename__: TableClass.TENANT,
+    key_versions.KeyVersion.__tablename__: TableClass.PLUMBING,
+    key_versions.Resealing.__tablename__: TableClass.PLUMBING,
     people.SignIn.__tablename__: TableClass.SHARED,
     people.SignInFailures.__tablename__: TableClass.PLUMBING,
     people.Authenticator.__tablename__: TableClass.SHARED,

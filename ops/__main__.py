@@ -7,6 +7,7 @@ from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
 from ops.commands.erasing import erase
 from ops.commands.jobs import jobs
+from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
@@ -32,6 +33,7 @@ for command in (
     queues,
     letters,
     erase,
+    keys,
 ):
     main.add_command(command)
 

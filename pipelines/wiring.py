@@ -21,6 +21,7 @@ from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
+from pipelines.keys.reseal import reseal
 from pipelines.limits import Limits
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
@@ -134,6 +135,7 @@ def build_handlers(house: House) -> Handlers:
             kinds.ERASE_PERSON,
             partial(erase_person, keyring=keyring, person_secret=house.person_secret),
         ),
+        Handler(kinds.RESEAL, partial(reseal, keyring=keyring)),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 

@@ -62,6 +62,7 @@ SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
 WITNESS_AUDIT = TaskKind("witness_audit", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: In the system's scope: a person is erased where the request says, drafts and users included.
 ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
+RESEAL = TaskKind("reseal", Queue.BULK, scope=ScopeOf.SYSTEM)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -78,6 +79,7 @@ ALL: dict[str, TaskKind] = {
         SEAL_AUDIT,
         WITNESS_AUDIT,
         ERASE_PERSON,
+        RESEAL,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind
