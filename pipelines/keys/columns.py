@@ -40,6 +40,7 @@ SEALED: tuple[SealedTable, ...] = (
         rows_at_once=1_000,
         row_id="user_id",
     ),
+    SealedTable("erasures", {"sealed_email": (Purpose.PII,)}, rows_at_once=1_000),
     # Files of cards, or of recipients: parts of a megabyte, gone when their job has read them.
     SealedTable("job_inputs", {"content": (Purpose.CODES, Purpose.PII)}, rows_at_once=4),
 )

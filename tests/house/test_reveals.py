@@ -8,6 +8,7 @@ from tests.house.test_sizes import PRODUCT, ROOT, parsed
 REVEALS = {
     "pipelines/sealing.py": "sealed, or made into an index",
     "pipelines/jobs/stored_input.py": "the parser's next bytes",
+    "pipelines/erasure/erase.py": "the address to look for; it is erased with the rest",
     "pipelines/pools/import_cards.py": "sealed and indexed, in the import's transaction",
     "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
@@ -18,6 +19,7 @@ REVEALS = {
 #: Call sites of `Keyring.open_sealed` -> how the opening is accounted for.
 OPENINGS = {
     "pipelines/jobs/stored_input.py": "a job reads its own upload",
+    "pipelines/erasure/erase.py": "erasure.requested in the audit, with the request",
     "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }

@@ -220,7 +220,7 @@ def test_a_second_factor_is_taken_away_within_the_tenant_and_never_read(
 ) -> None:
     made = (
         "INSERT INTO authenticators (user_id, secret_sealed, confirmed_at) "
-        "SELECT id, decode('00', 'hex'), now() FROM users WHERE role = 'client_admin' "
+        "SELECT id, decode('01', 'hex'), now() FROM users WHERE role = 'client_admin' "
         "ON CONFLICT DO NOTHING"
     )
     rows(house, f"{made} RETURNING 1")

@@ -28,7 +28,7 @@ from tests.models.two_tenants import Two
 TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TENANT)
 #: Tables in which a client has no row of its own: an agency is not its clients'.
 WITHOUT_CLIENT_ROWS = {"agencies"}
-APPENDED_ONLY = {"transfers", "postings", "audit_entries"}
+APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures"}
 #: Granted by columns; tests/models/test_people.py shows their wall.
 BY_COLUMN = {"users", "api_keys"}
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
