@@ -28,7 +28,7 @@ from tests.models.two_tenants import Two
 TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TENANT)
 #: Tables in which a client has no row of its own: an agency is not its clients'.
 WITHOUT_CLIENT_ROWS = {"agencies"}
-APPENDED_ONLY = {"transfers", "postings", "audit_entries"}
+APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures"}
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
 #: `keep_vendor_card` and `return_cards` run as the owner and look at the client in scope; the second
 #: sees whose card it is now as well.
