@@ -11,6 +11,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.provisioning.campaigns import client_of_campaign
 from pipelines.provisioning.recipients import DeliveryMethod
@@ -24,7 +25,10 @@ from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, documented,
 from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
+from web.humans import humans_only
 from web.jobs_shown import accepted
+from web.misses import looking_up, misses
+from web.rate_limits import limited
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
 CELL_CHARACTERS_MAX = 4_096
@@ -96,7 +100,9 @@ def provision_gift_card(body: dict[str, Any]) -> Response:
 
 @routes.post("/gift-cards/<uuid:redemption_id>/reveal")
 @public
+@limited(Policy.REVEAL)
 @may_read(RevealBody)
+@humans_only(Policy.REVEAL, when=lambda body, **_: body["token"] and misses().is_alarmed)
 @answers(200, OpenCard)
 def reveal_gift_card(body: dict[str, Any], redemption_id: UUID) -> Response:
     """Open a card: by its reveal token, or signed in with the right to; every opening is audited."""
@@ -137,10 +143,11 @@ def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]
         freshly_proven()
         return caller.scope, caller.actor_id
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        facts = facts_by_token(session, token, house.settings.keyring)
-    if facts.provision_id != redemption_id:
-        raise NotFound
+    with looking_up(token):
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            facts = facts_by_token(session, token, house.settings.keyring)
+        if facts.provision_id != redemption_id:
+            raise NotFound
     return client(facts.client_id), None
 
 

@@ -7,7 +7,8 @@ from flask import Blueprint, Response, render_template, request
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
-from pipelines.errors import NotFound
+from pipelines.access.rate_policies import Policy
+from pipelines.errors import NotFound, Refusal
 from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.provisioning.reveal import OpenedCard, RevealFacts, RevealLimited, facts_by_token
 from pipelines.provisioning.reveal_link import needs_email, open_by_link
@@ -16,8 +17,10 @@ from web.console.formats import grouped, money
 from web.console.intake_size import FORM_BYTES_MAX
 from web.front import front
 from web.guards import public
+from web.humans import CaptchaFailed, humans_only, widget
+from web.misses import looking_up, misses
+from web.rate_limits import RateLimited, limited
 
-TOKEN_CHARACTERS_MAX = 64
 EMAIL_CHARACTERS_MAX = 320
 HEADERS = {
     "Cache-Control": "no-store",
@@ -31,8 +34,27 @@ WRONG_EMAIL = (
 reveal_page = Blueprint("reveal", __name__)
 
 
+def _is_alarmed(**_path: str) -> bool:
+    return misses().is_alarmed
+
+
+def _ask_human(refusal: Refusal) -> Response:
+    """Nothing is looked for before a person is there: the page is the same for every link."""
+    has_tried = isinstance(refusal, CaptchaFailed)
+    wrong = refusal.detail if has_tried else None
+    return _alone(
+        "reveal_human.html",
+        "A gift for you",
+        403 if has_tried else 200,
+        wrong=wrong,
+        widget=widget(),
+    )
+
+
 @reveal_page.get("/r/<token>")
 @public
+@limited(Policy.REVEAL)
+@humans_only(Policy.REVEAL, when=_is_alarmed, otherwise=_ask_human)
 def look(token: str) -> Response:
     """Brand, amount and a button: link scanners and previews open nothing (EC-079)."""
     try:
@@ -44,6 +66,8 @@ def look(token: str) -> Response:
 
 @reveal_page.post("/r/<token>")
 @public
+@limited(Policy.REVEAL)
+@humans_only(Policy.REVEAL, when=_is_alarmed, otherwise=_ask_human)
 def open_card(token: str) -> Response:
     """Open the card for the person who pressed the button and knows the address."""
     request.max_content_length = FORM_BYTES_MAX
@@ -54,15 +78,15 @@ def open_card(token: str) -> Response:
     except NotFound:
         return _wrong_link()
     answer = request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
+    if "look" in request.form:
+        return _closed(facts, by_email=by_email)
     if "open" not in request.form or (by_email and not answer.strip()):
         wrong = "Type your e-mail address to open the gift." if by_email else None
         return _closed(facts, by_email=by_email, wrong=wrong, status=422)
     try:
         card = _opened(facts.client_id, facts.provision_id, answer)
     except RevealLimited as refusal:
-        response = _alone("reveal_limited.html", "Try again later", 429)
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
+        return _later(refusal)
     if card is None:
         return _closed(facts, by_email=by_email, wrong=WRONG_EMAIL, status=422)
     return _open(card)
@@ -74,11 +98,21 @@ def taken_back(_refusal: ProvisionUndone) -> Response:
     return _alone("reveal_undone.html", "This gift card was taken back", 410)
 
 
+@reveal_page.errorhandler(RateLimited)
+def too_often(refusal: RateLimited) -> Response:
+    """The network asked too often, or for links that nobody has."""
+    return _later(refusal, detail=refusal.detail)
+
+
+def _later(refusal: Refusal, **facts: object) -> Response:
+    response = _alone("reveal_limited.html", "Try again later", 429, **facts)
+    response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
 def _find(token: str) -> tuple[RevealFacts, bool]:
-    if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii():
-        raise NotFound
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
+    with looking_up(token), scoped_transaction(house.sessions, SYSTEM) as session:
         facts = facts_by_token(session, token, house.settings.keyring)
         return facts, needs_email(session, facts.provision_id)
 
@@ -109,6 +143,7 @@ def _closed(
         by_email=by_email,
         was_opened=facts.revealed_at is not None,
         wrong=wrong,
+        widget=widget() if misses().is_alarmed else None,
     )
 
 
