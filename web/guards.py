@@ -9,8 +9,8 @@ from flask import current_app, g, request
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import require_fresh_proof, require_second_factor
-from pipelines.audit.circumstances import act_as
 from pipelines.access.rate_policies import Policy
+from pipelines.audit.circumstances import act_as
 from pipelines.errors import Kind, Refusal
 from web.bearer import principal_of_bearer
 from web.front import front
