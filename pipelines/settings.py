@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from environs import Env, EnvError
 
+from pipelines.edge_settings import EdgeBroken, EdgeSettings, read_edge_settings
 from pipelines.limits import DEFAULTS, Limits
 from pipelines.sealing import Keyring
 from pipelines.unsafe_settings import MAKE_ONE, production_faults
@@ -50,6 +51,7 @@ class Settings:
     secure_cookies: bool
     requires_second_factor: bool
     reloadly: ReloadlySettings | None
+    edge: EdgeSettings
 
     @property
     def limits(self) -> Limits:
@@ -134,6 +136,7 @@ def load(process: str) -> Settings:
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
         reloadly=reloadly,
+        edge=_edge(public_url, environment),
     )
     check(settings)
     return settings
@@ -177,6 +180,14 @@ def _reloadly(env: Env) -> ReloadlySettings | None:
         client_id=env.str("RELOADLY_CLIENT_ID"),
         client_secret=env.str("RELOADLY_CLIENT_SECRET"),
     )
+
+
+def _edge(public_url: str, environment: Environment) -> EdgeSettings:
+    is_production = environment is Environment.PRODUCTION
+    try:
+        return read_edge_settings(os.environ, public_url=public_url, is_production=is_production)
+    except EdgeBroken as error:
+        raise SettingsBroken(str(error)) from None
 
 
 def check(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
+from pipelines.access import rate_policies
 from pipelines.access.authenticate import forget_failures
 from pipelines.access.forget_sign_ins import forget_sign_ins
 from pipelines.audit.forget import forget_addresses
@@ -36,7 +37,7 @@ from pipelines.queue.dead_letters import forget_buried
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
-from pipelines.settings import Settings
+from pipelines.settings import Environment, Settings, SettingsBroken
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class House:
     limits: Limits
     sessions: Sessions
     job_kinds: Mapping[str, JobKind]
+    rates: rate_policies.Table
 
     @property
     def person_secret(self) -> bytes:
@@ -66,7 +68,19 @@ def build_house(settings: Settings) -> House:
         limits=settings.limits,
         sessions=sessions_of(engine),
         job_kinds=JOB_KINDS,
+        rates=_rates(settings),
     )
+
+
+def _rates(settings: Settings) -> rate_policies.Table:
+    is_production = settings.environment is Environment.PRODUCTION
+    try:
+        return rate_policies.table(settings.edge.rates, is_production=is_production)
+    except KeyError as error:
+        known = ", ".join(sorted(rate_policies.NAMES))
+        raise SettingsBroken(
+            f"LARGESSE_RATE_LIMITS names {error.args[0]}, which is no limit; there are {known}."
+        ) from None
 
 
 def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:

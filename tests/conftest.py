@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from redis import Redis
 
 from models.database import Sessions
 from models.schema import migrate
@@ -29,6 +30,8 @@ hypothesis_settings.load_profile("house")
 canary.mark_tokens()
 
 TEMPLATE = "largesse_test_template"
+#: The environment of whoever runs the tests says nothing to them.
+SURROUNDINGS = ("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_", "TRUSTED_", "CAPTCHA_")
 MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
 
 
@@ -80,10 +83,18 @@ def database(ground: Ground) -> Iterator[Database]:
     admin_url = ground.servers.admin_url
     name = f"largesse_{secrets.token_hex(6)}"
     create_from_template(admin_url, TEMPLATE, name)
+    forget_rates(ground.servers.redis_url)
     yield Database(name, admin_url, role_urls(ground.home, admin_url, name))
     found = canary.in_database(database_url(admin_url, name))
     drop_database(admin_url, name)
     canary.refuse(found)
+
+
+def forget_rates(redis_url: str) -> None:
+    """What one test asked for is not counted against the next."""
+    with Redis.from_url(redis_url) as client:
+        for key in client.scan_iter("largesse:rate:*", count=1000):
+            client.delete(key)
 
 
 def process_environment(
@@ -115,7 +126,7 @@ def load_settings(process: str, environment: dict[str, str]) -> Settings:
     """Read settings as a process with this environment would."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_")):
+            if name.startswith(SURROUNDINGS):
                 patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)

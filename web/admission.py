@@ -1,4 +1,4 @@
-"""Admit a request: its idempotency key, its rate, and one large intake at a time."""
+"""Admit a request: its idempotency key, and one large intake at a time."""
 
 import hashlib
 import json
@@ -8,23 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from flask import Response, current_app, request
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from flask import Response, request
 
 from pipelines.access.principals import Principal
-from pipelines.access.users import normalised
 from pipelines.errors import Kind, Refusal
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey
 
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]+)"')
 _BARE = re.compile(r"[\x21\x23-\x7e]+")
-#: SEC-03: tries before any hashing is done.
-PER_ACCOUNT = RateLimitItemPerMinute(5)
-PER_ADDRESS = RateLimitItemPerMinute(20)
-THROTTLE = "largesse.sign_in_throttle"
 
 
 class KeyRequired(Refusal):
@@ -44,14 +36,6 @@ class KeyInvalid(Refusal):
         f"An Idempotency-Key has 1 to {DEFAULTS.idempotency_key_characters_max} printable ASCII "
         "characters, bare or in double quotes."
     )
-
-
-class TooManyTries(Refusal):
-    """Too many sign-ins in a minute."""
-
-    code = "rate_limited"
-    kind = Kind.THROTTLED
-    detail = "Too many tries. Wait a minute."
 
 
 class IntakeBusy(Refusal):
@@ -92,28 +76,6 @@ def mark_replay(response: Response, *, is_replay: bool) -> Response:
     if is_replay:
         response.headers["Idempotent-Replayed"] = "true"
     return response
-
-
-class SignInThrottle:
-    """Counts tries in this process's memory; a good sign-in clears its account's count."""
-
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    def admit(self, email: str, address: str) -> None:
-        """Count a try, or raise `TooManyTries` before any hash is computed."""
-        keys = ((PER_ADDRESS, "address", address), (PER_ACCOUNT, "account", normalised(email)))
-        if not all(self._limiter.hit(limit, *key) for limit, *key in keys):
-            raise TooManyTries(retry_after_seconds=60)
-
-    def forgive(self, email: str) -> None:
-        self._limiter.clear(PER_ACCOUNT, "account", normalised(email))
-
-
-def sign_in_throttle() -> SignInThrottle:
-    """This app's throttle."""
-    throttle: SignInThrottle = current_app.extensions.setdefault(THROTTLE, SignInThrottle())
-    return throttle
 
 
 _INTAKE = threading.BoundedSemaphore(1)

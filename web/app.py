@@ -7,12 +7,15 @@ from pipelines.wiring import House
 from web import console
 from web.api.registry import register_api
 from web.bodies import register_bodies
+from web.client_address import trust_proxies
 from web.errors import register_errors
 from web.front import EXTENSION, Front
 from web.health import register_health
 from web.metrics import register_metrics
+from web.rate_limits import register_rate_limits
 from web.requests import register_request_ids
 from web.security_headers import register_security_headers
+from web.trusted_hosts import register_trusted_hosts
 from web.waiting import Waiter
 
 #: Threads that may wait for jobs: the others stay free for everybody else.
@@ -31,10 +34,13 @@ def create_app(house: House) -> Flask:
         lookout=make_broker(settings.queue_url, patience_seconds=LOOK_SECONDS),
         waiter=Waiter(house.sessions, seats=settings.pool_size // WAITING_SHARE, limits=limits),
     )
+    trust_proxies(app, settings.edge.proxies)
     register_request_ids(app)
+    register_trusted_hosts(app, settings.edge.hosts)
     register_bodies(app)
     register_errors(app)
     register_security_headers(app, secure=settings.secure_cookies)
+    register_rate_limits(app, house)
     register_metrics(app)
     register_health(app)
     register_api(app)

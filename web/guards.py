@@ -9,10 +9,12 @@ from flask import current_app, g, request
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import require_fresh_proof, require_second_factor
+from pipelines.access.rate_policies import Policy
 from pipelines.audit.circumstances import act_as
 from pipelines.errors import Kind, Refusal
 from web.bearer import principal_of_bearer
 from web.front import front
+from web.rate_limits import spend
 
 View = TypeVar("View", bound=Callable[..., Any])
 #: What `.permission` of a public view holds.
@@ -44,14 +46,16 @@ def principal() -> Principal:
 def permitted(permission: Permission, *, before_enrolment: bool = False) -> Callable[[View], View]:
     """Let only callers with `permission` into the view, before anything of the body is read.
 
-    Administrators who have no second factor yet get in only to their own credentials, and where it
-    is `before_enrolment`.
+    On the API each request counts, also one that is then refused. Administrators who have no second
+    factor yet get in only to their own credentials, and where it is `before_enrolment`.
     """
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             caller = principal()
+            if is_api():
+                spend(Policy.API)
             require(caller, permission)
             is_first = before_enrolment or permission is Permission.OWN_CREDENTIALS
             if not is_first and front().house.settings.requires_second_factor:

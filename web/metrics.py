@@ -22,6 +22,7 @@ from pipelines.queue.overview import QueueSeen, look_at_queues
 from pipelines.wiring import House
 from web.front import EXTENSION, front
 from web.guards import public
+from web.rate_limits import RateMetrics
 
 _JOBS = text("SELECT kind, state, count(*) AS jobs FROM jobs GROUP BY kind, state")
 _QUEUE_GAUGES = {
@@ -81,6 +82,7 @@ def register_metrics(app: Flask) -> None:
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
     registry.register(_Database(app))
+    registry.register(RateMetrics(app))
 
 
 class _Database(Collector):

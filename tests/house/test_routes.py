@@ -1,16 +1,82 @@
-"""Every route says who may call it; every public one says so on purpose."""
+"""Every route says who may call it and how often; every public one says so on purpose."""
 
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from pipelines.access.permissions import Permission
 from pipelines.wiring import House
 from web.app import create_app
+from web.guards import PUBLIC
+from web.rate_limits import policies_of
+
+#: Public and without a count of their own, and why.
+UNCOUNTED = {
+    "health": "machines ask it, and it asks nothing",
+    "healthz": "machines ask it, and it asks nothing",
+    "ready": "machines ask it",
+    "metrics": "for loopback, or with the cron secret",
+    "openapi": "the same bytes for everybody",
+    "docs_page": "the same bytes for everybody",
+    "docs_start": "the same bytes for everybody",
+    "docs_asset": "a file",
+    "static": "a file",
+    "root": "a redirect",
+    "console.sign_in": "an empty form",
+}
+#: Who holds one of these brings work in.
+BRINGS_WORK = {Permission.PROVISION, Permission.POOLS_MANAGE, Permission.JOBS_CONTROL}
+#: They take something and bring no bulk work, and why.
+LIGHT = {
+    "gift-cards.provision_gift_card": "a storefront's single request: `api` counts it",
+    "gift-card-pools.create_gift_card_pool": "one row",
+    "jobs.pause_job": "stops work",
+    "jobs.resume_job": "goes on with work that was counted",
+    "jobs.cancel_job": "ends work",
+    "console.job_pause": "stops work",
+    "console.job_resume": "goes on with work that was counted",
+    "console.job_start": "does not wait with work that was counted",
+    "console.job_cancel_now": "ends work",
+    "console.job_change_now": "one row",
+    "console.wizard_taken": "a draft's choices",
+    "console.wizard_what_taken": "a draft's choices",
+    "console.wizard_check_taken": "a draft's choices",
+}
+
+
+def routes(house: House) -> Iterator[tuple[Rule, Any]]:
+    app: Flask = create_app(house)
+    for rule in app.url_map.iter_rules():
+        yield rule, app.view_functions[rule.endpoint]
 
 
 def test_every_route_declares_a_permission(house: House) -> None:
-    app = create_app(house)
-
     silent = sorted(
-        rule.rule
-        for rule in app.url_map.iter_rules()
-        if getattr(app.view_functions[rule.endpoint], "permission", None) is None
+        rule.rule for rule, view in routes(house) if getattr(view, "permission", None) is None
     )
 
     assert silent == []
+
+
+def test_sec018_every_public_route_is_counted_or_says_why_not(house: House) -> None:
+    uncounted = {
+        rule.endpoint
+        for rule, view in routes(house)
+        if view.permission == PUBLIC and not policies_of(view)
+    }
+
+    assert uncounted == set(UNCOUNTED)
+
+
+def test_sec018_every_route_that_takes_work_is_counted_or_says_why_not(house: House) -> None:
+    uncounted = {
+        rule.endpoint
+        for rule, view in routes(house)
+        if "POST" in (rule.methods or ())
+        and view.permission in BRINGS_WORK
+        and not policies_of(view)
+    }
+
+    assert uncounted == set(LIGHT)

@@ -1,9 +1,9 @@
 """Wrong passwords let an address rest, at both doors, whoever it is; nobody is thrown out by it."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
@@ -20,25 +20,19 @@ from pipelines.access.authenticate import (
 )
 from pipelines.access.lockout import FAILURES_MAX
 from pipelines.wiring import House
+from tests.conftest import Database, Ground, a_house
 from tests.driving import rows
 from tests.web.conftest import PASSWORD, Caller, make_user
 from tests.web.console.conftest import SAME_ORIGIN
-from web.admission import THROTTLE, SignInThrottle
 
 ANN = "ann@example.com"
 
 
-class NoThrottle(SignInThrottle):
-    """The tries of a minute are another rule's."""
-
-    def admit(self, email: str, address: str) -> None:
-        pass
-
-
 @pytest.fixture
-def browser(app: Flask) -> FlaskClient:
-    app.extensions[THROTTLE] = NoThrottle()
-    return app.test_client()
+def house(ground: Ground, database: Database) -> Iterator[House]:
+    """The tries of a minute are another rule's."""
+    with a_house(ground, database, LARGESSE_RATE_LIMITS="login=100/minute") as built:
+        yield built
 
 
 def sign_in(browser: FlaskClient, password: str = PASSWORD, email: str = ANN):

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request
+from flask import Response, jsonify
 from marshmallow import Schema, fields
 
 from models import clock
@@ -14,6 +14,7 @@ from pipelines.access.authenticate import InvalidCredentials, authenticate
 from pipelines.access.change_password import change_password
 from pipelines.access.impersonation import end_look
 from pipelines.access.permissions import GRANTS, Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.access.refresh_tokens import RefreshClaims, read_refresh_token, refresh_token
 from pipelines.access.sign_ins import (
     REFUSED,
@@ -27,12 +28,12 @@ from pipelines.access.tokens import AccessClaims, issue_access_token
 from pipelines.access.users import person
 from pipelines.errors import Kind, Refusal
 from pipelines.telemetry import get_logger
-from web.admission import sign_in_throttle
 from web.api.routes import Routes, answers, reads
 from web.devices import this_device
 from web.fields import Secret
 from web.front import front
 from web.guards import permitted, principal, public
+from web.rate_limits import forgive, limited
 
 log = get_logger(__name__)
 routes = Routes("auth", "Signing in and out.")
@@ -85,6 +86,7 @@ class Me(Schema):
 @routes.post("/auth/login")
 @public
 @reads(LoginBody)
+@limited(Policy.LOGIN, account=lambda body: body["email"])
 @answers(200, Tokens)
 def login(body: dict[str, Any]) -> Response:
     """Sign in with e-mail and password, and `totp` where the account has a second factor.
@@ -92,8 +94,6 @@ def login(body: dict[str, Any]) -> Response:
     Ten wrong tries in a row let the address rest, for 15 minutes and then longer each time.
     """
     house = front().house
-    throttle = sign_in_throttle()
-    throttle.admit(body["email"], request.remote_addr or "")
     user_id = authenticate(
         house.sessions,
         house.settings.keyring,
@@ -101,7 +101,7 @@ def login(body: dict[str, Any]) -> Response:
         body["password"],
         code=body["totp"] or None,
     )
-    throttle.forgive(body["email"])
+    forgive(Policy.LOGIN, account=body["email"])
     seconds = house.limits.refresh_token_seconds
     with scoped_transaction(house.sessions, SYSTEM) as session:
         identity = open_sign_in(
@@ -117,6 +117,7 @@ def login(body: dict[str, Any]) -> Response:
 
 @routes.post("/auth/refresh")
 @public
+@limited(Policy.SESSION)
 @reads(RefreshBody)
 @answers(200, Tokens)
 def refresh(body: dict[str, Any]) -> Response:

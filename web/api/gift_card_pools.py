@@ -13,6 +13,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.jobs.kinds import OnError
 from pipelines.pools.accept_import import accept_import
@@ -36,6 +37,7 @@ from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
 from web.pages import id_cursor, listed
+from web.rate_limits import limited
 from web.tenant_choice import chosen_client
 from web.uploads import csv_upload
 
@@ -119,6 +121,7 @@ def get_gift_card_pool(pool_id: UUID) -> Response:
 
 @routes.post("/gift-card-pools/<uuid:pool_id>/cards")
 @permitted(Permission.POOLS_MANAGE)
+@limited(Policy.UPLOAD)
 @asks(ImportQuery)
 @documented(
     parameters=[IDEMPOTENCY_KEY],

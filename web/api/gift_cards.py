@@ -11,6 +11,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.provisioning.campaigns import client_of_campaign
 from pipelines.provisioning.recipients import DeliveryMethod
@@ -25,6 +26,7 @@ from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
 from web.jobs_shown import accepted
+from web.rate_limits import limited
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
 CELL_CHARACTERS_MAX = 4_096
@@ -96,6 +98,7 @@ def provision_gift_card(body: dict[str, Any]) -> Response:
 
 @routes.post("/gift-cards/<uuid:redemption_id>/reveal")
 @public
+@limited(Policy.REVEAL)
 @may_read(RevealBody)
 @answers(200, OpenCard)
 def reveal_gift_card(body: dict[str, Any], redemption_id: UUID) -> Response:

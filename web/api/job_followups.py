@@ -11,6 +11,7 @@ from models.jobs import Priority
 from models.scope import Scope, client
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.read import job_row
 from pipelines.provisioning.clone import CloneChoices, preview_clone, submit_clone
@@ -27,6 +28,7 @@ from web.fields import PRIORITIES, Flag, Identity, Minor, Secret, Stamp, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
+from web.rate_limits import limited
 
 routes = Routes("job-followups", "What follows a job that has ended.")
 
@@ -69,6 +71,7 @@ class UndoPlan(Schema):
 
 @routes.post("/jobs/<uuid:job_id>/undo")
 @permitted(Permission.JOBS_CONTROL)
+@limited(Policy.SUBMIT)
 @asks(FollowupQuery)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
 @answers(200, UndoPlan)
@@ -89,6 +92,7 @@ def undo_job(query: dict[str, Any], job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/clone")
 @permitted(Permission.PROVISION)
+@limited(Policy.SUBMIT)
 @asks(FollowupQuery)
 @may_read(CloneBody)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])

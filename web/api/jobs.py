@@ -14,6 +14,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.jobs import ItemState, JobState, Priority
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.jobs import control
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
@@ -29,6 +30,7 @@ from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import job_answer, job_json, load_job
 from web.pages import id_cursor, listed, number_cursor
+from web.rate_limits import limited
 
 routes = Routes("jobs", "Accepted work, recipient by recipient.")
 
@@ -195,6 +197,7 @@ def cancel_job(body: dict[str, Any], job_id: UUID) -> Response:
 
 @routes.post("/jobs/<uuid:job_id>/retry")
 @permitted(Permission.JOBS_CONTROL)
+@limited(Policy.SUBMIT)
 @may_read(JobMove)
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)

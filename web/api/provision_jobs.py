@@ -11,6 +11,7 @@ from models.database import scoped_transaction
 from models.jobs import Priority
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.large import submit_large
@@ -27,6 +28,7 @@ from web.fields import PRIORITIES, Flag, Identity, Minor, Secret, Stamp, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
+from web.rate_limits import limited
 from web.uploads import Upload, csv_upload
 
 routes = Routes("gift-card-jobs", "Gift cards for many recipients at once.")
@@ -116,6 +118,7 @@ _FIELDS, _BODY = BulkFields(), BulkBody()
 
 @routes.post("/gift-cards/provision-jobs")
 @permitted(Permission.PROVISION)
+@limited(Policy.SUBMIT)
 @asks(BulkQuery)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER], requestBody=REQUEST_BODY)
 @answers(200, Plan)

@@ -14,6 +14,7 @@ from models.database import scoped_transaction
 from models.jobs import JobState
 from models.scope import client
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
 from pipelines.jobs.kinds import PROVISIONING_UNDO
@@ -28,6 +29,7 @@ from web.console.job_words import cancel_effect, job_name
 from web.console.visit import looking
 from web.front import front
 from web.guards import permitted, principal
+from web.rate_limits import limited
 
 REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why the job is cancelled; it is kept with the job."
@@ -70,6 +72,7 @@ def resume(job_id: UUID) -> Response:
 
 
 @permitted(Permission.JOBS_CONTROL)
+@limited(Policy.SUBMIT)
 def retry(job_id: UUID) -> Response:
     """Open another round for the failed items."""
     house = front().house

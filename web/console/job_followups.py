@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request, url_for
 from models.database import scoped_transaction
 from models.scope import Scope, client
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.labels import labels_of
@@ -29,6 +30,7 @@ from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
+from web.rate_limits import limited
 
 KEY_CHARACTERS_MAX = 64
 
@@ -47,6 +49,7 @@ def ask_undo(job_id: UUID) -> Response:
 
 
 @permitted(Permission.JOBS_CONTROL)
+@limited(Policy.SUBMIT)
 def undo(job_id: UUID) -> Response:
     house, caller, key = front().house, principal(), _key(job_id, b"undo")
     scope, _name = _place(job_id)
@@ -67,6 +70,7 @@ def ask_clone(job_id: UUID) -> Response:
 
 
 @permitted(Permission.PROVISION)
+@limited(Policy.SUBMIT)
 def clone(job_id: UUID) -> Response:
     house, caller, choices = front().house, principal(), _choices(request.form)
     asked = f"clone{choices.only}{choices.allow_repeat}".encode()

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, render_template, request
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.provisioning.reveal import OpenedCard, RevealFacts, RevealLimited, facts_by_token
@@ -16,6 +17,7 @@ from web.console.formats import grouped, money
 from web.console.intake_size import FORM_BYTES_MAX
 from web.front import front
 from web.guards import public
+from web.rate_limits import limited
 
 TOKEN_CHARACTERS_MAX = 64
 EMAIL_CHARACTERS_MAX = 320
@@ -33,6 +35,7 @@ reveal_page = Blueprint("reveal", __name__)
 
 @reveal_page.get("/r/<token>")
 @public
+@limited(Policy.REVEAL)
 def look(token: str) -> Response:
     """Brand, amount and a button: link scanners and previews open nothing (EC-079)."""
     try:
@@ -44,6 +47,7 @@ def look(token: str) -> Response:
 
 @reveal_page.post("/r/<token>")
 @public
+@limited(Policy.REVEAL)
 def open_card(token: str) -> Response:
     """Open the card for the person who pressed the button and knows the address."""
     request.max_content_length = FORM_BYTES_MAX

@@ -16,13 +16,14 @@ from pipelines.access.authenticate import (
 )
 from pipelines.access.console_sessions import close_session, open_halfway, open_session
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.access.users import Credentials
-from web.admission import TooManyTries, sign_in_throttle
 from web.console.frame import go, page
 from web.console.visit import cookie_name, end_visit, find_visitor, halfway_visitor, hand_cookie
 from web.devices import this_device
 from web.front import front
 from web.guards import permitted, public
+from web.rate_limits import RateLimited, forgive, limited
 
 EMAIL_CHARACTERS_MAX = 320
 PASSWORD_CHARACTERS_MAX = 1024
@@ -48,24 +49,27 @@ def show() -> Response:
     return _form()
 
 
+def _typed_email() -> str:
+    return request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
+
+
+def _too_often(refusal: RateLimited) -> Response:
+    return _later(_form(_typed_email(), refusal.detail, status=429), refusal.retry_after_seconds)
+
+
 @public
+@limited(Policy.LOGIN, account=_typed_email, otherwise=_too_often)
 def enter() -> Response:
     """Check the pair; every success is a new session, so an old cookie is worth nothing."""
-    email = request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
+    email = _typed_email()
     password = request.form.get("password", "")[:PASSWORD_CHARACTERS_MAX]
-    throttle = sign_in_throttle()
-    try:
-        throttle.admit(email, request.remote_addr or "")
-    except TooManyTries as refusal:
-        words = "Too many tries. Wait a minute, then try again."
-        return _later(_form(email, words, status=429), refusal.retry_after_seconds)
     try:
         person = check_password(front().house.sessions, email, password)
     except InvalidCredentials:
         return _form(email, WRONG, status=422)
     except AccountRests as refusal:
         return _later(_form(email, refusal.detail, status=429), refusal.retry_after_seconds)
-    throttle.forgive(email)
+    forgive(Policy.LOGIN, account=email)
     if person.has_second_factor:
         response = go(url_for("console.sign_in_code", next=request.form.get("next") or None))
         hand_cookie(response, _halfway(person))
@@ -80,6 +84,7 @@ def show_code() -> Response:
 
 
 @public
+@limited(Policy.CODE)
 def enter_code() -> Response:
     """Check the code; the session that begins has a token of its own."""
     user_id = halfway_visitor()

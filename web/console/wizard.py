@@ -10,6 +10,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import client
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
@@ -37,6 +38,7 @@ from web.console.wizard_pages import check_page, cost_page, draft_in_hand, uploa
 from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
+from web.rate_limits import limited
 
 KEY_CHARACTERS_MAX = 64
 
@@ -108,6 +110,7 @@ def take_what_again(draft_id: UUID) -> Response:
 
 
 @permitted(Permission.PROVISION)
+@limited(Policy.UPLOAD, methods=frozenset({"POST"}))
 def upload(draft_id: UUID) -> Response:
     """Show the upload form, or keep the file that comes with it."""
     draft = draft_in_hand(draft_id)
@@ -148,6 +151,7 @@ def show_cost(draft_id: UUID) -> Response:
 
 
 @permitted(Permission.PROVISION)
+@limited(Policy.SUBMIT)
 def submit(draft_id: UUID) -> Response:
     """Submit what the page showed, once, however often the button is pressed."""
     draft = draft_in_hand(draft_id, open_only=False)

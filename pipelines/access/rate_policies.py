@@ -1,0 +1,131 @@
+"""How often who may ask: every limit of the front in one table (SEC-03, SEC-18, S2-045)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+MINUTE = 60
+HOUR = 3600
+#: A demo and a test ask in a minute what a tenant asks in an hour.
+LOOSER = 100
+
+
+class Subject(StrEnum):
+    """Whose requests a rule counts together."""
+
+    #: The network that sends them: an IPv4 address, or the /64 of an IPv6 one.
+    ADDRESS = "address"
+    #: The e-mail address that is typed in, whoever types it and whether or not anybody has it.
+    ACCOUNT = "account"
+    #: The API key, else the person, else the network.
+    CALLER = "caller"
+
+
+class Policy(StrEnum):
+    """What a route may be asked for."""
+
+    API = "api"
+    SUBMIT = "submit"
+    UPLOAD = "upload"
+    LOGIN = "login"
+    CODE = "code"
+    SESSION = "session"
+    RESET = "reset"
+    REGISTER = "register"
+    VALIDATE = "validate"
+    APPLY = "apply"
+    REVEAL = "reveal"
+    MISS = "miss"
+    DOUBT = "doubt"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """At most `quota` requests of one subject in any `seconds`.
+
+    A guard protects people from whoever guesses: it is not loosened for demos and tests.
+    """
+
+    name: str
+    subject: Subject
+    quota: int
+    seconds: int
+    is_guard: bool = True
+
+    def halved(self) -> "Rule":
+        """What one process allows while it cannot count together with the others."""
+        return replace(self, quota=max(1, self.quota // 2))
+
+
+Table = Mapping[Policy, tuple[Rule, ...]]
+
+
+def _caller(name: str, quota: int, seconds: int) -> Rule:
+    """A share of the machine, no guard."""
+    return Rule(name, Subject.CALLER, quota, seconds, is_guard=False)
+
+
+# Rules are asked in their order, and the first refusal ends it: what one network sends too much of
+# is not counted against the person it names.
+TABLE: Table = {
+    Policy.API: (_caller("api", 600, MINUTE),),
+    Policy.SUBMIT: (_caller("submit", 60, MINUTE),),
+    Policy.UPLOAD: (_caller("upload", 60, HOUR),),
+    Policy.LOGIN: (
+        Rule("login-ip", Subject.ADDRESS, 20, MINUTE),
+        Rule("login", Subject.ACCOUNT, 5, MINUTE),
+    ),
+    # The second step of a sign-in; wrong codes count in PostgreSQL like wrong passwords.
+    Policy.CODE: (Rule("code-ip", Subject.ADDRESS, 20, MINUTE),),
+    Policy.SESSION: (Rule("session-ip", Subject.ADDRESS, 30, MINUTE, is_guard=False),),
+    Policy.RESET: (
+        Rule("reset-ip", Subject.ADDRESS, 20, HOUR),
+        Rule("reset", Subject.ACCOUNT, 3, HOUR),
+    ),
+    Policy.REGISTER: (
+        Rule("register-ip", Subject.ADDRESS, 20, HOUR),
+        Rule("register", Subject.ACCOUNT, 3, HOUR),
+    ),
+    Policy.VALIDATE: (
+        Rule("validate-ip", Subject.ADDRESS, 10, MINUTE),
+        Rule("validate", Subject.CALLER, 10, MINUTE),
+    ),
+    Policy.APPLY: (
+        Rule("apply-ip", Subject.ADDRESS, 5, MINUTE),
+        Rule("apply", Subject.CALLER, 5, MINUTE),
+    ),
+    # A link has 128 bits and each card its own five an hour: this only bounds the work, and a
+    # whole office opens its gifts from one network.
+    Policy.REVEAL: (Rule("reveal-ip", Subject.ADDRESS, 60, MINUTE, is_guard=False),),
+    # EC-029: codes that nobody has. A network's count each time, a credential's once per code.
+    Policy.MISS: (
+        Rule("miss-ip", Subject.ADDRESS, 50, HOUR),
+        Rule("miss", Subject.CALLER, 100, HOUR),
+    ),
+    # After so many wrong passwords the form asks for a human (S2-048).
+    Policy.DOUBT: (
+        Rule("doubt-ip", Subject.ADDRESS, 10, HOUR),
+        Rule("doubt", Subject.ACCOUNT, 3, HOUR),
+    ),
+}
+NAMES = frozenset(rule.name for rules in TABLE.values() for rule in rules)
+
+
+def table(given: Mapping[str, tuple[int, int]], *, is_production: bool) -> Table:
+    """The limits of this installation; `given` has (quota, seconds) by a rule's name.
+
+    Raises `KeyError` for a name that no rule has.
+    """
+    for name in given:
+        if name not in NAMES:
+            raise KeyError(name)
+
+    def kept(rule: Rule) -> Rule:
+        if rule.name in given:
+            quota, seconds = given[rule.name]
+            return replace(rule, quota=quota, seconds=seconds)
+        if is_production or rule.is_guard:
+            return rule
+        return replace(rule, quota=rule.quota * LOOSER)
+
+    return {policy: tuple(kept(rule) for rule in rules) for policy, rules in TABLE.items()}
