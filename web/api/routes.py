@@ -135,7 +135,28 @@ def document(app: Flask, resources: list[Routes]) -> dict[str, Any]:
     for resource in resources:
         api.register_blueprint(resource.blueprint, url_prefix=BASE)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
-    return _with_problems(cast("dict[str, Any]", api.spec.to_dict()))
+    return _with_limits(_with_problems(cast("dict[str, Any]", api.spec.to_dict())))
+
+
+def _with_limits(spec: dict[str, Any]) -> dict[str, Any]:
+    """Every operation is counted, by its own policy or by `api`; a test holds the routes to it."""
+    components = spec["components"]
+    components["headers"] = RATE_HEADERS
+    told = {name: {"$ref": f"#/components/headers/{name}"} for name in RATE_HEADERS}
+    components["responses"]["TooManyRequests"] = components["responses"]["Problem"] | {
+        "description": "Asked too often: wait as long as `Retry-After` says.",
+        "headers": told,
+    }
+    standing = {name: told[name] for name in ("RateLimit", "RateLimit-Policy")}
+    for path in spec["paths"].values():
+        for operation in path.values():
+            if not isinstance(operation, dict) or "responses" not in operation:
+                continue
+            for status, response in operation["responses"].items():
+                if str(status).startswith("2"):
+                    response.setdefault("headers", {}).update(standing)
+            operation["responses"]["429"] = {"$ref": "#/components/responses/TooManyRequests"}
+    return spec
 
 
 def _with_problems(spec: dict[str, Any]) -> dict[str, Any]:
@@ -155,6 +176,22 @@ def _with_problems(spec: dict[str, Any]) -> dict[str, Any]:
     return spec
 
 
+RATE_HEADERS: dict[str, Any] = {
+    "Retry-After": {
+        "description": "Seconds after which a request will be taken again.",
+        "schema": {"type": "integer"},
+    },
+    "RateLimit-Policy": {
+        "description": "The limits that counted this request: quota `q` in `w` seconds.",
+        "schema": {"type": "string"},
+        "example": '"login";q=5;w=60, "login-ip";q=20;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each, `r`, and in how many seconds there is more, `t`.",
+        "schema": {"type": "string"},
+        "example": '"login";r=4;t=60, "login-ip";r=19;t=60',
+    },
+}
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
