@@ -12,6 +12,7 @@ from web.errors import register_errors
 from web.front import EXTENSION, Front
 from web.health import register_health
 from web.metrics import register_metrics
+from web.misses import register_misses
 from web.rate_limits import register_rate_limits
 from web.requests import register_request_ids
 from web.security_headers import register_security_headers
@@ -41,6 +42,7 @@ def create_app(house: House) -> Flask:
     register_errors(app)
     register_security_headers(app, secure=settings.secure_cookies)
     register_rate_limits(app, house)
+    register_misses(app)
     register_metrics(app)
     register_health(app)
     register_api(app)

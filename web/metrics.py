@@ -22,6 +22,7 @@ from pipelines.queue.overview import QueueSeen, look_at_queues
 from pipelines.wiring import House
 from web.front import EXTENSION, front
 from web.guards import public
+from web.misses import MissMetrics
 from web.rate_limits import RateMetrics
 
 _JOBS = text("SELECT kind, state, count(*) AS jobs FROM jobs GROUP BY kind, state")
@@ -83,6 +84,7 @@ def register_metrics(app: Flask) -> None:
 
     registry.register(_Database(app))
     registry.register(RateMetrics(app))
+    registry.register(MissMetrics(app))
 
 
 class _Database(Collector):

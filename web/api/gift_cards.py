@@ -26,6 +26,7 @@ from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
 from web.jobs_shown import accepted
+from web.misses import looking_up
 from web.rate_limits import limited
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
@@ -140,10 +141,11 @@ def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]
         freshly_proven()
         return caller.scope, caller.actor_id
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        facts = facts_by_token(session, token, house.settings.keyring)
-    if facts.provision_id != redemption_id:
-        raise NotFound
+    with looking_up(token):
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            facts = facts_by_token(session, token, house.settings.keyring)
+        if facts.provision_id != redemption_id:
+            raise NotFound
     return client(facts.client_id), None
 
 

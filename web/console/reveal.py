@@ -8,7 +8,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.access.rate_policies import Policy
-from pipelines.errors import NotFound
+from pipelines.errors import NotFound, Refusal
 from pipelines.provisioning.refusals import ProvisionUndone
 from pipelines.provisioning.reveal import OpenedCard, RevealFacts, RevealLimited, facts_by_token
 from pipelines.provisioning.reveal_link import needs_email, open_by_link
@@ -17,9 +17,9 @@ from web.console.formats import grouped, money
 from web.console.intake_size import FORM_BYTES_MAX
 from web.front import front
 from web.guards import public
-from web.rate_limits import limited
+from web.misses import looking_up
+from web.rate_limits import RateLimited, limited
 
-TOKEN_CHARACTERS_MAX = 64
 EMAIL_CHARACTERS_MAX = 320
 HEADERS = {
     "Cache-Control": "no-store",
@@ -64,9 +64,7 @@ def open_card(token: str) -> Response:
     try:
         card = _opened(facts.client_id, facts.provision_id, answer)
     except RevealLimited as refusal:
-        response = _alone("reveal_limited.html", "Try again later", 429)
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
+        return _later(refusal)
     if card is None:
         return _closed(facts, by_email=by_email, wrong=WRONG_EMAIL, status=422)
     return _open(card)
@@ -78,11 +76,21 @@ def taken_back(_refusal: ProvisionUndone) -> Response:
     return _alone("reveal_undone.html", "This gift card was taken back", 410)
 
 
+@reveal_page.errorhandler(RateLimited)
+def too_often(refusal: RateLimited) -> Response:
+    """The network asked too often, or for links that nobody has."""
+    return _later(refusal, detail=refusal.detail)
+
+
+def _later(refusal: Refusal, **facts: object) -> Response:
+    response = _alone("reveal_limited.html", "Try again later", 429, **facts)
+    response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
 def _find(token: str) -> tuple[RevealFacts, bool]:
-    if len(token) > TOKEN_CHARACTERS_MAX or not token.isascii():
-        raise NotFound
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
+    with looking_up(token), scoped_transaction(house.sessions, SYSTEM) as session:
         facts = facts_by_token(session, token, house.settings.keyring)
         return facts, needs_email(session, facts.provision_id)
 
