@@ -11,6 +11,7 @@ from web.client_address import trust_proxies
 from web.errors import register_errors
 from web.front import EXTENSION, Front
 from web.health import register_health
+from web.humans import register_humans
 from web.metrics import register_metrics
 from web.misses import register_misses
 from web.rate_limits import register_rate_limits
@@ -43,6 +44,7 @@ def create_app(house: House) -> Flask:
     register_security_headers(app, secure=settings.secure_cookies)
     register_rate_limits(app, house)
     register_misses(app)
+    register_humans(app, settings.edge.captcha)
     register_metrics(app)
     register_health(app)
     register_api(app)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from ops.sandbox.control import control_pages
-from ops.sandbox.faults import BadControl
+from ops.sandbox import captcha
+from ops.sandbox.control import control_pages, fault_pages
+from ops.sandbox.faults import BadControl, FaultBoard
 from ops.sandbox.reloadly import reloadly
 from ops.sandbox.store import Store
 from ops.sandbox.wire import reply
@@ -26,6 +27,10 @@ def create_app(data: str | None = None) -> Flask:
         app.register_blueprint(vendor.pages)
         app.register_blueprint(control_pages(vendor, store))
 
+    captcha_faults = FaultBoard(captcha.FAULTS)
+    app.register_blueprint(captcha.captcha_pages(captcha_faults))
+    app.register_blueprint(fault_pages("captcha", captcha_faults))
+
     @app.get("/healthz")
     def healthz() -> Response:
         return reply({"status": "ok"})
@@ -33,6 +38,7 @@ def create_app(data: str | None = None) -> Flask:
     @app.post("/control/reset")
     def reset() -> Response:
         store.clear()
+        captcha_faults.clear()
         for vendor in vendors:
             vendor.faults.clear()
             vendor.switches.clear()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from typing import Self
+from urllib.parse import urlencode
 
 import requests
 import urllib3
@@ -75,11 +76,14 @@ class VendorTransport:
         *,
         headers: Mapping[str, str],
         json: object = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float,
         send_by: float | None = None,
     ) -> Answer:
         """One attempt, over within `deadline_seconds`; raises `ConnectFailed` or `AnswerLost`.
+
+        The body is `json`, or `form` in the way browsers send one, or none.
 
         `send_by` (monotonic seconds): after it no first byte leaves, so that a worker which
         froze on its way here cannot send what others have meanwhile found absent.
@@ -94,7 +98,7 @@ class VendorTransport:
         cause = ""
         try:
             with wire:
-                answer = _exchange(session, wire, method, url, headers, json, params)
+                answer = _exchange(session, wire, method, url, headers, _body(json, form), params)
         except (OSError, HTTPException, urllib3.exceptions.HTTPError, _TooLarge) as error:
             cause = _cause(error)  # the error itself quotes the URL, so it is not kept
         if wire.was_cut:
@@ -119,23 +123,28 @@ class VendorTransport:
         return session
 
 
+def _body(json: object, form: Mapping[str, str] | None) -> tuple[bytes, str] | None:
+    if form is not None:
+        return urlencode(form).encode(), "application/x-www-form-urlencoded"
+    return None if json is None else (encode_json(json), "application/json")
+
+
 def _exchange(
     session: requests.Session,
     wire: "_Wire",
     method: str,
     url: str,
     headers: Mapping[str, str],
-    json: object,
+    body: tuple[bytes, str] | None,
     params: Mapping[str, str] | None,
 ) -> Answer:
-    body = None if json is None else encode_json(json)
     plain = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
-    typed = {} if body is None else {"Content-Type": "application/json"}
+    content, typed = (None, {}) if body is None else (body[0], {"Content-Type": body[1]})
     response = session.request(
         method,
         url,
         headers=plain | typed | dict(headers),
-        data=body,
+        data=content,
         params=params,
         timeout=(CONNECT_SECONDS, wire.seconds_left()),
         allow_redirects=False,

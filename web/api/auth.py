@@ -33,6 +33,7 @@ from web.devices import this_device
 from web.fields import Secret
 from web.front import front
 from web.guards import permitted, principal, public
+from web.humans import humans_after_failures
 from web.rate_limits import forgive, limited
 
 log = get_logger(__name__)
@@ -87,6 +88,7 @@ class Me(Schema):
 @public
 @reads(LoginBody)
 @limited(Policy.LOGIN, account=lambda body: body["email"])
+@humans_after_failures(account=lambda body: body["email"])
 @answers(200, Tokens)
 def login(body: dict[str, Any]) -> Response:
     """Sign in with e-mail and password, and `totp` where the account has a second factor.
@@ -101,7 +103,8 @@ def login(body: dict[str, Any]) -> Response:
         body["password"],
         code=body["totp"] or None,
     )
-    forgive(Policy.LOGIN, account=body["email"])
+    for policy in (Policy.LOGIN, Policy.DOUBT):
+        forgive(policy, account=body["email"])
     seconds = house.limits.refresh_token_seconds
     with scoped_transaction(house.sessions, SYSTEM) as session:
         identity = open_sign_in(

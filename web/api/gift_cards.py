@@ -25,8 +25,9 @@ from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, documented,
 from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
+from web.humans import humans_only
 from web.jobs_shown import accepted
-from web.misses import looking_up
+from web.misses import looking_up, misses
 from web.rate_limits import limited
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
@@ -101,6 +102,7 @@ def provision_gift_card(body: dict[str, Any]) -> Response:
 @public
 @limited(Policy.REVEAL)
 @may_read(RevealBody)
+@humans_only(Policy.REVEAL, when=lambda body, **_: body["token"] and misses().is_alarmed)
 @answers(200, OpenCard)
 def reveal_gift_card(body: dict[str, Any], redemption_id: UUID) -> Response:
     """Open a card: by its reveal token, or signed in with the right to; every opening is audited."""

@@ -17,7 +17,8 @@ from web.console.formats import grouped, money
 from web.console.intake_size import FORM_BYTES_MAX
 from web.front import front
 from web.guards import public
-from web.misses import looking_up
+from web.humans import CaptchaFailed, humans_only, widget
+from web.misses import looking_up, misses
 from web.rate_limits import RateLimited, limited
 
 EMAIL_CHARACTERS_MAX = 320
@@ -33,9 +34,27 @@ WRONG_EMAIL = (
 reveal_page = Blueprint("reveal", __name__)
 
 
+def _is_alarmed(**_path: str) -> bool:
+    return misses().is_alarmed
+
+
+def _ask_human(refusal: Refusal) -> Response:
+    """Nothing is looked for before a person is there: the page is the same for every link."""
+    has_tried = isinstance(refusal, CaptchaFailed)
+    wrong = refusal.detail if has_tried else None
+    return _alone(
+        "reveal_human.html",
+        "A gift for you",
+        403 if has_tried else 200,
+        wrong=wrong,
+        widget=widget(),
+    )
+
+
 @reveal_page.get("/r/<token>")
 @public
 @limited(Policy.REVEAL)
+@humans_only(Policy.REVEAL, when=_is_alarmed, otherwise=_ask_human)
 def look(token: str) -> Response:
     """Brand, amount and a button: link scanners and previews open nothing (EC-079)."""
     try:
@@ -48,6 +67,7 @@ def look(token: str) -> Response:
 @reveal_page.post("/r/<token>")
 @public
 @limited(Policy.REVEAL)
+@humans_only(Policy.REVEAL, when=_is_alarmed, otherwise=_ask_human)
 def open_card(token: str) -> Response:
     """Open the card for the person who pressed the button and knows the address."""
     request.max_content_length = FORM_BYTES_MAX
@@ -58,6 +78,8 @@ def open_card(token: str) -> Response:
     except NotFound:
         return _wrong_link()
     answer = request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
+    if "look" in request.form:
+        return _closed(facts, by_email=by_email)
     if "open" not in request.form or (by_email and not answer.strip()):
         wrong = "Type your e-mail address to open the gift." if by_email else None
         return _closed(facts, by_email=by_email, wrong=wrong, status=422)
@@ -121,6 +143,7 @@ def _closed(
         by_email=by_email,
         was_opened=facts.revealed_at is not None,
         wrong=wrong,
+        widget=widget() if misses().is_alarmed else None,
     )
 
 

@@ -18,11 +18,13 @@ from pipelines.access.console_sessions import close_session, open_halfway, open_
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.access.users import Credentials
+from pipelines.errors import Refusal
 from web.console.frame import go, page
 from web.console.visit import cookie_name, end_visit, find_visitor, halfway_visitor, hand_cookie
 from web.devices import this_device
 from web.front import front
 from web.guards import permitted, public
+from web.humans import humans_only, is_doubtful, note_failure, widget
 from web.rate_limits import RateLimited, forgive, limited
 
 EMAIL_CHARACTERS_MAX = 320
@@ -53,12 +55,21 @@ def _typed_email() -> str:
     return request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
 
 
+def _is_doubtful() -> bool:
+    return is_doubtful(_typed_email())
+
+
+def _ask_human(refusal: Refusal) -> Response:
+    return _form(_typed_email(), refusal.detail, status=403)
+
+
 def _too_often(refusal: RateLimited) -> Response:
     return _later(_form(_typed_email(), refusal.detail, status=429), refusal.retry_after_seconds)
 
 
 @public
 @limited(Policy.LOGIN, account=_typed_email, otherwise=_too_often)
+@humans_only(Policy.LOGIN, account=_typed_email, when=_is_doubtful, otherwise=_ask_human)
 def enter() -> Response:
     """Check the pair; every success is a new session, so an old cookie is worth nothing."""
     email = _typed_email()
@@ -66,10 +77,12 @@ def enter() -> Response:
     try:
         person = check_password(front().house.sessions, email, password)
     except InvalidCredentials:
+        note_failure(email)
         return _form(email, WRONG, status=422)
     except AccountRests as refusal:
         return _later(_form(email, refusal.detail, status=429), refusal.retry_after_seconds)
-    forgive(Policy.LOGIN, account=email)
+    for policy in (Policy.LOGIN, Policy.DOUBT):
+        forgive(policy, account=email)
     if person.has_second_factor:
         response = go(url_for("console.sign_in_code", next=request.form.get("next") or None))
         hand_cookie(response, _halfway(person))
@@ -138,6 +151,7 @@ def _form(email: str = "", wrong: str | None = None, *, status: int = 200) -> Re
         status=status,
         email=email,
         wrong=wrong,
+        widget=widget() if is_doubtful(email) else None,
         has_left="left" in request.args,
         asked=request.values.get("next", ""),
     )
