@@ -31,6 +31,8 @@ def gunicorn_settings(settings: Settings, *, drain_seconds: float) -> dict[str, 
         "limit_request_line": 8190,
         "limit_request_field_size": 8190,
         "control_socket_disable": True,
+        # gunicorn would believe every caller on this host about the scheme; see client_address.
+        "forwarded_allow_ips": "",
         "loglevel": "warning",
         "logger_class": HouseLogger,
         "proc_name": "largesse-web",

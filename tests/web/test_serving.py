@@ -112,3 +112,19 @@ def test_the_process_refuses_broken_settings_with_a_sentence(tmp_path: Path):
     assert done.stderr.startswith("web: ")
     assert "DATABASE_WEB_URL" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_j26_a_caller_on_this_host_is_not_believed_about_the_scheme(served):
+    """Else it would decide which origins are ours."""
+    _process, base, session, _home = served
+    secure = base.replace("http://", "https://")
+    form = {"email": "ann@example.com", "password": "wrong"}
+
+    def sent(**headers: str) -> int:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return session.post(
+            f"{base}/console/sign-in", data=form, headers=given, timeout=20
+        ).status_code
+
+    assert sent(Origin=base) == 422
+    assert sent(Origin=secure, X_Forwarded_Proto="https") == 403
