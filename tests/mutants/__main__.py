@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.mutants.abuse import ABUSE
 from tests.mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS:
+            for mutant in MUTANTS + ABUSE:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")
