@@ -25,6 +25,7 @@ UNCOUNTED = {
     "static": "a file",
     "root": "a redirect",
     "console.sign_in": "an empty form",
+    "console.sign_in_code": "an empty form",
 }
 #: Who holds one of these brings work in.
 BRINGS_WORK = {Permission.PROVISION, Permission.POOLS_MANAGE, Permission.JOBS_CONTROL}

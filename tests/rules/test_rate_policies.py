@@ -16,6 +16,7 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "upload": (60, 3600),
         "login-ip": (20, 60),
         "login": (5, 60),
+        "code-ip": (20, 60),
         "session-ip": (30, 60),
         "reset-ip": (20, 3600),
         "reset": (3, 3600),

@@ -80,7 +80,7 @@ def test_the_sixth_try_in_a_minute_is_refused_even_with_the_right_password(
     refused = sign_in(browser, "ann@example.com")
 
     assert refused.status_code == 429
-    assert refused.headers["Retry-After"] == "60"
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert rows(house, "SELECT 1 FROM sign_ins") == []
 
 
