@@ -7,6 +7,7 @@ from enum import StrEnum
 from environs import Env, EnvError
 
 from pipelines.limits import DEFAULTS, Limits
+from pipelines.mail_settings import MailSettings, NotAMailServer, Security, read_mail_settings
 from pipelines.sealing import Keyring
 
 
@@ -49,6 +50,7 @@ class Settings:
     secure_cookies: bool
     requires_second_factor: bool
     reloadly: ReloadlySettings | None
+    mail: MailSettings | None = None
 
     @property
     def limits(self) -> Limits:
@@ -110,6 +112,7 @@ def load(process: str) -> Settings:
     needs_totp = env.bool("LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION)
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
+    smtp_url, mail_from = env.str("SMTP_URL", default=""), env.str("MAIL_FROM", default="")
     try:
         env.seal()
     except EnvError as error:
@@ -120,6 +123,10 @@ def load(process: str) -> Settings:
         keyring = Keyring.parse(master_keys)
     except ValueError as error:
         raise SettingsBroken(f"LARGESSE_MASTER_KEYS: {error}") from None
+    try:
+        mail = read_mail_settings(smtp_url, mail_from, public_url=public_url)
+    except NotAMailServer as error:
+        raise SettingsBroken(str(error)) from None
     settings = Settings(
         environment=environment,
         database_url=database_url,
@@ -136,6 +143,7 @@ def load(process: str) -> Settings:
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
         reloadly=reloadly,
+        mail=mail,
     )
     check(settings)
     return settings
@@ -179,3 +187,7 @@ def check(settings: Settings) -> None:
         raise SettingsBroken("Set PUBLIC_URL to the https:// address that users see.")
     if "127.0.0.1" in (settings.reloadly.base_url if settings.reloadly else ""):
         raise SettingsBroken("RELOADLY_BASE_URL points to the sandbox; set the vendor's address.")
+    if settings.mail is not None and settings.mail.security is Security.NONE:
+        raise SettingsBroken(
+            "SMTP_URL carries links that let people in: use smtps:// or smtp+starttls://."
+        )

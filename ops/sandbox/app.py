@@ -1,13 +1,16 @@
-"""Put the vendors, their control pages and the sandbox's own pages into one Flask app."""
+"""Put the vendors, the mail server and their control pages into one Flask app."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from ops.sandbox.control import control_pages
-from ops.sandbox.faults import BadControl
+from ops.sandbox.control import control_pages, mail_control_pages
+from ops.sandbox.faults import BadControl, FaultBoard
+from ops.sandbox.mailbox import Mailbox, mailbox_pages
 from ops.sandbox.reloadly import reloadly
+from ops.sandbox.smtp import FAULTS, start_smtp
 from ops.sandbox.store import Store
 from ops.sandbox.wire import reply
 
@@ -15,8 +18,16 @@ from ops.sandbox.wire import reply
 VENDORS = (reloadly,)
 
 
-def create_app(data: str | None = None) -> Flask:
-    """Make the app with its state in the file `data`, or in memory."""
+@dataclass(frozen=True, slots=True)
+class SmtpAddress:
+    """Where the mail server listens."""
+
+    host: str
+    port: int
+
+
+def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> Flask:
+    """Make the app with its state in the file `data`, or in memory; serve mail if asked to."""
     app = Flask(__name__, static_folder=None)
     # A cut connection leaves the app as an OSError: the server, not Flask, must see it.
     app.config["PROPAGATE_EXCEPTIONS"] = True
@@ -26,6 +37,12 @@ def create_app(data: str | None = None) -> Flask:
         app.register_blueprint(vendor.pages)
         app.register_blueprint(control_pages(vendor, store))
 
+    mailbox, mail_faults = Mailbox(store), FaultBoard(FAULTS)
+    app.register_blueprint(mailbox_pages(mailbox))
+    app.register_blueprint(mail_control_pages(mail_faults))
+    if smtp is not None:
+        start_smtp(mailbox, mail_faults, host=smtp.host, port=smtp.port)
+
     @app.get("/healthz")
     def healthz() -> Response:
         return reply({"status": "ok"})
@@ -33,6 +50,7 @@ def create_app(data: str | None = None) -> Flask:
     @app.post("/control/reset")
     def reset() -> Response:
         store.clear()
+        mail_faults.clear()
         for vendor in vendors:
             vendor.faults.clear()
             vendor.switches.clear()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response, request
 
-from ops.sandbox.faults import BadControl
+from ops.sandbox.faults import BadControl, FaultBoard
 from ops.sandbox.store import Store
 from ops.sandbox.vendor import Vendor
 from ops.sandbox.wire import read_json, reply
@@ -15,7 +15,7 @@ PAGE_ORDERS = 1_000
 
 def control_pages(vendor: Vendor, store: Store) -> Blueprint:
     pages = Blueprint(f"control_{vendor.name}", __name__, url_prefix=f"/control/{vendor.name}")
-    _steer_faults(pages, vendor)
+    _steer_faults(pages, vendor.faults)
     _steer_switches(pages, vendor)
     _steer_account(pages, vendor, store)
 
@@ -33,20 +33,27 @@ def control_pages(vendor: Vendor, store: Store) -> Blueprint:
     return pages
 
 
-def _steer_faults(pages: Blueprint, vendor: Vendor) -> None:
+def mail_control_pages(faults: FaultBoard) -> Blueprint:
+    """The mail server has faults and nothing else to steer."""
+    pages = Blueprint("control_mail", __name__, url_prefix="/control/mail")
+    _steer_faults(pages, faults)
+    return pages
+
+
+def _steer_faults(pages: Blueprint, faults: FaultBoard) -> None:
     @pages.get("/faults")
     def show_faults() -> Response:
-        return reply(vendor.faults.shown())
+        return reply(faults.shown())
 
     @pages.put("/faults")
     def replace_faults() -> Response:
-        vendor.faults.replace(request.get_json(force=True))
-        return reply(vendor.faults.shown())
+        faults.replace(request.get_json(force=True))
+        return reply(faults.shown())
 
     @pages.delete("/faults")
     def clear_faults() -> Response:
-        vendor.faults.clear()
-        return reply(vendor.faults.shown())
+        faults.clear()
+        return reply(faults.shown())
 
 
 def _steer_switches(pages: Blueprint, vendor: Vendor) -> None:
