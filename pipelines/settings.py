@@ -112,7 +112,6 @@ def load(process: str) -> Settings:
     needs_totp = env.bool("LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION)
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
-    smtp_url, mail_from = env.str("SMTP_URL", default=""), env.str("MAIL_FROM", default="")
     try:
         env.seal()
     except EnvError as error:
@@ -123,10 +122,6 @@ def load(process: str) -> Settings:
         keyring = Keyring.parse(master_keys)
     except ValueError as error:
         raise SettingsBroken(f"LARGESSE_MASTER_KEYS: {error}") from None
-    try:
-        mail = read_mail_settings(smtp_url, mail_from, public_url=public_url)
-    except NotAMailServer as error:
-        raise SettingsBroken(str(error)) from None
     settings = Settings(
         environment=environment,
         database_url=database_url,
@@ -143,7 +138,7 @@ def load(process: str) -> Settings:
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
         reloadly=reloadly,
-        mail=mail,
+        mail=_mail(public_url),
     )
     check(settings)
     return settings
@@ -158,6 +153,14 @@ def _reloadly(env: Env) -> ReloadlySettings | None:
         client_id=env.str("RELOADLY_CLIENT_ID"),
         client_secret=env.str("RELOADLY_CLIENT_SECRET"),
     )
+
+
+def _mail(public_url: str) -> MailSettings | None:
+    smtp_url, sender = os.environ.get("SMTP_URL", ""), os.environ.get("MAIL_FROM", "")
+    try:
+        return read_mail_settings(smtp_url, sender, public_url=public_url)
+    except NotAMailServer as error:
+        raise SettingsBroken(str(error)) from None
 
 
 def check(settings: Settings) -> None:
