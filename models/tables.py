@@ -2,7 +2,7 @@
 
 from sqlalchemy import MetaData
 
-from models import approvals, cards, drafts, jobs, ledger, oversight, people, tasks, tenants
+from models import approvals, cards, drafts, jobs, ledger, mails, oversight, people, tasks, tenants
 from models.base import Base, TableClass
 
 CLASSES: dict[str, TableClass] = {
@@ -18,6 +18,10 @@ CLASSES: dict[str, TableClass] = {
     people.Authenticator.__tablename__: TableClass.SHARED,
     people.RecoveryCode.__tablename__: TableClass.SHARED,
     people.ApiKey.__tablename__: TableClass.SHARED,
+    mails.OutgoingMail.__tablename__: TableClass.SHARED,
+    mails.PasswordReset.__tablename__: TableClass.SHARED,
+    mails.Registration.__tablename__: TableClass.SHARED,
+    mails.Invitation.__tablename__: TableClass.TENANT,
     tenants.Brand.__tablename__: TableClass.SHARED,
     tenants.BrandRoute.__tablename__: TableClass.SHARED,
     cards.CardPool.__tablename__: TableClass.SHARED,

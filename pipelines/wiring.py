@@ -17,6 +17,7 @@ from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.limits import Limits
+from pipelines.mail.send import ATTEMPTS_MAX, PostOffice, forget_mails, give_up_mail, send_mail
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
 from pipelines.providers.reloadly import ReloadlyProvider
@@ -104,6 +105,9 @@ def build_handlers(house: House) -> Handlers:
     }
     give_up_on_order = partial(give_up_order, limits=limits)
     settle = partial(settle_task, kinds=job_kinds)
+    office = PostOffice(
+        house.settings.mail, keyring, limits, house.settings.public_url, random.random
+    )
     handlers = (
         # A chunk that fails is soon split, so that its good items do not wait for a bad one.
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
@@ -121,6 +125,12 @@ def build_handlers(house: House) -> Handlers:
         ),
         Handler(kinds.PLACE_ORDER, partial(place_order, **vendor), give_up_on_order),
         Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
+        Handler(
+            kinds.SEND_MAIL,
+            partial(send_mail, office=office),
+            give_up_mail,
+            attempts_max=ATTEMPTS_MAX,
+        ),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
     )
@@ -132,6 +142,7 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_drafts(session, now)
     forget_failures(session, now)
     forget_buried(session, now)
+    forget_mails(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:

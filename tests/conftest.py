@@ -115,7 +115,9 @@ def load_settings(process: str, environment: dict[str, str]) -> Settings:
     """Read settings as a process with this environment would."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_")):
+            if name.startswith(
+                ("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_", "SMTP_", "MAIL_")
+            ):
                 patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -162,8 +164,9 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 
 def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
-    """Where the adapters find the sandbox."""
+    """Where the adapters and the post find the sandbox."""
     return {
+        "SMTP_URL": f"smtp://127.0.0.1:{sandbox.smtp_port}",
         "RELOADLY_AUTH_URL": f"{sandbox.url}/reloadly/auth",
         "RELOADLY_BASE_URL": f"{sandbox.url}/reloadly",
         "RELOADLY_CLIENT_ID": "test",

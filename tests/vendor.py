@@ -19,11 +19,11 @@ LIMITS = replace(DEFAULTS, reloadly_order_deadline_seconds=2.0, vendor_lookup_de
 class Sandbox:
     """One sandbox process, and the few of its controls used here."""
 
-    def __init__(self):
+    def __init__(self, smtp_port=None):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
         port = self.url.rpartition(":")[2]
-        self.smtp_port = free_port()
+        self.smtp_port = smtp_port or free_port()
         command = [sys.executable, "-m", "ops.sandbox", "--port", port]
         self.process = subprocess.Popen([*command, "--smtp-port", str(self.smtp_port)])
         while not self.answers():
