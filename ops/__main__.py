@@ -6,6 +6,7 @@ from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
 from ops.commands.jobs import jobs
 from ops.commands.looking import doctor, migrate, prove
+from ops.commands.people import user
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
 
@@ -28,6 +29,7 @@ for command in (
     token,
     queues,
     letters,
+    user,
 ):
     main.add_command(command)
 

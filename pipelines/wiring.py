@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.access.authenticate import forget_failures
+from pipelines.access.links import forget_links
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
@@ -143,6 +144,7 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_failures(session, now)
     forget_buried(session, now)
     forget_mails(session, now)
+    forget_links(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:

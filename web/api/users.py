@@ -117,7 +117,7 @@ def create_user(body: dict[str, Any]) -> Response:
     named = {name: value for name, value in body.items() if name != "password"}
     key = offered_key(caller, canonical(named))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        place = _place(session, caller, Role(body["role"]), body)
+        place = place_of(session, caller, Role(body["role"]), body)
     person = NewUser(body["email"], body["password"], Role(body["role"]), body["name"], *place)
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         make = partial(manage_users.make_user, session, caller, person)
@@ -127,7 +127,7 @@ def create_user(body: dict[str, Any]) -> Response:
     return mark_replay(response, is_replay=done.is_replay)
 
 
-def _place(
+def place_of(
     session: Session, caller: Principal, role: Role, body: dict[str, Any]
 ) -> tuple[UUID | None, UUID | None]:
     """Agency and client of the new person: the caller's own, those named, or none.
