@@ -77,6 +77,7 @@ class Invitation(Base):
     __tablename__ = "invitations"
     __table_args__ = (
         states("role", Role, "role"),
+        CheckConstraint("(ended_at IS NULL) = (sealed IS NOT NULL)", name="erased"),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "id"),
         Index(None, "account"),
@@ -87,7 +88,8 @@ class Invitation(Base):
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
     role: Mapped[str]
-    sealed: Mapped[bytes]
+    #: None once it has ended.
+    sealed: Mapped[bytes | None]
     #: The digest of the address: a newer invitation of the same tenant ends the older.
     account: Mapped[bytes]
     token_hash: Mapped[bytes] = mapped_column(unique=True)

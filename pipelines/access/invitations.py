@@ -41,12 +41,12 @@ SELECT coalesce((SELECT nullif(name, '') FROM users WHERE id = :inviter), 'An ad
 """)
 # What has ended keeps neither address nor name.
 _FOLLOW = text("""
-UPDATE invitations SET ended_at = :now, sealed = ''
+UPDATE invitations SET ended_at = :now, sealed = NULL
 WHERE account = :account AND ended_at IS NULL
   AND agency_id IS NOT DISTINCT FROM :agency AND client_id IS NOT DISTINCT FROM :client
 """)
 _WITHDRAW = text("""
-UPDATE invitations SET ended_at = :now, sealed = '' WHERE id = :id AND ended_at IS NULL
+UPDATE invitations SET ended_at = :now, sealed = NULL WHERE id = :id AND ended_at IS NULL
 """)
 # An invitation is good while who sent it may still come in.
 _LIVE = """
@@ -58,7 +58,7 @@ WHERE i.token_hash = :hash AND i.ended_at IS NULL AND i.expires_at > :now
 _LOOK = text(_LIVE)
 _TAKE = text(_LIVE + "FOR UPDATE OF i")
 _ACCEPT = text("""
-UPDATE invitations SET ended_at = :now, sealed = '', user_id = :user WHERE id = :id
+UPDATE invitations SET ended_at = :now, sealed = NULL, user_id = :user WHERE id = :id
 """)
 
 
@@ -236,7 +236,7 @@ def _view(
     invitation: Invitation, mail: str | None, *, keyring: Keyring, now: datetime
 ) -> InvitationView:
     email = name = None
-    if invitation.ended_at is None:
+    if invitation.sealed is not None:
         email, name = _opened(keyring, invitation.id, invitation.sealed)
     state = InvitationState.OPEN if invitation.expires_at > now else InvitationState.EXPIRED
     if invitation.ended_at is not None:

@@ -15,8 +15,9 @@ from pipelines.mail.post import Letter, post
 from pipelines.mail.templates import Template
 from pipelines.wiring import House
 from tests.canary import MARK
-from tests.conftest import Database, Ground, a_house, vendor_environment
+from tests.conftest import Database, Ground
 from tests.driving import rows
+from tests.posting import a_mail_house
 from tests.vendor import Sandbox
 
 ANN = "ann@example.com"
@@ -25,8 +26,7 @@ TOKEN = f"{MARK}-token-of-a-link"
 
 @pytest.fixture
 def mail_house(ground: Ground, database: Database, sandbox: Sandbox) -> Iterator[House]:
-    """A house with its mail server, which waits as long as a real one."""
-    with a_house(ground, database, **vendor_environment(sandbox)) as built:
+    with a_mail_house(ground, database, sandbox) as built:
         yield built
 
 

@@ -51,7 +51,7 @@ CREATE TABLE registrations (
     CONSTRAINT uq_registrations_token_hash UNIQUE (token_hash)
 );
 CREATE INDEX ix_registrations_expires_at ON registrations (expires_at);
-GRANT SELECT, INSERT, DELETE ON registrations TO largesse_system;
+GRANT SELECT, INSERT, UPDATE, DELETE ON registrations TO largesse_system;
 GRANT SELECT (id, expires_at, created_at) ON registrations TO largesse_readonly;
 
 CREATE TABLE invitations (
@@ -59,7 +59,7 @@ CREATE TABLE invitations (
     agency_id UUID,
     client_id UUID,
     role TEXT NOT NULL,
-    sealed BYTEA NOT NULL,
+    sealed BYTEA,
     account BYTEA NOT NULL,
     token_hash BYTEA NOT NULL,
     mail_id UUID NOT NULL,
@@ -73,6 +73,7 @@ CREATE TABLE invitations (
     CONSTRAINT ck_invitations_role CHECK (role IN ('platform_admin', 'platform_support',
         'agency_admin', 'agency_viewer', 'client_admin', 'campaign_manager', 'client_viewer',
         'storefront_key', 'end_user')),
+    CONSTRAINT ck_invitations_erased CHECK ((ended_at IS NULL) = (sealed IS NOT NULL)),
     CONSTRAINT fk_invitations_user_id_users FOREIGN KEY (user_id) REFERENCES users (id)
 );
 CREATE INDEX ix_invitations_agency_id_id ON invitations (agency_id, id);
