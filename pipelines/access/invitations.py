@@ -18,11 +18,10 @@ from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.authenticate import account_of, let_try_again
 from pipelines.access.delegation import may_manage
-from pipelines.access.links import draw_token
+from pipelines.access.links import draw_token, token_hash
 from pipelines.access.manage_users import NotYoursToManage
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.principals import Principal
-from pipelines.access.sign_ins import token_hash
 from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
 from pipelines.audit.record import record
 from pipelines.errors import NotFound, Refusal

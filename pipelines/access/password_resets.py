@@ -14,9 +14,9 @@ from models.mails import PasswordReset
 from models.people import User
 from models.scope import SYSTEM
 from pipelines.access.authenticate import let_try_again
-from pipelines.access.links import draw_token
+from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen
-from pipelines.access.sign_ins import end_sign_ins, token_hash
+from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import credentials_of
 from pipelines.audit.record import record
 from pipelines.errors import Refusal

@@ -15,9 +15,8 @@ from models.mails import Registration
 from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.authenticate import let_try_again
-from pipelines.access.links import draw_token
+from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen
-from pipelines.access.sign_ins import token_hash
 from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
 from pipelines.errors import Refusal
 from pipelines.mail.post import Letter, post
