@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from ops.__main__ import main
 from ops.home import Home
 from ops.stack_record import StackRecord, forget
-from pipelines.access.authenticate import AccountRests, InvalidCredentials, authenticate
+from pipelines.access.authenticate import AccountRests, InvalidCredentials, check_password
 from pipelines.access.lockout import FAILURES_MAX
 from pipelines.access.password_resets import reset_password
 from pipelines.wiring import House
@@ -49,7 +49,7 @@ def test_the_first_administrator_chooses_a_password_by_the_printed_link(
     assert done.exit_code == 0
     (ann,) = rows(house, "SELECT * FROM users")
     assert (ann.email, ann.name, ann.role) == (ANN, "Ann", "platform_admin")
-    assert authenticate(house.sessions, ANN, PASSWORD) == ann.id
+    assert check_password(house.sessions, ANN, PASSWORD).user_id == ann.id
     (entry,) = rows(house, "SELECT * FROM audit_entries WHERE action = 'user.created'")
     assert (entry.object_id, entry.actor_id) == (ann.id, None)
 
@@ -59,7 +59,7 @@ def test_a_password_from_standard_input_is_good_at_once(environment: dict[str, s
 
     assert (done.exit_code, done.stdout) == (0, "")
     (ann,) = rows(house, "SELECT id FROM users")
-    assert authenticate(house.sessions, ANN, PASSWORD) == ann.id
+    assert check_password(house.sessions, ANN, PASSWORD).user_id == ann.id
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_an_address_that_rests_is_unlocked(environment: dict[str, str], house: H
     made(environment, "--password-stdin", stdin=PASSWORD)
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
-            authenticate(house.sessions, ANN, "wrong")
+            check_password(house.sessions, ANN, "wrong")
     with pytest.raises(AccountRests):
-        authenticate(house.sessions, ANN, PASSWORD)
+        check_password(house.sessions, ANN, PASSWORD)
 
     done = run(environment, "unlock", "--email", "Ann@Example.com")
     unknown = run(environment, "unlock", "--email", "nobody@example.com")
 
     assert (done.exit_code, unknown.exit_code) == (0, 2)
-    assert authenticate(house.sessions, ANN, PASSWORD)
+    assert check_password(house.sessions, ANN, PASSWORD)
     assert "no user with this address" in unknown.stderr
     entries = rows(house, "SELECT actor_id FROM audit_entries WHERE action = 'user.tries_allowed'")
     assert [entry.actor_id for entry in entries] == [None]

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from models.people import Role
-from pipelines.access.authenticate import AccountRests, InvalidCredentials, authenticate
+from pipelines.access.authenticate import AccountRests, InvalidCredentials, check_password
 from pipelines.access.lockout import FAILURES_MAX
 from pipelines.wiring import House
 from tests.canary import MARK
@@ -16,6 +16,7 @@ from tests.posting import a_mail_house, link_to, subjects
 from tests.statements import statements
 from tests.vendor import Sandbox
 from tests.web.conftest import PASSWORD, Caller, make_user
+from tests.web.factors import code_of, enrol
 
 ANN = "ann@example.com"
 NEW = f"battery staple {MARK}"
@@ -144,17 +145,17 @@ def test_a_reset_lets_an_address_that_rests_in_and_its_owner_was_told_once(
     """SEC-03: the victim is told; unlocked by a reset."""
     for _ in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
-            authenticate(house.sessions, ANN, "wrong")
+            check_password(house.sessions, ANN, "wrong")
     for _ in range(3):
         with pytest.raises(AccountRests):
-            authenticate(house.sessions, ANN, PASSWORD)
+            check_password(house.sessions, ANN, PASSWORD)
     told = subjects(house, sandbox, ANN)
     asked(anybody)
     _path, token = link_to(house, sandbox, ANN)
 
     assert told == ["Somebody tried wrong passwords for your Largesse account"]
     assert confirmed(anybody, token).status_code == 204
-    assert authenticate(house.sessions, ANN, NEW) == ann
+    assert check_password(house.sessions, ANN, NEW).user_id == ann
 
 
 def test_at_most_three_mails_an_hour_for_an_address_whether_or_not_anybody_has_it(
@@ -181,6 +182,21 @@ def test_a_password_that_was_changed_ends_the_links_and_is_told(
     assert changed.status_code == 204
     assert confirmed(anybody, token, f"another {NEW}").status_code == 422
     assert "Your Largesse password was changed" in subjects(house, sandbox, ANN)
+
+
+def test_a_reset_does_not_go_around_the_second_factor(
+    ann, anybody: Caller, app: Flask, house: House, sandbox: Sandbox
+):
+    bearer = {"Authorization": f"Bearer {login(anybody, PASSWORD).json['access_token']}"}
+    secret, _codes = enrol(house, Caller(app.test_client(), bearer))
+    asked(anybody)
+    _path, token = link_to(house, sandbox, ANN)
+
+    assert confirmed(anybody, token).status_code == 204
+    without = login(anybody, NEW)
+    body = {"email": ANN, "password": NEW, "totp": code_of(house, secret)}
+    assert without.status_code == 401
+    assert anybody.post("/auth/login", body).status_code == 200
 
 
 def test_only_the_hash_of_a_token_is_kept(ann, anybody: Caller, house: House):

@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from models.people import Role
-from pipelines.access.authenticate import authenticate
+from pipelines.access.authenticate import check_password
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.conftest import Database, Ground
@@ -50,7 +50,7 @@ def test_a_forgotten_password_is_chosen_anew_without_javascript(
     assert [look.status_code for look in looks] == [200, 200]
     assert 'autocomplete="new-password"' in looks[0].text
     assert (done.status_code, "Your password is changed" in done.text) == (200, True)
-    assert authenticate(house.sessions, ANN, NEW) == ann
+    assert check_password(house.sessions, ANN, NEW).user_id == ann
     assert (spent.status_code, "This link does not work" in spent.text) == (404, True)
 
 
