@@ -145,10 +145,13 @@ def test_a_mail_of_which_nobody_heard_is_sent_again_under_the_same_message_id(
     assert mail_row(mail_house, mail_id).state == "sent"
 
 
+@pytest.mark.parametrize("to_user", [True, False])
 def test_a_task_run_again_after_the_mail_was_sent_sends_nothing(
-    mail_house: House, sandbox: Sandbox
+    mail_house: House, sandbox: Sandbox, *, to_user: bool
 ):
-    mail_id = posted(mail_house)
+    """What was sealed is erased by then, but a user's address is not."""
+    whom = {"user_id": a_user(mail_house), "address": None} if to_user else {"address": ANN}
+    mail_id = posted(mail_house, Template.ACCOUNT_EXISTS, **whom)
     drain(mail_house)
     with scoped_transaction(mail_house.sessions, SYSTEM) as session:
         defer(session, SEND_MAIL, args={"mail_id": str(mail_id)}, now=clock.now(session))

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, insert, text
 
-from models.approvals import Approval
 from models import clock
+from models.approvals import Approval
 from models.base import new_id
 from models.cards import ProviderOrder
 from models.database import scoped_transaction
