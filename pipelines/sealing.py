@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NoReturn, Self
@@ -16,6 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pipelines.errors import Fault
+from pipelines.telemetry import get_logger
+
+log = get_logger(__name__)
 
 MASTER_KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -47,7 +51,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The text itself; the caller has audited the opening."""
+        """The text itself; the caller has audited the opening (decision 0030 lists who may ask)."""
         return self._value
 
     def __str__(self) -> str:
@@ -87,10 +91,20 @@ class Keyring:
     """Master keys by version; one derived key per purpose and version, ready to use.
 
     The blind index has its own key, derived from `index_version`: it stays when the current
-    version moves on, and changes only with a re-index.
+    version moves on. It never changes: redemption codes are kept as their index alone.
     """
 
-    __slots__ = ("_ciphers", "_index_key", "_lasting_master", "current", "versions")
+    __slots__ = (
+        "_check_values",
+        "_ciphers",
+        "_counting",
+        "_index_key",
+        "_lasting_master",
+        "_unopened",
+        "current",
+        "index_version",
+        "versions",
+    )
 
     def __init__(self, masters: Mapping[int, bytes], *, current: int, index_version: int) -> None:
         for version, master in masters.items():
@@ -102,7 +116,11 @@ class Keyring:
             if version not in masters:
                 raise ValueError(f"There is no master key for version {version}.")
         self.current = current
+        self.index_version = index_version
         self.versions = frozenset(masters)
+        self._unopened = 0
+        self._counting = threading.Lock()
+        self._check_values = {v: _derived(m, "check") for v, m in masters.items()}
         self._ciphers = {
             (purpose, version): AESGCM(_derived(master, f"seal/{purpose}"))
             for version, master in masters.items()
@@ -136,6 +154,15 @@ class Keyring:
         """The versions that stored values name and this ring lacks; boot refuses if there are."""
         return frozenset(live_versions) - self.versions
 
+    def check_value(self, version: int) -> bytes:
+        """What tells this key from another one under the same number, and tells nothing of it."""
+        return self._check_values[version]
+
+    @property
+    def unopened(self) -> int:
+        """Values that did not open since this process began: somebody must look (SEC-14)."""
+        return self._unopened
+
     def seal(
         self, purpose: Purpose, plaintext: str | Secret, *, table: str, row_id: UUID, column: str
     ) -> bytes:
@@ -150,18 +177,50 @@ class Keyring:
         self, purpose: Purpose, sealed: bytes, *, table: str, row_id: UUID, column: str
     ) -> Secret:
         """The value of one cell, whichever version sealed it."""
-        if len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
+        plaintext = self._open(purpose, sealed, f"{table}:{row_id}:{column}".encode())
+        if plaintext is None:
+            self._note_unopened(sealed, table=table, row_id=row_id, column=column)
             raise DecryptionFailed("decryption_failed")
+        return Secret(plaintext.decode())
+
+    def _open(self, purpose: Purpose, sealed: bytes, place: bytes) -> bytes | None:
+        if len(sealed) < 1 + NONCE_BYTES + TAG_BYTES:
+            return None
         cipher = self._ciphers.get((purpose, sealed[0]))
         if cipher is None:
-            raise DecryptionFailed("decryption_failed")
+            return None
         nonce, ciphertext = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        place = f"{table}:{row_id}:{column}".encode()
         try:
-            plaintext = cipher.decrypt(nonce, ciphertext, place)
+            return cipher.decrypt(nonce, ciphertext, place)
         except InvalidTag:
-            raise DecryptionFailed("decryption_failed") from None
-        return Secret(plaintext.decode())
+            return None
+
+    def rewrap(
+        self,
+        purposes: Iterable[Purpose],
+        sealed: bytes,
+        *,
+        table: str,
+        row_id: UUID,
+        column: str,
+    ) -> bytes | None:
+        """The same value sealed under the current version; None if it opens for none of these."""
+        place = f"{table}:{row_id}:{column}".encode()
+        for purpose in purposes:
+            plaintext = self._open(purpose, sealed, place)
+            if plaintext is not None:
+                text = plaintext.decode()
+                return self.seal(purpose, text, table=table, row_id=row_id, column=column)
+        self._note_unopened(sealed, table=table, row_id=row_id, column=column)
+        return None
+
+    def _note_unopened(self, sealed: bytes, *, table: str, row_id: UUID, column: str) -> None:
+        """Where, and under which version; never what."""
+        with self._counting:
+            self._unopened += 1
+        version = sealed[0] if sealed else None
+        place = {"table": table, "row_id": str(row_id), "column": column}
+        log.error("sealing.decryption_failed", version=version, **place)
 
     def blind_index(self, value: str | Secret, *, scope: bytes) -> bytes:
         """What equal values of one scope share, and nobody can turn back. Never for PINs.
@@ -173,11 +232,6 @@ class Keyring:
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current}, versions={sorted(self.versions)})"
-
-
-def sealed_version(sealed: bytes) -> int:
-    """The key version that sealed this value; re-encryption looks for the old ones."""
-    return sealed[0]
 
 
 def _derived(master: bytes, label: str) -> bytes:

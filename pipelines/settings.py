@@ -7,8 +7,9 @@ from enum import StrEnum
 from environs import Env, EnvError
 
 from pipelines.limits import DEFAULTS, Limits
-from pipelines.mail_settings import MailSettings, NotAMailServer, Security, read_mail_settings
+from pipelines.mail_settings import MailSettings, NotAMailServer, read_mail_settings
 from pipelines.sealing import Keyring
+from pipelines.unsafe_settings import MAKE_ONE, production_faults
 
 
 class Environment(StrEnum):
@@ -112,16 +113,13 @@ def load(process: str) -> Settings:
     needs_totp = env.bool("LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION)
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
-    try:
-        env.seal()
-    except EnvError as error:
-        raise SettingsBroken(f"{error}. See docs/configuration.md for each variable.") from None
+    faults = production_faults(os.environ, process=process) if _is_production(environment) else []
+    faults += _unreadable(env, faults)
     if not queue_url:
-        raise SettingsBroken("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
-    try:
-        keyring = Keyring.parse(master_keys)
-    except ValueError as error:
-        raise SettingsBroken(f"LARGESSE_MASTER_KEYS: {error}") from None
+        faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
+    keyring = _keyring(master_keys, faults)
+    if keyring is None or faults:
+        raise SettingsBroken("\n".join(faults))
     settings = Settings(
         environment=environment,
         database_url=database_url,
@@ -144,6 +142,35 @@ def load(process: str) -> Settings:
     return settings
 
 
+def _is_production(environment: Environment | None) -> bool:
+    """Also while nobody can tell: what is not read yet is judged as the strictest."""
+    return environment not in {Environment.DEMO, Environment.TEST}
+
+
+def _unreadable(env: Env, named: list[str]) -> list[str]:
+    """What is missing or has another type, unless it was named already."""
+    try:
+        env.seal()
+    except EnvError as error:
+        messages: dict[str, list[str]] = getattr(error, "error_messages", {})
+        words = [
+            f"{name}: {' '.join(said)}"
+            for name, said in messages.items()
+            if not any(name in fault for fault in named)
+        ]
+        return [f"{said} See docs/configuration.md for each variable." for said in words]
+    return []
+
+
+def _keyring(written: str | None, faults: list[str]) -> Keyring | None:
+    try:
+        return Keyring.parse(written or "")
+    except ValueError as error:
+        if not any("LARGESSE_MASTER_KEYS" in fault for fault in faults):
+            faults.append(f"LARGESSE_MASTER_KEYS: {error}")
+        return None
+
+
 def _reloadly(env: Env) -> ReloadlySettings | None:
     if not os.environ.get("RELOADLY_CLIENT_ID"):
         return None
@@ -164,33 +191,18 @@ def _mail(public_url: str) -> MailSettings | None:
 
 
 def check(settings: Settings) -> None:
-    """Refuse what is unsafe: weak keys anywhere, test settings in production."""
+    """Refuse what cannot work anywhere; what production refuses is in `unsafe_settings`."""
+    faults = []
     if len(settings.token_key) < TOKEN_KEY_CHARACTERS_MIN:
-        raise SettingsBroken(
-            f"LARGESSE_TOKEN_KEY needs at least {TOKEN_KEY_CHARACTERS_MIN} characters; make one "
-            'with: python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        faults.append(
+            f"LARGESSE_TOKEN_KEY needs at least {TOKEN_KEY_CHARACTERS_MIN} characters; {MAKE_ONE}"
         )
     if settings.pool_size < 1:
-        raise SettingsBroken("LARGESSE_<PROCESS>_THREADS must be 1 or more.")
+        faults.append("LARGESSE_<PROCESS>_THREADS must be 1 or more.")
     if not 0 < settings.drain_seconds <= DEFAULTS.drain_seconds:
-        raise SettingsBroken(
+        faults.append(
             "LARGESSE_DRAIN_SECONDS must be more than 0 and at most "
             f"{DEFAULTS.drain_seconds:g}: the supervisor kills a process that takes longer."
         )
-    if settings.environment is not Environment.PRODUCTION:
-        return
-    if settings.time_scale != 1.0:
-        raise SettingsBroken("LARGESSE_TIME_SCALE is for tests; unset it in production.")
-    if not settings.requires_second_factor:
-        raise SettingsBroken(
-            "LARGESSE_REQUIRE_TOTP=0 is for demos and tests; unset it: administrators need a "
-            "second factor in production."
-        )
-    if not settings.secure_cookies:
-        raise SettingsBroken("Set PUBLIC_URL to the https:// address that users see.")
-    if "127.0.0.1" in (settings.reloadly.base_url if settings.reloadly else ""):
-        raise SettingsBroken("RELOADLY_BASE_URL points to the sandbox; set the vendor's address.")
-    if settings.mail is not None and settings.mail.security is Security.NONE:
-        raise SettingsBroken(
-            "SMTP_URL carries links that let people in: use smtps:// or smtp+starttls://."
-        )
+    if faults:
+        raise SettingsBroken("\n".join(faults))

@@ -11,12 +11,18 @@ from sqlalchemy.orm import Session
 
 from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.access.authenticate import forget_failures
+from pipelines.access.forget_sign_ins import forget_sign_ins
 from pipelines.access.links import forget_links
+from pipelines.audit.forget import forget_addresses
+from pipelines.audit.seal import seal
+from pipelines.audit.witness import tell, witness_heads, witness_key
+from pipelines.erasure.erase import erase_person
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
+from pipelines.keys.reseal import reseal
 from pipelines.limits import Limits
 from pipelines.mail.send import ATTEMPTS_MAX, PostOffice, forget_mails, give_up_mail, send_mail
 from pipelines.pools.import_cards import give_up_import, import_cards
@@ -106,9 +112,6 @@ def build_handlers(house: House) -> Handlers:
     }
     give_up_on_order = partial(give_up_order, limits=limits)
     settle = partial(settle_task, kinds=job_kinds)
-    office = PostOffice(
-        house.settings.mail, keyring, limits, house.settings.public_url, random.random
-    )
     handlers = (
         # A chunk that fails is soon split, so that its good items do not wait for a bad one.
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
@@ -126,16 +129,25 @@ def build_handlers(house: House) -> Handlers:
         ),
         Handler(kinds.PLACE_ORDER, partial(place_order, **vendor), give_up_on_order),
         Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
-        Handler(
-            kinds.SEND_MAIL,
-            partial(send_mail, office=office),
-            give_up_mail,
-            attempts_max=ATTEMPTS_MAX,
-        ),
+        _mail_handler(house),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
+        Handler(kinds.SEAL_AUDIT, _seal_audit),
+        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+        Handler(
+            kinds.ERASE_PERSON,
+            partial(erase_person, keyring=keyring, person_secret=house.person_secret),
+        ),
+        Handler(kinds.RESEAL, partial(reseal, keyring=keyring)),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
+
+
+def _mail_handler(house: House) -> Handler:
+    settings, limits = house.settings, house.limits
+    office = PostOffice(settings.mail, settings.keyring, limits, settings.public_url, random.random)
+    run = partial(send_mail, office=office)
+    return Handler(kinds.SEND_MAIL, run, give_up_mail, attempts_max=ATTEMPTS_MAX)
 
 
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
@@ -145,9 +157,21 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_buried(session, now)
     forget_mails(session, now)
     forget_links(session, now)
+    forget_sign_ins(session, now)
+    forget_addresses(session, now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:
     """A pass that was full is followed by another, each in a transaction of its own."""
     if keys.purge(session, now=now, days=limits.idempotency_key_days):
         defer(session, kinds.PURGE_KEYS, args={}, now=now)
+
+
+def _seal_audit(session: Session, _task: TaskInHand, now: datetime) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if seal(session).is_full:
+        defer(session, kinds.SEAL_AUDIT, args={}, now=now)
+
+
+def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:
+    tell(witness_heads(session, key=key))

@@ -4,10 +4,10 @@ import sys
 
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, unreachable
+from pipelines.boot import check_database, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme
 from pipelines.settings import SettingsBroken, load
-from pipelines.telemetry import configure, get_logger
+from pipelines.telemetry import configure, get_logger, tell_ends_by_class
 from pipelines.wiring import build_house
 from web.app import create_app
 from web.heartbeat import ServingHeart, count_requests
@@ -19,13 +19,14 @@ log = get_logger(__name__)
 def main() -> int:
     """Serve until SIGTERM; 2 if the settings or the database do not allow it."""
     configure("web")
+    tell_ends_by_class()
     try:
         settings = load("web")
         house = build_house(settings)
         check_database(house)
         app = create_app(house)
     except (SettingsBroken, UnknownScheme) as error:
-        print(f"web: {error}", file=sys.stderr)
+        print(refusal("web", error), file=sys.stderr)
         return 2
     except DBAPIError as error:
         print(f"web: {unreachable(error)}", file=sys.stderr)

@@ -1,12 +1,14 @@
 """Read the Authorization header: an access token of a person, or an API key of a storefront."""
 
+from flask import request
+
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.api_keys import find_key
 from pipelines.access.principals import Principal
 from pipelines.access.sign_ins import holder
 from pipelines.access.tokens import read_access_token
+from pipelines.access.use_key import find_key
 from web.front import front
 
 SCHEME = "bearer "
@@ -25,7 +27,7 @@ def principal_of_bearer(header: str) -> Principal | None:
 
 def _by_key(key: str) -> Principal | None:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        return find_key(session, key, now=clock.now(session))
+        return find_key(session, key, address=request.remote_addr, now=clock.now(session))
 
 
 def _by_token(token: str) -> Principal | None:

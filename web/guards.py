@@ -9,6 +9,7 @@ from flask import current_app, g, request
 from pipelines.access.permissions import Permission, require
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import require_fresh_proof, require_second_factor
+from pipelines.audit.circumstances import act_as
 from pipelines.errors import Kind, Refusal
 from web.bearer import principal_of_bearer
 from web.front import front
@@ -35,6 +36,8 @@ def principal() -> Principal:
     if found is None:
         raise Unauthenticated
     g.principal = found
+    role = found.own_role or found.role
+    act_as(found.actor_id, role.value, on_behalf_of=found.acting_for)
     return cast("Principal", found)
 
 

@@ -38,6 +38,9 @@ SELECT sum(pending) AS pending, sum(running) AS running, sum(retrying) AS retryi
     sum(needs_review) AS needs_review, sum(cancelled) AS cancelled FROM chunks
 """)
 
+# SEC-14: what did not open for the processes that live, since each of them began.
+_UNOPENED = text("SELECT name, sum(unopened) AS unopened FROM processes GROUP BY name")
+
 
 def register_metrics(app: Flask) -> None:
     """Count every request by route template, and register `/metrics`."""
@@ -106,13 +109,18 @@ class _Database(Collector):
 def _gauges(sessions: Sessions, limits: Limits) -> list[Metric]:
     jobs = GaugeMetricFamily("largesse_jobs", "Jobs by kind and state.", labels=["kind", "state"])
     items = GaugeMetricFamily("largesse_items", "Items by state.", labels=["state"])
+    unopened = GaugeMetricFamily(
+        "largesse_decryption_failed", "Sealed values that did not open.", labels=["process"]
+    )
     with scoped_transaction(sessions, SYSTEM) as session:
         for row in session.execute(_JOBS):
             jobs.add_metric([row.kind, row.state], row.jobs)
         for state, count in session.execute(_ITEMS).one()._mapping.items():
             items.add_metric([state], int(count or 0))
+        for row in session.execute(_UNOPENED):
+            unopened.add_metric([row.name], int(row.unopened))
         queues = look_at_queues(session, now=clock.now(session), limits=limits)
-    return [jobs, items, *_queue_gauges(queues)]
+    return [jobs, items, unopened, *_queue_gauges(queues)]
 
 
 def _queue_gauges(queues: list[QueueSeen]) -> list[Metric]:

@@ -1,10 +1,12 @@
-"""Give each request its id, from the caller or new, through logs, tasks and the answer."""
+"""Give each request its id, from the caller or new, through logs, tasks, audit and the answer."""
 
 import re
 import secrets
 
 import structlog
 from flask import Flask, Response, g, request
+
+from pipelines.audit import circumstances
 
 HEADER = "X-Request-Id"
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
@@ -20,6 +22,7 @@ def _begin() -> None:
     given = request.headers.get(HEADER, "")
     g.request_id = given if _SAFE.fullmatch(given) else secrets.token_hex(16)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    circumstances.come_from(request.remote_addr)
 
 
 def _echo(response: Response) -> Response:
@@ -30,3 +33,4 @@ def _echo(response: Response) -> Response:
 def _end(_error: BaseException | None) -> None:
     """Threads are reused: an id that outlived its request would sign another one's work."""
     structlog.contextvars.unbind_contextvars("request_id")
+    circumstances.forget()

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from pipelines.settings import Environment, Settings
 
@@ -31,8 +32,20 @@ def gunicorn_settings(settings: Settings, *, drain_seconds: float) -> dict[str, 
         "limit_request_field_size": 8190,
         "control_socket_disable": True,
         "loglevel": "warning",
+        "logger_class": HouseLogger,
         "proc_name": "largesse-web",
     }
+
+
+class HouseLogger(Logger):  # type: ignore[misc]
+    """gunicorn's words go where everybody's go: its own lines end with the traceback, and name
+    addresses with their query strings (SEC-26)."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
 
 
 class Server(BaseApplication):  # type: ignore[misc]

@@ -1,11 +1,15 @@
-"""Choose the client a request is for: the caller's own, the one named, or the only one there is."""
+"""Choose the tenant a request is for: the caller's own, the one named, or the only one there is."""
 
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from models.people import Role
+from pipelines.access.api_keys import client_for_key
 from pipelines.access.principals import Principal
+from pipelines.access.users import OF_AGENCIES, OF_CLIENTS, TenantNotOfRole
 from pipelines.errors import NotFound, Refusal
+from pipelines.tenants.agencies import agency
 from pipelines.tenants.clients import only_client
 
 
@@ -26,3 +30,25 @@ def chosen_client(session: Session, caller: Principal, given: UUID | None) -> UU
     if chosen is None:
         raise ClientRequired
     return chosen
+
+
+def place_of_new(
+    session: Session,
+    caller: Principal,
+    role: Role,
+    agency_id: UUID | None,
+    client_id: UUID | None,
+) -> tuple[UUID | None, UUID | None]:
+    """Agency and client of a new person of the role: the caller's own, those named, or none.
+
+    Raises `NotFound` for what the caller does not see, `ClientRequired`, `TenantNotOfRole`.
+    """
+    if role in OF_CLIENTS and agency_id is None:
+        client_id = chosen_client(session, caller, client_id)
+        return client_for_key(session, client_id), client_id
+    if role in OF_AGENCIES and client_id is None:
+        agency_id = agency_id or caller.agency_id
+        return (agency(session, agency_id).id if agency_id else None), None
+    if agency_id or client_id:
+        raise TenantNotOfRole
+    return None, None

@@ -10,12 +10,12 @@ from dramatiq import Worker
 from dramatiq.middleware import TimeLimit
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, make_heartbeat, unreachable
+from pipelines.boot import check_database, make_heartbeat, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.kinds import Queue
 from pipelines.queue.processes import Heartbeat, Tally
 from pipelines.settings import Settings, SettingsBroken, load
-from pipelines.telemetry import configure, get_logger
+from pipelines.telemetry import configure, get_logger, tell_ends_by_class
 from pipelines.wiring import House, build_handlers, build_house
 from workers import relay, scheduler
 from workers.actors import bind
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
         return 2
     process = arguments[0]
     configure(process)
+    tell_ends_by_class()
     try:
         settings = load(process)
         house = build_house(settings)
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
         check_database(house)
         return serve(process, settings, house, asked)
     except (SettingsBroken, UnknownScheme) as error:
-        print(f"{process}: {error}", file=sys.stderr)
+        print(refusal(process, error), file=sys.stderr)
         return 2
     except DBAPIError as error:
         print(f"{process}: {unreachable(error)}", file=sys.stderr)

@@ -19,7 +19,7 @@ SELECT id, name, agency_id, client_id FROM api_keys WHERE id = ANY(:ids)
 
 
 def names_of(session: Session, ids: Iterable[UUID], *, caller: Principal) -> dict[UUID, str]:
-    """Names of people and API keys by id; needs the system's scope, as people are nobody's own."""
+    """Names of people and API keys by id; needs the system's scope, for those above the caller."""
     wanted = list(set(ids))
     if not wanted:
         return {}

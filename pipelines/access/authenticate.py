@@ -174,7 +174,7 @@ def prove_by_code(sessions: Sessions, keyring: Keyring, user_id: UUID, code: str
 
 
 def let_try_again(session: Session, email: str) -> None:
-    """Forget the wrong passwords of an address, in the SYSTEM scope."""
+    """Forget the wrong passwords of an address."""
     session.execute(_CLEAR, {"account": account_of(email)})
 
 
@@ -199,24 +199,26 @@ def _count_try(session: Session, email: str, *, now: datetime) -> Standing | int
 
 
 def _tell_of_rest(sessions: Sessions, kept: Credentials | None, standing: Standing) -> None:
-    """An account that begins to rest is noted for whose it is."""
-    if standing.failures < FAILURES_MAX:
-        return
-    log.warning("sign_in.locked", failures=standing.failures, is_known=kept is not None)
-    if kept is None:
-        return
+    """A wrong password is noted for whose it is, and so is an account that begins to rest.
+
+    What nobody has is noted for the platform: known and unknown addresses cost the same.
+    """
+    is_resting = standing.failures >= FAILURES_MAX
+    if is_resting:
+        log.warning("sign_in.locked", failures=standing.failures, is_known=kept is not None)
     with scoped_transaction(sessions, SYSTEM) as session:
         record(
             session,
-            "sign_in.locked",
+            "sign_in.locked" if is_resting else "sign_in.failed",
             object_kind="user",
-            object_id=kept.user_id,
+            object_id=kept.user_id if kept else None,
             actor_id=None,
-            agency_id=kept.agency_id,
-            client_id=kept.client_id,
+            agency_id=kept.agency_id if kept else None,
+            client_id=kept.client_id if kept else None,
             detail={"failures": standing.failures},
         )
-        tell_of_rest(session, kept.user_id, now=clock.now(session))
+        if is_resting:
+            tell_of_rest(session, kept.user_id if kept else None, now=clock.now(session))
 
 
 def account_of(email: str) -> bytes:

@@ -1,13 +1,13 @@
 """Invite somebody by mail: made, listed, withdrawn by those above; accepted once by whose mail it is."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, Select, insert, select, text
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -30,8 +30,20 @@ from pipelines.mail.templates import Template
 from pipelines.sealing import Keyring, Purpose
 
 LINK_LIVES = timedelta(days=7)
-_TABLE, _COLUMN = "invitations", "sealed"
+_TABLE, _COLUMN = "invitations", "sealed_guest"
 
+_INVITATIONS: Select[*tuple[Any, ...]] = select(
+    Invitation.id,
+    Invitation.agency_id,
+    Invitation.client_id,
+    Invitation.role,
+    Invitation.sealed_guest,
+    Invitation.mail_id,
+    Invitation.expires_at,
+    Invitation.ended_at,
+    Invitation.user_id,
+    Invitation.created_at,
+)
 _NAMES = text("""
 SELECT coalesce((SELECT nullif(name, '') FROM users WHERE id = :inviter), 'An administrator')
         AS inviter,
@@ -40,16 +52,16 @@ SELECT coalesce((SELECT nullif(name, '') FROM users WHERE id = :inviter), 'An ad
 """)
 # What has ended keeps neither address nor name.
 _FOLLOW = text("""
-UPDATE invitations SET ended_at = :now, sealed = NULL
+UPDATE invitations SET ended_at = :now, sealed_guest = NULL
 WHERE account = :account AND ended_at IS NULL
   AND agency_id IS NOT DISTINCT FROM :agency AND client_id IS NOT DISTINCT FROM :client
 """)
 _WITHDRAW = text("""
-UPDATE invitations SET ended_at = :now, sealed = NULL WHERE id = :id AND ended_at IS NULL
+UPDATE invitations SET ended_at = :now, sealed_guest = NULL WHERE id = :id AND ended_at IS NULL
 """)
 # An invitation is good while who sent it may still come in.
 _LIVE = """
-SELECT i.id, i.sealed, i.role, i.agency_id, i.client_id, i.invited_by, u.role AS inviter_role
+SELECT i.id, i.sealed_guest, i.role, i.agency_id, i.client_id, i.invited_by, u.role AS inviter_role
 FROM invitations i JOIN users u ON u.id = i.invited_by
 WHERE i.token_hash = :hash AND i.ended_at IS NULL AND i.expires_at > :now
   AND u.disabled_at IS NULL
@@ -57,7 +69,7 @@ WHERE i.token_hash = :hash AND i.ended_at IS NULL AND i.expires_at > :now
 _LOOK = text(_LIVE)
 _TAKE = text(_LIVE + "FOR UPDATE OF i")
 _ACCEPT = text("""
-UPDATE invitations SET ended_at = :now, sealed = NULL, user_id = :user WHERE id = :id
+UPDATE invitations SET ended_at = :now, sealed_guest = NULL, user_id = :user WHERE id = :id
 """)
 
 
@@ -97,11 +109,12 @@ class InvitationView:
     agency_id: UUID | None
     client_id: UUID | None
     state: InvitationState
-    #: How far the mail with the link has come; None once that is forgotten.
-    mail: str | None
+    mail_id: UUID
     user_id: UUID | None
     expires_at: datetime
     created_at: datetime
+    #: How far the mail with the link has come; None once that is forgotten.
+    mail: str | None = None
 
 
 def invite(
@@ -127,7 +140,7 @@ def invite(
             agency_id=guest.agency_id,
             client_id=guest.client_id,
             role=guest.role.value,
-            sealed=_sealed(keyring, identity, guest),
+            sealed_guest=_sealed(keyring, identity, guest),
             account=account,
             token_hash=token_hash(token),
             mail_id=post(session, letter, keyring=keyring, now=now),
@@ -141,7 +154,6 @@ def invite(
 
 def list_invitations(
     session: Session,
-    caller: Principal,
     *,
     keyring: Keyring,
     now: datetime,
@@ -149,20 +161,25 @@ def list_invitations(
     limit: int,
     only: UUID | None = None,
 ) -> list[InvitationView]:
-    """The invitations of the caller's tenant and below, newest first, in the SYSTEM scope."""
-    query = select(Invitation, OutgoingMail.state).outerjoin(
-        OutgoingMail, OutgoingMail.id == Invitation.mail_id
-    )
-    if caller.client_id is not None:
-        query = query.where(Invitation.client_id == caller.client_id)
-    elif caller.agency_id is not None:
-        query = query.where(Invitation.agency_id == caller.agency_id)
+    """The invitations that the scope shows, newest first."""
+    query = _INVITATIONS
     if before is not None:
         query = query.where(Invitation.id < before)
     if only is not None:
         query = query.where(Invitation.id == only)
     rows = session.execute(query.order_by(Invitation.id.desc()).limit(limit))
-    return [_view(row[0], row[1], keyring=keyring, now=now) for row in rows]
+    return [_view(row, keyring=keyring, now=now) for row in rows]
+
+
+def with_mails(session: Session, views: list[InvitationView]) -> list[InvitationView]:
+    """The same, each with how far its mail has come: only the SYSTEM scope sees mails."""
+    found = session.execute(
+        select(OutgoingMail.id, OutgoingMail.state).where(
+            OutgoingMail.id.in_([view.mail_id for view in views])
+        )
+    )
+    states = {row.id: row.state for row in found}
+    return [replace(view, mail=states.get(view.mail_id)) for view in views]
 
 
 def withdraw(session: Session, caller: Principal, identity: UUID, *, now: datetime) -> None:
@@ -222,7 +239,7 @@ def _guest(session: Session, token: str, *, keyring: Keyring) -> Guest:
     row = session.execute(_LOOK, values).one_or_none()
     if row is None or not _good(row):
         raise InvalidInvitation
-    email, name = _opened(keyring, row.id, row.sealed)
+    email, name = _opened(keyring, row.id, row.sealed_guest)
     return Guest(email, Role(row.role), name, row.agency_id, row.client_id)
 
 
@@ -231,28 +248,26 @@ def _good(row: Row[Any] | None) -> bool:
     return row is not None and may_manage(Role(row.inviter_role), Role(row.role))
 
 
-def _view(
-    invitation: Invitation, mail: str | None, *, keyring: Keyring, now: datetime
-) -> InvitationView:
+def _view(row: Row[Any], *, keyring: Keyring, now: datetime) -> InvitationView:
     email = name = None
-    if invitation.sealed is not None:
-        email, name = _opened(keyring, invitation.id, invitation.sealed)
-    state = InvitationState.OPEN if invitation.expires_at > now else InvitationState.EXPIRED
-    if invitation.ended_at is not None:
-        accepted = invitation.user_id is not None
+    if row.sealed_guest is not None:
+        email, name = _opened(keyring, row.id, row.sealed_guest)
+    state = InvitationState.OPEN if row.expires_at > now else InvitationState.EXPIRED
+    if row.ended_at is not None:
+        accepted = row.user_id is not None
         state = InvitationState.ACCEPTED if accepted else InvitationState.ENDED
     return InvitationView(
-        invitation.id,
+        row.id,
         email,
         name,
-        invitation.role,
-        invitation.agency_id,
-        invitation.client_id,
+        row.role,
+        row.agency_id,
+        row.client_id,
         state,
-        mail,
-        invitation.user_id,
-        invitation.expires_at,
-        invitation.created_at,
+        row.mail_id,
+        row.user_id,
+        row.expires_at,
+        row.created_at,
     )
 
 

@@ -12,16 +12,16 @@ LINKS_KEPT = timedelta(days=1)
 INVITATIONS_KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 5_000
 
-_FORGET = """
+_FORGET_SQL = """
 DELETE FROM {table} WHERE id IN (
     SELECT id FROM {table} WHERE expires_at < :before
     ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """
-_KEPT = {
-    "password_resets": LINKS_KEPT,
-    "registrations": LINKS_KEPT,
-    "invitations": INVITATIONS_KEPT,
-}
+_FORGET = (
+    (text(_FORGET_SQL.format(table="password_resets")), LINKS_KEPT),
+    (text(_FORGET_SQL.format(table="registrations")), LINKS_KEPT),
+    (text(_FORGET_SQL.format(table="invitations")), INVITATIONS_KEPT),
+)
 
 
 def draw_token() -> str:
@@ -37,8 +37,8 @@ def token_hash(token: str) -> bytes:
 def forget_links(session: Session, now: datetime) -> int:
     """Forget links whose time was over long ago, a bounded piece of each kind; returns how many."""
     forgotten = 0
-    for table, kept in _KEPT.items():
+    for statement, kept in _FORGET:
         values = {"before": now - kept, "limit": FORGOTTEN_AT_ONCE}
-        result = session.execute(text(_FORGET.format(table=table)), values)
+        result = session.execute(statement, values)
         forgotten += result.rowcount  # type: ignore[attr-defined]
     return forgotten

@@ -1,33 +1,24 @@
-"""See and change the people of one's own tenant, in the SYSTEM scope: people have no policy."""
+"""Make and change the people below the caller, in the caller's scope: the rest is not there."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, update
+from sqlalchemy import Row, update
 from sqlalchemy.orm import Session
 
-from models.people import Role, SignInFailures, User
-from pipelines.access.authenticate import account_of, let_try_again
+from models.people import Role, User
+from models.scope import current
+from pipelines.access.authenticate import let_try_again
 from pipelines.access.delegation import is_same_tier, may_manage
 from pipelines.access.principals import Principal
-from pipelines.access.second_factor import remove_second_factor
+from pipelines.access.read_users import locked_user
+from pipelines.access.second_factor import forget_second_factor
 from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, create_user
 from pipelines.audit.record import record
-from pipelines.errors import Kind, NotFound, Refusal
-
-_PEOPLE: Select[*tuple[Any, ...]] = select(
-    User.id,
-    User.email,
-    User.name,
-    User.role,
-    User.agency_id,
-    User.client_id,
-    User.disabled_at,
-    User.created_at,
-)
+from pipelines.errors import Kind, Refusal
 
 
 class NotYoursToManage(Refusal):
@@ -50,42 +41,17 @@ class RoleOfAnotherTier(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class UserChange:
-    """What is to be changed; None leaves it as it is."""
+    """What is to be changed; None leaves it as it is. The reason is kept in the audit log."""
 
     name: str | None = None
     role: Role | None = None
     is_disabled: bool | None = None
-
-
-def list_users(
-    session: Session, caller: Principal, *, before: UUID | None, limit: int
-) -> list[Row[Any]]:
-    """The people of the caller's tenant and below, newest first."""
-    query = _PEOPLE.where(*_own(caller))
-    if before is not None:
-        query = query.where(User.id < before)
-    return list(session.execute(query.order_by(User.id.desc()).limit(limit)))
-
-
-def user_row(session: Session, caller: Principal, user_id: UUID) -> Row[Any]:
-    """One of them; `NotFound` for everybody else, whether or not there is such a person."""
-    row = session.execute(_PEOPLE.where(User.id == user_id, *_own(caller))).one_or_none()
-    if row is None:
-        raise NotFound
-    return row
-
-
-def rests_until(session: Session, email: str) -> datetime | None:
-    """Until when the address takes no password, after too many wrong ones."""
-    return session.execute(
-        select(SignInFailures.rests_until).where(
-            SignInFailures.account == account_of(email), SignInFailures.rests_until > func.now()
-        )
-    ).scalar_one_or_none()
+    reason: str | None = None
 
 
 def make_user(session: Session, caller: Principal, person: NewUser) -> UUID:
     """Make a person below the caller. Raises `NotYoursToManage` and what `create_user` raises."""
+    _refuse_other_scopes(caller)
     if not may_manage(caller.role, person.role):
         raise NotYoursToManage
     user_id = create_user(session, person, actor_id=caller.actor_id)
@@ -102,7 +68,7 @@ def change_user(
     """
     row = _managed(session, caller, user_id)
     values: dict[str, Any] = {}
-    if change.name is not None:
+    if change.name is not None and change.name != row.name:
         values["name"] = change.name
     if change.role is not None and change.role is not Role(row.role):
         if not is_same_tier(Role(row.role), change.role):
@@ -117,7 +83,18 @@ def change_user(
     session.execute(update(User).where(User.id == user_id).values(**values))
     if values.get("disabled_at") is not None:
         end_sign_ins(session, user_id, now=now)  # and they do not come back when it is lifted
-    _audit(session, "user.changed", caller, row, _changes(row, values))
+    told = _changes(row, values)
+    if change.reason:
+        told["reason"] = change.reason
+    _audit(session, "user.changed", caller, row, told)
+
+
+def change_own_name(session: Session, caller: Principal, name: str) -> None:
+    """Say by what name the caller is called; in the SYSTEM scope, as all of one's own account."""
+    changed = update(User).where(User.id == caller.actor_id, User.name != name).values(name=name)
+    row = session.execute(changed.returning(User.id, User.agency_id, User.client_id)).one_or_none()
+    if row is not None:
+        _audit(session, "user.changed", caller, row, {"name": "changed"})
 
 
 def allow_tries(session: Session, caller: Principal, user_id: UUID) -> None:
@@ -142,26 +119,28 @@ def reset_second_factor(
     `NotFound`, `NotYoursToManage`.
     """
     row = _managed(session, caller, user_id)
-    if remove_second_factor(session, user_id, actor_id=caller.actor_id):
+    if forget_second_factor(session, user_id):
         end_sign_ins(session, user_id, now=now)
         _audit(session, "user.second_factor_reset", caller, row, {})
 
 
+def is_below(caller: Principal, row: Row[Any]) -> bool:
+    """Whether the caller may change this person."""
+    return row.id != caller.actor_id and may_manage(caller.role, Role(row.role))
+
+
 def _managed(session: Session, caller: Principal, user_id: UUID) -> Row[Any]:
-    """The person, locked: of two changes at once the second sees the first."""
-    query = _PEOPLE.where(User.id == user_id, *_own(caller)).with_for_update(key_share=True)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        raise NotFound
-    if row.id == caller.actor_id or not may_manage(caller.role, Role(row.role)):
+    _refuse_other_scopes(caller)
+    row = locked_user(session, user_id)
+    if not is_below(caller, row):
         raise NotYoursToManage
     return row
 
 
-def _own(caller: Principal) -> list[ColumnElement[bool]]:
-    if caller.client_id is not None:
-        return [User.client_id == caller.client_id]
-    return [User.agency_id == caller.agency_id] if caller.agency_id is not None else []
+def _refuse_other_scopes(caller: Principal) -> None:
+    """Nothing here says whose people: in a wider scope everybody would be the caller's."""
+    if current() != caller.scope:
+        raise RuntimeError("people are managed in the scope of who manages them")
 
 
 def _changes(row: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -177,7 +156,7 @@ def _changes(row: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _audit(
-    session: Session, action: str, caller: Principal, row: Row[Any], detail: dict[str, Any]
+    session: Session, action: str, caller: Principal, row: Any, detail: dict[str, Any]
 ) -> None:
     record(
         session,

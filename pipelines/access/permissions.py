@@ -42,6 +42,8 @@ class Permission(StrEnum):
     QUEUES_READ = "queues_read"
     QUEUES_CONTROL = "queues_control"
     INVARIANTS_READ = "invariants_read"
+    AUDIT_READ = "audit_read"
+    PEOPLE_ERASE = "people_erase"
 
 
 class Forbidden(Refusal):
@@ -117,10 +119,12 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.POOLS_MANAGE,
     P.CARDS_REVEAL,
     P.ORDERS_READ,
+    P.AUDIT_READ,
+    P.PEOPLE_ERASE,
 }
 _LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {P.AGENCIES_READ, P.POOLS_READ, P.ORDERS_READ}
-#: Cards are bearer money: an agency does not open its clients' cards.
-_RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL}) | {
+#: Cards are bearer money: an agency does not open its clients' cards, nor erases their recipients.
+_RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL, P.PEOPLE_ERASE}) | {
     P.AGENCIES_READ,
     P.AGENCIES_EDIT,
     P.CLIENTS_CREATE,
@@ -130,7 +134,8 @@ _RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL}) | {
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.PLATFORM_ADMIN: frozenset(Permission),
-    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY | {P.QUEUES_READ, P.INVARIANTS_READ, P.IMPERSONATE},
+    Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY
+    | {P.QUEUES_READ, P.INVARIANTS_READ, P.IMPERSONATE, P.AUDIT_READ},
     Role.AGENCY_ADMIN: _RUN_AGENCY,
     Role.AGENCY_VIEWER: _LOOK_AT_AGENCY,
     Role.CLIENT_ADMIN: _RUN_CLIENT,

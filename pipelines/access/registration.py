@@ -24,7 +24,7 @@ from pipelines.mail.templates import Template
 from pipelines.sealing import Keyring, Purpose
 
 LINK_LIVES = timedelta(days=1)
-_TABLE, _COLUMN = "registrations", "sealed"
+_TABLE, _COLUMN = "registrations", "sealed_person"
 
 
 class InvalidRegistrationToken(Refusal):
@@ -60,7 +60,7 @@ def register(sessions: Sessions, person: Registrant, *, keyring: Keyring) -> Non
         session.execute(
             insert(Registration).values(
                 id=identity,
-                sealed=sealed,
+                sealed_person=sealed,
                 token_hash=token_hash(token),
                 expires_at=now + LINK_LIVES,
             )
@@ -98,13 +98,13 @@ def confirm_registration(sessions: Sessions, token: str, *, keyring: Keyring) ->
                 Registration.token_hash == token_hash(token),
                 Registration.expires_at > clock.now(session),
             )
-            .returning(Registration.id, Registration.sealed)
+            .returning(Registration.id, Registration.sealed_person)
         )
         row = session.execute(used).one_or_none()
         if row is None:
             raise InvalidRegistrationToken
         secret = keyring.open_sealed(
-            Purpose.PII, row.sealed, table=_TABLE, row_id=row.id, column=_COLUMN
+            Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
         )
         content = json.loads(secret.reveal())
         try:

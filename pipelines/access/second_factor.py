@@ -181,10 +181,15 @@ def check_code(
     return True
 
 
-def remove_second_factor(session: Session, user_id: UUID, *, actor_id: UUID | None) -> bool:
-    """Take a person's second factor away; False if there was none."""
+def forget_second_factor(session: Session, user_id: UUID) -> bool:
+    """Take a person's second factor away, as the caller audits; False if there was none."""
     session.execute(_FORGET_CODES, {"user": user_id})
-    was_there = bool(session.execute(_REMOVE, {"user": user_id}).rowcount)  # type: ignore[attr-defined]
+    return bool(session.execute(_REMOVE, {"user": user_id}).rowcount)  # type: ignore[attr-defined]
+
+
+def remove_second_factor(session: Session, user_id: UUID, *, actor_id: UUID | None) -> bool:
+    """Take one's own second factor away, in the SYSTEM scope; False if there was none."""
+    was_there = forget_second_factor(session, user_id)
     if was_there:
         _audit(session, "second_factor.removed", user_id, actor_id=actor_id)
     return was_there

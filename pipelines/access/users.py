@@ -17,7 +17,10 @@ from pipelines.errors import Kind, Refusal
 
 
 class EmailTaken(Refusal):
-    """A person with this address exists."""
+    """A person with this address exists, here or in another tenant.
+
+    Whoever may make people learns this much of strangers (decision 0031).
+    """
 
     code = "email_taken"
     kind = Kind.CONFLICT
@@ -73,7 +76,7 @@ def normalised(email: str) -> str:
 
 
 def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> UUID:
-    """Make a person in the SYSTEM scope.
+    """Make a person, in the SYSTEM scope or in that of who makes them.
 
     Raises `EmailTaken`, `RoleWithoutTenant`, and `ValidationFailed` for a password that will not
     do.

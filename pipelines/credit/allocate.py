@@ -59,7 +59,8 @@ def allocate(
         session, movement, owner_side=child_id, notes=notes, actor_id=actor_id
     )
     if is_first:
-        _audit(session, "credit.allocated", posted, amount=amount, actor_id=actor_id)
+        balance = [posted.target_balance - amount, posted.target_balance]
+        _audit(session, "credit.allocated", posted, amount, balance, actor_id)
     return posted
 
 
@@ -82,7 +83,8 @@ def recall(
         session, movement, owner_side=child_id, notes=notes, actor_id=actor_id
     )
     if is_first:
-        _audit(session, "credit.recalled", posted, amount=amount, actor_id=actor_id)
+        balance = [posted.source_balance + amount, posted.source_balance]
+        _audit(session, "credit.recalled", posted, amount, balance, actor_id)
     return posted
 
 
@@ -90,7 +92,7 @@ def top_up_platform(
     session: Session, *, currency: str, amount: int, client_ref: str, actor_id: UUID | None
 ) -> Posted:
     """Credit enters the tree: from outside to the platform's credit account."""
-    return move(
+    posted = move(
         session,
         kind=TransferKind.TOP_UP,
         source=account_id(session, PLATFORM_ID, currency=currency, kind=AccountKind.OUTSIDE),
@@ -99,6 +101,9 @@ def top_up_platform(
         client_ref=client_ref,
         actor_id=actor_id,
     )
+    balance = [posted.target_balance - amount, posted.target_balance]
+    _audit(session, "credit.topped_up", posted, amount, balance, actor_id)
+    return posted
 
 
 def _move_once(
@@ -157,7 +162,15 @@ def _made_earlier(session: Session, movement: _Movement) -> Posted | None:
     return Posted(row.id, row.source_balance, row.target_balance)
 
 
-def _audit(session: Session, action: str, posted: Posted, *, amount: int, actor_id: UUID) -> None:
+def _audit(
+    session: Session,
+    action: str,
+    posted: Posted,
+    amount: int,
+    balance: list[int],
+    actor_id: UUID | None,
+) -> None:
+    """One entry for whose account it is, with its balance before and after."""
     owner = session.execute(
         text("SELECT agency_id, client_id, currency FROM transfers WHERE id = :id"),
         {"id": posted.transfer_id},
@@ -170,5 +183,5 @@ def _audit(session: Session, action: str, posted: Posted, *, amount: int, actor_
         actor_id=actor_id,
         agency_id=owner.agency_id,
         client_id=owner.client_id,
-        detail={"amount_minor": amount, "currency": owner.currency},
+        detail={"amount_minor": amount, "currency": owner.currency, "balance_minor": balance},
     )

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
 
 from models.database import Sessions, scoped_transaction
 from models.scope import Scope
+from pipelines.audit.record import record
 from pipelines.jobs.csv_writer import csv_blocks
 
 #: A results file can be uploaded again as it is: recipients first, then the outcome.
@@ -33,6 +35,20 @@ FROM items i LEFT JOIN brands b ON b.id = i.brand_id
 WHERE i.job_id = :job AND i.position > :after AND (CAST(:state AS text) IS NULL OR i.state = :state)
 ORDER BY i.position LIMIT :limit
 """)
+
+
+def audit_download(session: Session, job: Row[Any], *, only: str | None, actor_id: UUID) -> None:
+    """One audit entry: somebody took the recipients of a job with them."""
+    record(
+        session,
+        "job.results_downloaded",
+        object_kind="job",
+        object_id=job.id,
+        actor_id=actor_id,
+        agency_id=job.agency_id,
+        client_id=job.client_id,
+        detail={"only": only},
+    )
 
 
 def results_csv(

@@ -9,8 +9,11 @@ from pipelines.mail.post import Letter, post_plain
 from pipelines.mail.templates import Template
 
 
-def tell_of_rest(session: Session, user_id: UUID, *, now: datetime) -> None:
-    """Wrong passwords let the account rest; called once as the rest begins, so one mail a rest."""
+def tell_of_rest(session: Session, user_id: UUID | None, *, now: datetime) -> None:
+    """Wrong passwords let an address rest; called once as the rest begins, so one mail a rest.
+
+    For an address that nobody has it is written to nobody: both cost the same.
+    """
     post_plain(session, Letter(Template.ACCOUNT_RESTS, user_id=user_id), now=now)
 
 

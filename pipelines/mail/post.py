@@ -16,7 +16,7 @@ from pipelines.queue.defer import defer
 from pipelines.queue.kinds import SEND_MAIL
 from pipelines.sealing import Keyring, Purpose, Secret
 
-TABLE, COLUMN = "outgoing_mails", "sealed"
+TABLE, COLUMN = "outgoing_mails", "sealed_letter"
 #: What is not sent within a day comes too late to be news.
 DAY = timedelta(days=1)
 
@@ -83,7 +83,7 @@ def _write(
             id=identity,
             template=letter.template.value,
             user_id=letter.user_id,
-            sealed=sealed,
+            sealed_letter=sealed,
             good_until=good_until,
         )
     )

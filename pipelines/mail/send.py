@@ -41,7 +41,7 @@ KEPT_DAYS = 30
 FORGOTTEN_AT_ONCE = 5_000
 
 _END = text("""
-UPDATE outgoing_mails SET state = :state, code = :code, ended_at = :now, sealed = NULL
+UPDATE outgoing_mails SET state = :state, code = :code, ended_at = :now, sealed_letter = NULL
 WHERE id = :id AND state = 'waiting' RETURNING template
 """)
 _NOTE = text("UPDATE outgoing_mails SET code = :code WHERE id = :id AND state = 'waiting'")
@@ -110,7 +110,7 @@ def _take(session: Session, task: TaskInHand, office: PostOffice) -> _MailInHand
     row = session.execute(
         select(
             OutgoingMail.template,
-            OutgoingMail.sealed,
+            OutgoingMail.sealed_letter,
             OutgoingMail.state,
             OutgoingMail.good_until,
             User.email,
@@ -121,7 +121,7 @@ def _take(session: Session, task: TaskInHand, office: PostOffice) -> _MailInHand
     if row is None or row.state != MailState.WAITING:
         finish(session, task)
         return None
-    address, values = opened(office.keyring, mail_id, row.sealed)
+    address, values = opened(office.keyring, mail_id, row.sealed_letter)
     to = row.email or address
     if to is None or now >= row.good_until:
         code = "to_nobody" if to is None else "out_of_time"

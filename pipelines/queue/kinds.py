@@ -60,6 +60,12 @@ SEND_MAIL = TaskKind(
     "send_mail", Queue.DELIVERIES, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=60.0
 )
 PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Interactive, so that bulk work never makes the audit log wait.
+SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+WITNESS_AUDIT = TaskKind("witness_audit", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: In the system's scope: a person is erased where the request says, drafts and users included.
+ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
+RESEAL = TaskKind("reseal", Queue.BULK, scope=ScopeOf.SYSTEM)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -74,6 +80,10 @@ ALL: dict[str, TaskKind] = {
         SEND_MAIL,
         RETENTION,
         PURGE_KEYS,
+        SEAL_AUDIT,
+        WITNESS_AUDIT,
+        ERASE_PERSON,
+        RESEAL,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind

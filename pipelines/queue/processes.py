@@ -21,6 +21,7 @@ from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM
 from models.tasks import ProcessState
 from pipelines.limits import Limits
+from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -32,12 +33,13 @@ FAREWELL_SECONDS = 1.5
 _QUICK_COMMIT = text("SET LOCAL synchronous_commit = off")
 _BEAT = text("""
 INSERT INTO processes (id, name, host, pid, threads, busy, done, failed, rate_per_second,
-                       rss_bytes, state, trouble, started_at, beat_at)
+                       rss_bytes, state, trouble, key_version, unopened, started_at, beat_at)
 VALUES (:id, :name, :host, :pid, :threads, :busy, :done, :failed, :rate, :rss, :state, :trouble,
-        CAST(:now AS timestamptz) - make_interval(secs => :age), :now)
+        :key_version, :unopened, CAST(:now AS timestamptz) - make_interval(secs => :age), :now)
 ON CONFLICT (id) DO UPDATE SET busy = excluded.busy, done = excluded.done,
     failed = excluded.failed, rate_per_second = excluded.rate_per_second,
     rss_bytes = excluded.rss_bytes, state = excluded.state, trouble = excluded.trouble,
+    unopened = excluded.unopened,
     beat_at = excluded.beat_at
 """)
 _LEAVE = text("DELETE FROM processes WHERE id = :id")
@@ -112,11 +114,13 @@ class Heartbeat:
         threads: int,
         limits: Limits,
         tally: Tally,
+        keyring: Keyring,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sessions = sessions
         self.tally = tally
         self._limits = limits
+        self._keyring = keyring
         self._now = now
         self._who = {"id": new_id(), "name": name, "host": socket.gethostname(), "pid": os.getpid()}
         self._threads = threads
@@ -201,6 +205,8 @@ class Heartbeat:
             "rss": rss_bytes(),
             "state": self._state.value,
             "trouble": next(iter(list(self._troubles.values())), None),
+            "key_version": self._keyring.current,
+            "unopened": self._keyring.unopened,
             "now": clock.now(session),
             "age": at - self._began,
         }

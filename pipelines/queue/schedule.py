@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.queue.defer import defer
-from pipelines.queue.kinds import PURGE_KEYS, RETENTION, TaskKind
+from pipelines.queue.kinds import PURGE_KEYS, RETENTION, SEAL_AUDIT, WITNESS_AUDIT, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,9 @@ class Duty:
 DUTIES = (
     Duty(RETENTION, timedelta(hours=1)),
     Duty(PURGE_KEYS, timedelta(hours=1)),
+    #: As often as schedulers look, so that an entry is sealed within ten seconds.
+    Duty(SEAL_AUDIT, timedelta(seconds=5)),
+    Duty(WITNESS_AUDIT, timedelta(days=1)),
 )
 #: Rows of ticks are kept this long; they exist to be unique, not to be read.
 TICKS_KEPT = timedelta(days=2)

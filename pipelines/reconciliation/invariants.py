@@ -5,6 +5,8 @@ Each statement takes `:job` and looks at that job alone, or at everything when i
 
 from dataclasses import dataclass
 
+from pipelines.reconciliation import audit_chain
+
 
 def of_job(column: str) -> str:
     """The condition that narrows a statement to the job asked for; folded away when none is."""
@@ -284,6 +286,13 @@ INVARIANTS = (
         "Cards are sealed, messages hold ids",
         f"cards c WHERE {of_job('c.import_job_id')}",
         _SEALED,
+    ),
+    Invariant(
+        "audit-chain",
+        "The newest audit entries are what was sealed",
+        "audit_heads",
+        audit_chain.VIOLATIONS,
+        False,
     ),
 )
 #: What SQL cannot see, or what does not exist yet.

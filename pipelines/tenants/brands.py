@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.tenants import Brand, BrandRoute
-from pipelines.audit.record import record
+from pipelines.audit.record import Detail, Fact, record
 from pipelines.currencies import is_accepted
 from pipelines.errors import FieldError, ValidationFailed
 from pipelines.tenants.accounts import open_for_currency
@@ -57,7 +57,7 @@ def create_brand(
     under_unique_name(session, lambda: session.execute(statement))
     _write_routes(session, identity, routes)
     open_for_currency(session, currency)
-    record(session, "brand.created", object_kind="brand", object_id=identity, actor_id=actor_id)
+    _audit(session, "brand.created", identity, actor_id, {"name": name, "currency": currency})
     return identity
 
 
@@ -71,11 +71,15 @@ def change_brand(
     actor_id: UUID,
 ) -> None:
     """Rename it or replace its routes; raises `NotFound`, `VersionConflict`, `NameTaken`."""
-    change(session, Brand, identity, {} if name is None else {"name": name}, version=version)
+    values = {} if name is None else {"name": name}
+    told: dict[str, list[Fact]] = change(session, Brand, identity, values, version=version)
     if routes is not None:
+        before = [_route_words(row) for row in _routes_of(session, [identity]).get(identity, [])]
         session.execute(delete(BrandRoute).where(BrandRoute.brand_id == identity))
-        _write_routes(session, identity, routes)
-    record(session, "brand.changed", object_kind="brand", object_id=identity, actor_id=actor_id)
+        written = list(routes)
+        _write_routes(session, identity, written)
+        told["routes"] = ["; ".join(before), "; ".join(_route_words(one) for one in written)]
+    _audit(session, "brand.changed", identity, actor_id, told)
 
 
 def list_brands(
@@ -99,6 +103,21 @@ def _routes_of(session: Session, brand_ids: list[UUID]) -> Mapping[UUID, list[Ro
     for row in rows:
         found.setdefault(row.brand_id, []).append(row)
     return found
+
+
+def _route_words(route: Route | Row[Any]) -> str:
+    return f"{route.vendor} {route.product} {route.priority}"
+
+
+def _audit(session: Session, action: str, identity: UUID, actor_id: UUID, detail: Detail) -> None:
+    record(
+        session,
+        action,
+        object_kind="brand",
+        object_id=identity,
+        actor_id=actor_id,
+        detail=detail,
+    )
 
 
 def _write_routes(session: Session, brand_id: UUID, routes: Iterable[Route]) -> None:

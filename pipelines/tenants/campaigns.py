@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.tenants import Campaign, CampaignState, Client
-from pipelines.audit.record import record
+from pipelines.audit.record import Detail, Fact, record
 from pipelines.errors import NotFound
 from pipelines.tenants.refusals import InvalidCampaignState
 from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
@@ -47,7 +47,8 @@ def create_campaign(
         time_zone=time_zone or owner.time_zone,
     )
     under_unique_name(session, lambda: session.execute(statement))
-    audit_campaign(session, "campaign.created", campaign(session, identity), actor_id)
+    made = campaign(session, identity)
+    audit_campaign(session, "campaign.created", made, actor_id, {"name": name})
     return identity
 
 
@@ -60,22 +61,22 @@ def change_campaign(
     actor_id: UUID,
 ) -> None:
     """Raises `NotFound`, `VersionConflict`, `NameTaken`."""
-    change(session, Campaign, identity, values, version=version)
-    audit_campaign(session, "campaign.changed", campaign(session, identity), actor_id)
+    told = change(session, Campaign, identity, values, version=version)
+    audit_campaign(session, "campaign.changed", campaign(session, identity), actor_id, told)
 
 
 def pause_campaign(session: Session, identity: UUID, *, actor_id: UUID) -> None:
     """Accept nothing new for it; only a person lifts a person's pause."""
     values = {"state": CampaignState.PAUSED.value, "pause_reason": PAUSED_BY_PERSON}
-    _move(session, identity, CampaignState.ACTIVE, values, move="paused")
-    audit_campaign(session, "campaign.paused", campaign(session, identity), actor_id)
+    told = _move(session, identity, CampaignState.ACTIVE, values, move="paused")
+    audit_campaign(session, "campaign.paused", campaign(session, identity), actor_id, told)
 
 
 def resume_campaign(session: Session, identity: UUID, *, actor_id: UUID) -> None:
     """Accept work for it again."""
     values = {"state": CampaignState.ACTIVE.value, "pause_reason": None}
-    _move(session, identity, CampaignState.PAUSED, values, move="resumed")
-    audit_campaign(session, "campaign.resumed", campaign(session, identity), actor_id)
+    told = _move(session, identity, CampaignState.PAUSED, values, move="resumed")
+    audit_campaign(session, "campaign.resumed", campaign(session, identity), actor_id, told)
 
 
 def list_campaigns(session: Session, *, before: UUID | None, limit: int) -> list[Row[Any]]:
@@ -93,11 +94,11 @@ def _move(
     values: Mapping[str, Any],
     *,
     move: str,
-) -> None:
+) -> dict[str, list[Fact]]:
     row = campaign(session, identity)
     if row.state != only_from:
         raise InvalidCampaignState(state=row.state, move=move)
-    change(session, Campaign, identity, values, version=row.version)
+    return change(session, Campaign, identity, values, version=row.version)
 
 
 def audit_campaign(
@@ -105,7 +106,7 @@ def audit_campaign(
     action: str,
     row: Row[Any],
     actor_id: UUID,
-    detail: Mapping[str, str | int | bool | None] | None = None,
+    detail: Detail | None = None,
 ) -> None:
     """One audit entry about a campaign."""
     record(

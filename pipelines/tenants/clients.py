@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.tenants import Agency, Brand, Client, ClientBrand
-from pipelines.audit.record import record
+from pipelines.audit.record import Detail, record
 from pipelines.errors import NotFound
 from pipelines.tenants.accounts import open_for_client
 from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
@@ -37,7 +37,7 @@ def create_client(
     )
     under_unique_name(session, lambda: session.execute(statement))
     open_for_client(session, identity)
-    _audit(session, "client.created", client(session, identity), actor_id)
+    _audit(session, "client.created", client(session, identity), actor_id, {"name": name})
     return identity
 
 
@@ -50,8 +50,8 @@ def change_client(
     actor_id: UUID,
 ) -> None:
     """Raises `NotFound`, `VersionConflict`, `NameTaken`."""
-    change(session, Client, identity, values, version=version)
-    _audit(session, "client.changed", client(session, identity), actor_id)
+    told = change(session, Client, identity, values, version=version)
+    _audit(session, "client.changed", client(session, identity), actor_id, told)
 
 
 def list_clients(session: Session, *, before: UUID | None, limit: int) -> list[Row[Any]]:
@@ -76,7 +76,8 @@ def restrict_brands(
     known = set(session.execute(select(Brand.id).where(Brand.id.in_(brand_ids))).scalars())
     if known != brand_ids:
         raise NotFound
-    session.execute(delete(ClientBrand).where(ClientBrand.client_id == identity))
+    lifted = delete(ClientBrand).where(ClientBrand.client_id == identity)
+    before = set(session.execute(lifted.returning(ClientBrand.brand_id)).scalars())
     chosen = sorted(brand_ids)
     if chosen:
         session.execute(
@@ -86,11 +87,16 @@ def restrict_brands(
                 for brand_id in chosen
             ],
         )
-    _audit(session, "client.brands_restricted", row, actor_id)
+    told = {"brands": [_listed(before), _listed(known)]}
+    _audit(session, "client.brands_restricted", row, actor_id, told)
     return chosen
 
 
-def _audit(session: Session, action: str, row: Row[Any], actor_id: UUID) -> None:
+def _listed(brand_ids: set[UUID]) -> str:
+    return " ".join(str(brand_id) for brand_id in sorted(brand_ids)) or "all"
+
+
+def _audit(session: Session, action: str, row: Row[Any], actor_id: UUID, detail: Detail) -> None:
     record(
         session,
         action,
@@ -99,4 +105,5 @@ def _audit(session: Session, action: str, row: Row[Any], actor_id: UUID) -> None
         actor_id=actor_id,
         agency_id=row.agency_id,
         client_id=row.id,
+        detail=detail,
     )

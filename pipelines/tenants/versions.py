@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.tenants import Agency, Brand, Campaign, Client
+from pipelines.audit.record import Fact, changes
 from pipelines.errors import NotFound
 from pipelines.tenants.refusals import NameTaken, VersionConflict
 
@@ -24,25 +25,26 @@ def change(
     values: Mapping[str, Any],
     *,
     version: int | None,
-) -> int:
-    """Write `values` and return the new version; `version` is what the caller last read.
+) -> dict[str, list[Fact]]:
+    """Write `values` and return each that changed, `[before, after]`, for the audit log.
 
-    Raises `NotFound`, `VersionConflict`, `NameTaken`.
+    `version` is what the caller last read. Raises `NotFound`, `VersionConflict`, `NameTaken`.
     """
+    columns = [getattr(table, name) for name in values]
     current = session.execute(
-        select(table.version).where(table.id == identity).with_for_update(key_share=True)
-    ).scalar_one_or_none()
+        select(table.version, *columns).where(table.id == identity).with_for_update(key_share=True)
+    ).one_or_none()
     if current is None:
         raise NotFound
-    if version is not None and version != current:
-        raise VersionConflict(current=current)
-    raised = current + 1
+    if version is not None and version != current.version:
+        raise VersionConflict(current=current.version)
+    raised = current.version + 1
 
     def write() -> None:
         session.execute(update(table).where(table.id == identity).values(**values, version=raised))
 
     under_unique_name(session, write)
-    return raised
+    return changes(dict(current._mapping), values)
 
 
 def under_unique_name(session: Session, write: Callable[[], object]) -> None:

@@ -17,7 +17,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
 from ops.home import free_port
-from pipelines.access.api_keys import draw_key, make_key
+from pipelines.access.api_keys import NewKey, draw_key, make_key
 from pipelines.access.permissions import KeyScope
 from tests.bench.limits import superuser
 from tests.chaos.stand import Stand
@@ -86,10 +86,7 @@ def _key(ground: Stand, seeded: Seeded) -> str:
         make_key(
             session,
             drawn,
-            name="bench",
-            agency_id=seeded.agency_id,
-            client_id=seeded.client_id,
-            scopes=frozenset({KeyScope.PROVISION, KeyScope.JOBS_READ}),
+            NewKey("bench", seeded.client_id, (KeyScope.PROVISION, KeyScope.JOBS_READ)),
             actor_id=ACTOR,
             now=clock.now(session),
         )

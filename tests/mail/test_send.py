@@ -35,7 +35,7 @@ def test_a_mail_goes_out_and_what_it_held_is_erased(mail_house: House, sandbox: 
     assert f"http://127.0.0.1:8000/console/reset/{TOKEN}" in mail["text"]
     assert ["Message-ID", f"<{mail_id}@largesse.local>"] in mail["headers"]
     row = mail_row(mail_house, mail_id)
-    assert (row.state, row.code, row.sealed) == ("sent", None, None)
+    assert (row.state, row.code, row.sealed_letter) == ("sent", None, None)
     assert row.ended_at is not None
     assert rows(mail_house, "SELECT 1 FROM tasks") == []
 
@@ -80,8 +80,8 @@ def test_neither_task_nor_row_shows_address_or_token(mail_house: House):
     row = mail_row(mail_house, mail_id)
 
     assert (task.args, task.lane) == ({"mail_id": str(mail_id)}, "system")
-    assert ANN.encode() not in bytes(row.sealed)
-    assert TOKEN.encode() not in bytes(row.sealed)
+    assert ANN.encode() not in bytes(row.sealed_letter)
+    assert TOKEN.encode() not in bytes(row.sealed_letter)
 
 
 @pytest.mark.parametrize("fault", ["refuse_recipient", "refuse_message"])
@@ -97,7 +97,7 @@ def test_a_permanent_refusal_bounces_and_is_not_tried_again(
 
     row = mail_row(mail_house, mail_id)
     code = {"refuse_recipient": "smtp_550", "refuse_message": "smtp_554"}[fault]
-    assert (row.state, row.code, row.sealed) == ("bounced", code, None)
+    assert (row.state, row.code, row.sealed_letter) == ("bounced", code, None)
     assert (sandbox.mails(), rows(mail_house, "SELECT 1 FROM tasks")) == ([], [])
 
 
@@ -122,7 +122,7 @@ def test_a_passing_refusal_is_tried_again_with_a_backoff(
     drain(mail_house)
 
     assert (waits.state, waits.code) == ("waiting", code)
-    assert waits.sealed is not None
+    assert waits.sealed_letter is not None
     assert (task.attempts, task.last_error) == (1, code)
     assert mail_row(mail_house, mail_id).state == "sent"
     assert len(sandbox.mails(ANN)) == 1
@@ -211,7 +211,7 @@ def test_a_mail_whose_time_is_over_is_given_up_and_erased(mail_house: House, san
     drain(mail_house)
 
     row = mail_row(mail_house, mail_id)
-    assert (row.state, row.code, row.sealed) == ("gave_up", "out_of_time", None)
+    assert (row.state, row.code, row.sealed_letter) == ("gave_up", "out_of_time", None)
     assert sandbox.mails() == []
 
 
@@ -222,7 +222,7 @@ def test_a_mail_that_kills_its_workers_is_given_up_and_erased(mail_house: House,
     drain(mail_house)
 
     row = mail_row(mail_house, mail_id)
-    assert (row.state, row.code, row.sealed) == ("gave_up", "internal_error", None)
+    assert (row.state, row.code, row.sealed_letter) == ("gave_up", "internal_error", None)
     assert (sandbox.mails(), rows(mail_house, "SELECT 1 FROM tasks")) == ([], [])
 
 
@@ -247,7 +247,7 @@ def test_a_mail_to_nobody_is_written_as_any_other_and_sent_to_nobody(
 
     drain(mail_house)
 
-    assert (before.state, before.sealed is None) == ("waiting", False)
+    assert (before.state, before.sealed_letter is None) == ("waiting", False)
     assert mail_row(mail_house, mail_id).code == "to_nobody"
     assert sandbox.mails() == []
 

@@ -12,7 +12,8 @@ from models.database import scoped_transaction
 from models.drafts import UploadDraft
 from models.jobs import JobInput
 from models.mails import Invitation
-from models.people import Role, User
+from models.oversight import Erasure
+from models.people import ApiKey, Role, SignIn, User
 from models.scope import SYSTEM, client
 from models.tenants import ClientBrand
 from pipelines.provisioning.recipients import DeliveryMethod
@@ -79,11 +80,35 @@ def full_tenant(house: House) -> Seeded:
                 **tenant,
             )
         )
+        session.execute(
+            insert(Erasure).values(
+                asked_by=user_id, until_job_id=job_id, after_job_id=job_id, **tenant
+            )
+        )
+        session.execute(
+            insert(SignIn).values(
+                user_id=user_id,
+                kind="console",
+                token_hash=user_id.bytes,
+                expires_at=text("now() + interval '1 hour'"),
+            )
+        )
+        session.execute(
+            insert(ApiKey).values(
+                name="Shop",
+                prefix=f"lg_test_{user_id.hex[-8:]}",
+                key_hash=user_id.bytes,
+                scopes=["provision"],
+                expires_at=text("now() + interval '1 hour'"),
+                created_by=user_id,
+                **tenant,
+            )
+        )
         session.execute(insert(UploadDraft).values(user_id=user_id, options={}, **tenant))
         session.execute(
             insert(Invitation).values(
                 role=Role.CLIENT_VIEWER.value,
-                sealed=b"",
+                sealed_guest=b"",
                 account=user_id.bytes,
                 token_hash=user_id.bytes,
                 mail_id=new_id(),

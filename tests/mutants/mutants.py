@@ -306,5 +306,19 @@ GROUND = (
         "        if not may_manage(caller.role, change.role) and False:",
         ("tests/web/test_users.py",),
     ),
+    Mutant(
+        "a key works from any network",
+        "pipelines/access/use_key.py",
+        "if row.allowed_cidrs and not is_within(",
+        "if row.allowed_cidrs and False and not is_within(",
+        ("tests/web/test_api_keys.py",),
+    ),
+    Mutant(
+        "three keys live in one place",
+        "pipelines/access/api_keys.py",
+        "    if _has_living_neighbour(session, old, now=now):",
+        "    if _has_living_neighbour(session, old, now=now) and False:",
+        ("tests/web/test_api_keys.py",),
+    ),
 )
 MUTANTS = DELIVERY + TAKING + VENDORS + MONEY + JOBS + GROUND

@@ -19,7 +19,7 @@ from ops.embedded import start_servers
 from ops.embedded_postgres import PostgresServer, package_folder
 from ops.embedded_valkey import ValkeyServer
 from ops.home import Home, HomeUnsafe, free_port
-from ops.unprivileged import LodgingTaken, discard, lodging_path, server_account
+from ops.unprivileged import DataExposed, LodgingTaken, discard, lodging_path, server_account
 from tests.ops.conftest import wait_until_gone
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user has no other account")
@@ -198,6 +198,24 @@ def test_passwords_that_are_not_those_of_the_data_are_named_as_such(home):
         f"The passwords in {home.secrets_path} are not those of the data beside "
         "it; put the old file back, or set LARGESSE_HOME to a new folder."
     )
+
+
+@pytest.mark.parametrize("server", [PostgresServer, ValkeyServer])
+@pytest.mark.parametrize("mode", [0o750, 0o705, 0o701])
+def test_sec038_data_that_others_may_look_into_is_not_served(home, server, mode):
+    """SEC-38: the files hold every row, whoever has the password."""
+    server(home).start().stop()
+    data = home.path / server.name
+    data.chmod(mode)
+
+    refusing = server(home)
+    with pytest.raises(DataExposed) as refused:
+        refusing.start()
+
+    assert refused.value.detail == f"Others may look into {data}; run `chmod 700` on it."
+    assert not refusing.is_alive
+    data.chmod(0o700)
+    refusing.start().stop()
 
 
 def test_servers_die_with_a_killed_parent_and_the_next_start_finds_the_folder_free(home):

@@ -124,7 +124,12 @@ def test_a_movement_is_audited_and_seen_by_the_tenant_it_concerns(house: House) 
         id=posted.transfer_id,
     )
     assert [tuple(row) for row in entry] == [
-        ("credit.recalled", seeded.client_id, ACTOR, {"amount_minor": 10, "currency": "USD"})
+        (
+            "credit.recalled",
+            seeded.client_id,
+            ACTOR,
+            {"amount_minor": 10, "currency": "USD", "balance_minor": [10_000, 9_990]},
+        )
     ]
 
 

@@ -56,6 +56,7 @@ BREAKS = {
     "moving": "DELETE FROM tasks WHERE job_id = '{open}'",
     "sealed": "UPDATE cards SET sealed_pin = convert_to('7391', 'UTF8') "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",
+    "audit-chain": "INSERT INTO audit_heads (stream, sequence, hash) VALUES ('platform', 9, 'x')",
 }
 
 

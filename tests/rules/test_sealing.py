@@ -19,7 +19,6 @@ from pipelines.sealing import (
     Purpose,
     Secret,
     masked,
-    sealed_version,
 )
 
 ONE, TWO = bytes(range(32)), bytes(range(32, 64))
@@ -104,7 +103,7 @@ def test_the_old_version_still_opens_after_rotation(plaintext):
     before = OLD.seal(Purpose.CODES, plaintext, **PLACE)
     after = ROTATED.seal(Purpose.CODES, plaintext, **PLACE)
 
-    assert (sealed_version(before), sealed_version(after)) == (1, 2)
+    assert (before[0], after[0]) == (1, 2)
     assert ROTATED.open_sealed(Purpose.CODES, before, **PLACE).reveal() == plaintext
     assert ROTATED.open_sealed(Purpose.CODES, after, **PLACE).reveal() == plaintext
     with pytest.raises(DecryptionFailed):

@@ -18,8 +18,8 @@ class Shell:
     def __init__(self, url: str, token: str) -> None:
         self._environment = {"LARGESSE_URL": url, "LARGESSE_TOKEN": token}
 
-    def run(self, *arguments: str) -> Result:
-        return CliRunner(env=self._environment).invoke(main, list(arguments))
+    def run(self, *arguments: str, input: str | None = None) -> Result:  # noqa: A002 - click's name
+        return CliRunner(env=self._environment).invoke(main, list(arguments), input=input)
 
 
 @contextmanager

@@ -211,10 +211,10 @@ def test_address_and_name_are_sealed_and_erased_at_the_end(
     client_admin: Caller, anybody: Caller, house: House, sandbox: Sandbox
 ):
     invited(client_admin)
-    (before,) = rows(house, "SELECT sealed FROM invitations")
+    (before,) = rows(house, "SELECT sealed_guest FROM invitations")
     _path, token = link_to(house, sandbox, ANN)
     accepted(anybody, token)
-    (after,) = rows(house, "SELECT sealed FROM invitations")
+    (after,) = rows(house, "SELECT sealed_guest FROM invitations")
 
-    assert b"ann@" not in bytes(before.sealed)
-    assert after.sealed is None
+    assert b"ann@" not in bytes(before.sealed_guest)
+    assert after.sealed_guest is None

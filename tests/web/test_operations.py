@@ -2,7 +2,11 @@
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text as sql
 
+from models.base import new_id
+from models.database import scoped_transaction
+from models.scope import SYSTEM
 from pipelines.wiring import House
 from tests.driving import cards_csv, import_cards_now
 from tests.seeding import Seeded
@@ -36,6 +40,18 @@ def test_metrics_count_requests_by_template_and_items_by_state(
     assert 'largesse_jobs{kind="card_import",state="succeeded"} 1.0' in text
     assert "largesse_database_up 1.0" in text
     assert str(seeded.client_id) not in text
+
+
+def test_sec014_metrics_show_what_did_not_open(browser: FlaskClient, house: House):
+    """SEC-14: the alert of `decryption_failed` rests on it; no value, no row."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        statement = "INSERT INTO processes (id, name, host, pid, threads, unopened) VALUES "
+        ids = {"one": new_id(), "other": new_id()}
+        session.execute(
+            sql(f"{statement} (:one, 'web', 'a', 1, 1, 2), (:other, 'web', 'b', 1, 1, 3)"), ids
+        )
+
+    assert 'largesse_decryption_failed{process="web"} 5.0' in browser.get("/metrics").text
 
 
 def test_metrics_are_for_loopback_or_the_secret(browser: FlaskClient):

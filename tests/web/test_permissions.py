@@ -1,13 +1,7 @@
-"""Every route declares its permission, and the table of roles is what it is meant to be (SEC-09)."""
-
-import pytest
-from flask import Flask
+"""The table of roles is what it is meant to be (SEC-09); test_matrix_rbac.py asks every route."""
 
 from models.people import Role
 from pipelines.access.permissions import GRANTS, KEY_SCOPES, Permission
-from pipelines.wiring import House
-from tests.seeding import Seeded
-from tests.web.conftest import signed_in
 
 #: One letter per role: Platform admin, Agency admin, agency Viewer, Client admin, campaign
 #: Manager, client viewer (W), storefront Key.
@@ -52,6 +46,8 @@ GOLDEN = {
     "queues_read": "P",
     "queues_control": "P",
     "invariants_read": "P",
+    "audit_read": "PAC",
+    "people_erase": "PC",
 }
 
 
@@ -71,50 +67,3 @@ def test_support_looks_at_the_engine_and_controls_nothing():
 
 def test_a_key_may_do_only_what_has_a_scope():
     assert GRANTS[Role.STOREFRONT_KEY] == set(KEY_SCOPES)
-
-
-def test_every_route_declares_a_permission_or_is_public(app: Flask):
-    undeclared = [
-        rule.rule
-        for rule in app.url_map.iter_rules()
-        if not hasattr(app.view_functions[rule.endpoint], "permission")
-    ]
-
-    assert undeclared == []
-
-
-@pytest.mark.parametrize("role", [role for role in LETTERS.values() if role != "storefront_key"])
-def test_each_api_route_lets_in_exactly_its_roles(
-    app: Flask, house: House, seeded: Seeded, role: Role
-):
-    """A caller without the permission is refused before the body or the object is looked at."""
-    caller = signed_in(app, house, role, seeded)
-    wrong = []
-    for rule in app.url_map.iter_rules():
-        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
-        if not rule.rule.startswith("/api/") or not isinstance(permission, Permission):
-            continue
-        if rule.endpoint == "auth.logout":
-            continue
-        path = rule.rule.removeprefix("/api/v1")
-        for name in rule.arguments:
-            path = path.replace(f"<uuid:{name}>", str(seeded.brand_id))
-        (method,) = rule.methods - {"HEAD", "OPTIONS"}
-        answer = caller.call(method, path)
-        if (answer.status_code == 403) == (permission in GRANTS[role]):
-            wrong.append((method, rule.rule, answer.status_code))
-
-    assert wrong == []
-
-
-def test_nobody_unknown_gets_past_any_declared_route(app: Flask, browser, seeded: Seeded):
-    for rule in app.url_map.iter_rules():
-        permission = getattr(app.view_functions[rule.endpoint], "permission", None)
-        if not rule.rule.startswith("/api/") or not isinstance(permission, Permission):
-            continue
-        path = rule.rule
-        for name in rule.arguments:
-            path = path.replace(f"<uuid:{name}>", str(seeded.brand_id))
-        (method,) = rule.methods - {"HEAD", "OPTIONS"}
-
-        assert browser.open(path, method=method).status_code == 401, rule.rule

@@ -6,9 +6,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from models.database import scoped_transaction
 from models.people import Role
+from models.scope import PLATFORM, SYSTEM, agency
 from pipelines.access.authenticate import InvalidCredentials, authenticate
 from pipelines.access.lockout import FAILURES_MAX
+from pipelines.access.manage_users import allow_tries
+from pipelines.access.principals import Principal
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.seeding import Seeded, seed
@@ -302,3 +306,16 @@ def test_a_new_person_is_refused_with_the_field_that_is_wrong(client_admin: Call
     assert [answer.status_code for answer in answers] == [422] * len(wrong)
     assert [answer.json["errors"][0]["pointer"] for answer in answers] == [p for _c, p in wrong]
     assert len(rows(house, "SELECT 1 FROM users")) == before
+
+
+def test_people_are_managed_in_the_managers_own_scope_only(house: House, seeded: Seeded):
+    """A wider scope would make everybody the caller's: that is a mistake in our code, and loud."""
+    user_id = make_user(house, "max@example.com", Role.CLIENT_VIEWER, seeded)
+    caller = Principal(uuid4(), Role.CLIENT_ADMIN, seeded.agency_id, seeded.client_id)
+
+    for scope in (SYSTEM, PLATFORM, agency(seeded.agency_id)):
+        with (
+            pytest.raises(RuntimeError, match="in the scope of who manages them"),
+            scoped_transaction(house.sessions, scope) as session,
+        ):
+            allow_tries(session, caller, user_id)

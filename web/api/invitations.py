@@ -19,11 +19,12 @@ from pipelines.errors import NotFound
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.api.users import MADE, EmailAddress, place_of
+from web.api.users import MADE, EmailAddress
 from web.fields import Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import permitted, principal, public
 from web.pages import id_cursor, listed
+from web.tenant_choice import place_of_new
 
 routes = Routes("invitations", "Accounts that wait for their owners to choose a password.")
 
@@ -75,13 +76,13 @@ def invite(body: dict[str, Any]) -> Response:
     house, caller, role = front().house, principal(), Role(body["role"])
     key = offered_key(caller, canonical(body))
     with scoped_transaction(house.sessions, caller.scope) as session:
-        place = place_of(session, caller, role, body)
+        place = place_of_new(session, caller, role, body["agency_id"], body["client_id"])
     guest = Guest(body["email"], role, body["name"], *place)
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now, keyring = clock.now(session), house.settings.keyring
         make = partial(invitations.invite, session, caller, guest, keyring=keyring, now=now)
         done = once(session, key, make, status=201, resource_kind="invitation")
-    response = jsonify(asdict(_one(done.resource_id)))
+    response = jsonify(_shown(_one(done.resource_id)))
     response.status_code = 201
     return mark_replay(response, is_replay=done.is_replay)
 
@@ -94,7 +95,7 @@ def list_invitations(query: dict[str, Any]) -> Response:
     """List the invitations of your tenant and below, newest first, and how their mails went."""
     limit = query["limit"]
     found = _found(before=id_cursor(query), limit=limit + 1)
-    return listed(found, limit=limit, view=asdict, place=lambda view: view.id)
+    return listed(found, limit=limit, view=_shown, place=lambda view: view.id)
 
 
 @routes.delete("/invitations/<uuid:invitation_id>")
@@ -134,13 +135,20 @@ def _one(identity: UUID) -> InvitationView:
 
 def _found(*, before: UUID | None, limit: int, only: UUID | None = None) -> list[InvitationView]:
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        return invitations.list_invitations(
+    with scoped_transaction(house.sessions, principal().scope) as session:
+        views = invitations.list_invitations(
             session,
-            principal(),
             keyring=house.settings.keyring,
             now=clock.now(session),
             before=before,
             limit=limit,
             only=only,
         )
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        return invitations.with_mails(session, views)
+
+
+def _shown(view: InvitationView) -> dict[str, Any]:
+    facts = asdict(view)
+    del facts["mail_id"]
+    return facts

@@ -17,7 +17,7 @@ from pipelines.access.permissions import Permission
 from pipelines.jobs import control
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
-from pipelines.jobs.results import results_csv
+from pipelines.jobs.results import audit_download, results_csv
 from pipelines.jobs.schedule import reschedule, set_priority
 from pipelines.limits import Limits
 from pipelines.queue.keys import once
@@ -141,9 +141,11 @@ def list_job_failures(job_id: UUID) -> Response:
 @answers(200, content_type="text/csv")
 def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
     """The input with what became of each row; the file can be uploaded again as it is."""
-    house, scope = front().house, principal().scope
+    house, caller = front().house, principal()
+    scope = caller.scope
     with scoped_transaction(house.sessions, scope) as session:
-        job_row(session, job_id)
+        job = job_row(session, job_id)
+        audit_download(session, job, only=query["only"], actor_id=caller.actor_id)
     blocks = results_csv(house.sessions, scope, job_id, state=query["only"])
     response = Response(blocks, mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=f"results-{job_id}.csv")

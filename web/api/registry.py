@@ -6,6 +6,7 @@ from web.api import (
     agencies,
     api_keys,
     approvals,
+    audit,
     auth,
     brands,
     campaigns,
@@ -13,6 +14,7 @@ from web.api import (
     credit,
     dead_letters,
     docs,
+    erasures,
     gift_card_pools,
     gift_cards,
     impersonation,
@@ -26,6 +28,7 @@ from web.api import (
     provision_jobs,
     queues,
     registration,
+    roles,
     second_factor,
     sessions,
     users,
@@ -41,6 +44,7 @@ RESOURCES: list[Routes] = [
     registration.routes,
     users.routes,
     invitations.routes,
+    roles.routes,
     api_keys.routes,
     agencies.routes,
     clients.routes,
@@ -58,6 +62,8 @@ RESOURCES: list[Routes] = [
     queues.routes,
     dead_letters.routes,
     invariants.routes,
+    audit.routes,
+    erasures.routes,
 ]
 
 

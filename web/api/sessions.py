@@ -83,7 +83,7 @@ def end_other_sessions() -> Response:
 @answers(204)
 def sign_user_out(user_id: UUID) -> Response:
     """Sign a person below you out everywhere, at once."""
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
         manage_users.sign_out(session, principal(), user_id, now=clock.now(session))
     return Response(status=204)
 
@@ -97,6 +97,6 @@ def reset_second_factor(user_id: UUID) -> Response:
     Make sure that it is they who ask: this is what a thief of their password would want.
     """
     freshly_proven()
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
         manage_users.reset_second_factor(session, principal(), user_id, now=clock.now(session))
     return Response(status=204)

@@ -1,5 +1,6 @@
 """The people of a tenant over HTTP: who they are, their role, and whether they may come in."""
 
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -10,26 +11,23 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.database import scoped_transaction
+from models.database import ScopedSession, scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
-from pipelines.access import manage_users
-from pipelines.access.api_keys import client_for_key
+from pipelines.access import manage_users, read_users
 from pipelines.access.manage_users import UserChange
 from pipelines.access.permissions import Permission
-from pipelines.access.principals import Principal
-from pipelines.access.users import OF_AGENCIES, OF_CLIENTS, NewUser, TenantNotOfRole
+from pipelines.access.users import NewUser
 from pipelines.jobs.cells import CellProblem
 from pipelines.provisioning.addresses import read_email
 from pipelines.queue.keys import once
-from pipelines.tenants.agencies import agency
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Flag, Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed
-from web.tenant_choice import chosen_client
+from web.tenant_choice import place_of_new
 
 routes = Routes("users", "The people of a tenant and those below it.")
 #: A key is no person.
@@ -48,6 +46,7 @@ class User(Schema):
     client_id = fields.UUID(allow_none=True)
     disabled = fields.Boolean()
     created_at = fields.DateTime()
+    last_sign_in_at = fields.DateTime(allow_none=True)
 
 
 class UserInFull(User):
@@ -86,6 +85,28 @@ class UserBody(Schema):
     name = Text(longest=200)
     role = fields.String(validate=one_of(*ROLES))
     disabled = Flag()
+    reason = Text(
+        longest=200,
+        metadata={"description": "Kept in the audit log; please no names or addresses."},
+    )
+
+
+class OwnBody(Schema):
+    name = Text(required=True, longest=200)
+
+
+class PeopleQuery(PageQuery):
+    role = fields.String(load_default=None, validate=one_of(*ROLES))
+    disabled = Flag(in_text=True, load_default=None)
+    q = Text(
+        longest=320,
+        load_default="",
+        metadata={"description": "Part of a name or an address. Not for end users."},
+    )
+
+
+class AddressQuery(Schema):
+    email = EmailAddress(required=True, longest=320)
 
 
 def shown(row: Row[Any]) -> dict[str, Any]:
@@ -95,13 +116,15 @@ def shown(row: Row[Any]) -> dict[str, Any]:
 
 @routes.get("/auth/admin/users")
 @permitted(Permission.USERS_MANAGE)
-@asks(PageQuery)
+@asks(PeopleQuery)
 @answers(200, UserPage)
 def list_users(query: dict[str, Any]) -> Response:
-    """List the people of your tenant and below, newest first."""
+    """List the people of your tenant and below, newest first; end users with `role=end_user`."""
     limit, before = query["limit"], id_cursor(query)
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        rows = manage_users.list_users(session, principal(), before=before, limit=limit + 1)
+    role = Role(query["role"]) if query["role"] else None
+    wanted = read_users.Wanted(role, query["disabled"], query["q"])
+    with _looking() as session:
+        rows = read_users.list_users(session, wanted, before=before, limit=limit + 1)
     return listed(rows, limit=limit, view=shown, place=lambda row: row.id)
 
 
@@ -112,14 +135,13 @@ def list_users(query: dict[str, Any]) -> Response:
 @answers(201, UserInFull)
 def create_user(body: dict[str, Any]) -> Response:
     """Make a person below you, in your tenant or one below; give them the password to change."""
-    caller = principal()
+    caller, role = principal(), Role(body["role"])
     # What is kept of a request is a fast hash, under which no password may stand.
     named = {name: value for name, value in body.items() if name != "password"}
     key = offered_key(caller, canonical(named))
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        place = place_of(session, caller, Role(body["role"]), body)
-    person = NewUser(body["email"], body["password"], Role(body["role"]), body["name"], *place)
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with _looking() as session:
+        place = place_of_new(session, caller, role, body["agency_id"], body["client_id"])
+        person = NewUser(body["email"], body["password"], role, body["name"], *place)
         make = partial(manage_users.make_user, session, caller, person)
         done = once(session, key, make, status=201, resource_kind="user")
         response = _answer(session, done.resource_id)
@@ -127,23 +149,14 @@ def create_user(body: dict[str, Any]) -> Response:
     return mark_replay(response, is_replay=done.is_replay)
 
 
-def place_of(
-    session: Session, caller: Principal, role: Role, body: dict[str, Any]
-) -> tuple[UUID | None, UUID | None]:
-    """Agency and client of the new person: the caller's own, those named, or none.
-
-    Raises `NotFound` for what the caller does not see, `ClientRequired`, `TenantNotOfRole`.
-    """
-    agency_id, client_id = body["agency_id"], body["client_id"]
-    if role in OF_CLIENTS and agency_id is None:
-        client_id = chosen_client(session, caller, client_id)
-        return client_for_key(session, client_id), client_id
-    if role in OF_AGENCIES and client_id is None:
-        agency_id = agency_id or caller.agency_id
-        return (agency(session, agency_id).id if agency_id else None), None
-    if agency_id or client_id:
-        raise TenantNotOfRole
-    return None, None
+@routes.get("/users/search/by-email")
+@permitted(Permission.USERS_MANAGE)
+@asks(AddressQuery)
+@answers(200, UserInFull)
+def find_user(query: dict[str, Any]) -> Response:
+    """The person who has this address, if they are of your tenant or below."""
+    with _looking() as session:
+        return _in_full(session, read_users.user_of_address(session, query["email"]))
 
 
 @routes.get("/users/<uuid:user_id>")
@@ -151,7 +164,7 @@ def place_of(
 @answers(200, UserInFull)
 def get_user(user_id: UUID) -> Response:
     """One person, and until when they take no password."""
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with _looking() as session:
         return _answer(session, user_id)
 
 
@@ -162,11 +175,25 @@ def get_user(user_id: UUID) -> Response:
 def change_user(body: dict[str, Any], user_id: UUID) -> Response:
     """Change a person below you; who is disabled is signed out everywhere at once."""
     role = body.get("role")
-    change = UserChange(body.get("name"), Role(role) if role else None, body.get("disabled"))
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    change = UserChange(
+        body.get("name"), Role(role) if role else None, body.get("disabled"), body.get("reason")
+    )
+    with _looking() as session:
         now = clock.now(session)
         manage_users.change_user(session, principal(), user_id, change, now=now)
         return _answer(session, user_id)
+
+
+@routes.patch("/users/me")
+@permitted(Permission.OWN_CREDENTIALS)
+@reads(OwnBody)
+@answers(200, User)
+def change_own_name(body: dict[str, Any]) -> Response:
+    """Change the name by which you are shown; role and place are changed by those above you."""
+    caller = principal()
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        manage_users.change_own_name(session, caller, body["name"])
+        return jsonify(shown(read_users.user_row(session, caller.actor_id)))
 
 
 @routes.post("/users/<uuid:user_id>/allow-tries")
@@ -174,11 +201,19 @@ def change_user(body: dict[str, Any], user_id: UUID) -> Response:
 @answers(200, UserInFull)
 def allow_tries(user_id: UUID) -> Response:
     """Let a person below you try passwords again, after too many wrong ones."""
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with _looking() as session:
         manage_users.allow_tries(session, principal(), user_id)
         return _answer(session, user_id)
 
 
+def _looking() -> AbstractContextManager[ScopedSession]:
+    """A transaction in the caller's own scope: people beyond it are not there."""
+    return scoped_transaction(front().house.sessions, principal().scope)
+
+
 def _answer(session: Session, user_id: UUID) -> Response:
-    row = manage_users.user_row(session, principal(), user_id)
-    return jsonify(shown(row) | {"rests_until": manage_users.rests_until(session, row.email)})
+    return _in_full(session, read_users.user_row(session, user_id))
+
+
+def _in_full(session: Session, row: Row[Any]) -> Response:
+    return jsonify(shown(row) | {"rests_until": read_users.rests_until(session, row.email)})

@@ -6,7 +6,10 @@ from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
 from web.console import (
     account,
+    api_key_new,
+    api_keys,
     approvals,
+    audit,
     credit,
     engine,
     formats,
@@ -17,6 +20,9 @@ from web.console import (
     links,
     look,
     overview,
+    people,
+    person,
+    person_new,
     pools,
     second_factor,
     sign_in,
@@ -68,7 +74,13 @@ def register(app: Flask) -> None:
         pools,
         credit,
         approvals,
+        people,
+        person_new,
+        person,
+        api_keys,
+        api_key_new,
         engine,
+        audit,
     ):
         part.add_pages(console)
     app.register_blueprint(console)

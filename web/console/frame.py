@@ -32,6 +32,9 @@ NAVIGATION = (
     Entry("pools", "Card pools", "card", "console.pools", Permission.POOLS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
     Entry("approvals", "Approvals", "check", "console.approvals", Permission.APPROVALS_READ),
+    Entry("people", "People", "people", "console.people", Permission.USERS_MANAGE),
+    Entry("api-keys", "API keys", "key", "console.api_keys", Permission.KEYS_MANAGE),
+    Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
 )

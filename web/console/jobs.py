@@ -11,11 +11,10 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.jobs import ItemState, JobState
 from pipelines.access.permissions import Permission, may
-from pipelines.audit.record import record
 from pipelines.jobs.find_items import find_items
 from pipelines.jobs.labels import count_retryable, labels_of
 from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
-from pipelines.jobs.results import results_csv
+from pipelines.jobs.results import audit_download, results_csv
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.addresses import Email, person_key, read_email
 from web.console.csrf import form_token
@@ -140,6 +139,7 @@ def show_job(job_id: UUID) -> Response:
         find=words,
         timeline=timeline_lines(seen),
         is_cut=seen.timeline.is_cut,
+        may_audit=may(principal().role, Permission.AUDIT_READ),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
         may_submit=may(principal().role, Permission.PROVISION),
     )
@@ -172,16 +172,7 @@ def download(job_id: UUID) -> Response:
     caller = principal()
     with looking() as session:
         row = job_row(session, job_id)
-        record(
-            session,
-            "job.results_downloaded",
-            object_kind="job",
-            object_id=job_id,
-            actor_id=caller.actor_id,
-            agency_id=row.agency_id,
-            client_id=row.client_id,
-            detail={"only": only},
-        )
+        audit_download(session, row, only=only, actor_id=caller.actor_id)
     blocks = results_csv(front().house.sessions, caller.scope, job_id, state=only)
     response = Response(blocks, mimetype="text/csv")
     name = f"{only or 'results'}-{str(job_id)[-12:]}.csv"

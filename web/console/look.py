@@ -10,10 +10,10 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.console_sessions import TOKEN_BYTES, token_hash
 from pipelines.access.impersonation import REASON_CHARACTERS_MAX, Look, begin_look, end_look
-from pipelines.access.manage_users import user_row
 from pipelines.access.permissions import Permission
+from pipelines.access.read_users import user_row
 from web.console.frame import go, page
-from web.console.visit import hand_cookie, look_cookie_name, take_cookie
+from web.console.visit import hand_cookie, look_cookie_name, looking, take_cookie
 from web.devices import this_device
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
@@ -80,8 +80,8 @@ def stop() -> Response:
 
 
 def _form(user_id: UUID, errors: dict[str, str] | None = None, *, status: int = 200) -> Response:
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        person = user_row(session, principal(), user_id)
+    with looking() as session:
+        person = user_row(session, user_id)
     return page(
         "look.html",
         title="Look as this person",

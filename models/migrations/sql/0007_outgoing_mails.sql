@@ -3,7 +3,7 @@ CREATE TABLE outgoing_mails (
     id UUID NOT NULL,
     template TEXT NOT NULL,
     user_id UUID,
-    sealed BYTEA,
+    sealed_letter BYTEA,
     state TEXT DEFAULT 'waiting' NOT NULL,
     code TEXT,
     good_until TIMESTAMP WITH TIME ZONE NOT NULL,
@@ -13,7 +13,7 @@ CREATE TABLE outgoing_mails (
     CONSTRAINT ck_outgoing_mails_state
         CHECK (state IN ('waiting', 'sent', 'bounced', 'gave_up')),
     CONSTRAINT ck_outgoing_mails_ended CHECK ((state = 'waiting') = (ended_at IS NULL)),
-    CONSTRAINT ck_outgoing_mails_erased CHECK (state = 'waiting' OR sealed IS NULL),
+    CONSTRAINT ck_outgoing_mails_erased CHECK (state = 'waiting' OR sealed_letter IS NULL),
     CONSTRAINT fk_outgoing_mails_user_id_users FOREIGN KEY (user_id) REFERENCES users (id)
 );
 CREATE INDEX ix_outgoing_mails_ended_at ON outgoing_mails (ended_at) WHERE ended_at IS NOT NULL;
@@ -43,7 +43,7 @@ GRANT SELECT (id, user_id, expires_at, ended_at, created_at)
 
 CREATE TABLE registrations (
     id UUID NOT NULL,
-    sealed BYTEA NOT NULL,
+    sealed_person BYTEA NOT NULL,
     token_hash BYTEA NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE invitations (
     agency_id UUID,
     client_id UUID,
     role TEXT NOT NULL,
-    sealed BYTEA,
+    sealed_guest BYTEA,
     account BYTEA NOT NULL,
     token_hash BYTEA NOT NULL,
     mail_id UUID NOT NULL,
@@ -73,7 +73,7 @@ CREATE TABLE invitations (
     CONSTRAINT ck_invitations_role CHECK (role IN ('platform_admin', 'platform_support',
         'agency_admin', 'agency_viewer', 'client_admin', 'campaign_manager', 'client_viewer',
         'storefront_key', 'end_user')),
-    CONSTRAINT ck_invitations_erased CHECK ((ended_at IS NULL) = (sealed IS NOT NULL)),
+    CONSTRAINT ck_invitations_erased CHECK ((ended_at IS NULL) = (sealed_guest IS NOT NULL)),
     CONSTRAINT fk_invitations_user_id_users FOREIGN KEY (user_id) REFERENCES users (id)
 );
 CREATE INDEX ix_invitations_agency_id_id ON invitations (agency_id, id);
@@ -93,8 +93,28 @@ CREATE POLICY agency ON invitations TO largesse_agency
   USING (agency_id = nullif(current_setting('app.agency_id', true), '')::uuid);
 CREATE POLICY client ON invitations TO largesse_client
   USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid);
-GRANT SELECT, INSERT, UPDATE ON invitations
-  TO largesse_platform, largesse_agency, largesse_client, largesse_system;
-GRANT DELETE ON invitations TO largesse_system;
+-- Who manages people sees and withdraws invitations, and never sees what proves whose one is.
+GRANT SELECT (id, agency_id, client_id, role, sealed_guest, mail_id, invited_by, expires_at,
+    ended_at, user_id, created_at),
+  UPDATE (ended_at, sealed_guest)
+  ON invitations TO largesse_platform, largesse_agency, largesse_client;
+GRANT SELECT, INSERT, UPDATE, DELETE ON invitations TO largesse_system;
 GRANT SELECT (id, agency_id, client_id, role, mail_id, invited_by, expires_at, ended_at, user_id,
   created_at) ON invitations TO largesse_readonly;
+
+-- Whatever is sealed notes its key version (0010).
+CREATE TRIGGER sealed_inserted AFTER INSERT ON outgoing_mails
+  REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT
+  EXECUTE FUNCTION admit_inserted('sealed_letter');
+CREATE TRIGGER sealed_changed AFTER UPDATE OF sealed_letter ON outgoing_mails
+  FOR EACH ROW EXECUTE FUNCTION admit_changed('sealed_letter');
+CREATE TRIGGER sealed_inserted AFTER INSERT ON registrations
+  REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT
+  EXECUTE FUNCTION admit_inserted('sealed_person');
+CREATE TRIGGER sealed_changed AFTER UPDATE OF sealed_person ON registrations
+  FOR EACH ROW EXECUTE FUNCTION admit_changed('sealed_person');
+CREATE TRIGGER sealed_inserted AFTER INSERT ON invitations
+  REFERENCING NEW TABLE AS inserted FOR EACH STATEMENT
+  EXECUTE FUNCTION admit_inserted('sealed_guest');
+CREATE TRIGGER sealed_changed AFTER UPDATE OF sealed_guest ON invitations
+  FOR EACH ROW EXECUTE FUNCTION admit_changed('sealed_guest');

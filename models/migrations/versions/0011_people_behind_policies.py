@@ -1,11 +1,11 @@
-"""Acts that wait for a second person; who looks through whose eyes."""
+"""People and API keys stand behind row policies; keys are rotated and bound to networks."""
 
 from pathlib import Path
 
 from alembic import op
 
-revision = "0012"
-down_revision = "0006"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -14,6 +14,6 @@ SQL = Path(__file__).parent.parent / "sql"
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    statements = (SQL / "0012_second_people.sql").read_text(encoding="utf-8")
+    statements = (SQL / "0011_people_behind_policies.sql").read_text(encoding="utf-8")
     # Sent without parameters, so that a percent sign is only a percent sign.
     op.get_bind().connection.driver_connection.execute(statements)

@@ -1,0 +1,68 @@
+"""Look at the catalogue: whether tenants are kept apart as the models say (security.md section 3)."""
+
+from sqlalchemy import Connection, text
+
+from models.base import TableClass
+from models.scope import ScopeRole
+from models.tables import CLASSES
+
+_TENANT_TABLES = text("""
+SELECT c.relname, c.relrowsecurity AS is_on, c.relforcerowsecurity AS is_forced,
+    ARRAY(SELECT DISTINCT r.rolname::text FROM pg_policy p, pg_roles r
+          WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS roles
+FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    AND c.relname = ANY(:tables)
+""")
+# A materialized view holds rows of everybody, whoever looks.
+_VIEWS = text("""
+SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    AND (relkind = 'm' OR (relkind = 'v'
+         AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)))
+ORDER BY relname
+""")
+_LOGIN = text("""
+SELECT r.rolsuper AS is_superuser, r.rolbypassrls AS passes_by,
+    EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid
+            AND c.relnamespace = 'public'::regnamespace) AS owns
+FROM pg_roles r WHERE r.rolname = session_user
+""")
+
+
+def isolation_faults(connection: Connection) -> list[str]:
+    """What is wrong with the walls between tenants, each with what to do."""
+    tables = [name for name, kind in CLASSES.items() if kind is TableClass.TENANT]
+    needed = {role.value for role in ScopeRole}
+    faults = []
+    for row in connection.execute(_TENANT_TABLES, {"tables": tables}):
+        if not (row.is_on and row.is_forced):
+            faults.append(
+                f"Row security of {row.relname} is not on and forced. As largesse_owner: ALTER TABLE "
+                f"{row.relname} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY."
+            )
+        if lacking := sorted(needed - set(row.roles)):
+            faults.append(
+                f"{row.relname} has no policy for {', '.join(lacking)}. Restore the schema of this "
+                "release (models/migrations)."
+            )
+    faults += [
+        f"The view {name} shows rows of every tenant. Drop it, or make it WITH (security_invoker=true)."
+        for name in connection.execute(_VIEWS).scalars()
+    ]
+    return faults
+
+
+def login_faults(connection: Connection) -> list[str]:
+    """Whether this connection's own login may look past the walls."""
+    row = connection.execute(_LOGIN).one()
+    faults = []
+    if row.is_superuser or row.passes_by:
+        faults.append(
+            "This process connected as a superuser, for whom tenant policies do not hold. "
+            "Use the largesse_* logins that `largesse migrate` makes."
+        )
+    if row.owns:
+        faults.append(
+            "This process connected as the owner of tables, who could change their policies. "
+            "Use the largesse_* logins that `largesse migrate` makes."
+        )
+    return faults

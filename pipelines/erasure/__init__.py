@@ -1,0 +1,1 @@
+"""Forget one person on request, wherever the one who asks may."""

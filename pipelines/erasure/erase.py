@@ -1,0 +1,198 @@
+"""Erase one person, a bounded piece of the jobs at a time; counts, verdicts and money stay."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.audit.record import record
+from pipelines.erasure.ask import COLUMN, TABLE
+from pipelines.erasure.traces import Traces, pseudonym
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import ERASE_PERSON
+from pipelines.queue.work import Postpone, TaskInHand
+from pipelines.sealing import Keyring, Purpose
+
+#: Items and jobs looked through in one transaction.
+ITEMS_AT_ONCE = 50_000
+JOBS_AT_ONCE = 1_000
+#: A file that is still to be read cannot be looked into; it is waited for.
+WAIT_FOR_INPUT = timedelta(seconds=10)
+
+_HOLD = text("SELECT * FROM erasures WHERE id = :id FOR NO KEY UPDATE")
+_JOBS = text("""
+SELECT j.id, j.state, (SELECT coalesce(max(last_position), 0) FROM chunks c WHERE c.job_id = j.id)
+        AS last_position,
+    EXISTS (SELECT FROM job_inputs i WHERE i.job_id = j.id) AS has_input
+FROM jobs j
+WHERE j.id > :after AND j.id <= :until AND j.kind <> 'card_import'
+  AND (CAST(:client AS uuid) IS NULL OR j.client_id = CAST(:client AS uuid))
+ORDER BY j.id LIMIT :limit
+""")
+_ITEMS = text("""
+UPDATE items SET email = NULL, name = NULL, phone = NULL, reference = NULL,
+    person_key = CASE WHEN person_key IS NOT NULL THEN CAST(:pseudonym AS bytea) END
+WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until
+  AND (person_key = :person OR (
+    position(:address IN lower(concat_ws(' ', email, reference, name, phone))) > 0
+    AND concat_ws(' ', lower(email), lower(reference), lower(name), lower(phone)) ~ :pattern))
+""")
+_PROVISIONS = text("""
+UPDATE provisions SET person_key = :pseudonym
+WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until AND person_key = :person
+""")
+_CODES = text("""
+UPDATE redemption_codes SET person_key = :pseudonym
+WHERE job_id = ANY (:jobs) AND person_key = :person
+""")
+# Bytes as text that every byte has: no encoding of the file makes this fail.
+_DRAFTS = text("""
+UPDATE upload_drafts SET content = NULL, file_name = NULL
+WHERE content IS NOT NULL
+  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
+  AND EXISTS (SELECT FROM unnest(CAST(:spellings AS bytea[])) AS s (bytes)
+              WHERE position(encode(s.bytes, 'escape') IN lower(encode(content, 'escape'))) > 0)
+""")
+_USERS = text("""
+UPDATE users SET email = 'erased-' || id || '@erased.invalid',
+    email_normalised = 'erased-' || id || '@erased.invalid',
+    name = '', password_hash = NULL, disabled_at = coalesce(disabled_at, :now)
+WHERE email_normalised = :address AND role = 'end_user'
+  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
+RETURNING id
+""")
+_END_SIGN_INS = text("""
+UPDATE sign_ins SET revoked_at = :now WHERE user_id = ANY (:users) AND revoked_at IS NULL
+""")
+_GO_ON = text("""
+UPDATE erasures SET after_job_id = :job, after_position = :position, items = items + :items,
+    provisions = provisions + :provisions, redemption_codes = redemption_codes + :codes
+WHERE id = :id
+""")
+_FINISH = text("""
+UPDATE erasures SET state = 'finished', sealed_email = NULL, drafts = :drafts, users = :users,
+    finished_at = :now
+WHERE id = :id RETURNING items, provisions, redemption_codes, drafts, users
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Whole jobs, or a run of positions of a large one; where the work stands after it."""
+
+    job_ids: list[UUID]
+    after: int
+    until: int
+    next_job: UUID
+    next_position: int
+
+
+def erase_person(
+    session: Session,
+    task: TaskInHand,
+    now: datetime,
+    *,
+    keyring: Keyring,
+    person_secret: bytes,
+) -> None:
+    """One piece of an erasure; a further task does the next, and the last piece ends it."""
+    row = session.execute(_HOLD, {"id": UUID(str(task.args["erasure_id"]))}).one()
+    if row.sealed_email is None:
+        return
+    email = keyring.open_sealed(
+        Purpose.PII, bytes(row.sealed_email), table=TABLE, row_id=row.id, column=COLUMN
+    )
+    traces = Traces.of(email.reveal(), person_secret)
+    piece = _next_piece(session, row, now)
+    if piece is None:
+        _finish(session, row, traces, now)
+        return
+    _erase_piece(session, row.id, piece, traces)
+    defer(session, ERASE_PERSON, args={"erasure_id": str(row.id)}, now=now)
+
+
+def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None:
+    """What comes next; None at the end. Raises `Postpone` before a file that is not read yet."""
+    if row.after_position:
+        asked = _scope(row) | {"after": _before(row.after_job_id), "limit": 1}
+    else:
+        asked = _scope(row) | {"after": row.after_job_id, "limit": JOBS_AT_ONCE}
+    jobs = session.execute(_JOBS, asked).all()
+    if not jobs:
+        return None
+    whole: list[UUID] = []
+    items = 0
+    for job in jobs:
+        size = job.last_position - row.after_position
+        if job.has_input or items + size > ITEMS_AT_ONCE:
+            break
+        whole.append(job.id)
+        items += size
+    if whole:
+        return _Piece(whole, row.after_position, 2**31 - 1, whole[-1], 0)
+    first = jobs[0]
+    if first.has_input:
+        raise Postpone(now + WAIT_FOR_INPUT, "file_unread")
+    until = row.after_position + ITEMS_AT_ONCE
+    return _Piece([first.id], row.after_position, until, first.id, until)
+
+
+def _before(job_id: UUID) -> UUID:
+    return UUID(int=job_id.int - 1)
+
+
+def _scope(row: Row[Any]) -> dict[str, Any]:
+    return {"client": row.client_id, "until": row.until_job_id}
+
+
+def _erase_piece(session: Session, erasure_id: UUID, piece: _Piece, traces: Traces) -> None:
+    values = {
+        "jobs": piece.job_ids,
+        "after": piece.after,
+        "until": piece.until,
+        "person": traces.person_key,
+        "pseudonym": pseudonym(erasure_id),
+    }
+    told = {"address": traces.address, "pattern": traces.pattern}
+    items = _count(session, _ITEMS, values | told)
+    provisions = _count(session, _PROVISIONS, values)
+    codes = _count(session, _CODES, values)
+    session.execute(
+        _GO_ON,
+        {
+            "id": erasure_id,
+            "job": piece.next_job,
+            "position": piece.next_position,
+            "items": items,
+            "provisions": provisions,
+            "codes": codes,
+        },
+    )
+
+
+def _finish(session: Session, row: Row[Any], traces: Traces, now: datetime) -> None:
+    """What is not a job's: uploads in the making, and the person's own account."""
+    asked = {"client": row.client_id, "now": now}
+    drafts = _count(session, _DRAFTS, asked | {"spellings": list(traces.spellings)})
+    users = list(session.execute(_USERS, asked | {"address": traces.address}).scalars())
+    session.execute(_END_SIGN_INS, {"users": users, "now": now})
+    values = {"id": row.id, "drafts": drafts, "users": len(users), "now": now}
+    done = session.execute(_FINISH, values).one()
+    record(
+        session,
+        "person.erased",
+        object_kind="erasure",
+        object_id=row.id,
+        actor_id=row.asked_by,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+        detail=dict(done._mapping),
+    )
+
+
+def _count(session: Session, statement: Any, values: dict[str, Any]) -> int:
+    result: Any = session.execute(statement, values)
+    return int(result.rowcount)

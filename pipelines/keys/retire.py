@@ -1,0 +1,150 @@
+"""Retire a key version: only when it is certain that no value needs it, now or later.
+
+First the version is closed: a trigger then refuses whatever would be sealed under it, and who was
+at it when it closed has been waited for. What is found after that is all there will ever be.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import Sessions, scoped_transaction
+from models.key_versions import KeyState
+from models.locks import Namespace, wait_for_lock
+from models.scope import SYSTEM
+from pipelines.audit.record import record
+from pipelines.keys.columns import SEALED, SealedTable
+from pipelines.keys.refusals import (
+    SealingBusy,
+    VersionCurrent,
+    VersionInUse,
+    VersionSealsValues,
+    VersionUnknown,
+)
+from pipelines.keys.reseal import is_sealed_under
+from pipelines.keys.versions import look_at_versions
+from pipelines.limits import Limits
+from pipelines.sealing import Keyring
+
+#: Rows looked at by one statement, well below any statement's time limit.
+LOOKED_AT_ONCE = 20_000
+_NIL = UUID(int=0)
+
+_SEALERS = text("""
+SELECT name, host, pid FROM processes
+WHERE beat_at > :since AND key_version IS DISTINCT FROM :current ORDER BY name, host, pid
+""")
+_SET = text("""
+UPDATE key_versions SET state = :state,
+    retired_at = CASE WHEN :state = 'retired' THEN CAST(:now AS timestamptz) END
+WHERE version = :version
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Rows of one table in which a value is sealed under the version looked for."""
+
+    table: str
+    rows: int
+
+
+def retire(sessions: Sessions, version: int, *, keyring: Keyring, limits: Limits) -> None:
+    """Retire `version`, or refuse and leave it as it was. Retiring twice changes nothing."""
+    with scoped_transaction(sessions, SYSTEM) as session:
+        if _check(session, version, keyring, limits) is KeyState.RETIRED:
+            return
+    _close(sessions, version)
+    left = count_values(sessions, version)
+    with scoped_transaction(sessions, SYSTEM) as session:
+        now = clock.now(session)
+        state = KeyState.LIVE if left else KeyState.RETIRED
+        session.execute(_SET, {"version": version, "state": state.value, "now": now})
+        if not left:
+            record(
+                session,
+                "keys.retired",
+                object_kind="key_version",
+                object_id=None,
+                actor_id=None,
+                detail={"version": version},
+            )
+    if left:
+        named = ", ".join(f"{counted.rows} in {counted.table}" for counted in left)
+        raise VersionSealsValues(
+            f"Key version {version} still seals values: {named}. Run `largesse keys rotate`, wait "
+            "until `largesse keys status` says that it is finished, then retire the version."
+        )
+
+
+def count_values(sessions: Sessions, version: int) -> list[Counted]:
+    """The tables with rows that need `version`, looked through in statements of bounded size."""
+    counted = [Counted(table.name, _count(sessions, table, version)) for table in SEALED]
+    return [found for found in counted if found.rows]
+
+
+def sealers_beside(session: Session, *, current: int, now: datetime, limits: Limits) -> list[str]:
+    """Living processes that seal with another version than `current`, or do not say."""
+    since = now - timedelta(seconds=limits.process_gone_seconds)
+    found = session.execute(_SEALERS, {"since": since, "current": current})
+    return [f"{row.name} ({row.host}, pid {row.pid})" for row in found]
+
+
+def _check(session: Session, version: int, keyring: Keyring, limits: Limits) -> KeyState:
+    known = {seen.version: seen.state for seen in look_at_versions(session)}
+    if version not in known:
+        raise VersionUnknown(f"No value was ever sealed under key version {version}.")
+    if version == keyring.current:
+        raise VersionCurrent(
+            f"Key version {version} is the current one. Put another first in "
+            "LARGESSE_MASTER_KEYS, everywhere, and rotate to it."
+        )
+    now = clock.now(session)
+    if beside := sealers_beside(session, current=keyring.current, now=now, limits=limits):
+        raise VersionInUse(
+            f"Processes run that do not seal with version {keyring.current}: {', '.join(beside)}. "
+            "Start them again with the same LARGESSE_MASTER_KEYS as here."
+        )
+    return known[version]
+
+
+def _close(sessions: Sessions, version: int) -> None:
+    try:
+        with scoped_transaction(sessions, SYSTEM) as session:
+            wait_for_lock(session, Namespace.SEALING, "versions")
+            values = {"version": version, "state": KeyState.RETIRING.value, "now": None}
+            session.execute(_SET, values)
+    except OperationalError as fault:
+        if isinstance(fault.orig, LockNotAvailable):
+            raise SealingBusy from None
+        raise
+
+
+def _count(sessions: Sessions, table: SealedTable, version: int) -> int:
+    """Rows behind each other by id; each statement in a transaction of its own."""
+    found: int = 0
+    after = _NIL
+    while True:
+        with scoped_transaction(sessions, SYSTEM) as session:
+            values = {"after": after, "rows": LOOKED_AT_ONCE, "version": version}
+            row = session.execute(_look(table), values).one()
+        found += int(row.needing)
+        if row.last is None:
+            return found
+        after = row.last
+
+
+def _look(table: SealedTable) -> Any:
+    needs = " OR ".join(is_sealed_under(column, "= :version") for column in table.columns)
+    return text(
+        "SELECT count(*) FILTER (WHERE needs) AS needing, (array_agg(id ORDER BY id DESC))[1] AS last "
+        f"FROM (SELECT {table.row_id} AS id, ({needs}) AS needs FROM {table.name} "
+        f"WHERE {table.row_id} > :after ORDER BY {table.row_id} LIMIT :rows) w"
+    )

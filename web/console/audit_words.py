@@ -1,0 +1,162 @@
+"""The audit log in words: what was done, to what, and what it was before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from web.audit_seen import EntriesSeen
+from web.console.formats import moment, number, plural
+
+UNKNOWN_ACTOR = "somebody not known any more"
+NOBODY = "system"
+#: What an action is called; one that is not here is shown by its own name.
+ACTIONS: Mapping[str, str] = {
+    "agency.created": "Agency made",
+    "agency.changed": "Agency changed",
+    "api_key.made": "API key made",
+    "api_key.ended": "API key ended",
+    "approval.approved": "Request approved",
+    "approval.asked": "Approval asked for",
+    "approval.cancelled": "Request taken back",
+    "approval.expired": "Request not approved in time",
+    "approval.rejected": "Request rejected",
+    "approval.requested": "Approval asked for",
+    "audit.exported": "Audit log exported",
+    "brand.created": "Brand made",
+    "brand.changed": "Brand changed",
+    "campaign.created": "Campaign made",
+    "campaign.changed": "Campaign changed",
+    "campaign.paused": "Campaign paused",
+    "campaign.resumed": "Campaign resumed",
+    "campaign.isolated": "Campaign given a budget of its own",
+    "campaign.shared": "Campaign put on its client's budget",
+    "card.revealed": "Card opened",
+    "card.reveal_refused": "Card not opened: wrong answer",
+    "cards.import_submitted": "Cards imported",
+    "client.created": "Client made",
+    "client.changed": "Client changed",
+    "client.brands_restricted": "Client's brands chosen",
+    "credit.allocated": "Credit allocated",
+    "credit.recalled": "Credit recalled",
+    "credit.topped_up": "Credit topped up",
+    "impersonation.began": "Support began to look through a person's eyes",
+    "impersonation.ended": "Support ended looking through a person's eyes",
+    "invitation.accepted": "Invitation accepted",
+    "invitation.made": "Person invited",
+    "invitation.withdrawn": "Invitation withdrawn",
+    "job.cancel_asked": "Job asked to cancel",
+    "job.cloned": "Job run again",
+    "job.finished": "Job ended",
+    "job.planned": "Job's file read",
+    "job.paused": "Job paused",
+    "job.priority_changed": "Job's priority changed",
+    "job.rescheduled": "Job's start moved",
+    "job.results_downloaded": "Results downloaded",
+    "job.resumed": "Job resumed",
+    "job.retried": "Job tried again",
+    "job.submitted": "Job submitted",
+    "job.undo_asked": "Job asked to undo",
+    "person.erased": "Person erased",
+    "person.erasure_asked": "Erasure asked for",
+    "pool.created": "Card pool made",
+    "queue.paused": "Queue paused",
+    "queue.resumed": "Queue resumed",
+    "second_factor.recovery_code_used": "Recovery code used",
+    "second_factor.recovery_codes_made": "Recovery codes made",
+    "second_factor.removed": "Second factor removed",
+    "second_factor.set_up": "Second factor set up",
+    "session.closed": "Signed out of the console",
+    "session.opened": "Signed in to the console",
+    "sign_in.ended": "Signed out",
+    "sign_in.failed": "Wrong password",
+    "sign_in.locked": "Account rests after wrong passwords",
+    "sign_in.opened": "Signed in",
+    "sign_in.others_ended": "Other sign-ins ended",
+    "sign_in.token_reused": "Refresh token used twice: sign-in ended",
+    "task.buried": "Dead letter buried",
+    "task.replayed": "Dead letter replayed",
+    "task.replayed_many": "Dead letters replayed",
+    "user.changed": "Person changed",
+    "user.created": "Person made",
+    "user.password_changed": "Password changed",
+    "user.password_reset": "Password chosen anew by a mailed link",
+    "user.second_factor_reset": "Person's second factor taken away",
+    "user.signed_out": "Person signed out everywhere",
+    "user.tries_allowed": "Password tries allowed again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """One entry as the page says it."""
+
+    at: datetime
+    sequence: int | None
+    words: str
+    by: str
+    role: str
+    object_kind: str
+    object_id: UUID | None
+    facts: list[str]
+    request_id: str | None
+    job_id: UUID | None
+    address: str | None
+
+
+def entry_line(seen: EntriesSeen, row: Row[Any], *, with_address: bool) -> EntryLine:
+    actor = seen.actor(row)
+    return EntryLine(
+        at=row.at,
+        sequence=row.sequence,
+        words=action_words(row.action),
+        by=NOBODY if actor is None else actor["name"] or UNKNOWN_ACTOR,
+        role=_spaced((actor or {}).get("role") or ""),
+        object_kind=_spaced(row.object_kind),
+        object_id=row.object_id,
+        facts=[fact_words(name, value) for name, value in sorted(row.detail.items())],
+        request_id=row.request_id,
+        job_id=row.job_id,
+        address=row.address if with_address else None,
+    )
+
+
+def action_words(action: str) -> str:
+    return ACTIONS.get(action) or _spaced(action.replace(".", " ")).capitalize()
+
+
+def fact_words(name: str, value: Any) -> str:
+    """`name: before → after`, or the plain fact."""
+    called = _spaced(name)
+    if isinstance(value, list) and len(value) == 2:
+        return f"{called}: {_value(value[0])} → {_value(value[1])}"
+    return f"{called}: {_value(value)}"
+
+
+def standing_words(standing: Row[Any]) -> str:
+    """How far the reader's own chain is sealed, and when its head was last witnessed outside."""
+    if not standing.sealed_to:
+        return f"Nothing is sealed yet; {plural(standing.unsealed, 'entry', 'entries')} wait."
+    words = f"Sealed to {number(standing.sealed_to)}"
+    if standing.unsealed:
+        words += f", {plural(standing.unsealed, 'newer entry', 'newer entries')} within seconds"
+    if standing.witnessed_at is None:
+        return f"{words}; not witnessed yet."
+    return (
+        f"{words}; witnessed to {number(standing.witnessed_to)} on {moment(standing.witnessed_at)}."
+    )
+
+
+def _value(value: Any) -> str:
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if isinstance(value, int) else str(value)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
