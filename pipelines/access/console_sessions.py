@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from pipelines.access.devices import UNKNOWN, Device
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import ADMINISTRATORS
-from pipelines.access.sign_ins import SignInKind, open_sign_in, principal_of
-from pipelines.audit.record import record
+from pipelines.access.sign_ins import SignInKind, audit_own, open_sign_in, principal_of
 from pipelines.limits import Limits
 
 TOKEN_BYTES = 32
@@ -138,13 +137,7 @@ def close_session(session: Session, token: str, *, now: datetime) -> bool:
     """End a session at once, whole or halfway; False if there was none to end."""
     row = session.execute(_REVOKE, {"hash": token_hash(token), "now": now}).one_or_none()
     if row is not None and row.kind == SignInKind.CONSOLE:
-        record(
-            session,
-            "session.closed",
-            object_kind="user",
-            object_id=row.user_id,
-            actor_id=row.user_id,
-        )
+        audit_own(session, "session.closed", row.user_id)
     return row is not None
 
 

@@ -6,15 +6,15 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, or_, text, update
+from sqlalchemy import Row, insert, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.people import Role, SignIn
+from models.people import Role, SignIn, User
 from pipelines.access.devices import UNKNOWN, Device
 from pipelines.access.principals import Principal
 from pipelines.access.refresh_tokens import RefreshClaims, Standing, standing_of
-from pipelines.audit.record import record
+from pipelines.audit.record import Detail, record
 from pipelines.errors import NotFound
 from pipelines.limits import Limits
 
@@ -220,11 +220,20 @@ def _end(session: Session, sign_in_id: UUID, *, now: datetime) -> bool:
 
 
 def _audit(session: Session, action: str, user_id: UUID, sign_in_id: UUID) -> None:
+    audit_own(session, action, user_id, {"sign_in_id": str(sign_in_id)})
+
+
+def audit_own(session: Session, action: str, user_id: UUID, detail: Detail | None = None) -> None:
+    """What a person did with their own sign-ins, told in the log of their tenant."""
+    of_user = select(User.agency_id, User.client_id).where(User.id == user_id)
+    tenant = session.execute(of_user).one()
     record(
         session,
         action,
         object_kind="user",
         object_id=user_id,
         actor_id=user_id,
-        detail={"sign_in_id": str(sign_in_id)},
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
+        detail=detail,
     )

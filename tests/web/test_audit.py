@@ -218,3 +218,11 @@ def test_sec30_support_behind_a_person_s_eyes_is_named_with_whom(house: House, a
         "platform_support",
         str(UUID(int=5)),
     )
+
+
+def test_s1_113_who_signed_in_is_told_in_the_log_of_their_tenant(client_admin: Caller):
+    me = client_admin.get("/auth/me").json["id"]
+
+    (opened,) = entries(client_admin, action="sign_in.opened")
+
+    assert (opened["object"]["id"], opened["actor"]["id"]) == (me, me)

@@ -131,7 +131,7 @@ def test_the_job_page_leads_to_its_history(house: House, bob: Visitor, seeded: S
 
 
 #: `record`, and the helpers that slices have around it.
-RECORDERS = {"record", "_record", "_audit", "audit_move", "audit_campaign"}
+RECORDERS = {"record", "audit_own", "_record", "_audit", "audit_move", "audit_campaign"}
 
 
 def test_every_action_that_is_recorded_has_words():
