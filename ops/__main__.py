@@ -9,6 +9,7 @@ from ops.commands.erasing import erase
 from ops.commands.jobs import jobs
 from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
+from ops.commands.people import user
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
 
@@ -32,6 +33,7 @@ for command in (
     token,
     queues,
     letters,
+    user,
     erase,
     keys,
 ):

@@ -184,7 +184,7 @@ def entries_of(plan: Plan, home: Home, where: Addresses) -> tuple[Entry, ...]:
     if not plan.with_sandbox:
         return entries
     data = home.path / "sandbox.sqlite3"
-    command = f"python -m ops.sandbox --port {where.sandbox_port} --data '{data}'"
+    command = f"python -m ops.sandbox --port {where.sandbox_port} --smtp-port {where.smtp_port} --data '{data}'"
     return (*entries, Entry(SANDBOX, command))
 
 

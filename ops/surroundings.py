@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 DATABASE_NAME = "largesse"
 WEB_PORT = 8000
 SANDBOX_PORT = 8100
+PORT_MAX = 65_535
+#: The sandbox's mail server listens so far above its pages.
+SMTP_OFFSET = 25
 SANDBOX = "sandbox"
 
 #: The login whose address each variable holds.
@@ -50,10 +53,11 @@ class PortUnreadable(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where a stack is reached: the web process and the sandbox, on loopback."""
+    """Where a stack is reached: the web process, the sandbox and its mail server, on loopback."""
 
     web_port: int
     sandbox_port: int
+    smtp_port: int
 
     @property
     def web_url(self) -> str:
@@ -66,15 +70,16 @@ class Addresses:
 
 def addresses(environment: Mapping[str, str], *, web_may_move: bool = False) -> Addresses:
     """The ports asked for. A taken one is refused; a default one may move where that is fine."""
-    return Addresses(
-        web_port=_port(environment, "PORT", WEB_PORT, may_move=web_may_move),
-        sandbox_port=_port(environment, "SANDBOX_PORT", SANDBOX_PORT, may_move=True),
-    )
+    web_port = _port(environment, "PORT", WEB_PORT, may_move=web_may_move)
+    sandbox_port = _port(environment, "SANDBOX_PORT", SANDBOX_PORT, may_move=True)
+    near = min(sandbox_port + SMTP_OFFSET, PORT_MAX)
+    smtp_port = _port(environment, "SANDBOX_SMTP_PORT", near, may_move=True)
+    return Addresses(web_port=web_port, sandbox_port=sandbox_port, smtp_port=smtp_port)
 
 
 def _port(environment: Mapping[str, str], name: str, default: int, *, may_move: bool) -> int:
     asked = environment.get(name, "")
-    if asked and not (asked.isdecimal() and 0 < int(asked) < 65_536):
+    if asked and not (asked.isdecimal() and 0 < int(asked) <= PORT_MAX):
         raise PortUnreadable(f"{name} is not a port number; set it to one from 1024 to 65535.")
     port = int(asked or default)
     if port_is_free(port):
@@ -133,6 +138,7 @@ def process_environment(
     if environment_name == "demo":
         for variable, value in sandbox_vendors(where.sandbox_url).items():
             told.setdefault(variable, value)
+        told.setdefault("SMTP_URL", f"smtp://127.0.0.1:{where.smtp_port}")
     return told
 
 

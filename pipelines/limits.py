@@ -69,6 +69,8 @@ class Limits:
     reloadly_order_deadline_seconds: float = 95.0
     vendor_order_deadline_seconds: float = 30.0
     vendor_lookup_deadline_seconds: float = 10.0
+    #: Total deadline of handing one mail to the mail server.
+    mail_deadline_seconds: float = 30.0
     #: From the commit that marks an order sent until its first byte must have left.
     order_send_seconds: float = 10.0
     #: How long a vendor may work on an order after it got it, whatever became of our connection.

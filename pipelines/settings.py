@@ -8,6 +8,7 @@ from environs import Env, EnvError
 
 from pipelines.edge_settings import EdgeBroken, EdgeSettings, read_edge_settings
 from pipelines.limits import DEFAULTS, Limits
+from pipelines.mail_settings import MailSettings, NotAMailServer, read_mail_settings
 from pipelines.sealing import Keyring
 from pipelines.unsafe_settings import MAKE_ONE, production_faults
 
@@ -51,6 +52,7 @@ class Settings:
     secure_cookies: bool
     requires_second_factor: bool
     reloadly: ReloadlySettings | None
+    mail: MailSettings | None
     edge: EdgeSettings
 
     @property
@@ -136,6 +138,7 @@ def load(process: str) -> Settings:
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
         reloadly=reloadly,
+        mail=_mail(public_url),
         edge=_edge(public_url, environment),
     )
     check(settings)
@@ -187,6 +190,14 @@ def _edge(public_url: str, environment: Environment) -> EdgeSettings:
     try:
         return read_edge_settings(os.environ, public_url=public_url, is_production=is_production)
     except EdgeBroken as error:
+        raise SettingsBroken(str(error)) from None
+
+
+def _mail(public_url: str) -> MailSettings | None:
+    smtp_url, sender = os.environ.get("SMTP_URL", ""), os.environ.get("MAIL_FROM", "")
+    try:
+        return read_mail_settings(smtp_url, sender, public_url=public_url)
+    except NotAMailServer as error:
         raise SettingsBroken(str(error)) from None
 
 

@@ -75,6 +75,7 @@ def production_faults(environment: Environment, *, process: str = "") -> list[st
         _embedded,
         _vendors,
         _public_url,
+        _smtp,
         _time_scale,
         _second_factors,
         _queue,
@@ -186,6 +187,16 @@ def _public_url(environment: Environment) -> Iterator[str]:
     url = _split(environment.get("PUBLIC_URL", ""))
     if url.scheme != "https" or _is_loopback(url):
         yield "Set PUBLIC_URL to the https:// address that users see."
+
+
+def _smtp(environment: Environment) -> Iterator[str]:
+    """Its links let people in; STARTTLS is insisted on where it is asked for."""
+    address = environment.get("SMTP_URL", "")
+    if address and _split(address).scheme not in {"smtps", "smtp+starttls"}:
+        yield (
+            "SMTP_URL would send mails in clear; set it to smtps://user:password@host:465 or "
+            "smtp+starttls://user:password@host:587."
+        )
 
 
 def _time_scale(environment: Environment) -> Iterator[str]:

@@ -13,6 +13,7 @@ from models.database import Sessions, create_database_engine, sessions_of
 from pipelines.access import rate_policies
 from pipelines.access.authenticate import forget_failures
 from pipelines.access.forget_sign_ins import forget_sign_ins
+from pipelines.access.links import forget_links
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
@@ -24,6 +25,7 @@ from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.keys.reseal import reseal
 from pipelines.limits import Limits
+from pipelines.mail.send import ATTEMPTS_MAX, PostOffice, forget_mails, give_up_mail, send_mail
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.providers.ports import Provider
 from pipelines.providers.reloadly import ReloadlyProvider
@@ -141,6 +143,7 @@ def build_handlers(house: House) -> Handlers:
         ),
         Handler(kinds.PLACE_ORDER, partial(place_order, **vendor), give_up_on_order),
         Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
+        _mail_handler(house),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
         Handler(kinds.SEAL_AUDIT, _seal_audit),
@@ -154,11 +157,20 @@ def build_handlers(house: House) -> Handlers:
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 
 
+def _mail_handler(house: House) -> Handler:
+    settings, limits = house.settings, house.limits
+    office = PostOffice(settings.mail, settings.keyring, limits, settings.public_url, random.random)
+    run = partial(send_mail, office=office)
+    return Handler(kinds.SEND_MAIL, run, give_up_mail, attempts_max=ATTEMPTS_MAX)
+
+
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     forget_people(session, now)
     forget_drafts(session, now)
     forget_failures(session, now)
     forget_buried(session, now)
+    forget_mails(session, now)
+    forget_links(session, now)
     forget_sign_ins(session, now)
     forget_addresses(session, now)
 

@@ -31,7 +31,17 @@ canary.mark_tokens()
 
 TEMPLATE = "largesse_test_template"
 #: The environment of whoever runs the tests says nothing to them.
-SURROUNDINGS = ("LARGESSE_", "DATABASE_", "RELOADLY_", "QUEUE_", "REDIS_", "TRUSTED_", "CAPTCHA_")
+SURROUNDINGS = (
+    "LARGESSE_",
+    "DATABASE_",
+    "RELOADLY_",
+    "QUEUE_",
+    "REDIS_",
+    "TRUSTED_",
+    "CAPTCHA_",
+    "SMTP_",
+    "MAIL_",
+)
 MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
 
 
@@ -173,8 +183,9 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 
 def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
-    """Where the adapters find the sandbox."""
+    """Where the adapters and the post find the sandbox."""
     return {
+        "SMTP_URL": f"smtp://127.0.0.1:{sandbox.smtp_port}",
         "RELOADLY_AUTH_URL": f"{sandbox.url}/reloadly/auth",
         "RELOADLY_BASE_URL": f"{sandbox.url}/reloadly",
         "RELOADLY_CLIENT_ID": "test",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import requests
 
+from ops.home import free_port
 from pipelines.limits import DEFAULTS
 from pipelines.providers.reloadly import ReloadlyProvider
 from pipelines.providers.transport import VendorTransport
@@ -18,11 +19,13 @@ LIMITS = replace(DEFAULTS, reloadly_order_deadline_seconds=2.0, vendor_lookup_de
 class Sandbox:
     """One sandbox process, and the few of its controls used here."""
 
-    def __init__(self):
+    def __init__(self, smtp_port=None):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
         port = self.url.rpartition(":")[2]
-        self.process = subprocess.Popen([sys.executable, "-m", "ops.sandbox", "--port", port])
+        self.smtp_port = smtp_port or free_port()
+        command = [sys.executable, "-m", "ops.sandbox", "--port", port]
+        self.process = subprocess.Popen([*command, "--smtp-port", str(self.smtp_port)])
         while not self.answers():
             with pytest.raises(subprocess.TimeoutExpired):
                 self.process.wait(timeout=0.05)
@@ -40,6 +43,14 @@ class Sandbox:
 
     def arm(self, **faults):
         self.control("PUT", "/reloadly/faults", faults)
+
+    def arm_mail(self, **faults):
+        self.control("PUT", "/mail/faults", faults)
+
+    def mails(self, to=None):
+        """What the mail server took in, the newest first."""
+        answer = requests.get(f"{self.url}/mailbox", params={"to": to}, timeout=5)
+        return answer.json()["mails"]
 
     def switch(self, **switches):
         self.control("PUT", "/reloadly/switches", switches)

@@ -1,4 +1,4 @@
-"""Run the outside companies: `python -m ops.sandbox --port 8100 [--data FILE.sqlite3]`."""
+"""Run the outside companies: `python -m ops.sandbox --port 8100 [--smtp-port 8125]`."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from ops.sandbox.app import create_app
+from ops.sandbox.app import SmtpAddress, create_app
 
 THREADS = 48
 
@@ -19,9 +19,10 @@ KEEPALIVE_SECONDS = 300
 class Sandbox(BaseApplication):  # type: ignore[misc]
     """Gunicorn with one worker process, so that one store and one lock serve all threads."""
 
-    def __init__(self, *, host: str, port: int, data: str | None) -> None:
+    def __init__(self, *, host: str, port: int, data: str | None, smtp: SmtpAddress | None) -> None:
         self._bind = f"{host}:{port}"
         self._data = data
+        self._smtp = smtp
         super().__init__()
 
     def load_config(self) -> None:
@@ -44,8 +45,8 @@ class Sandbox(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        """Open the store in the worker process: SQLite must not cross a fork."""
-        return create_app(self._data)
+        """Open the store in the worker process: SQLite and threads must not cross a fork."""
+        return create_app(self._data, smtp=self._smtp)
 
 
 def leave_at_once_on_signals(worker: Any) -> None:
@@ -63,9 +64,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ops.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8100)
+    parser.add_argument(
+        "--smtp-port", type=int, help="serve SMTP here; without it no mail is taken"
+    )
     parser.add_argument("--data", metavar="FILE.sqlite3", help="keep the state in this file")
     options = parser.parse_args()
-    Sandbox(host=options.host, port=options.port, data=options.data).run()
+    smtp = SmtpAddress(options.host, options.smtp_port) if options.smtp_port else None
+    Sandbox(host=options.host, port=options.port, data=options.data, smtp=smtp).run()
 
 
 if __name__ == "__main__":

@@ -39,6 +39,14 @@ CREATE TABLE IF NOT EXISTS calls (
     vendor TEXT NOT NULL, endpoint TEXT NOT NULL, calls INTEGER NOT NULL,
     PRIMARY KEY (vendor, endpoint)
 );
+CREATE TABLE IF NOT EXISTS mails (
+    mail_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    recipient TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    content BLOB NOT NULL,
+    received_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mails_recipient ON mails (recipient);
 """
 
 
@@ -74,9 +82,9 @@ class Store:
             self._connection.execute("COMMIT")
 
     def clear(self) -> None:
-        """Forget trade and counts. Tokens stay valid and transaction ids are never reused."""
+        """Forget trade, counts and mails. Tokens stay valid and transaction ids are never reused."""
         with self.transaction() as connection:
-            for table in ("orders", "cards", "balances", "calls"):
+            for table in ("orders", "cards", "balances", "calls", "mails"):
                 connection.execute(f"DELETE FROM {table}")
 
     def count_call(self, vendor: str, endpoint: str) -> None:
@@ -112,7 +120,8 @@ class Store:
     def _open_numbering(self) -> None:
         """Start transaction ids at the clock, so that a sandbox without a file repeats none."""
         with self.transaction() as connection:
-            if connection.execute("SELECT count(*) FROM sqlite_sequence").fetchone()[0] == 0:
+            named = "SELECT count(*) FROM sqlite_sequence WHERE name = 'orders'"
+            if connection.execute(named).fetchone()[0] == 0:
                 connection.execute(
                     "INSERT INTO sqlite_sequence (name, seq) VALUES ('orders', ?)",
                     (int(time.time() * 1000),),

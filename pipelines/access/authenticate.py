@@ -19,6 +19,7 @@ from pipelines.access.second_factor import check_code
 from pipelines.access.users import Credentials, credentials_by_id, credentials_of, normalised
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
+from pipelines.mail.notices import tell_of_rest
 from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
 
@@ -216,6 +217,8 @@ def _tell_of_rest(sessions: Sessions, kept: Credentials | None, standing: Standi
             client_id=kept.client_id if kept else None,
             detail={"failures": standing.failures},
         )
+        if is_resting:
+            tell_of_rest(session, kept.user_id if kept else None, now=clock.now(session))
 
 
 def account_of(email: str) -> bytes:

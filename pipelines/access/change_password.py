@@ -9,10 +9,12 @@ from models.database import Sessions, scoped_transaction
 from models.people import User
 from models.scope import SYSTEM
 from pipelines.access.authenticate import prove_by_password
+from pipelines.access.password_resets import end_resets
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.sign_ins import end_sign_ins
 from pipelines.audit.record import record
 from pipelines.errors import Refusal
+from pipelines.mail.notices import tell_of_new_password
 
 
 class WrongPassword(Refusal):
@@ -39,6 +41,8 @@ def change_password(
     with scoped_transaction(sessions, SYSTEM) as session:
         session.execute(update(User).where(User.id == user_id).values(password_hash=fresh))
         end_sign_ins(session, user_id, now=clock.now(session), keep=keep)
+        end_resets(session, user_id, now=clock.now(session))
+        tell_of_new_password(session, user_id, now=clock.now(session))
         record(
             session,
             "user.password_changed",

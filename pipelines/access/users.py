@@ -81,12 +81,19 @@ def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> 
     Raises `EmailTaken`, `RoleWithoutTenant`, and `ValidationFailed` for a password that will not
     do.
     """
+    fresh = hash_chosen(person.password, words=(person.email, person.name))
+    return add_user(session, person, password_hash=fresh, actor_id=actor_id)
+
+
+def add_user(
+    session: Session, person: NewUser, *, password_hash: str | None, actor_id: UUID | None
+) -> UUID:
+    """As `create_user`, with a hash that was made before, or none yet."""
     if person.role in OF_AGENCIES | OF_CLIENTS and person.agency_id is None:
         raise RoleWithoutTenant
     if person.role in OF_CLIENTS and person.client_id is None:
         raise RoleWithoutTenant
     identity = new_id()
-    password_hash = hash_chosen(person.password, words=(person.email, person.name))
     try:
         with session.begin_nested():
             session.execute(
@@ -146,6 +153,12 @@ def _credentials(session: Session, condition: ColumnElement[bool]) -> Credential
         ).where(condition)
     ).one_or_none()
     return None if row is None else Credentials(*row)
+
+
+def has_platform_admin(session: Session) -> bool:
+    """Whether anybody can look after this installation, in the SYSTEM scope."""
+    is_one = (User.role == Role.PLATFORM_ADMIN.value, User.disabled_at.is_(None))
+    return session.execute(select(User.id).where(*is_one).limit(1)).scalar_one_or_none() is not None
 
 
 @dataclass(frozen=True, slots=True)

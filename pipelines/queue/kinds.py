@@ -56,6 +56,9 @@ RECOVER_ORDER = TaskKind(
     "recover_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=45.0, runs_while_paused=True
 )
 RETENTION = TaskKind("retention", Queue.BULK, scope=ScopeOf.SYSTEM)
+SEND_MAIL = TaskKind(
+    "send_mail", Queue.DELIVERIES, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=60.0
+)
 PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive, so that bulk work never makes the audit log wait.
 SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
@@ -74,6 +77,7 @@ ALL: dict[str, TaskKind] = {
         IMPORT_CARDS,
         PLACE_ORDER,
         RECOVER_ORDER,
+        SEND_MAIL,
         RETENTION,
         PURGE_KEYS,
         SEAL_AUDIT,

@@ -61,6 +61,11 @@ RIGHTS = {
     "sign_in_failures": "D D D SIUD",
     "sign_ins": "- - - SIUD",
     "users": "- - - SIU",
+    # Mail and its links: any scope writes a mail down, the system alone does the rest.
+    "invitations": "- - - SIUD",
+    "outgoing_mails": "I I I SIUD",
+    "password_resets": "- - - SIUD",
+    "registrations": "- - - SIUD",
     # The engine's own.
     "idempotency_keys": "SI SI SI SIUD",
     "key_versions": "- - - SIU",
@@ -78,6 +83,8 @@ _PERSON = {"id", "email", "email_normalised", "name", "role", "agency_id", "clie
 _KEY = {"id", "agency_id", "client_id", "name", "prefix", "scopes", "allowed_cidrs", "replaces"}
 _KEY |= {"expires_at", "created_by"}
 _SIGN_IN = {"id", "user_id", "kind", "impersonator_id", "expires_at", "last_used_at", "revoked_at"}
+_INVITATION = {"id", "agency_id", "client_id", "role", "mail_id", "invited_by", "expires_at"}
+_INVITATION |= {"sealed_guest", "ended_at", "user_id", "created_at"}
 _MANAGED = {
     ("users", "SELECT"): _PERSON | {"disabled_at", "created_at"},
     ("users", "INSERT"): _PERSON | {"password_hash"},
@@ -88,6 +95,8 @@ _MANAGED = {
     ("sign_ins", "SELECT"): _SIGN_IN | {"created_at"},
     ("sign_ins", "UPDATE"): {"revoked_at"},
     ("sign_in_failures", "SELECT"): {"account", "rests_until"},
+    ("invitations", "SELECT"): _INVITATION,
+    ("invitations", "UPDATE"): {"ended_at", "sealed_guest"},
     ("authenticators", "SELECT"): {"user_id", "confirmed_at"},
     ("recovery_codes", "SELECT"): {"user_id"},
 }
@@ -100,7 +109,11 @@ COLUMNS = {
 CREDENTIALS = {
     "api_keys": "key_hash",
     "authenticators": "secret_sealed",
+    "invitations": "token_hash",
+    "outgoing_mails": "sealed_letter",
+    "password_resets": "token_hash",
     "recovery_codes": "code_hash",
+    "registrations": "token_hash",
     "sign_ins": "token_hash",
     "users": "password_hash",
 }

@@ -30,7 +30,7 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 WITHOUT_CLIENT_ROWS = {"agencies"}
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures"}
 #: Granted by columns; tests/models/test_people.py shows their wall.
-BY_COLUMN = {"users", "api_keys"}
+BY_COLUMN = {"users", "api_keys", "invitations"}
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
 #: `keep_vendor_card` and `return_cards` run as the owner and look at the client in scope; the second
 #: sees whose card it is now as well.

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, insert, text
 
+from models import clock
 from models.approvals import Approval
 from models.base import new_id
 from models.cards import ProviderOrder
 from models.database import scoped_transaction
 from models.drafts import UploadDraft
 from models.jobs import JobInput
+from models.mails import Invitation
 from models.oversight import Erasure
 from models.people import ApiKey, Role, SignIn, User
 from models.scope import SYSTEM, client
@@ -103,6 +105,18 @@ def full_tenant(house: House) -> Seeded:
             )
         )
         session.execute(insert(UploadDraft).values(user_id=user_id, options={}, **tenant))
+        session.execute(
+            insert(Invitation).values(
+                role=Role.CLIENT_VIEWER.value,
+                sealed_guest=b"",
+                account=user_id.bytes,
+                token_hash=user_id.bytes,
+                mail_id=new_id(),
+                invited_by=user_id,
+                expires_at=clock.now(session),
+                **tenant,
+            )
+        )
         session.execute(insert(ClientBrand).values(brand_id=seeded.brand_id, **tenant))
         session.execute(
             insert(JobInput).values(

@@ -23,7 +23,7 @@ URLS = {
     f"largesse_{login}": f"postgresql://largesse_{login}@db/largesse"
     for login in ("owner", "web", "worker", "system", "readonly")
 }
-WHERE = Addresses(web_port=8055, sandbox_port=8155)
+WHERE = Addresses(web_port=8055, sandbox_port=8155, smtp_port=8180)
 
 
 @contextmanager
@@ -46,15 +46,16 @@ def environment(home, given, *, name="demo"):
 
 
 def test_the_ports_are_those_that_were_asked_for():
-    web, sandbox = free_port(), free_port()
+    web, sandbox, smtp = free_port(), free_port(), free_port()
+    asked = {"PORT": web, "SANDBOX_PORT": sandbox, "SANDBOX_SMTP_PORT": smtp}
 
-    found = addresses({"PORT": str(web), "SANDBOX_PORT": str(sandbox)})
+    found = addresses({name: str(port) for name, port in asked.items()})
 
-    assert found == Addresses(web, sandbox)
+    assert found == Addresses(web, sandbox, smtp)
     assert found.web_url == f"http://127.0.0.1:{web}"
 
 
-@pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
+@pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT", "SANDBOX_SMTP_PORT"])
 def test_a_taken_port_is_refused_by_its_name(name):
     with taken_port() as port:
         asked = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())} | {name: str(port)}

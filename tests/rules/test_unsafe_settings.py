@@ -93,6 +93,7 @@ REFUSED = [
     ({"PUBLIC_URL": None}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "http://gifts.acme.io"}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "https://127.0.0.1:8000"}, "Set PUBLIC_URL to the https:// address"),
+    ({"SMTP_URL": "smtp://mx.acme.io"}, "SMTP_URL would send mails in clear"),
     ({"LARGESSE_TIME_SCALE": "0.02"}, "LARGESSE_TIME_SCALE is for tests; unset it"),
     ({"LARGESSE_REQUIRE_TOTP": "0"}, "LARGESSE_REQUIRE_TOTP=0 is for demos and tests; unset it"),
     ({"QUEUE_URL": "redis://broker.acme.io:6379/0"}, "QUEUE_URL has no password"),
@@ -117,6 +118,8 @@ def changed(changes: dict[str, str | None]) -> dict[str, str]:
 
 def test_an_environment_in_order_is_not_refused() -> None:
     assert production_faults(GOOD, process="web") == []
+    for url in ("smtps://mx.acme.io", "smtp+starttls://mx.acme.io"):
+        assert production_faults(GOOD | {"SMTP_URL": url}, process="deliveries") == []
 
 
 @pytest.mark.parametrize(("changes", "sentence"), REFUSED)

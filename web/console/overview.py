@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
+from models.people import Role
 from pipelines.access.permissions import Permission, may
 from pipelines.access.principals import Principal
 from pipelines.credit.tree import Branch, credit_tree
@@ -56,6 +57,9 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.OWN_ACCOUNT)
 def show() -> Response:
     caller = principal()
+    if caller.role is Role.END_USER:
+        greeting = visitor().name or visitor().email
+        return page("no_place.html", title="Welcome", greeting=greeting)
     with looking() as session:
         tallies = job_tallies(session, lately=clock.now(session) - LATELY)
         branches = credit_tree(session)

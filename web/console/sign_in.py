@@ -17,7 +17,7 @@ from pipelines.access.authenticate import (
 from pipelines.access.console_sessions import close_session, open_halfway, open_session
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
-from pipelines.access.users import Credentials
+from pipelines.access.users import Credentials, has_platform_admin
 from pipelines.errors import Refusal
 from web.console.frame import go, page
 from web.console.visit import cookie_name, end_visit, find_visitor, halfway_visitor, hand_cookie
@@ -154,7 +154,13 @@ def _form(email: str = "", wrong: str | None = None, *, status: int = 200) -> Re
         widget=widget() if is_doubtful(email) else None,
         has_left="left" in request.args,
         asked=request.values.get("next", ""),
+        needs_admin=status == 200 and not _has_admin(),
     )
+
+
+def _has_admin() -> bool:
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        return has_platform_admin(session)
 
 
 def _code_form(wrong: str | None = None, *, status: int = 200) -> Response:

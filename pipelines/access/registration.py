@@ -1,0 +1,120 @@
+"""Register: an end user is made once the address is proven by a mailed link (S1-025, S3-105)."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.base import new_id
+from models.database import Sessions, scoped_transaction
+from models.mails import Registration
+from models.people import Role
+from models.scope import SYSTEM
+from pipelines.access.authenticate import let_try_again
+from pipelines.access.links import draw_token, token_hash
+from pipelines.access.passwords import hash_chosen
+from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
+from pipelines.errors import Refusal
+from pipelines.mail.post import Letter, post
+from pipelines.mail.templates import Template
+from pipelines.sealing import Keyring, Purpose
+
+LINK_LIVES = timedelta(days=1)
+_TABLE, _COLUMN = "registrations", "sealed_person"
+
+
+class InvalidRegistrationToken(Refusal):
+    """The link is unknown, used, too old, or the address has an account meanwhile."""
+
+    code = "invalid_registration_token"
+    detail = "This link is not good any more. Register again, or sign in if you have an account."
+
+
+@dataclass(frozen=True, slots=True)
+class Registrant:
+    """Who wants an account."""
+
+    email: str = field(repr=False)
+    password: str = field(repr=False)
+    name: str = field(default="", repr=False)
+
+
+def register(sessions: Sessions, person: Registrant, *, keyring: Keyring) -> None:
+    """Mail a link to the address or, if it has an account, say so there and nowhere else.
+
+    The same is written either way. Raises `ValidationFailed` for a password that will not do.
+    """
+    fresh = hash_chosen(person.password, words=(person.email, person.name))
+    token, identity = draw_token(), new_id()
+    content = {"email": person.email, "name": person.name, "password_hash": fresh}
+    sealed = keyring.seal(
+        Purpose.PII, json.dumps(content), table=_TABLE, row_id=identity, column=_COLUMN
+    )
+    with scoped_transaction(sessions, SYSTEM) as session:
+        now = clock.now(session)
+        kept = credentials_of(session, person.email)
+        session.execute(
+            insert(Registration).values(
+                id=identity,
+                sealed_person=sealed,
+                token_hash=token_hash(token),
+                expires_at=now + LINK_LIVES,
+            )
+        )
+        letter = Letter(Template.REGISTRATION, address=person.email, values={"token": token})
+        if kept is not None:
+            letter = Letter(Template.ACCOUNT_EXISTS, user_id=kept.user_id)
+        post(session, letter, keyring=keyring, now=now, good_for=LINK_LIVES)
+
+
+def register_at_once(sessions: Sessions, person: Registrant) -> UUID:
+    """Make the user without a proof of the address: for a demo, where no mail leaves the house.
+
+    Raises `EmailTaken`, and `ValidationFailed` for a password that will not do.
+    """
+    fresh = hash_chosen(person.password, words=(person.email, person.name))
+    with scoped_transaction(sessions, SYSTEM) as session:
+        return _made(session, person.email, person.name, fresh)
+
+
+def is_registration(session: Session, token: str, *, now: datetime) -> bool:
+    """Whether the link would work now, in the SYSTEM scope; looking does not use it."""
+    found = select(Registration.id).where(
+        Registration.token_hash == token_hash(token), Registration.expires_at > now
+    )
+    return session.execute(found).scalar_one_or_none() is not None
+
+
+def confirm_registration(sessions: Sessions, token: str, *, keyring: Keyring) -> UUID:
+    """Make the user whose link it is. Raises `InvalidRegistrationToken`."""
+    with scoped_transaction(sessions, SYSTEM) as session:
+        used = (
+            delete(Registration)
+            .where(
+                Registration.token_hash == token_hash(token),
+                Registration.expires_at > clock.now(session),
+            )
+            .returning(Registration.id, Registration.sealed_person)
+        )
+        row = session.execute(used).one_or_none()
+        if row is None:
+            raise InvalidRegistrationToken
+        secret = keyring.open_sealed(
+            Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
+        )
+        content = json.loads(secret.reveal())
+        try:
+            return _made(session, content["email"], content["name"], content["password_hash"])
+        except EmailTaken:
+            raise InvalidRegistrationToken from None
+
+
+def _made(session: Session, email: str, name: str, password_hash: str) -> UUID:
+    person = NewUser(email, "", Role.END_USER, name)
+    user_id = add_user(session, person, password_hash=password_hash, actor_id=None)
+    let_try_again(session, email)  # nobody is kept out by what was tried before
+    return user_id
