@@ -1,8 +1,6 @@
 """The headers every answer carries: no inline code, no framing, no sniffing, no caching of data."""
 
-from flask import Flask, Response, request
-
-from web.guards import is_api
+from flask import Flask, Response
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -30,8 +28,7 @@ def register_security_headers(app: Flask, *, secure: bool) -> None:
             response.headers.setdefault(
                 "Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains"
             )
-        if is_api() or request.endpoint is None:
-            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     app.after_request(add)
