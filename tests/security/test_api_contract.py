@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from pipelines.wiring import House
 from tests.models.two_tenants import Two
-from tests.security.tenants import Known
+from tests.security.tenants import Known, known_of
 from tests.web.conftest import Caller
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "3"))
@@ -53,9 +53,11 @@ def asked(app: Flask) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def ids(known: Known, two: Two) -> dict[str, str]:
-    """The other tenant's ids: half of all requests that take an id are led to them."""
-    return {name: str(value) for name, value in known.ids.items()}
+def ids(house: House, two: Two, known: Known, callers: dict[str, Caller]) -> list[dict[str, str]]:
+    """The caller's own ids and the other tenant's: most requests that take an id get one of them."""
+    found = [known_of(house, two.one).ids, known.ids]
+    brand = {"brand_id": str(two.one.brand_id)}
+    return [brand | {name: str(value) for name, value in each.items()} for each in found]
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -66,7 +68,7 @@ def test_every_operation_keeps_its_contract_for(
     app: Flask,
     house: House,
     asked: list[Any],
-    ids: dict[str, str],
+    ids: list[dict[str, str]],
     known: Known,
     callers: dict[str, Caller],
     admin: Caller,
@@ -87,18 +89,19 @@ def ask(
     operation: Any,
     mode: GenerationMode,
     headers: dict[str, str],
-    ids: dict[str, str],
+    ids: list[dict[str, str]],
     secret: frozenset[str],
     wrong: list[str],
 ) -> None:
-    """A few requests of one operation, every second one at the other tenant's object."""
+    """A few requests of one operation: at an own object, a foreign one, and whatever comes."""
     turn = iter(range(10**9))
 
     @ASKED
     @given(operation.as_strategy(generation_mode=mode))
     def each(case: Any) -> None:
-        if next(turn) % 2 and case.path_parameters:
-            case.path_parameters = {n: ids.get(n, v) for n, v in case.path_parameters.items()}
+        chosen = [*ids, {}][next(turn) % 3]
+        if case.path_parameters:
+            case.path_parameters = {n: chosen.get(n, v) for n, v in case.path_parameters.items()}
         # A wrong Authorization is what `nobody` is for.
         given = {n: v for n, v in dict(case.headers or {}).items() if n.lower() != "authorization"}
         case.headers = given
