@@ -76,6 +76,29 @@ def test_b31_a_form_has_one_file_and_calls_it_file(
     assert (answer.status_code, answer.json["code"]) == (status, code)
 
 
+def test_b31_a_part_without_a_name_is_an_unknown_field(
+    house: House, client_admin: Caller, temporary: Path
+) -> None:
+    """Found by asking the API from its own document: it was a fault of ours."""
+    nameless = b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n"
+    file = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nemail\r\n'
+    headers = client_admin.headers | {"Idempotency-Key": secrets.token_hex(8)}
+
+    answer = leaves_nothing(
+        house,
+        temporary,
+        lambda: client_admin.client.post(
+            PROVISION,
+            data=nameless + file + b"--b--\r\n",
+            content_type="multipart/form-data; boundary=b",
+            headers=headers,
+        ),
+    )
+
+    assert answer.status_code == 422
+    assert ("/", "unknown_field") in {(e["pointer"], e["code"]) for e in answer.json["errors"]}
+
+
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
