@@ -40,6 +40,7 @@ _OWNED = {
     "users": "client_id",
     "api_keys": "client_id",
     "card_pools": "client_id",
+    "approvals": "client_id",
 }
 
 
@@ -80,6 +81,12 @@ def known_of(house: House, tenant: Seeded) -> Known:
         assert found, table
         return found[0].id
 
+    sign_in = rows(
+        house,
+        "SELECT s.id FROM sign_ins s JOIN users u ON u.id = s.user_id "
+        "WHERE u.client_id = :client ORDER BY s.id LIMIT 1",
+        client=tenant.client_id,
+    )[0].id
     ids = {
         "agency_id": tenant.agency_id,
         "client_id": tenant.client_id,
@@ -91,6 +98,9 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "draft_id": one("upload_drafts"),
         "user_id": one("users"),
         "key_id": one("api_keys"),
+        "approval_id": one("approvals"),
+        "session_id": sign_in,
+        "sign_in_id": sign_in,
         # Tasks are the platform's; nobody else may even ask.
         "task_id": tenant.client_id,
     }

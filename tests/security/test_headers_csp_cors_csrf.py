@@ -280,6 +280,7 @@ def test_sec032_public_posts_are_few_and_named(app: Flask) -> None:
     assert found == {
         "auth.login",
         "auth.refresh",
+        "console.sign_in_code_now",
         "console.sign_in_now",
         "gift-cards.reveal_gift_card",
         "reveal.open_card",

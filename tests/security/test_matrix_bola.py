@@ -31,6 +31,7 @@ NOT_OWNED = {
 #: A body that is good in itself, so that only the object is missing.
 BODIES: dict[str, dict[str, Any]] = {
     "agencies.change_agency": {"name": "Taken over", "version": 1},
+    "approvals.reject": {"reason": "No"},
     "campaigns.change_campaign": {"name": "Taken over", "version": 1},
     "campaigns.set_budget": {"mode": "isolated", "amount_minor": 1},
     "clients.change_client": {"name": "Taken over", "version": 1},
@@ -257,7 +258,7 @@ def test_sec010_no_page_of_the_console_knows_a_foreign_id(
 
 
 def page(browser: FlaskClient, method: str, path: str, token: str) -> TestResponse:
-    form = {"csrf_token": token, "idempotency_key": secrets.token_hex(16)}
+    form = {"csrf_token": token, "idempotency_key": secrets.token_hex(16), "reason": "No"}
     return browser.open(
         path, method=method, data=form if method == "POST" else None, headers=SAME_ORIGIN
     )
