@@ -40,7 +40,7 @@ def two(house: House, app: Flask) -> Iterator[Two]:
 @pytest.fixture(scope="module")
 def known(house: House, app: Flask, two: Two) -> Known:
     """Everything by which the other tenant could be recognised."""
-    key_caller(app, house, two.other.agency_id, two.other.client_id)
+    key_caller(app, house, two.other.client_id)
     return known_of(house, two.other)
 
 
@@ -48,6 +48,6 @@ def known(house: House, app: Flask, two: Two) -> Known:
 def callers(app: Flask, house: House, two: Two) -> dict[str, Caller]:
     """Every role of the first tenant, its key, and the key of a client beside the other one."""
     found = {role.value: signed_in(app, house, role, two.one) for role in CALLERS}
-    found["storefront_key"] = key_caller(app, house, two.one.agency_id, two.one.client_id)
-    found["neighbour's key"] = key_caller(app, house, two.other.agency_id, NEIGHBOUR[False])
+    found["storefront_key"] = key_caller(app, house, two.one.client_id)
+    found["neighbour's key"] = key_caller(app, house, NEIGHBOUR[False])
     return found

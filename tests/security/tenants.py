@@ -11,7 +11,7 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
-from pipelines.access.api_keys import draw_key, make_key
+from pipelines.access.api_keys import NewKey, draw_key, make_key
 from pipelines.access.permissions import KeyScope
 from pipelines.wiring import House
 from tests.driving import rows
@@ -41,6 +41,7 @@ _OWNED = {
     "api_keys": "client_id",
     "card_pools": "client_id",
     "approvals": "client_id",
+    "erasures": "client_id",
 }
 
 
@@ -52,20 +53,12 @@ class Known:
     marks: frozenset[str]
 
 
-def key_caller(app: Flask, house: House, agency_id: UUID, client_id: UUID) -> Caller:
+def key_caller(app: Flask, house: House, client_id: UUID) -> Caller:
     """A storefront with a key of every scope."""
     drawn = draw_key(is_live=False)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        make_key(
-            session,
-            drawn,
-            name="Shop",
-            agency_id=agency_id,
-            client_id=client_id,
-            scopes=frozenset(KeyScope),
-            actor_id=ACTOR,
-            now=clock.now(session),
-        )
+        wanted = NewKey("Shop", client_id, sorted(KeyScope))
+        make_key(session, drawn, wanted, actor_id=ACTOR, now=clock.now(session))
     return Caller(app.test_client(), {"Authorization": f"Bearer {drawn.text}"})
 
 
@@ -99,6 +92,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "user_id": one("users"),
         "key_id": one("api_keys"),
         "approval_id": one("approvals"),
+        "erasure_id": one("erasures"),
         "session_id": sign_in,
         "sign_in_id": sign_in,
         # Tasks are the platform's; nobody else may even ask.
@@ -112,12 +106,16 @@ def known_of(house: House, tenant: Seeded) -> Known:
 
 
 def digest_of(house: House, tenant: Seeded, tables: list[str]) -> dict[str, str]:
-    """What the tenant's rows are, table by table: nobody else may change a letter of it."""
+    """What the tenant's rows are, table by table: nobody else may change a letter of it.
+
+    When a key of the agency was last used is the asker's own doing.
+    """
     return {
         table: rows(
             house,
-            f"SELECT md5(coalesce(string_agg(t::text, ',' ORDER BY t::text), '')) AS digest "
-            f"FROM {table} t WHERE agency_id = :agency",
+            "SELECT md5(coalesce(string_agg(t.row, ',' ORDER BY t.row), '')) AS digest "
+            "FROM (SELECT (to_jsonb(one) - 'last_used_at')::text AS row "
+            f"FROM {table} one WHERE agency_id = :agency) t",
             agency=tenant.agency_id,
         )[0].digest
         for table in tables
