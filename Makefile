@@ -6,7 +6,7 @@ STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum 
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix bench prove chaos mutants migrate
+.PHONY: help demo up test check fix bench fuzz prove chaos mutants migrate
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ fix: $(STAMP) ## Mend what the linter can mend
 
 test: check ## Check, then run every test on real PostgreSQL, Valkey and worker processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+fuzz: $(STAMP) ## Ask the API and the uploads EXAMPLES=200 strange things each
+	@EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/security/test_api_contract.py tests/bad_inputs/test_fuzzed.py $(ARGS)
 
 prove: $(STAMP) ## Check the invariants on the running stack's data
 	@$(BIN)/python -m ops prove

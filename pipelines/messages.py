@@ -56,6 +56,14 @@ CATALOGUE: Mapping[str, Message] = {
         "The recipient stands in the file twice",
         "Keep the first row of each recipient, or remove the repeats from the file.",
     ),
+    "confusable_address": Message(
+        "The address mixes letters that look alike",
+        "Compare it with what the recipient gave you; someone may be passing for somebody else.",
+    ),
+    "plus_address": Message(
+        "The address has a tag after its plus",
+        "Look whether the same person stands in the file under another tag.",
+    ),
     "already_served": Message(
         "The recipient got a card of this campaign before",
         "Nothing to do: nobody gets a second card by accident.",

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.principals import Principal
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.states import ENDED
@@ -35,6 +36,7 @@ def job_json(session: Session, row: Row[Any], caller: Principal, *, deep: bool) 
             keyring=house.settings.keyring,
             public_url=house.settings.public_url,
             sees_costs=caller.sees_costs,
+            sees_link=is_allowed(caller, Permission.PROVISION),
         )
         error = error or failure
     base = f"/api/v1/jobs/{row.id}"

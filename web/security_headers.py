@@ -1,8 +1,7 @@
 """The headers every answer carries: no inline code, no framing, no sniffing, no caching of data."""
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
-from web.guards import is_api
 from web.humans import trusted_sources
 
 CONTENT_SECURITY_POLICY = (
@@ -35,8 +34,7 @@ def register_security_headers(app: Flask, *, secure: bool) -> None:
             response.headers.setdefault(
                 "Strict-Transport-Security", f"max-age={YEAR_SECONDS}; includeSubDomains"
             )
-        if is_api() or request.endpoint is None:
-            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     app.after_request(add)

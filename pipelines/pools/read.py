@@ -44,8 +44,9 @@ class PoolView:
 
     row: Row[Any]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, *, sees_costs: bool) -> dict[str, Any]:
         row = self.row
+        cost = {"cost_per_card_minor": row.cost_per_card_minor} if sees_costs else {}
         counts = {
             name: int(getattr(row, name)) for name in ("available", "issued", "quarantined", "void")
         }
@@ -57,7 +58,7 @@ class PoolView:
             "denomination_minor": row.denomination_minor,
             "currency": row.currency,
             "kind": row.kind,
-            "cost_per_card_minor": row.cost_per_card_minor,
+            **cost,
             "low_watermark": row.low_watermark,
             "created_at": row.created_at,
             "counts": counts,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -57,6 +57,8 @@ class IntakePlan:
     currency: str
     payer: Payer | None
     errors: tuple[FieldError, ...]
+    warnings: tuple[FieldError, ...]
+    warning_counts: Mapping[str, int]
     plan_hash: str
 
     @property
@@ -93,6 +95,8 @@ def judge(
         currency=currency,
         payer=payer,
         errors=staging.first_errors(session, limits.row_errors_shown_max),
+        warnings=staging.first_warnings(session, limits.row_errors_shown_max),
+        warning_counts=staging.warning_counts(session),
         plan_hash=_plan_hash(session, options, tally, content_sha256),
     )
 
@@ -161,6 +165,8 @@ def preview_view(
         "valid": plan.tally.valid,
         "invalid": [error.as_json() for error in plan.errors],
         "invalid_count": plan.tally.invalid,
+        "warnings": [warning.as_json() for warning in plan.warnings],
+        "warning_counts": dict(plan.warning_counts),
         "duplicates": plan.tally.duplicates,
         "skipped_count": plan.tally.skippable,
         "cost": {"charge_minor": plan.tally.charge, "currency": plan.currency},

@@ -54,6 +54,13 @@ class Warn(StrEnum):
     PLUS_ADDRESS = "plus_address"
 
 
+#: Each warning as a sentence; none shows the address.
+WARNINGS = {
+    Warn.CONFUSABLE_ADDRESS: "The address mixes letters of scripts that look alike; check it.",
+    Warn.PLUS_ADDRESS: "The address has a tag after its plus; the person may be listed twice.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class RecipientRules:
     """What the request as a whole says; a row may name its own denomination and brand."""

@@ -34,9 +34,18 @@ _FAILED_STATES = {"failed", "needs_review", "cancelled", "skipped"}
 
 
 def single_outcome(
-    session: Session, job_id: UUID, *, keyring: Keyring, public_url: str, sees_costs: bool
+    session: Session,
+    job_id: UUID,
+    *,
+    keyring: Keyring,
+    public_url: str,
+    sees_costs: bool,
+    sees_link: bool,
 ) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """(result, error) of a job of one item; both None while it is open."""
+    """(result, error) of a job of one item; both None while it is open.
+
+    The link opens the card, so it is bearer money: `reveal_url` is null without `sees_link`.
+    """
     row = session.execute(_SINGLE, {"job": job_id}).one_or_none()
     if row is None:
         return None, None
@@ -65,6 +74,6 @@ def single_outcome(
         },
         "source": row.source,
         "credit_remaining_minor": payer.available,
-        "reveal_url": f"{public_url}/r/{token}",
+        "reveal_url": f"{public_url}/r/{token}" if sees_link else None,
     }
     return result, None

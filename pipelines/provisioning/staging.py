@@ -14,7 +14,13 @@ from pipelines.jobs.csv_reader import CsvRow, CsvRowError
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse
 from pipelines.provisioning.clone_rows import CopiedRow
-from pipelines.provisioning.recipients import Recipient, RecipientRules, check_recipient
+from pipelines.provisioning.recipients import (
+    WARNINGS,
+    Recipient,
+    RecipientRules,
+    Warn,
+    check_recipient,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +38,13 @@ _CREATE = text("""
 CREATE TEMPORARY TABLE IF NOT EXISTS intake (
     position integer NOT NULL, reference text, email text, name text, phone text,
     person_key bytea, brand_id uuid, denomination_minor bigint NOT NULL,
-    code text, detail text, field text) ON COMMIT DROP
+    code text, detail text, field text, warnings text[]) ON COMMIT DROP
 """)
 _EMPTY = text("TRUNCATE intake")
 _ANALYZE = text("ANALYZE intake")
 _COPY = (
     "COPY intake (position, reference, email, name, phone, person_key, brand_id, "
-    "denomination_minor, code, detail, field) FROM STDIN"
+    "denomination_minor, code, detail, field, warnings) FROM STDIN"
 )
 _MARK_DUPLICATES = text("""
 UPDATE intake SET code = 'duplicate_recipient', field = 'email',
@@ -64,6 +70,15 @@ WHERE served.job_id IS NOT NULL AND intake.position = served.position
 _ERRORS = text("""
 SELECT position, code, detail, field FROM intake WHERE code IS NOT NULL
 ORDER BY position LIMIT :limit
+""")
+# A duplicate is warned about like any other: somebody looks at the address, not at the verdict.
+_WARNINGS = text("""
+SELECT position, w.code FROM intake, unnest(warnings) WITH ORDINALITY AS w (code, place)
+ORDER BY position, place LIMIT :limit
+""")
+_WARNING_COUNTS = text("""
+SELECT w.code, count(*) AS rows FROM intake, unnest(warnings) AS w (code)
+GROUP BY w.code ORDER BY w.code
 """)
 _GROUPS = text("""
 SELECT brand_id, denomination_minor, count(*) AS items FROM intake WHERE code IS NULL
@@ -185,7 +200,7 @@ def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:
     person = row.recipient
     if person is None:
         shown = [_shown(row.cells.get(name)) for name in ("reference", "email", "name", "phone")]
-        return (row.position, *shown, None, None, 0, code, detail, field)
+        return (row.position, *shown, None, None, 0, code, detail, field, None)
     key = person_key(person.email, secret, phone=person.phone, reference=person.reference)
     return (
         row.position,
@@ -199,6 +214,7 @@ def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:
         code,
         detail,
         field,
+        list(person.warnings) or None,
     )
 
 
@@ -235,3 +251,16 @@ def first_errors(session: Session, limit: int) -> tuple[FieldError, ...]:
         FieldError(row.code, row.detail, row=row.position, field=row.field)
         for row in session.execute(_ERRORS, {"limit": limit})
     )
+
+
+def first_warnings(session: Session, limit: int) -> tuple[FieldError, ...]:
+    """What a person should look at before submitting; the rows themselves are accepted."""
+    return tuple(
+        FieldError(row.code, WARNINGS[Warn(row.code)], row=row.position, field="email")
+        for row in session.execute(_WARNINGS, {"limit": limit})
+    )
+
+
+def warning_counts(session: Session) -> dict[str, int]:
+    """How many rows have each warning, by its code."""
+    return {row.code: row.rows for row in session.execute(_WARNING_COUNTS)}

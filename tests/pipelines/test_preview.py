@@ -55,6 +55,8 @@ def test_a_preview_writes_nothing_and_says_everything(house: House) -> None:
             {"row": 8, "field": "email", "code": "invalid_email"},
         ],
         "invalid_count": 1,
+        "warnings": [],
+        "warning_counts": {},
         "duplicates": 1,
         "skipped_count": 1,
         "cost": {"charge_minor": 15_000, "currency": "USD"},

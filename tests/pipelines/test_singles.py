@@ -72,7 +72,7 @@ def outcome(house: House, seeded: Seeded, accepted: AcceptedSingle, **more: Any)
             accepted.job_id,
             keyring=house.settings.keyring,
             public_url="https://cards.example",
-            **({"sees_costs": True} | more),
+            **({"sees_costs": True, "sees_link": True} | more),
         )
 
 

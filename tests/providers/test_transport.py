@@ -297,9 +297,3 @@ def test_a_call_inside_a_database_transaction_is_refused():
         in_transaction.reset(token)
 
     assert server.connections == 0
-
-
-def test_the_environment_cannot_send_calls_through_a_proxy(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with serving(lambda peer, _: peer.sendall(reply())) as server:
-        assert get(server).status == 200

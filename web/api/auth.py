@@ -75,8 +75,8 @@ class Me(Schema):
     email = fields.String()
     name = fields.String()
     role = fields.String()
-    agency_id = fields.UUID()
-    client_id = fields.UUID()
+    agency_id = fields.UUID(allow_none=True)
+    client_id = fields.UUID(allow_none=True)
     second_factor = fields.Boolean()
     seen_by = fields.UUID(
         allow_none=True, metadata={"description": "Who looks through this person's eyes."}

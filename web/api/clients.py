@@ -43,6 +43,11 @@ class ClientBrands(Schema):
     brand_ids = fields.List(Identity(), required=True, validate=validate.Length(max=BRANDS_MAX))
 
 
+class BrandsOfClient(Schema):
+    client_id = fields.UUID()
+    brand_ids = fields.List(fields.UUID())
+
+
 class Client(Schema):
     id = fields.UUID()
     agency_id = fields.UUID()
@@ -124,7 +129,7 @@ def change_client(body: dict[str, Any], client_id: UUID) -> Response:
 @routes.put("/clients/<uuid:client_id>/brands")
 @permitted(Permission.CLIENT_BRANDS_MANAGE)
 @reads(ClientBrands)
-@answers(200, ClientBrands)
+@answers(200, BrandsOfClient)
 def restrict_brands(body: dict[str, Any], client_id: UUID) -> Response:
     """Let a client draw on these brands only; an empty list allows every brand."""
     caller = principal()

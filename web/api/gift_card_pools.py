@@ -62,7 +62,9 @@ class Pool(Schema):
     denomination_minor = fields.Integer()
     currency = fields.String()
     kind = fields.String()
-    cost_per_card_minor = fields.Integer(allow_none=True)
+    cost_per_card_minor = fields.Integer(
+        allow_none=True, metadata={"description": "Not shown to clients."}
+    )
     low_watermark = fields.Integer()
     counts = fields.Dict(keys=fields.String(), values=fields.Integer())
     health = fields.String()
@@ -92,7 +94,7 @@ def create_gift_card_pool(body: dict[str, Any]) -> Response:
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         make = partial(_made, session, caller, body)
         done = once(session, key, make, status=201, resource_kind="card_pool")
-    response = jsonify(_one(caller, done.resource_id).as_json())
+    response = jsonify(_one(caller, done.resource_id))
     response.status_code = 201
     return mark_replay(response, is_replay=done.is_replay)
 
@@ -106,9 +108,8 @@ def list_gift_card_pools(query: dict[str, Any]) -> Response:
     limit, before = query["limit"], id_cursor(query)
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         visible = visible_pools(session, before=before, limit=limit + 1)
-    return listed(
-        _counted(visible), limit=limit, view=PoolView.as_json, place=lambda pool: pool.row.id
-    )
+    view = partial(PoolView.as_json, sees_costs=principal().sees_costs)
+    return listed(_counted(visible), limit=limit, view=view, place=lambda pool: pool.row.id)
 
 
 @routes.get("/gift-card-pools/<uuid:pool_id>")
@@ -116,7 +117,7 @@ def list_gift_card_pools(query: dict[str, Any]) -> Response:
 @answers(200, Pool)
 def get_gift_card_pool(pool_id: UUID) -> Response:
     """One pool with its counts and health."""
-    return jsonify(_one(principal(), pool_id).as_json())
+    return jsonify(_one(principal(), pool_id))
 
 
 @routes.post("/gift-card-pools/<uuid:pool_id>/cards")
@@ -173,12 +174,12 @@ def _made(session: Session, caller: Principal, body: dict[str, Any]) -> UUID:
     return create_pool(session, pool, actor_id=caller.actor_id)
 
 
-def _one(caller: Principal, pool_id: UUID) -> PoolView:
+def _one(caller: Principal, pool_id: UUID) -> dict[str, Any]:
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         visible = visible_pools(session, before=None, limit=1, pool_id=pool_id)
     if not visible:
         raise NotFound
-    return _counted(visible)[0]
+    return _counted(visible)[0].as_json(sees_costs=caller.sees_costs)
 
 
 def _counted(pool_ids: list[UUID]) -> list[PoolView]:

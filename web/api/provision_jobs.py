@@ -89,6 +89,10 @@ class Plan(Schema):
     rows = fields.Integer()
     valid = fields.Integer()
     invalid = fields.List(fields.Dict())
+    invalid_count = fields.Integer()
+    warnings = fields.List(fields.Dict())
+    warning_counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    skipped_count = fields.Integer()
     duplicates = fields.Integer()
     cost = fields.Dict()
     sources = fields.Dict()
@@ -203,7 +207,8 @@ def _loaded(schema: Schema, given: Any) -> dict[str, Any]:
 def _form() -> dict[str, Any]:
     """A form's texts as the JSON values they stand for; what is empty was left out."""
     values: dict[str, Any] = {}
-    for name, text in request.form.items():
+    for given, text in request.form.items():
+        name = given or ""  # a part without a name has None, and is unknown like any other
         if text == "":
             continue
         if name in _FLAGS:

@@ -107,7 +107,10 @@ def _credit_tiles(branches: list[Branch], caller: Principal) -> Iterator[Tile]:
 
 
 def _pools(session: Session) -> list[dict[str, Any]]:
-    return [pool.as_json() for pool in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)]
+    return [
+        pool.as_json(sees_costs=False)
+        for pool in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)
+    ]
 
 
 def _had_cards(pools: list[dict[str, Any]] | None) -> bool:

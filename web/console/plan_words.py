@@ -43,6 +43,7 @@ class PlanWords:
     duplicates: int
     served_before: int
     groups: tuple[ProblemGroup, ...]
+    warned: tuple[ProblemGroup, ...]
     charge: str
     before: str
     after: str
@@ -69,6 +70,7 @@ def plan_words(view: Mapping[str, Any]) -> PlanWords:
         duplicates=view["duplicates"],
         served_before=view["skipped_count"] - view["duplicates"],
         groups=_groups(view["invalid"]),
+        warned=_groups(view["warnings"]),
         charge=money(view["cost"]["charge_minor"], currency),
         before=money(credit["available_minor"], currency),
         after=money(credit["after_minor"], currency),

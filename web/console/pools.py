@@ -47,7 +47,8 @@ def add_pages(console: Blueprint) -> None:
 def show() -> Response:
     with looking() as session:
         pools = [
-            pool_words(p.as_json()) for p in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)
+            pool_words(p.as_json(sees_costs=False))
+            for p in list_pools(session, before=None, limit=POOLS_SHOWN_MAX)
         ]
     return page(
         "pools.html",

@@ -138,6 +138,20 @@ def test_rows_with_errors_are_shown_by_reason_and_can_be_left_out(
     ]
 
 
+def test_b48_addresses_that_look_alike_are_shown_before_anything_is_sent(
+    bob: Visitor, seeded: Seeded
+):
+    home = draft_with(bob, seeded, "email\npаypal@x.de\nann+1@x.de\n".encode())
+
+    page = bob.get(f"{home}/check").text
+
+    assert "Every row can be used." in page
+    assert "Rows to look at" in page
+    assert "The address mixes letters that look alike" in page
+    assert "Row 1, email: The address mixes letters of scripts that look alike; check it." in page
+    assert "The address has a tag after its plus" in page
+
+
 def test_a_job_without_credit_is_blocked_in_words(house: House, bob: Visitor, seeded: Seeded):
     home = draft_with(bob, seeded, recipients_csv(5_000))
 

@@ -1,0 +1,121 @@
+"""Requests made from the OpenAPI document: no fault, no answer it does not describe, no leak (SEC-10).
+
+`make fuzz EXAMPLES=500` asks longer.
+"""
+
+import os
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from pipelines.wiring import House
+from tests.models.two_tenants import Two
+from tests.security.tenants import Known, known_of
+from tests.web.conftest import Caller
+
+EXAMPLES = int(os.environ.get("EXAMPLES", "3"))
+#: Asked for elsewhere: a caller who signs out or changes their password asks nothing further.
+ENDS_THE_CALLER = {"logout", "change_own_password"}
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+ASKED = settings(
+    max_examples=EXAMPLES,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def operations(app: Flask) -> list[Any]:
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)
+    found = [result.ok() for result in schema.get_all_operations()]
+    return [each for each in found if each.definition.raw["operationId"] not in ENDS_THE_CALLER]
+
+
+@pytest.fixture(scope="module")
+def asked(app: Flask) -> list[Any]:
+    found = operations(app)
+    assert len(found) > 55
+    return found
+
+
+@pytest.fixture(scope="module")
+def ids(house: House, two: Two, known: Known, callers: dict[str, Caller]) -> list[dict[str, str]]:
+    """The caller's own ids and the other tenant's: most requests that take an id get one of them."""
+    found = [known_of(house, two.one).ids, known.ids]
+    brand = {"brand_id": str(two.one.brand_id)}
+    return [brand | {name: str(value) for name, value in each.items()} for each in found]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize(
+    "name", ["client_admin", "agency_admin", "storefront_key", "platform_admin", "nobody"]
+)
+def test_every_operation_keeps_its_contract_for(
+    app: Flask,
+    house: House,
+    asked: list[Any],
+    ids: list[dict[str, str]],
+    known: Known,
+    callers: dict[str, Caller],
+    admin: Caller,
+    name: str,
+    mode: GenerationMode,
+) -> None:
+    headers = {"nobody": {}, "platform_admin": admin.headers}.get(name)
+    headers = callers[name].headers if headers is None else headers
+    secret = frozenset() if name == "platform_admin" else known.marks
+    wrong: list[str] = []
+    for operation in asked:
+        ask(operation, mode, headers, ids, secret, wrong)
+
+    assert wrong == []
+
+
+def ask(
+    operation: Any,
+    mode: GenerationMode,
+    headers: dict[str, str],
+    ids: list[dict[str, str]],
+    secret: frozenset[str],
+    wrong: list[str],
+) -> None:
+    """A few requests of one operation: at an own object, a foreign one, and whatever comes."""
+    turn = iter(range(10**9))
+
+    @ASKED
+    @given(operation.as_strategy(generation_mode=mode))
+    def each(case: Any) -> None:
+        chosen = [*ids, {}][next(turn) % 3]
+        if case.path_parameters:
+            case.path_parameters = {n: chosen.get(n, v) for n, v in case.path_parameters.items()}
+        # A wrong Authorization is what `nobody` is for.
+        given = {n: v for n, v in dict(case.headers or {}).items() if n.lower() != "authorization"}
+        case.headers = given
+        response = case.call(headers=headers)
+        sent = f"{case.formatted_path} {case.query} {case.body!r}"
+        leaked = [m for m in secret if m in response.text and m not in sent]
+        if leaked:
+            wrong.append(f"{operation.label} shows {leaked}")
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except AssertionError as failed:
+            wrong.append(f"{operation.label} {response.status_code}: {str(failed)[:400]}")
+        except BaseExceptionGroup as failed:
+            found = "; ".join(str(each)[:300] for each in failed.exceptions)
+            wrong.append(f"{operation.label} {response.status_code}: {found}")
+
+    each()

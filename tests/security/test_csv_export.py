@@ -1,0 +1,127 @@
+"""No cell of a file that we give out is run by a spreadsheet, and its text reads back (SEC-35)."""
+
+import csv
+import io
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from models.database import scoped_transaction
+from models.people import Role
+from models.scope import SYSTEM
+from pipelines.jobs.csv_reader import ColumnRules, open_csv
+from pipelines.wiring import House
+from tests.bad_inputs.recipients import WELCOME
+from tests.driving import drain, submit
+from tests.rules.test_csv_writer import HARMLESS, HOSTILE
+from tests.seeding import Seeded, seed
+from tests.web.conftest import Caller, signed_in
+from tests.web.console.conftest import visitor_of
+
+TRIGGERS = tuple("=+-@\t\r\n|%＝＋－＠\0")
+#: Columns that we type as numbers: they hold digits and nothing else.
+NUMBERS = {"row", "denomination_minor"}
+#: Routes that answer with CSV. A new one must be written by `csv_blocks` and be tried below.
+EXPORTS = {
+    "audit.export_audit",
+    "console.audit_csv",
+    "console.job_results",
+    "jobs.download_job_results",
+}
+#: PostgreSQL holds no NUL, and a name without any text is none.
+TEXTS = [t for t in HOSTILE + HARMLESS if t and "\0" not in t] + [
+    "<script>alert(1)</script>",
+    "'=1",
+    "''@x",
+    '"=1',
+    "=1\n+2",
+    ",=1",
+    "A\u2028=n",
+]
+
+
+@pytest.fixture(scope="module")
+def tenant(house: House) -> Seeded:
+    return seed(house, vendor=False)
+
+
+@pytest.fixture(scope="module")
+def job_id(house: House, tenant: Seeded) -> str:
+    """A job whose recipients are called every hostile thing, half of them failed with such words."""
+    people = [
+        {"reference": f"r{n}", "name": name, "email": f"=1+{n}@evil.com"}
+        for n, name in enumerate(TEXTS)
+    ]
+    made = submit(house, tenant, people)
+    drain(house)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            text("UPDATE items SET detail = name, reference = name WHERE job_id = :job"),
+            {"job": made},
+        )
+    return str(made)
+
+
+@pytest.fixture(scope="module")
+def exports(app: Flask, house: House, tenant: Seeded, job_id: str) -> dict[str, bytes]:
+    caller: Caller = signed_in(app, house, Role.CLIENT_ADMIN, tenant)
+    visitor = visitor_of(app, house, Role.CLIENT_ADMIN, tenant)
+    return {
+        "api": caller.get(f"/jobs/{job_id}/results.csv").data,
+        "failed": caller.get(f"/jobs/{job_id}/results.csv?only=failed").data,
+        "console": visitor.get(f"/console/jobs/{job_id}/results.csv").data,
+        "audit": caller.get("/audit.csv").data,
+        "audit page": visitor.get("/console/audit.csv").data,
+    }
+
+
+def test_sec035_the_routes_that_answer_csv_are_known(app: Flask, job_id: str) -> None:
+    found = {rule.endpoint for rule in app.url_map.iter_rules() if ".csv" in rule.rule}
+
+    assert found == EXPORTS
+
+
+@pytest.mark.parametrize("name", ["api", "failed", "console", "audit", "audit page"])
+def test_sec035_no_cell_begins_with_a_trigger(exports: dict[str, bytes], name: str) -> None:
+    table = list(
+        csv.DictReader(io.StringIO(exports[name].decode("utf-8-sig"), newline=""), strict=True)
+    )
+
+    run = [
+        (column, cell)
+        for row in table
+        for column, cell in row.items()
+        if cell.startswith(TRIGGERS) or (column in NUMBERS and not cell.isdigit())
+    ]
+    assert len(table) == len(TEXTS) or ("audit" in name and table)
+    assert run == []
+
+
+@pytest.mark.parametrize("name", ["api", "console"])
+def test_sec035_every_cell_is_quoted_and_reads_back_as_it_was(
+    exports: dict[str, bytes], name: str
+) -> None:
+    content = exports[name]
+    header = content.decode("utf-8-sig").partition("\r\n")[0]
+    columns = tuple(cell.strip('"') for cell in header.split(","))
+
+    rows = list(open_csv(io.BytesIO(content), columns=ColumnRules(required=columns)))
+
+    assert header.startswith('"reference","') and header.endswith('"')
+    assert [row.cells["name"] for row in rows] == TEXTS
+    assert [row.cells["reference"] for row in rows] == TEXTS
+    assert rows[0].cells["email"] == "=1+0@evil.com"
+
+
+def test_sec035_what_was_welcome_goes_out_guarded(app: Flask, house: House, tenant: Seeded) -> None:
+    """The files of B34 and B35, through the door and out again."""
+    caller = signed_in(app, house, Role.AGENCY_ADMIN, tenant)
+    for bad in WELCOME:
+        if not bad.id.startswith(("B34", "B35", "B10", "B15")):
+            continue
+        job = submit(house, tenant, bad.content, delivery_method="none", allow_repeat=True)
+        content = caller.get(f"/jobs/{job}/results.csv").data.decode("utf-8-sig")
+        table = list(csv.reader(io.StringIO(content, newline=""), strict=True))
+        cells = [cell for row in table for cell in row]
+        assert [cell for cell in cells if cell.startswith(TRIGGERS)] == [], bad.id
