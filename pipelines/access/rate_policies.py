@@ -83,7 +83,7 @@ TABLE: Table = {
         Rule("reset", Subject.ACCOUNT, 3, HOUR),
     ),
     Policy.REGISTER: (
-        Rule("register-ip", Subject.ADDRESS, 20, HOUR),
+        Rule("register-ip", Subject.ADDRESS, 20, HOUR, is_guard=False),
         Rule("register", Subject.ACCOUNT, 3, HOUR),
     ),
     Policy.VALIDATE: (

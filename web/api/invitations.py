@@ -15,6 +15,7 @@ from models.scope import SYSTEM
 from pipelines.access import invitations
 from pipelines.access.invitations import Guest, InvitationView
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
@@ -24,6 +25,7 @@ from web.fields import Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import permitted, principal, public
 from web.pages import id_cursor, listed
+from web.rate_limits import limited
 from web.tenant_choice import place_of_new
 
 routes = Routes("invitations", "Accounts that wait for their owners to choose a password.")
@@ -111,6 +113,7 @@ def withdraw_invitation(invitation_id: UUID) -> Response:
 
 @routes.post("/invitations/accept")
 @public
+@limited(Policy.SESSION)
 @reads(AcceptBody)
 @answers(204)
 def accept_invitation(body: dict[str, Any]) -> Response:

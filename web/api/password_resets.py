@@ -6,11 +6,13 @@ from flask import Response, jsonify
 from marshmallow import Schema, fields
 
 from pipelines.access.password_resets import ask_for_reset, reset_password
+from pipelines.access.rate_policies import Policy
 from web.api.routes import Routes, answers, reads
 from web.fields import Secret
 from web.front import front
 from web.guards import public
-from web.mail_throttle import admit_mail
+from web.humans import humans_only
+from web.rate_limits import limited
 
 routes = Routes("password resets", "A new password for who forgot the old one.")
 ASKED = "If an account has this address, a mail with a link is on its way. The link lives an hour."
@@ -32,13 +34,14 @@ class Asked(Schema):
 @routes.post("/auth/password-reset")
 @public
 @reads(ResetBody)
+@limited(Policy.RESET, account=lambda body: body["email"])
+@humans_only(Policy.RESET, account=lambda body: body["email"])
 @answers(202, Asked)
 def ask_for_password_reset(body: dict[str, Any]) -> Response:
     """Have a link mailed that lets you choose a new password; the answer is the same for anybody.
 
     At most three in an hour for each address; the newest link ends the older.
     """
-    admit_mail(body["email"])
     house = front().house
     ask_for_reset(house.sessions, body["email"], keyring=house.settings.keyring)
     response = jsonify({"detail": ASKED})
@@ -48,6 +51,7 @@ def ask_for_password_reset(body: dict[str, Any]) -> Response:
 
 @routes.post("/auth/password-reset/confirm")
 @public
+@limited(Policy.SESSION)
 @reads(ConfirmResetBody)
 @answers(204)
 def confirm_password_reset(body: dict[str, Any]) -> Response:

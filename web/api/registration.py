@@ -9,6 +9,7 @@ from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
 from pipelines.access.registration import (
     Registrant,
     confirm_registration,
@@ -22,7 +23,8 @@ from web.api.users import EmailAddress
 from web.fields import Secret, Text
 from web.front import front
 from web.guards import public
-from web.mail_throttle import admit_mail
+from web.humans import humans_only
+from web.rate_limits import limited
 
 routes = Routes("registration", "An account of one's own, for end users.")
 ASKED = "A mail with the next step is on its way to this address."
@@ -51,6 +53,8 @@ class Registered(Schema):
 @routes.post("/auth/register")
 @public
 @reads(RegisterBody)
+@limited(Policy.REGISTER, account=lambda body: body["email"])
+@humans_only(Policy.REGISTER, account=lambda body: body["email"])
 @answers(201, Registered)
 def register_user(body: dict[str, Any]) -> Response:
     """Register as an end user.
@@ -58,7 +62,6 @@ def register_user(body: dict[str, Any]) -> Response:
     In production the answer is 202, the same for every address, and the account begins with the
     link in the mail. In demo and test, where no mail leaves the house, it begins at once (201).
     """
-    admit_mail(body["email"])
     house = front().house
     registrant = Registrant(body["email"], body["password"], body["name"])
     if house.settings.environment is Environment.PRODUCTION:
@@ -77,6 +80,7 @@ def register_user(body: dict[str, Any]) -> Response:
 
 @routes.post("/auth/register/confirm")
 @public
+@limited(Policy.SESSION)
 @reads(ConfirmBody)
 @answers(204)
 def confirm_user_registration(body: dict[str, Any]) -> Response:

@@ -17,6 +17,7 @@ from pipelines.access.password_resets import (
     is_reset,
     reset_password,
 )
+from pipelines.access.rate_policies import Policy
 from pipelines.access.registration import (
     InvalidRegistrationToken,
     confirm_registration,
@@ -27,7 +28,8 @@ from pipelines.errors import Refusal, ValidationFailed
 from web.console.frame import page
 from web.front import front
 from web.guards import public
-from web.mail_throttle import TooManyMails, admit_mail
+from web.humans import humans_only, widget
+from web.rate_limits import RateLimited, limited
 
 EMAIL_CHARACTERS_MAX = 320
 PASSWORD_CHARACTERS_MAX = 1024
@@ -53,18 +55,28 @@ def show_forgot() -> Response:
     return _forgot()
 
 
+def _typed_email() -> str:
+    return request.form.get("email", "")[:EMAIL_CHARACTERS_MAX].replace("\x00", "")
+
+
+def _too_often(refusal: RateLimited) -> Response:
+    response = _forgot(_typed_email(), wrong=refusal.detail, status=429)
+    response.headers["Retry-After"] = str(refusal.retry_after_seconds)
+    return response
+
+
+def _ask_human(refusal: Refusal) -> Response:
+    return _forgot(_typed_email(), wrong=refusal.detail, status=403)
+
+
 @public
+@limited(Policy.RESET, account=_typed_email, otherwise=_too_often)
+@humans_only(Policy.RESET, account=_typed_email, otherwise=_ask_human)
 def ask() -> Response:
     """The same page for every address, whether or not anybody has it."""
-    email = request.form.get("email", "")[:EMAIL_CHARACTERS_MAX].replace("\x00", "")
+    email = _typed_email()
     if not email.strip():
         return _forgot(wrong=ADDRESS_NEEDED, status=422)
-    try:
-        admit_mail(email)
-    except TooManyMails as refusal:
-        response = _forgot(email, wrong=refusal.detail, status=429)
-        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
-        return response
     house = front().house
     ask_for_reset(house.sessions, email, keyring=house.settings.keyring)
     return _done(
@@ -79,6 +91,7 @@ def show_reset(token: str) -> Response:
 
 
 @public
+@limited(Policy.SESSION)
 def choose(token: str) -> Response:
     title = "Choose a new password"
     chosen = _password()
@@ -103,6 +116,7 @@ def show_registration(token: str) -> Response:
 
 
 @public
+@limited(Policy.SESSION)
 def confirm(token: str) -> Response:
     house = front().house
     try:
@@ -122,6 +136,7 @@ def show_invitation(token: str) -> Response:
 
 
 @public
+@limited(Policy.SESSION)
 def take(token: str) -> Response:
     title, house = "Accept the invitation", front().house
     chosen = _password()
@@ -157,7 +172,12 @@ def _password() -> str | None:
 
 def _forgot(email: str = "", *, wrong: str | None = None, status: int = 200) -> Response:
     return page(
-        "link_forgot.html", title="Forgot your password", status=status, email=email, wrong=wrong
+        "link_forgot.html",
+        title="Forgot your password",
+        status=status,
+        email=email,
+        wrong=wrong,
+        widget=widget(),
     )
 
 
