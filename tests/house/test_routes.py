@@ -26,6 +26,10 @@ UNCOUNTED = {
     "root": "a redirect",
     "console.sign_in": "an empty form",
     "console.sign_in_code": "an empty form",
+    "console.forgot": "an empty form",
+    "console.reset": "looks up a token of 256 bits, and uses nothing",
+    "console.invitation": "looks up a token of 256 bits, and uses nothing",
+    "console.confirm_address": "looks up a token of 256 bits, and uses nothing",
 }
 #: Who holds one of these brings work in.
 BRINGS_WORK = {Permission.PROVISION, Permission.POOLS_MANAGE, Permission.JOBS_CONTROL}

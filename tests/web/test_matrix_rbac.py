@@ -28,6 +28,7 @@ SUPPORT = frozenset(
         "own_account",
         "own_credentials",
         "impersonate",
+        "audit_read",
         "agencies_read",
         "clients_read",
         "campaigns_read",

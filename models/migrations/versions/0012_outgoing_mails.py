@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -14,6 +14,6 @@ SQL = Path(__file__).parent.parent / "sql"
 
 def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    statements = (SQL / "0007_outgoing_mails.sql").read_text(encoding="utf-8")
+    statements = (SQL / "0012_outgoing_mails.sql").read_text(encoding="utf-8")
     # Sent without parameters, so that a percent sign is only a percent sign.
     op.get_bind().connection.driver_connection.execute(statements)
