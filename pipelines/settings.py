@@ -119,8 +119,8 @@ def load(process: str) -> Settings:
     faults += _unreadable(env, faults)
     if not queue_url:
         faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
-    keyring = _keyring(master_keys, faults)
-    if keyring is None or faults:
+    keyring, edge = _keyring(master_keys, faults), _edge(public_url, environment, faults)
+    if keyring is None or edge is None or faults:
         raise SettingsBroken("\n".join(faults))
     settings = Settings(
         environment=environment,
@@ -139,7 +139,7 @@ def load(process: str) -> Settings:
         requires_second_factor=needs_totp,
         reloadly=reloadly,
         mail=_mail(public_url),
-        edge=_edge(public_url, environment),
+        edge=edge,
     )
     check(settings)
     return settings
@@ -185,12 +185,15 @@ def _reloadly(env: Env) -> ReloadlySettings | None:
     )
 
 
-def _edge(public_url: str, environment: Environment) -> EdgeSettings:
-    is_production = environment is Environment.PRODUCTION
+def _edge(
+    public_url: str, environment: Environment | None, faults: list[str]
+) -> EdgeSettings | None:
+    is_production = _is_production(environment)
     try:
         return read_edge_settings(os.environ, public_url=public_url, is_production=is_production)
     except EdgeBroken as error:
-        raise SettingsBroken(str(error)) from None
+        faults.append(str(error))
+        return None
 
 
 def _mail(public_url: str) -> MailSettings | None:

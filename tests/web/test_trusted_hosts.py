@@ -1,10 +1,13 @@
 """The front answers under its own names, to the address that our own proxies saw (J26)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 
+from pipelines.edge_settings import read_edge_settings
+from pipelines.wiring import House
 from tests.conftest import Database, Ground, a_house
 from web.app import create_app
 
@@ -84,13 +87,14 @@ def test_j26_machines_ask_by_address(browser: FlaskClient):
     assert browser.get("/healthz", headers={"Host": "10.1.2.3:8000"}).status_code == 200
 
 
-def test_j26_production_has_the_public_name_alone(ground: Ground, database: Database):
-    given = {"LARGESSE_ENV": "production", "PUBLIC_URL": "https://gifts.example.com"}
-    with a_house(ground, database, **given) as house:
-        browser = create_app(house).test_client()
+def test_j26_production_has_the_public_name_alone(house: House):
+    url = "https://gifts.example.com"
+    edge = read_edge_settings({}, public_url=url, is_production=True)
+    app = create_app(replace(house, settings=replace(house.settings, edge=edge)))
+    browser = app.test_client()
 
-        named = browser.get("/console/sign-in", headers={"Host": "gifts.example.com"})
-        loopback = browser.get("/console/sign-in", headers={"Host": "127.0.0.1:8000"})
+    named = browser.get("/console/sign-in", headers={"Host": "gifts.example.com"})
+    loopback = browser.get("/console/sign-in", headers={"Host": "127.0.0.1:8000"})
 
     assert (named.status_code, loopback.status_code) == (200, 400)
 
