@@ -17,8 +17,9 @@ from tests.intake import items_of, table_sizes
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
 
-#: What a refused import leaves: the job that says so, and what was asked and by whom.
-PLUMBING = {"jobs", "chunks", "items", "audit_entries", "idempotency_keys"}
+#: What a refused import leaves: the job that says so, what was asked and by whom, and that a key
+#: was used to seal.
+PLUMBING = {"jobs", "chunks", "items", "audit_entries", "idempotency_keys", "key_versions"}
 
 
 @each(*AT_ONCE)

@@ -104,9 +104,11 @@ def test_b08_a_bad_byte_at_the_end_of_a_large_file_fails_the_job_and_writes_no_i
 
     job = view(house, answer.json["id"])
     plumbing = {"jobs": 1, "audit_entries": 1, "idempotency_keys": 1}
+    left = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    left.pop("key_versions", None)  # noted when a key seals for the first time
     assert answer.status_code == 202
     assert (job["state"], job["error"]["code"]) == ("failed", "encoding_not_utf8")
-    assert {n: after[n] - before[n] for n in after if after[n] != before[n]} == plumbing
+    assert left == plumbing
 
 
 @pytest.mark.parametrize(

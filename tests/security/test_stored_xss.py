@@ -2,7 +2,6 @@
 
 import io
 import json
-from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -15,7 +14,9 @@ from models.scope import PLATFORM, SYSTEM
 from models.tasks import Task
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, rows, submit
+from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
+from tests.web.conftest import make_user
 from tests.web.console.conftest import Visitor, visitor_of
 
 #: Closes whatever it may stand in, then would run.
@@ -24,11 +25,13 @@ ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
 @pytest.fixture(scope="module")
-def tainted(house: House) -> Seeded:
+def tainted(app: Flask, house: House) -> Seeded:
     """A tenant whose every text is hostile, with a job that ended in failures and refusals."""
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
     people = [{"reference": CANARY, "name": CANARY, "email": f"a{n}@x.de"} for n in range(2)]
+    key_caller(app, house, seeded.client_id)
+    make_user(house, "viewer@tainted.example", Role.CLIENT_VIEWER, seeded)
     job_id = submit(house, seeded, people)
     drain(house)
     with scoped_transaction(house.sessions, PLATFORM) as session:
@@ -51,7 +54,7 @@ def tainted(house: House) -> Seeded:
             text("UPDATE items SET detail = :name WHERE job_id = :job AND state = 'failed'"),
             {"name": CANARY, "job": job_id},
         )
-        session.execute(text("UPDATE users SET name = :name"), {"name": CANARY})
+        session.execute(text("UPDATE api_keys SET name = :name"), {"name": CANARY})
         session.execute(
             insert(Task).values(
                 id=new_id(),
@@ -69,13 +72,15 @@ def tainted(house: House) -> Seeded:
     return seeded
 
 
-def pages(app: Flask, job_id: UUID, draft: str) -> list[str]:
+def pages(app: Flask, ids: dict[str, object]) -> list[str]:
     """Every page of the console that is read with GET."""
     found = []
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/console") and "GET" in rule.methods:
-            path = rule.rule.replace("<uuid:job_id>", str(job_id))
-            found.append(path.replace("<uuid:draft_id>", draft))
+            path = rule.rule
+            for name in rule.arguments & set(ids):
+                path = path.replace(f"<uuid:{name}>", str(ids[name]))
+            found.append(path)
     assert [path for path in found if "<" in path] == []
     return found
 
@@ -96,9 +101,12 @@ def test_sec033_hostile_text_is_escaped_on_every_page(
     with scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(text("UPDATE users SET name = :name"), {"name": CANARY})
     job = rows(house, "SELECT id FROM jobs WHERE kind = 'provisioning' ORDER BY id")[0]
+    (key,) = rows(house, "SELECT id FROM api_keys")
+    person = rows(house, "SELECT id FROM users WHERE role = 'client_viewer'")[0]
     draft = draft_of(visitor, tainted)
     shown, raw = set(), []
-    for path in pages(app, job.id, draft):
+    ids = {"job_id": job.id, "draft_id": draft, "key_id": key.id, "user_id": person.id}
+    for path in pages(app, ids):
         answer = visitor.get(path)
         if answer.mimetype != "text/html":
             assert answer.headers["X-Content-Type-Options"] == "nosniff", path

@@ -72,6 +72,7 @@ class AuditEntryShown(Schema):
     request_id = fields.String(allow_none=True)
     job_id = fields.UUID(allow_none=True)
     address = fields.String(
+        allow_none=True,
         metadata={"description": "The network a request came from; the platform alone sees it."},
     )
 
