@@ -120,6 +120,7 @@ def load(process: str) -> Settings:
     if not queue_url:
         faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
     keyring, edge = _keyring(master_keys, faults), _edge(public_url, environment, faults)
+    mail = _mail(public_url, faults)
     if keyring is None or edge is None or faults:
         raise SettingsBroken("\n".join(faults))
     settings = Settings(
@@ -138,7 +139,7 @@ def load(process: str) -> Settings:
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
         reloadly=reloadly,
-        mail=_mail(public_url),
+        mail=mail,
         edge=edge,
     )
     check(settings)
@@ -196,12 +197,13 @@ def _edge(
         return None
 
 
-def _mail(public_url: str) -> MailSettings | None:
+def _mail(public_url: str, faults: list[str]) -> MailSettings | None:
     smtp_url, sender = os.environ.get("SMTP_URL", ""), os.environ.get("MAIL_FROM", "")
     try:
         return read_mail_settings(smtp_url, sender, public_url=public_url)
     except NotAMailServer as error:
-        raise SettingsBroken(str(error)) from None
+        faults.append(str(error))
+        return None
 
 
 def check(settings: Settings) -> None:
