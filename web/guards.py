@@ -53,19 +53,29 @@ def permitted(permission: Permission, *, before_enrolment: bool = False) -> Call
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            caller = principal()
-            if is_api():
-                spend(Policy.API)
-            require(caller, permission)
-            is_first = before_enrolment or permission is Permission.OWN_CREDENTIALS
-            if not is_first and front().house.settings.requires_second_factor:
-                require_second_factor(caller)
+            enter(permission, before_enrolment=before_enrolment)
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
         return cast("View", guarded)
 
     return decorate
+
+
+def enter(permission: Permission, *, before_enrolment: bool = False) -> Principal:
+    """The caller, let in for `permission`; raises `Unauthenticated`, `Forbidden` and the like.
+
+    Who looks as another had to show their own second factor for that.
+    """
+    caller = principal()
+    if is_api():
+        spend(Policy.API)
+    require(caller, permission)
+    is_first = before_enrolment or permission is Permission.OWN_CREDENTIALS
+    needs_factor = front().house.settings.requires_second_factor and not is_first
+    if needs_factor and caller.acting_for is None:
+        require_second_factor(caller)
+    return caller
 
 
 def freshly_proven() -> Principal:

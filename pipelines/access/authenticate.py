@@ -4,6 +4,7 @@ Every try counts before it is known to be wrong; only a whole proof clears the c
 """
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -47,6 +48,7 @@ DELETE FROM sign_in_failures WHERE account IN (
     WHERE tried_at < CAST(:now AS timestamptz) - make_interval(days => :days)
     ORDER BY tried_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 """)
+_HOLD = text("SELECT FROM users WHERE id = :user FOR SHARE")
 _UPGRADE = text("""
 UPDATE users SET password_hash = :fresh WHERE id = :user AND password_hash = :outdated
 """)
@@ -89,8 +91,10 @@ class InvalidTotp(Refusal):
 
 def authenticate(
     sessions: Sessions, keyring: Keyring, email: str, password: str, *, code: str | None
-) -> UUID:
+) -> Credentials:
     """Whose the credentials are: a password, and a code where there is a second factor.
+
+    Whoever opens a sign-in for it asks `still_proven` there.
 
     Raises `InvalidCredentials`, `SecondFactorRequired`, `InvalidTotp`, `AccountRests`.
     """
@@ -106,7 +110,7 @@ def authenticate(
     if not is_proven:
         _tell_of_rest(sessions, kept, standing)
         raise InvalidTotp
-    return kept.user_id
+    return kept
 
 
 def check_password(sessions: Sessions, email: str, password: str) -> Credentials:
@@ -133,44 +137,62 @@ def _checked(sessions: Sessions, email: str, password: str) -> tuple[Credentials
         fresh = hash_password(password)
         with scoped_transaction(sessions, SYSTEM) as session:
             session.execute(_UPGRADE, values | {"fresh": fresh})
+        kept = replace(kept, password_hash=fresh)
     return kept, standing
 
 
 def prove_by_password(sessions: Sessions, user_id: UUID, password: str) -> bool:
-    """Whether it is the password of somebody who is signed in; counted as at the door.
+    """Whether it is the password of somebody who is signed in.
 
-    Raises `AccountRests`: who found a screen unlocked may not guess on.
+    Counted by itself: who found a screen unlocked may not guess on, and strangers at the door keep
+    nobody from their open session (SEC-03). Raises `AccountRests`.
     """
     with scoped_transaction(sessions, SYSTEM) as session:
-        email = credentials_by_id(session, user_id).email
-    try:
-        check_password(sessions, email, password)
-    except InvalidCredentials:
+        standing = _count(session, _proof_of(user_id), now=clock.now(session))
+        kept = credentials_by_id(session, user_id)
+    if not isinstance(standing, Standing):
+        raise AccountRests(retry_after_seconds=standing)
+    if kept.is_disabled or not is_password(password, kept.password_hash):
+        _tell_of_rest(sessions, kept, standing)
         return False
     with scoped_transaction(sessions, SYSTEM) as session:
-        let_try_again(session, email)
+        session.execute(_CLEAR, {"account": _proof_of(user_id)})
     return True
 
 
-def prove_by_code(sessions: Sessions, keyring: Keyring, user_id: UUID, code: str) -> bool:
-    """Whether it is a fresh code of this person, which is spent; counted as at the door.
+def prove_by_code(
+    sessions: Sessions, keyring: Keyring, user_id: UUID, code: str, *, at_door: bool = False
+) -> bool:
+    """Whether it is a fresh code of this person, which is spent.
 
-    Raises `AccountRests`.
+    Counted with the passwords when it is the second step `at_door`, else by itself, as in
+    `prove_by_password`. Raises `AccountRests`.
     """
     with scoped_transaction(sessions, SYSTEM) as session:
         now = clock.now(session)
         kept = credentials_by_id(session, user_id)
-        standing = _count_try(session, kept.email, now=now)
+        account = account_of(kept.email) if at_door else _proof_of(user_id)
+        standing = _count(session, account, now=now)
         is_proven = isinstance(standing, Standing) and check_code(
             session, user_id, code, keyring=keyring, now=now
         )
         if is_proven:
-            let_try_again(session, kept.email)
+            session.execute(_CLEAR, {"account": account})
     if not isinstance(standing, Standing):
         raise AccountRests(retry_after_seconds=standing)
     if not is_proven:
         _tell_of_rest(sessions, kept, standing)
     return is_proven
+
+
+def still_proven(session: Session, kept: Credentials) -> bool:
+    """Whether what was checked still holds: in the transaction that opens a sign-in.
+
+    A password that was changed or reset, or a second factor set up, while the hash was computed
+    lets nobody in; the row is held so that neither happens before the sign-in is there to be ended.
+    """
+    session.execute(_HOLD, {"user": kept.user_id})
+    return credentials_by_id(session, kept.user_id) == kept
 
 
 def let_try_again(session: Session, email: str) -> None:
@@ -188,7 +210,15 @@ def forget_failures(session: Session, now: datetime) -> int:
 
 def _count_try(session: Session, email: str, *, now: datetime) -> Standing | int:
     """How the account stands with this try; while it rests, seconds until the next may be."""
-    account = account_of(email)
+    return _count(session, account_of(email), now=now)
+
+
+def _proof_of(user_id: UUID) -> bytes:
+    """Under what a signed-in person's proofs are counted."""
+    return hashlib.sha256(b"proof:" + user_id.bytes).digest()
+
+
+def _count(session: Session, account: bytes, *, now: datetime) -> Standing | int:
     row = session.execute(_STANDING, {"account": account}).one()
     standing = try_again(Standing(row.failures, row.rests_until), now=now)
     if standing is None:

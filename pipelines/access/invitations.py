@@ -21,8 +21,17 @@ from pipelines.access.delegation import may_manage
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.manage_users import NotYoursToManage
 from pipelines.access.passwords import hash_chosen
+from pipelines.access.permissions import Permission, may
 from pipelines.access.principals import Principal
-from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
+from pipelines.access.users import (
+    OF_AGENCIES,
+    OF_CLIENTS,
+    EmailTaken,
+    NewUser,
+    RoleWithoutTenant,
+    add_user,
+    credentials_of,
+)
 from pipelines.audit.record import record
 from pipelines.errors import NotFound, Refusal
 from pipelines.mail.post import Letter, post
@@ -122,10 +131,12 @@ def invite(
 ) -> UUID:
     """Mail a link, in the SYSTEM scope; an earlier one of this tenant to this address ends.
 
-    Raises `NotYoursToManage`, `EmailTaken`.
+    Raises `NotYoursToManage`, `RoleWithoutTenant`, `EmailTaken`.
     """
     if not may_manage(caller.role, guest.role):
         raise NotYoursToManage
+    if guest.role in OF_AGENCIES | OF_CLIENTS and guest.agency_id is None:
+        raise RoleWithoutTenant
     if credentials_of(session, guest.email) is not None:
         raise EmailTaken
     identity, token, account = new_id(), draw_token(), account_of(guest.email)
@@ -245,7 +256,9 @@ def _guest(session: Session, token: str, *, keyring: Keyring) -> Guest:
 
 def _good(row: Row[Any] | None) -> bool:
     """Who invited may have lost the role that allowed it."""
-    return row is not None and may_manage(Role(row.inviter_role), Role(row.role))
+    if row is None or not may(Role(row.inviter_role), Permission.USERS_MANAGE):
+        return False
+    return may_manage(Role(row.inviter_role), Role(row.role))
 
 
 def _view(row: Row[Any], *, keyring: Keyring, now: datetime) -> InvitationView:

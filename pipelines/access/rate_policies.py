@@ -32,6 +32,7 @@ class Policy(StrEnum):
     SESSION = "session"
     RESET = "reset"
     REGISTER = "register"
+    INVITE = "invite"
     VALIDATE = "validate"
     APPLY = "apply"
     REVEAL = "reveal"
@@ -85,6 +86,11 @@ TABLE: Table = {
     Policy.REGISTER: (
         Rule("register-ip", Subject.ADDRESS, 20, HOUR, is_guard=False),
         Rule("register", Subject.ACCOUNT, 3, HOUR),
+    ),
+    # Each sends a mail with the inviter's words in it.
+    Policy.INVITE: (
+        _caller("invite", 60, HOUR),
+        Rule("invite-to", Subject.ACCOUNT, 5, HOUR, is_guard=False),
     ),
     Policy.VALIDATE: (
         Rule("validate-ip", Subject.ADDRESS, 10, MINUTE),

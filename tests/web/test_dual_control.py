@@ -194,6 +194,35 @@ def test_agreeing_wants_a_fresh_proof(house: House, agency: Agency):
     assert answer.json["code"] == "step_up_required"
 
 
+def test_nobody_approves_for_who_left(house: House, agency: Agency):
+    asked = agency.recall(LARGE).json
+    ann = agency.ann.get("/auth/me").json["id"]
+    rows(house, "UPDATE users SET disabled_at = now() WHERE id = :id RETURNING 1", id=ann)
+
+    answer = agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert (answer.status_code, answer.json["code"]) == (409, "asker_left")
+    rows(
+        house,
+        "UPDATE users SET disabled_at = NULL, role = 'agency_viewer' WHERE id = :id RETURNING 1",
+        id=ann,
+    )
+    assert agency.bob.post(f"/approvals/{asked['id']}/approve").json["code"] == "asker_left"
+    assert (
+        agency.bob.post(f"/approvals/{asked['id']}/reject", {"reason": "left"}).status_code == 200
+    )
+
+
+def test_nobody_is_made_to_approve_it(app: Flask, house: House, agency: Agency, seeded: Seeded):
+    """A second account of who asked is no second person."""
+    asked = agency.recall(LARGE).json
+    puppet = signed_in(app, house, Role.AGENCY_ADMIN, seeded, name="puppet.")
+
+    answer = puppet.post(f"/approvals/{asked['id']}/approve")
+
+    assert (answer.status_code, answer.json["code"]) == (403, "approver_too_new")
+
+
 def test_another_tenant_sees_nothing_of_it(app: Flask, house: House, agency: Agency):
     asked = agency.recall(LARGE).json
     stranger = signed_in(app, house, Role.AGENCY_ADMIN, seed(house, vendor=False))
@@ -207,9 +236,9 @@ def test_another_tenant_sees_nothing_of_it(app: Flask, house: House, agency: Age
 def test_somebody_above_may_agree_and_somebody_below_does_not_see_it(
     app: Flask, house: House, agency: Agency, seeded: Seeded
 ):
-    asked = agency.recall(LARGE).json
     client = signed_in(app, house, Role.CLIENT_ADMIN, seeded)
     platform = signed_in(app, house, Role.PLATFORM_ADMIN)
+    asked = agency.recall(LARGE).json
 
     assert client.post(f"/approvals/{asked['id']}/approve").status_code == 404
     assert platform.post(f"/approvals/{asked['id']}/approve").status_code == 200

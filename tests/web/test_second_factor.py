@@ -147,6 +147,28 @@ def test_an_administrator_without_one_reaches_only_the_enrolment(
         assert caller.get("/jobs").status_code == 200
 
 
+def test_not_even_a_card_opens_without_one(strict: Flask, house: House, seeded: Seeded):
+    """The reveal is public for links, and asks for the rest by itself."""
+    boss = signed_in(strict, house, Role.CLIENT_ADMIN, seeded)
+
+    refused = boss.post(f"/gift-cards/{seeded.brand_id}/reveal", {"token": None})
+
+    assert (refused.status_code, refused.json["code"]) == (403, "second_factor_missing")
+
+
+def test_a_look_at_who_has_none_yet_is_a_look(strict: Flask, house: House, seeded: Seeded):
+    """SEC-30: the looker has shown their own."""
+    support = signed_in(strict, house, Role.PLATFORM_SUPPORT)
+    enrol(house, support)
+    boss = signed_in(strict, house, Role.CLIENT_ADMIN, seeded)
+    person = boss.get("/auth/me").json["id"]
+
+    token = support.post(f"/users/{person}/impersonate", {"reason": "r", "ticket": "t"}).json
+    look = Caller(strict.test_client(), {"Authorization": f"Bearer {token['access_token']}"})
+
+    assert look.get("/jobs").status_code == 200
+
+
 def test_others_and_keys_do_without(strict: Flask, house: House, seeded: Seeded):
     manager = signed_in(strict, house, Role.CAMPAIGN_MANAGER, seeded)
 

@@ -8,7 +8,7 @@ from models.people import Role
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.seeding import Seeded
-from tests.web.conftest import PASSWORD, Caller, signed_in
+from tests.web.conftest import PASSWORD, Caller, make_user, signed_in
 from tests.web.factors import code_of, enrol
 
 LATER = "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1"
@@ -64,6 +64,48 @@ def test_a_code_proves_who_has_one_and_the_password_does_not(
         client_admin.post("/auth/totp/verify", {"totp": code_of(house, secret)}).status_code == 200
     )
     assert client_admin.post("/api-keys", key_body(seeded)).status_code == 201
+
+
+def test_people_are_made_and_raised_with_a_fresh_proof_only(
+    house: House, client_admin: Caller, seeded: Seeded
+):
+    """Who found an open session makes no second one for themselves."""
+    viewer = make_user(house, "vi@example.com", Role.CLIENT_VIEWER, seeded)
+    rows(house, LATER)
+    made = {
+        "email": "p@example.com",
+        "role": "client_viewer",
+        "password": "umbrella 7 violin harbour",
+    }
+    asked = {"email": "q@example.com", "role": "client_viewer"}
+
+    answers = [
+        client_admin.post("/users", made),
+        client_admin.post("/invitations", asked),
+        client_admin.call("PATCH", f"/users/{viewer}", {"role": "campaign_manager"}),
+        client_admin.call("PATCH", f"/users/{viewer}", {"disabled": False}),
+    ]
+
+    assert {answer.json["code"] for answer in answers} == {"step_up_required"}
+    assert client_admin.call("PATCH", f"/users/{viewer}", {"disabled": True}).status_code == 200
+
+
+def test_strangers_at_the_door_keep_nobody_from_proving_themselves(
+    house: House, client_admin: Caller, browser: FlaskClient, seeded: Seeded
+):
+    """SEC-03: a lock-out stops no session that is open."""
+    email = f"client_admin.{seeded.client_id}@x.example"
+    rows(
+        house,
+        "INSERT INTO sign_in_failures (account, failures, rests_until)"
+        " SELECT sha256(convert_to(email_normalised, 'UTF8')), 10, now() + interval '15 minutes'"
+        " FROM users WHERE email = :email RETURNING 1",
+        email=email,
+    )
+    door = browser.post("/api/v1/auth/login", json={"email": email, "password": PASSWORD})
+
+    assert door.json["code"] == "login_locked"
+    assert client_admin.post("/auth/step-up", {"password": PASSWORD}).status_code == 200
 
 
 def test_a_proof_holds_on_its_own_sign_in_only(

@@ -12,6 +12,7 @@ from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.approvals import approvals
 from pipelines.approvals.movements import KINDS
+from pipelines.approvals.people import check_people
 from web.api.routes import Routes, answers, asks, reads
 from web.fields import Flag, PageQuery, Text
 from web.front import front
@@ -91,8 +92,11 @@ def get_approval(approval_id: UUID) -> Response:
 @answers(200, Approval)
 def approve(approval_id: UUID) -> Response:
     """Agree: the act happens at once, or is refused as it would have been and goes on waiting."""
-    caller = freshly_proven()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
+    caller, sessions = freshly_proven(), front().house.sessions
+    with scoped_transaction(sessions, caller.scope) as session:
+        approvals.approval_row(session, approval_id)
+    check_people(sessions, approval_id, caller, KINDS)
+    with scoped_transaction(sessions, caller.scope) as session:
         now = clock.now(session)
         approvals.approve(session, approval_id, caller, kinds=KINDS, now=now)
         return jsonify(view(approvals.approval_row(session, approval_id), now))

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.authenticate import InvalidCredentials, authenticate
+from pipelines.access.authenticate import InvalidCredentials, authenticate, still_proven
 from pipelines.access.change_password import change_password
 from pipelines.access.impersonation import end_look
 from pipelines.access.permissions import GRANTS, Permission
@@ -96,7 +96,7 @@ def login(body: dict[str, Any]) -> Response:
     Ten wrong tries in a row let the address rest, for 15 minutes and then longer each time.
     """
     house = front().house
-    user_id = authenticate(
+    kept = authenticate(
         house.sessions,
         house.settings.keyring,
         body["email"],
@@ -107,15 +107,17 @@ def login(body: dict[str, Any]) -> Response:
         forgive(policy, account=body["email"])
     seconds = house.limits.refresh_token_seconds
     with scoped_transaction(house.sessions, SYSTEM) as session:
+        if not still_proven(session, kept):
+            raise InvalidCredentials
         identity = open_sign_in(
             session,
-            user_id,
+            kept.user_id,
             SignInKind.REFRESH,
             seconds=seconds,
             now=clock.now(session),
             device=this_device(),
         )
-    return _tokens(RefreshClaims(identity, 0), user_id)
+    return _tokens(RefreshClaims(identity, 0), kept.user_id)
 
 
 @routes.post("/auth/refresh")

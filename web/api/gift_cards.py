@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
-from pipelines.access.permissions import Permission, require
+from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
@@ -24,7 +24,7 @@ from web.api.job_schemas import Job
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, documented, may_read, reads
 from web.fields import Identity, Minor, Secret, Text, one_of
 from web.front import front
-from web.guards import freshly_proven, permitted, principal, public
+from web.guards import enter, freshly_proven, permitted, principal, public
 from web.humans import humans_only
 from web.jobs_shown import accepted
 from web.misses import looking_up, misses
@@ -138,8 +138,7 @@ def _ring(done: AcceptedSingle) -> None:
 
 def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]:
     if token is None:
-        caller = principal()
-        require(caller, Permission.CARDS_REVEAL)
+        caller = enter(Permission.CARDS_REVEAL)
         freshly_proven()
         return caller.scope, caller.actor_id
     house = front().house

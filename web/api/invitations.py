@@ -23,7 +23,7 @@ from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, read
 from web.api.users import MADE, EmailAddress
 from web.fields import Identity, PageQuery, Secret, Text, one_of
 from web.front import front
-from web.guards import permitted, principal, public
+from web.guards import freshly_proven, permitted, principal, public
 from web.pages import id_cursor, listed
 from web.rate_limits import limited
 from web.tenant_choice import place_of_new
@@ -71,11 +71,12 @@ class InvitationPage(Schema):
 @routes.post("/invitations")
 @permitted(Permission.USERS_MANAGE)
 @reads(InvitationBody)
+@limited(Policy.INVITE, account=lambda body: body["email"])
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Invitation)
 def invite(body: dict[str, Any]) -> Response:
     """Invite a person below you by mail; the link lives seven days, and a newer one ends it."""
-    house, caller, role = front().house, principal(), Role(body["role"])
+    house, caller, role = front().house, freshly_proven(), Role(body["role"])
     key = offered_key(caller, canonical(body))
     with scoped_transaction(house.sessions, caller.scope) as session:
         place = place_of_new(session, caller, role, body["agency_id"], body["client_id"])

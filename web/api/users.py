@@ -25,7 +25,7 @@ from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Flag, Identity, PageQuery, Secret, Text, one_of
 from web.front import front
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed
 from web.tenant_choice import place_of_new
 
@@ -135,7 +135,7 @@ def list_users(query: dict[str, Any]) -> Response:
 @answers(201, UserInFull)
 def create_user(body: dict[str, Any]) -> Response:
     """Make a person below you, in your tenant or one below; give them the password to change."""
-    caller, role = principal(), Role(body["role"])
+    caller, role = freshly_proven(), Role(body["role"])
     # What is kept of a request is a fast hash, under which no password may stand.
     named = {name: value for name, value in body.items() if name != "password"}
     key = offered_key(caller, canonical(named))
@@ -175,6 +175,8 @@ def get_user(user_id: UUID) -> Response:
 def change_user(body: dict[str, Any], user_id: UUID) -> Response:
     """Change a person below you; who is disabled is signed out everywhere at once."""
     role = body.get("role")
+    if role or body.get("disabled") is False:
+        freshly_proven()
     change = UserChange(
         body.get("name"), Role(role) if role else None, body.get("disabled"), body.get("reason")
     )

@@ -14,8 +14,9 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.actors import names_of
 from pipelines.access.permissions import Permission, may
-from pipelines.approvals.approvals import approve, list_approvals, reject, shown_state
+from pipelines.approvals.approvals import approval_row, approve, list_approvals, reject, shown_state
 from pipelines.approvals.movements import KINDS
+from pipelines.approvals.people import check_people
 from pipelines.credit.read import account_names
 from web.console.formats import money
 from web.console.frame import go, page
@@ -72,8 +73,11 @@ def show() -> Response:
 @permitted(Permission.APPROVALS_DECIDE)
 def approve_now(approval_id: UUID) -> Response:
     """Agree: it happens at once."""
-    caller = freshly_proven()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
+    caller, sessions = freshly_proven(), front().house.sessions
+    with scoped_transaction(sessions, caller.scope) as session:
+        approval_row(session, approval_id)
+    check_people(sessions, approval_id, caller, KINDS)
+    with scoped_transaction(sessions, caller.scope) as session:
         approve(session, approval_id, caller, kinds=KINDS, now=clock.now(session))
     return go(url_for("console.approvals", done="approved"))
 

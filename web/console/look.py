@@ -67,7 +67,7 @@ def begin(user_id: UUID) -> Response:
     return response
 
 
-@permitted(Permission.OWN_ACCOUNT)
+@permitted(Permission.OWN_ACCOUNT, before_enrolment=True)
 def stop() -> Response:
     """Stop looking, and be oneself again."""
     caller = principal()

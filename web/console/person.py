@@ -15,7 +15,7 @@ from web.console.frame import go, page
 from web.console.people import person_words
 from web.console.role_words import WHO, roles_below
 from web.console.visit import looking
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 
 REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why; it is kept in the audit log."
@@ -39,6 +39,7 @@ def show(user_id: UUID) -> Response:
 @permitted(Permission.USERS_MANAGE)
 def give_role(user_id: UUID) -> Response:
     """Give another role of the same tier; one that is none of those is asked for again."""
+    freshly_proven()
     chosen = request.form.get("role", "")
     if chosen not in set(Role):
         return _person(user_id, errors={"role": "Choose a role."})
@@ -61,6 +62,7 @@ def disable(user_id: UUID) -> Response:
 
 @permitted(Permission.USERS_MANAGE)
 def enable(user_id: UUID) -> Response:
+    freshly_proven()
     return _changed(user_id, UserChange(is_disabled=False))
 
 

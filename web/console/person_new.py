@@ -22,7 +22,7 @@ from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
 from web.console.role_words import ROLES, roles_below
 from web.console.visit import looking
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.tenant_choice import ClientRequired, place_of_new
 
 #: More do not fit into a field of choices; the API takes any.
@@ -49,7 +49,7 @@ def ask() -> Response:
 @permitted(Permission.USERS_MANAGE)
 def make() -> Response:
     """Make the person; a form that is sent twice makes one."""
-    caller, typed = principal(), _typed(request.form)
+    caller, typed = freshly_proven(), _typed(request.form)
     errors = _errors(caller, typed)
     if errors:
         return _form(typed, errors)

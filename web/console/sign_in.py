@@ -1,8 +1,10 @@
 """Sign in with e-mail and password, then a code where there is one; return to the page asked for."""
 
+from datetime import datetime
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
@@ -13,6 +15,7 @@ from pipelines.access.authenticate import (
     check_password,
     let_try_again,
     prove_by_code,
+    still_proven,
 )
 from pipelines.access.console_sessions import close_session, open_halfway, open_session
 from pipelines.access.permissions import Permission
@@ -20,7 +23,15 @@ from pipelines.access.rate_policies import Policy
 from pipelines.access.users import Credentials, has_platform_admin
 from pipelines.errors import Refusal
 from web.console.frame import go, page
-from web.console.visit import cookie_name, end_visit, find_visitor, halfway_visitor, hand_cookie
+from web.console.visit import (
+    cookie_name,
+    end_visit,
+    find_visitor,
+    halfway_visitor,
+    hand_cookie,
+    look_cookie_name,
+    take_cookie,
+)
 from web.devices import this_device
 from web.front import front
 from web.guards import permitted, public
@@ -52,7 +63,7 @@ def show() -> Response:
 
 
 def _typed_email() -> str:
-    return request.form.get("email", "")[:EMAIL_CHARACTERS_MAX]
+    return request.form.get("email", "")[:EMAIL_CHARACTERS_MAX].replace("\x00", "")
 
 
 def _is_doubtful() -> bool:
@@ -106,7 +117,9 @@ def enter_code() -> Response:
     house = front().house
     code = request.form.get("code", "")[:CODE_CHARACTERS_MAX]
     try:
-        is_proven = prove_by_code(house.sessions, house.settings.keyring, user_id, code)
+        is_proven = prove_by_code(
+            house.sessions, house.settings.keyring, user_id, code, at_door=True
+        )
     except AccountRests as refusal:
         return _later(_code_form(refusal.detail, status=429), refusal.retry_after_seconds)
     return _let_in(user_id) if is_proven else _code_form(WRONG_CODE, status=422)
@@ -125,20 +138,30 @@ def _let_in(user_id: UUID, person: Credentials | None = None) -> Response:
     house = front().house
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
+        was_open = _close_what_was(session, now)
+        # In between the password may have been reset, which ends what was halfway in.
+        if not (still_proven(session, person) if person is not None else was_open):
+            return _form(status=422, wrong=WRONG)
         if person is not None:
             let_try_again(session, person.email)
-        close_session(session, request.cookies.get(cookie_name(), ""), now=now)
         token = open_session(session, user_id, now=now, limits=house.limits, device=this_device())
     response = go(asked_page())
     hand_cookie(response, token)
+    take_cookie(response, look_cookie_name())
     return response
+
+
+def _close_what_was(session: Session, now: datetime) -> bool:
+    """End what this browser held before, and whom it looked as."""
+    close_session(session, request.cookies.get(look_cookie_name(), ""), now=now)
+    return close_session(session, request.cookies.get(cookie_name(), ""), now=now)
 
 
 def _halfway(person: Credentials) -> str:
     house = front().house
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
-        close_session(session, request.cookies.get(cookie_name(), ""), now=now)
+        _close_what_was(session, now)
         return open_halfway(
             session, person.user_id, now=now, limits=house.limits, device=this_device()
         )

@@ -1,6 +1,7 @@
 """What waits for a second person is shown in words and answered (SEC-31)."""
 
 import re
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -13,7 +14,8 @@ from pipelines.access.principals import Principal
 from pipelines.approvals.movements import RECALL, ask_for_movement
 from pipelines.wiring import House
 from tests.driving import rows
-from tests.seeding import ACTOR, Seeded
+from tests.seeding import Seeded
+from tests.web.conftest import make_user
 from tests.web.console.conftest import Visitor, visitor_of
 
 
@@ -22,8 +24,9 @@ def boss(app: Flask, house: House, seeded: Seeded) -> Visitor:
     return visitor_of(app, house, Role.AGENCY_ADMIN, seeded)
 
 
-def ask(house: House, seeded: Seeded, *, by=ACTOR) -> str:
+def ask(house: House, seeded: Seeded, *, by: UUID | None = None) -> str:
     """Somebody of the agency asks for 6,000.00 back from its client."""
+    by = by or make_user(house, "asker@x.example", Role.AGENCY_ADMIN, seeded)
     caller = Principal(by, Role.AGENCY_ADMIN, seeded.agency_id)
     (child,) = rows(
         house,
