@@ -108,7 +108,7 @@ def full_tenant(house: House) -> Seeded:
         session.execute(
             insert(Invitation).values(
                 role=Role.CLIENT_VIEWER.value,
-                sealed_guest=b"",
+                sealed_guest=None,
                 account=user_id.bytes,
                 token_hash=user_id.bytes,
                 mail_id=new_id(),

@@ -45,7 +45,10 @@ def test_a_demo_asks_oftener_and_guesses_no_oftener():
     strict, loose = numbers(table({}, is_production=True)), numbers(table({}, is_production=False))
 
     looser = {name for name in strict if loose[name] != strict[name]}
-    assert looser == {"api", "submit", "upload", "session-ip", "reveal-ip"}
+    assert looser == {
+        *("api", "submit", "upload", "session-ip", "reveal-ip"),
+        *("register-ip", "invite", "invite-to"),
+    }
     assert loose["submit"] == (60 * LOOSER, 60)
 
 

@@ -42,6 +42,7 @@ _OWNED = {
     "card_pools": "client_id",
     "approvals": "client_id",
     "erasures": "client_id",
+    "invitations": "client_id",
 }
 
 
@@ -93,6 +94,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "key_id": one("api_keys"),
         "approval_id": one("approvals"),
         "erasure_id": one("erasures"),
+        "invitation_id": one("invitations"),
         "session_id": sign_in,
         "sign_in_id": sign_in,
         # Tasks are the platform's; nobody else may even ask.

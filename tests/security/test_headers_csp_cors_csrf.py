@@ -280,8 +280,17 @@ def test_sec032_public_posts_are_few_and_named(app: Flask) -> None:
     assert found == {
         "auth.login",
         "auth.refresh",
+        "console.confirm_address_now",
+        "console.forgot_now",
+        "console.invitation_now",
+        "console.reset_now",
         "console.sign_in_code_now",
         "console.sign_in_now",
         "gift-cards.reveal_gift_card",
+        "invitations.accept_invitation",
+        "password resets.ask_for_password_reset",
+        "password resets.confirm_password_reset",
+        "registration.confirm_user_registration",
+        "registration.register_user",
         "reveal.open_card",
     }

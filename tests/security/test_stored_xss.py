@@ -80,7 +80,7 @@ def pages(app: Flask, ids: dict[str, object]) -> list[str]:
             path = rule.rule
             for name in rule.arguments & set(ids):
                 path = path.replace(f"<uuid:{name}>", str(ids[name]))
-            found.append(path)
+            found.append(path.replace("<token>", "t"))
     assert [path for path in found if "<" in path] == []
     return found
 

@@ -183,7 +183,9 @@ def test_who_must_wait_is_let_in_again_by_somebody_above(
     assert resting is not None
     assert (allowed.status_code, allowed.json["rests_until"]) == (200, None)
     assert (
-        authenticate(house.sessions, house.settings.keyring, "max@example.com", PASSWORD, code=None)
+        authenticate(
+            house.sessions, house.settings.keyring, "max@example.com", PASSWORD, code=None
+        ).user_id
         == user_id
     )
     assert len(rows(house, "SELECT 1 FROM audit_entries WHERE action = 'user.tries_allowed'")) == 1

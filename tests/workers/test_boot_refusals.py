@@ -8,6 +8,7 @@ import pytest
 
 from models.base import new_id
 from ops.bootstrap import database_url, role_url
+from pipelines.access.passwords import hash_password
 from pipelines.boot import check_database
 from pipelines.settings import SettingsBroken
 from pipelines.wiring import build_house
@@ -25,6 +26,8 @@ SAFE = {
     "RELOADLY_CLIENT_ID": "",
     "RELOADLY_AUTH_URL": "",
     "RELOADLY_BASE_URL": "",
+    "SMTP_URL": "",
+    "TRUSTED_PROXIES": "0",
 }
 
 
@@ -56,11 +59,15 @@ def test_sec037_the_embedded_database_and_demo_people_are_refused_together(
     """SEC-37: whatever the environment calls the server, it says itself that it is embedded."""
     superuser = database_url(database.admin_url, database.name)
     with psycopg.connect(superuser) as connection:
-        for email in ("admin@example.com", "eve@shop.example.com", "b@acme.io"):
+        for email, password in (
+            ("admin@example.com", "admin123"),
+            ("eve@example.com", "of her own, and long"),
+            ("b@shop.example.com", "demo123"),
+        ):
             connection.execute(
                 "INSERT INTO users (id, email, email_normalised, role, password_hash) "
-                "VALUES (%s, %s, %s, 'client_viewer', 'x')",
-                [new_id(), email, email],
+                "VALUES (%s, %s, %s, 'platform_admin', %s)",
+                [new_id(), email, email, hash_password(password)],
             )
 
     process = crew.start("relay", beats=False, **SAFE)
@@ -69,8 +76,8 @@ def test_sec037_the_embedded_database_and_demo_people_are_refused_together(
     assert crew.logs().splitlines() == [
         f"relay: {EMBEDDED}",
         (
-            "relay: 2 people at example.com and the like can sign in: demo users, whose passwords "
-            "are known. Disable them, or give production a database of its own."
+            "relay: 1 demo users, whose passwords are known, can sign in. Disable them, or give "
+            "production a database of its own."
         ),
     ]
 

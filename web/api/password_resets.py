@@ -8,6 +8,7 @@ from marshmallow import Schema, fields
 from pipelines.access.password_resets import ask_for_reset, reset_password
 from pipelines.access.rate_policies import Policy
 from web.api.routes import Routes, answers, reads
+from web.api.users import EmailAddress
 from web.fields import Secret
 from web.front import front
 from web.guards import public
@@ -19,7 +20,7 @@ ASKED = "If an account has this address, a mail with a link is on its way. The l
 
 
 class ResetBody(Schema):
-    email = Secret(required=True, longest=320)
+    email = EmailAddress(required=True, longest=320)
 
 
 class ConfirmResetBody(Schema):

@@ -30,6 +30,8 @@ ACTIONS: Mapping[Permission, str] = {
     P.IMPERSONATE: "Look through a tenant person’s eyes",
     P.USERS_MANAGE: "Manage people below",
     P.KEYS_MANAGE: "Manage API keys",
+    P.AUDIT_READ: "Read the audit log",
+    P.PEOPLE_ERASE: "Erase a person’s data",
     P.AGENCIES_READ: "See agencies",
     P.AGENCIES_CREATE: "Make agencies",
     P.AGENCIES_EDIT: "Change agencies",
