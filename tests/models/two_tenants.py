@@ -109,6 +109,7 @@ def full_tenant(house: House) -> Seeded:
             insert(Invitation).values(
                 role=Role.CLIENT_VIEWER.value,
                 sealed_guest=None,
+                ended_at=func.now(),
                 account=user_id.bytes,
                 token_hash=user_id.bytes,
                 mail_id=new_id(),
