@@ -154,6 +154,16 @@ def test_sec037_a_view_that_asks_for_its_reader_is_no_hole(
         assert refusal_of(ground, database) == []
 
 
+def test_sec037_a_view_that_came_with_an_extension_is_no_hole(
+    ground: Ground, database: Database
+) -> None:
+    """Such as pg_stat_statements, which operators have everywhere and which shows no row."""
+    change = "CREATE VIEW stats AS SELECT 1 AS calls; ALTER EXTENSION plpgsql ADD VIEW stats"
+    mend = "ALTER EXTENSION plpgsql DROP VIEW stats; DROP VIEW stats"
+    with altered(database, change, mend):
+        assert refusal_of(ground, database) == []
+
+
 def test_sec037_a_policy_that_lets_everybody_in_is_found_by_looking(
     ground: Ground, database: Database
 ) -> None:
