@@ -19,29 +19,40 @@ from pipelines.sealing import Keyring, Purpose
 #: Items and jobs looked through in one transaction.
 ITEMS_AT_ONCE = 50_000
 JOBS_AT_ONCE = 1_000
-#: A file that is still to be read cannot be looked into; it is waited for.
+#: A job whose items are still to be written cannot be looked into; it is waited for.
 WAIT_FOR_INPUT = timedelta(seconds=10)
 
 _HOLD = text("SELECT * FROM erasures WHERE id = :id FOR NO KEY UPDATE")
+# An undo copies recipients: one of a job asked about belongs to it, whenever it was made.
 _JOBS = text("""
 SELECT j.id, j.state, (SELECT coalesce(max(last_position), 0) FROM chunks c WHERE c.job_id = j.id)
         AS last_position,
-    EXISTS (SELECT FROM job_inputs i WHERE i.job_id = j.id) AS has_input
+    EXISTS (SELECT FROM job_inputs i WHERE i.job_id = j.id)
+        OR (j.undoes_id IS NOT NULL AND j.finished_at IS NULL
+            AND NOT EXISTS (SELECT FROM chunks c WHERE c.job_id = j.id)) AS is_unread
 FROM jobs j
-WHERE j.id > :after AND j.id <= :until AND j.kind <> 'card_import'
+WHERE j.id > :after AND (j.id <= :until OR j.undoes_id <= :until) AND j.kind <> 'card_import'
   AND (CAST(:client AS uuid) IS NULL OR j.client_id = CAST(:client AS uuid))
 ORDER BY j.id LIMIT :limit
 """)
-_ITEMS = text("""
-UPDATE items SET email = NULL, name = NULL, phone = NULL, reference = NULL,
-    person_key = CASE WHEN person_key IS NOT NULL THEN CAST(:pseudonym AS bytea) END
+# Whose line it is: the person's own is emptied, another's loses the field that names the person.
+_OWN = """coalesce(person_key = :person OR lower(email) ~ :pattern
+    OR (person_key IS NULL AND email IS NULL), false)"""
+_ITEMS = text(f"""
+UPDATE items SET email = CASE WHEN NOT {_OWN} THEN email END,
+    reference = CASE WHEN NOT ({_OWN} OR lower(reference) ~ :pattern) THEN reference END,
+    name = CASE WHEN NOT ({_OWN} OR lower(name) ~ :pattern) THEN name END,
+    phone = CASE WHEN NOT ({_OWN} OR lower(phone) ~ :pattern) THEN phone END,
+    person_key = CASE WHEN NOT {_OWN} THEN person_key
+        WHEN person_key IS NOT NULL THEN CAST(:pseudonym AS bytea) END
 WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until
   AND (person_key = :person OR (
     position(:address IN lower(concat_ws(' ', email, reference, name, phone))) > 0
     AND concat_ws(' ', lower(email), lower(reference), lower(name), lower(phone)) ~ :pattern))
 """)
+# Afterwards nobody can prove to be the recipient: the link ends with the address.
 _PROVISIONS = text("""
-UPDATE provisions SET person_key = :pseudonym
+UPDATE provisions SET person_key = :pseudonym, reveal_version = reveal_version + 1
 WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until AND person_key = :person
 """)
 _CODES = text("""
@@ -115,7 +126,7 @@ def erase_person(
 
 
 def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None:
-    """What comes next; None at the end. Raises `Postpone` before a file that is not read yet."""
+    """What comes next; None at the end. Raises `Postpone` before a job without its items yet."""
     if row.after_position:
         asked = _scope(row) | {"after": _before(row.after_job_id), "limit": 1}
     else:
@@ -127,15 +138,15 @@ def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None
     items = 0
     for job in jobs:
         size = job.last_position - row.after_position
-        if job.has_input or items + size > ITEMS_AT_ONCE:
+        if job.is_unread or items + size > ITEMS_AT_ONCE:
             break
         whole.append(job.id)
         items += size
     if whole:
         return _Piece(whole, row.after_position, 2**31 - 1, whole[-1], 0)
     first = jobs[0]
-    if first.has_input:
-        raise Postpone(now + WAIT_FOR_INPUT, "file_unread")
+    if first.is_unread:
+        raise Postpone(now + WAIT_FOR_INPUT, "items_unwritten")
     until = row.after_position + ITEMS_AT_ONCE
     return _Piece([first.id], row.after_position, until, first.id, until)
 

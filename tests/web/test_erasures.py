@@ -21,12 +21,14 @@ from pipelines.erasure.traces import Traces
 from pipelines.jobs.kinds import OnError
 from pipelines.provisioning.large import submit_large
 from pipelines.provisioning.plan import BulkOptions
+from pipelines.provisioning.reveal import reveal_token
 from pipelines.wiring import House
 from tests.auditing import look, seal_all
 from tests.conftest import Database
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows, submit
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
+from tests.undoing import ask_undo, undo
 from tests.web.conftest import Caller, make_user, signed_in
 from web.admission import canonical
 
@@ -86,6 +88,13 @@ def served(house: House, seeded: Seeded) -> UUID:
     return job_id
 
 
+def hold(house: House, kind: str) -> None:
+    """Keep work of this kind back until somebody hastens."""
+    later = "UPDATE tasks SET run_after = now() + interval '1 hour' WHERE kind = :kind"
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text(later), {"kind": kind})
+
+
 def test_ec041_an_erased_person_is_in_no_cell_and_everything_still_adds_up(
     house: House, database: Database, client_admin: Caller, seeded: Seeded
 ):
@@ -108,6 +117,36 @@ def test_ec041_an_erased_person_is_in_no_cell_and_everything_still_adds_up(
     assert rows(house, "SELECT count(*), sum(charge_minor) FROM provisions") == before
     assert look(house, database).ok
     assert_proven(house)
+
+
+def test_ec041_another_s_line_loses_only_the_field_that_names_the_person(
+    house: House, database: Database, client_admin: Caller, seeded: Seeded
+):
+    job_id = served(house, seeded)
+    line = "SELECT email, name, reference, person_key FROM items WHERE job_id = :job AND position "
+    (fourth,) = rows(house, f"{line} = 4", job=job_id)
+    (fifth,) = rows(house, f"{line} = 5", job=job_id)
+
+    ask(client_admin)
+    drain(house)
+
+    assert (fourth.email, fifth.email) == ("other@example.com", "third@example.com")
+    assert rows(house, f"{line} IN (4, 5) ORDER BY position", job=job_id) == [
+        (fourth.email, None, "r4", fourth.person_key),
+        (fifth.email, "Third", None, fifth.person_key),
+    ]
+
+
+def test_ec041_a_line_without_an_address_of_its_own_is_the_person_s(
+    house: House, client_admin: Caller, seeded: Seeded
+):
+    """A rejected line that names somebody is nobody else's."""
+    submit(house, seeded, f"email,name\n,{ANN}\n".encode(), on_error=OnError.SKIP)
+
+    ask(client_admin)
+    drain(house)
+
+    assert rows(house, "SELECT email, name, person_key FROM items") == [(None, None, None)]
 
 
 def test_ec041_the_audit_tells_of_the_erasure_and_not_whom(
@@ -146,6 +185,57 @@ def test_one_pseudonym_stands_for_the_person_in_every_table(
     )
     assert len(keys) == 1
     assert keys != before
+
+
+def test_ec041_no_link_of_theirs_opens_a_card_afterwards(
+    app: Flask, house: House, client_admin: Caller, seeded: Seeded
+):
+    """Nobody can prove any more that they are the recipient, so the link alone would open it."""
+    served(house, seeded)
+    (given,) = rows(house, "SELECT id FROM provisions WHERE position = 1")
+    (other,) = rows(house, "SELECT id FROM provisions WHERE position = 2")
+    links = [reveal_token(one.id, 1, house.settings.keyring) for one in (given, other)]
+    browser = app.test_client()
+    assert [browser.get(f"/r/{link}").status_code for link in links] == [200, 200]
+
+    ask(client_admin)
+    drain(house)
+
+    assert [browser.get(f"/r/{link}").status_code for link in links] == [404, 200]
+
+
+def test_ec041_an_undo_that_copies_the_person_meanwhile_is_erased_too(
+    house: House, database: Database, client_admin: Caller, seeded: Seeded
+):
+    job_id = served(house, seeded)
+    asked = ask(client_admin)
+    hold(house, "erase_person")
+    undo_id = undo(house, seeded, job_id)
+    copied = rows(house, "SELECT email FROM items WHERE job_id = :job", job=undo_id)
+    hasten(house)
+    drain(house)
+
+    assert ANN in [row.email for row in copied]
+    assert fetch(client_admin, asked["id"])["state"] == "finished"
+    assert traces_of(dump(database)) == 0
+
+
+def test_ec041_an_undo_without_its_items_yet_is_waited_for(
+    house: House, client_admin: Caller, seeded: Seeded
+):
+    """It may have begun to copy what the erasure has not reached."""
+    job_id = served(house, seeded)
+    ask_undo(house, seeded, job_id)
+    hold(house, "plan_job")
+    asked = ask(client_admin)
+    drain(house)
+    waiting = fetch(client_admin, asked["id"])["state"]
+    for _round in range(3):
+        hasten(house)
+        drain(house)
+
+    assert waiting == "running"
+    assert fetch(client_admin, asked["id"])["state"] == "finished"
 
 
 def test_only_the_own_tenant_s_rows_are_erased(
@@ -188,9 +278,7 @@ def test_a_file_not_read_yet_is_waited_for(
             keyring=house.settings.keyring,
             limits=house.limits,
         )
-    held = "UPDATE tasks SET run_after = now() + interval '1 hour' WHERE kind = 'plan_job'"
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(held))
+    hold(house, "plan_job")
 
     asked = ask(client_admin)
     drain(house)
