@@ -89,7 +89,7 @@ def test_j26_machines_ask_by_address(browser: FlaskClient):
 
 def test_j26_production_has_the_public_name_alone(house: House):
     url = "https://gifts.example.com"
-    edge = read_edge_settings({}, public_url=url, is_production=True)
+    edge = read_edge_settings({"TRUSTED_PROXIES": "0"}, public_url=url, is_production=True)
     app = create_app(replace(house, settings=replace(house.settings, edge=edge)))
     browser = app.test_client()
 

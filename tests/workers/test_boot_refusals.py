@@ -21,6 +21,7 @@ SAFE = {
     for name in ("LARGESSE_MASTER_KEYS", "LARGESSE_TOKEN_KEY", "CRON_SECRET", "PUBLIC_URL")
 } | {
     "LARGESSE_ENV": "production",
+    "TRUSTED_PROXIES": "0",
     "LARGESSE_TIME_SCALE": "1",
     "RELOADLY_CLIENT_ID": "",
     "RELOADLY_AUTH_URL": "",
@@ -73,6 +74,15 @@ def test_sec037_the_embedded_database_and_demo_people_are_refused_together(
             "are known. Disable them, or give production a database of its own."
         ),
     ]
+
+
+def test_an_empty_word_is_read_as_unset(ground: Ground, database: Database) -> None:
+    """Compose files pass on what nobody set as an empty word."""
+    empty = {"LARGESSE_TIME_SCALE": "", "LARGESSE_REQUIRE_TOTP": ""}
+    environment = process_environment(database.urls, ground.servers.redis_url) | empty
+    settings = load_settings("tools", environment)
+
+    assert (settings.time_scale, settings.requires_second_factor) == (1.0, False)
 
 
 def refusal_of(ground: Ground, database: Database, url: str | None = None) -> list[str]:
