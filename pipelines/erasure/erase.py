@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
+from pipelines.erasure.account import erase_account
 from pipelines.erasure.ask import COLUMN, TABLE
 from pipelines.erasure.traces import Traces, pseudonym
 from pipelines.queue.defer import defer
@@ -19,6 +20,9 @@ from pipelines.sealing import Keyring, Purpose
 #: Items and jobs looked through in one transaction.
 ITEMS_AT_ONCE = 50_000
 JOBS_AT_ONCE = 1_000
+#: Bytes of an upload looked through at a time, and how far two looks overlap: no address is longer.
+WINDOW = 4 * 1024 * 1024
+OVERLAP = 2 * 1024
 #: A job whose items are still to be written cannot be looked into; it is waited for.
 WAIT_FOR_INPUT = timedelta(seconds=10)
 
@@ -59,24 +63,19 @@ _CODES = text("""
 UPDATE redemption_codes SET person_key = :pseudonym
 WHERE job_id = ANY (:jobs) AND person_key = :person
 """)
-# Bytes as text that every byte has: no encoding of the file makes this fail.
+# Bytes as text that every byte has: no encoding of the file makes this fail. A window at a time,
+# because such text has up to four times the bytes; each is written down once for all spellings.
 _DRAFTS = text("""
 UPDATE upload_drafts SET content = NULL, file_name = NULL
 WHERE content IS NOT NULL
   AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
-  AND EXISTS (SELECT FROM unnest(CAST(:spellings AS bytea[])) AS s (bytes)
-              WHERE position(encode(s.bytes, 'escape') IN lower(encode(content, 'escape'))) > 0)
-""")
-_USERS = text("""
-UPDATE users SET email = 'erased-' || id || '@erased.invalid',
-    email_normalised = 'erased-' || id || '@erased.invalid',
-    name = '', password_hash = NULL, disabled_at = coalesce(disabled_at, :now)
-WHERE email_normalised = :address AND role = 'end_user'
-  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
-RETURNING id
-""")
-_END_SIGN_INS = text("""
-UPDATE sign_ins SET revoked_at = :now WHERE user_id = ANY (:users) AND revoked_at IS NULL
+  AND EXISTS (
+    SELECT FROM (SELECT content || ''::bytea AS whole OFFSET 0) d,
+      generate_series(1, length(d.whole), CAST(:window AS integer)) AS w (start),
+      LATERAL (SELECT lower(encode(substr(d.whole, w.start, :window + :overlap), 'escape')
+                            COLLATE "C") AS said OFFSET 0) t
+    WHERE (SELECT bool_or(strpos(t.said, encode(s.bytes, 'escape')) > 0)
+           FROM unnest(CAST(:spellings AS bytea[])) AS s (bytes)))
 """)
 _GO_ON = text("""
 UPDATE erasures SET after_job_id = :job, after_position = :position, items = items + :items,
@@ -186,11 +185,16 @@ def _erase_piece(session: Session, erasure_id: UUID, piece: _Piece, traces: Trac
 
 def _finish(session: Session, row: Row[Any], traces: Traces, now: datetime) -> None:
     """What is not a job's: uploads in the making, and the person's own account."""
-    asked = {"client": row.client_id, "now": now}
-    drafts = _count(session, _DRAFTS, asked | {"spellings": list(traces.spellings)})
-    users = list(session.execute(_USERS, asked | {"address": traces.address}).scalars())
-    session.execute(_END_SIGN_INS, {"users": users, "now": now})
-    values = {"id": row.id, "drafts": drafts, "users": len(users), "now": now}
+    sought = {"client": row.client_id, "spellings": list(traces.spellings)}
+    drafts = _count(session, _DRAFTS, sought | {"window": WINDOW, "overlap": OVERLAP})
+    users = erase_account(
+        session,
+        traces.address,
+        client_id=row.client_id,
+        pseudonym=pseudonym(row.id),
+        now=now,
+    )
+    values = {"id": row.id, "drafts": drafts, "users": users, "now": now}
     done = session.execute(_FINISH, values).one()
     record(
         session,
