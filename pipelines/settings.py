@@ -116,18 +116,15 @@ def load(process: str) -> Settings:
     time_scale = _said(env.float, "LARGESSE_TIME_SCALE", default=1.0)
     drain_seconds = env.float("LARGESSE_DRAIN_SECONDS", default=DEFAULTS.drain_seconds)
     pooled = env.bool("DATABASE_POOLED", default=False)
-    needs_totp = _said(
-        env.bool, "LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION
-    )
+    needs_totp = _said(env.bool, "LARGESSE_REQUIRE_TOTP", default=_is_production(environment))
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
     faults = production_faults(os.environ, process=process) if _is_production(environment) else []
     faults += _unreadable(env, faults)
     if not queue_url:
         faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
-    keyring = _keyring(master_keys, faults)
     edge = _edge(process, public_url, environment, faults)
-    mail = _mail(public_url, faults)
+    keyring, mail = _keyring(master_keys, faults), _mail(public_url, faults)
     if keyring is None or edge is None or faults:
         raise SettingsBroken("\n".join(faults))
     settings = Settings(
