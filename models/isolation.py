@@ -13,12 +13,15 @@ SELECT c.relname, c.relrowsecurity AS is_on, c.relforcerowsecurity AS is_forced,
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     AND c.relname = ANY(:tables)
 """)
-# A materialized view holds rows of everybody, whoever looks.
+# A materialized view holds rows of everybody, whoever looks. An extension's own views, such as
+# pg_stat_statements, show no row of ours.
 _VIEWS = text("""
-SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
-    AND (relkind = 'm' OR (relkind = 'v'
-         AND NOT coalesce('security_invoker=true' = ANY (reloptions), false)))
-ORDER BY relname
+SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
+    AND (c.relkind = 'm' OR (c.relkind = 'v'
+         AND NOT coalesce('security_invoker=true' = ANY (c.reloptions), false)))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                    AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY c.relname
 """)
 _LOGIN = text("""
 SELECT r.rolsuper AS is_superuser, r.rolbypassrls AS passes_by,

@@ -52,11 +52,11 @@ class EdgeSettings:
 
 
 def read_edge_settings(
-    given: Mapping[str, str], *, public_url: str, is_production: bool
+    given: Mapping[str, str], *, public_url: str, is_production: bool, is_front: bool = True
 ) -> EdgeSettings:
-    """Read the edge's variables; raises `EdgeBroken`."""
+    """Read the edge's variables, of which only the front needs all; raises `EdgeBroken`."""
     return EdgeSettings(
-        proxies=_proxies(given.get("TRUSTED_PROXIES", "") or "0"),
+        proxies=_proxies(given.get("TRUSTED_PROXIES", ""), must_be_said=is_production and is_front),
         hosts=_hosts(given.get("TRUSTED_HOSTS", ""), public_url, is_production=is_production),
         rates_url=next(
             (
@@ -72,7 +72,13 @@ def read_edge_settings(
     )
 
 
-def _proxies(text: str) -> int:
+def _proxies(written: str, *, must_be_said: bool) -> int:
+    if must_be_said and not written:
+        raise EdgeBroken(
+            "Set TRUSTED_PROXIES to how many proxies of yours stand before the front, 0 if none: "
+            "behind one that is not counted all visitors count as one and are limited together."
+        )
+    text = written or "0"
     if not (text.isascii() and text.isdigit() and len(text) == 1 and int(text) <= PROXIES_MAX):
         raise EdgeBroken(
             f"TRUSTED_PROXIES is how many proxies of yours stand before the front, 0 to "

@@ -1,8 +1,10 @@
 """Everything the environment says, read once at boot, with a remedy for each thing missing."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from environs import Env, EnvError
 
@@ -11,6 +13,8 @@ from pipelines.limits import DEFAULTS, Limits
 from pipelines.mail_settings import MailSettings, NotAMailServer, read_mail_settings
 from pipelines.sealing import Keyring
 from pipelines.unsafe_settings import MAKE_ONE, production_faults
+
+_Read = TypeVar("_Read")
 
 
 class Environment(StrEnum):
@@ -109,18 +113,18 @@ def load(process: str) -> Settings:
     cron_secret = env.str("CRON_SECRET", default="")
     port = env.int("PORT", default=8000)
     public_url = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{port or 8000}")
-    time_scale = env.float("LARGESSE_TIME_SCALE", default=1.0)
+    time_scale = _said(env.float, "LARGESSE_TIME_SCALE", default=1.0)
     drain_seconds = env.float("LARGESSE_DRAIN_SECONDS", default=DEFAULTS.drain_seconds)
     pooled = env.bool("DATABASE_POOLED", default=False)
-    needs_totp = env.bool("LARGESSE_REQUIRE_TOTP", default=environment is Environment.PRODUCTION)
+    needs_totp = _said(env.bool, "LARGESSE_REQUIRE_TOTP", default=_is_production(environment))
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     reloadly = _reloadly(env)
     faults = production_faults(os.environ, process=process) if _is_production(environment) else []
     faults += _unreadable(env, faults)
     if not queue_url:
         faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
-    keyring, edge = _keyring(master_keys, faults), _edge(public_url, environment, faults)
-    mail = _mail(public_url, faults)
+    edge = _edge(process, public_url, environment, faults)
+    keyring, mail = _keyring(master_keys, faults), _mail(public_url, faults)
     if keyring is None or edge is None or faults:
         raise SettingsBroken("\n".join(faults))
     settings = Settings(
@@ -186,12 +190,22 @@ def _reloadly(env: Env) -> ReloadlySettings | None:
     )
 
 
+def _said(read: Callable[..., _Read], name: str, *, default: _Read) -> _Read:
+    """What a variable says; an empty one counts as unset."""
+    return read(name, default=default) if os.environ.get(name, "").strip() else default
+
+
 def _edge(
-    public_url: str, environment: Environment | None, faults: list[str]
+    process: str, public_url: str, environment: Environment | None, faults: list[str]
 ) -> EdgeSettings | None:
     is_production = _is_production(environment)
     try:
-        return read_edge_settings(os.environ, public_url=public_url, is_production=is_production)
+        return read_edge_settings(
+            os.environ,
+            public_url=public_url,
+            is_production=is_production,
+            is_front=process == "web",
+        )
     except EdgeBroken as error:
         faults.append(str(error))
         return None

@@ -200,14 +200,14 @@ def _smtp(environment: Environment) -> Iterator[str]:
 
 
 def _time_scale(environment: Environment) -> Iterator[str]:
-    written = environment.get("LARGESSE_TIME_SCALE", "1")
-    if re.fullmatch(r"0*1(\.0*)?", written.strip()) is None:
+    written = environment.get("LARGESSE_TIME_SCALE", "").strip() or "1"
+    if re.fullmatch(r"0*1(\.0*)?", written) is None:
         yield "LARGESSE_TIME_SCALE is for tests; unset it in production."
 
 
 def _second_factors(environment: Environment) -> Iterator[str]:
-    written = environment.get("LARGESSE_REQUIRE_TOTP", "1").strip().lower()
-    if written not in _TRUE:
+    written = environment.get("LARGESSE_REQUIRE_TOTP", "").strip().lower()
+    if written and written not in _TRUE:
         yield (
             "LARGESSE_REQUIRE_TOTP=0 is for demos and tests; unset it: administrators need a "
             "second factor in production."

@@ -22,7 +22,13 @@ AGENCY, CLIENT, OTHER = (UUID(int=n) for n in (0xA, 0xC, 0xD))
 STREAM = f"{AGENCY}/{CLIENT}"
 
 
-def write(house: House, count: int, *, client_id: UUID | None = CLIENT) -> None:
+def write(
+    house: House,
+    count: int,
+    *,
+    client_id: UUID | None = CLIENT,
+    agency_id: UUID | None = AGENCY,
+) -> None:
     with scoped_transaction(house.sessions, PLATFORM) as session:
         for number in range(count):
             record(
@@ -31,7 +37,7 @@ def write(house: House, count: int, *, client_id: UUID | None = CLIENT) -> None:
                 object_kind="campaign",
                 object_id=UUID(int=number),
                 actor_id=UUID(int=7),
-                agency_id=AGENCY if client_id else None,
+                agency_id=agency_id if client_id else None,
                 client_id=client_id,
                 detail={"name": ["old", f"new {number}"], "größe": 1},
             )

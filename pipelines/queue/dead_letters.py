@@ -53,7 +53,10 @@ WHERE state = ANY(:states)
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
-_STATE = text("SELECT state, kind, tenant_id FROM tasks WHERE id = :id")
+_STATE = text("""
+SELECT t.state, t.kind, t.tenant_id, c.agency_id
+FROM tasks t LEFT JOIN clients c ON c.id = t.tenant_id WHERE t.id = :id
+""")
 _TWIN = text("""
 SELECT r.id FROM tasks t JOIN tasks r ON r.kind = t.kind AND r.dedupe_key = t.dedupe_key
 WHERE t.id = :id AND r.state = 'ready' AND r.id <> t.id
@@ -207,6 +210,7 @@ def _audit(
         object_kind="task",
         object_id=task_id,
         actor_id=actor_id,
+        agency_id=task.agency_id,
         client_id=task.tenant_id,
         detail={"kind": task.kind} | ({"reason": reason} if reason else {}),
     )

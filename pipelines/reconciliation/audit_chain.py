@@ -25,6 +25,7 @@ WHERE h.sequence IS NULL OR s.sequence > h.sequence
    OR (s.sequence_before = s.sequence - 1 AND s.chain_hash IS DISTINCT FROM
        sha256(s.hash_before || convert_to(s.canonical, 'UTF8')))
 UNION ALL
+-- The one name of a stream is an agency's, or a client's whose entries do not name its agency.
 SELECT 'audit ' || h.stream || ' ' || h.sequence || ': the head is not its last entry'
 FROM (SELECT *, CASE WHEN stream <> 'platform' THEN split_part(stream, '/', 1)::uuid END AS agency,
         nullif(split_part(stream, '/', 2), '')::uuid AS client
@@ -35,4 +36,6 @@ WHERE NOT EXISTS (SELECT FROM audit_entries e WHERE e.agency_id = h.agency
         AND e.client_id IS NULL AND e.sequence = h.sequence AND e.chain_hash = h.hash)
   AND NOT EXISTS (SELECT FROM audit_entries e WHERE h.agency IS NULL AND e.agency_id IS NULL
         AND e.client_id IS NULL AND e.sequence = h.sequence AND e.chain_hash = h.hash)
+  AND NOT EXISTS (SELECT FROM audit_entries e WHERE h.client IS NULL AND e.agency_id IS NULL
+        AND e.client_id = h.agency AND e.sequence = h.sequence AND e.chain_hash = h.hash)
 """

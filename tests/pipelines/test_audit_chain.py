@@ -68,6 +68,18 @@ def test_a_link_is_the_hash_of_its_predecessor_and_its_own_text(house: House):
     assert second.chain_hash == link(first.chain_hash, second.canonical)
 
 
+def test_entries_that_name_a_client_and_not_its_agency_are_a_whole_chain(
+    house: House, database: Database
+):
+    """Entries of earlier releases do; nobody can change them, so they must not cry for ever."""
+    write(house, 2, agency_id=None)
+    write(house, 2)
+    seal_all(house)
+
+    assert look(house, database).ok
+    assert_proven(house)
+
+
 def test_a_pass_is_bounded_and_the_next_goes_on(house: House, database: Database):
     write(house, 5)
 

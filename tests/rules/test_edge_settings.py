@@ -7,14 +7,27 @@ from pipelines.edge_settings import EdgeBroken, EdgeSettings, read_edge_settings
 
 def read(*, is_production: bool = True, **given: str) -> EdgeSettings:
     url = "https://gifts.example.com"
+    given = {"TRUSTED_PROXIES": "0"} | given
     return read_edge_settings(given, public_url=url, is_production=is_production)
 
 
-def test_without_a_word_nobody_is_trusted_and_production_has_one_name():
+def test_at_its_least_nobody_is_trusted_and_production_has_one_name():
     edge = read()
 
     assert (edge.proxies, edge.hosts) == (0, {"gifts.example.com"})
     assert (edge.rates_url, dict(edge.rates), edge.captcha) == (None, {}, None)
+
+
+@pytest.mark.parametrize("given", [{}, {"TRUSTED_PROXIES": ""}])
+def test_production_says_how_many_proxies_stand_before_it(given: dict[str, str]):
+    """Behind one that is not counted, one visitor's wrong passwords would shut out everybody."""
+    url = "https://gifts.example.com"
+
+    with pytest.raises(EdgeBroken, match="all visitors count as one"):
+        read_edge_settings(given, public_url=url, is_production=True)
+    workers = read_edge_settings(given, public_url=url, is_production=True, is_front=False)
+    assert workers.proxies == 0
+    assert read_edge_settings(given, public_url=url, is_production=False).proxies == 0
 
 
 def test_a_demo_is_reached_on_loopback_too():

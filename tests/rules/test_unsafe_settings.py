@@ -118,6 +118,12 @@ def changed(changes: dict[str, str | None]) -> dict[str, str]:
 
 def test_an_environment_in_order_is_not_refused() -> None:
     assert production_faults(GOOD, process="web") == []
+
+
+@pytest.mark.parametrize("name", ["LARGESSE_REQUIRE_TOTP", "LARGESSE_TIME_SCALE"])
+def test_an_empty_variable_counts_as_unset(name: str) -> None:
+    """Compose files pass on what nobody set as an empty word."""
+    assert production_faults(GOOD | {name: ""}, process="web") == []
     for url in ("smtps://mx.acme.io", "smtp+starttls://mx.acme.io"):
         assert production_faults(GOOD | {"SMTP_URL": url}, process="deliveries") == []
 

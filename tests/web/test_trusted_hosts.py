@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
+from structlog.testing import capture_logs
 
 from pipelines.edge_settings import read_edge_settings
 from pipelines.wiring import House
 from tests.conftest import Database, Ground, a_house
 from web.app import create_app
+from web.trusted_hosts import NAMES_TOLD_MAX
 
 ONE_PROXY = {"REMOTE_ADDR": "10.0.0.1"}
 
@@ -89,7 +91,7 @@ def test_j26_machines_ask_by_address(browser: FlaskClient):
 
 def test_j26_production_has_the_public_name_alone(house: House):
     url = "https://gifts.example.com"
-    edge = read_edge_settings({}, public_url=url, is_production=True)
+    edge = read_edge_settings({"TRUSTED_PROXIES": "0"}, public_url=url, is_production=True)
     app = create_app(replace(house, settings=replace(house.settings, edge=edge)))
     browser = app.test_client()
 
@@ -108,3 +110,14 @@ def test_j26_a_method_in_a_header_is_no_method(browser: FlaskClient):
 def test_j26_nothing_is_traced(browser: FlaskClient):
     for path in ("/api/v1/jobs", "/console/sign-in", "/healthz", "/static/base.css", "/"):
         assert browser.open(path, method="TRACE").status_code == 405
+
+
+def test_j26_the_log_is_told_each_refused_name_once_and_not_of_all(browser: FlaskClient):
+    """A proxy that does not pass the name on shows at once; strangers do not fill the log."""
+    with capture_logs() as logs:
+        for number in range(2 * NAMES_TOLD_MAX):
+            for _again in range(2):
+                browser.get("/r/abc", headers={"Host": f"n{number}.example"})
+
+    told = [(one["host"], one["log_level"]) for one in logs if one["event"] == "host.refused"]
+    assert told == [(f"n{number}.example", "warning") for number in range(NAMES_TOLD_MAX)]

@@ -22,6 +22,7 @@ SAFE = {
     for name in ("LARGESSE_MASTER_KEYS", "LARGESSE_TOKEN_KEY", "CRON_SECRET", "PUBLIC_URL")
 } | {
     "LARGESSE_ENV": "production",
+    "TRUSTED_PROXIES": "0",
     "LARGESSE_TIME_SCALE": "1",
     "RELOADLY_CLIENT_ID": "",
     "RELOADLY_AUTH_URL": "",
@@ -80,6 +81,15 @@ def test_sec037_the_embedded_database_and_demo_people_are_refused_together(
             "production a database of its own."
         ),
     ]
+
+
+def test_an_empty_word_is_read_as_unset(ground: Ground, database: Database) -> None:
+    """Compose files pass on what nobody set as an empty word."""
+    empty = {"LARGESSE_TIME_SCALE": "", "LARGESSE_REQUIRE_TOTP": ""}
+    environment = process_environment(database.urls, ground.servers.redis_url) | empty
+    settings = load_settings("tools", environment)
+
+    assert (settings.time_scale, settings.requires_second_factor) == (1.0, False)
 
 
 def refusal_of(ground: Ground, database: Database, url: str | None = None) -> list[str]:
@@ -158,6 +168,16 @@ def test_sec037_a_view_that_asks_for_its_reader_is_no_hole(
 ) -> None:
     change = "CREATE VIEW mine WITH (security_invoker=true) AS SELECT id FROM jobs"
     with altered(database, change, "DROP VIEW mine"):
+        assert refusal_of(ground, database) == []
+
+
+def test_sec037_a_view_that_came_with_an_extension_is_no_hole(
+    ground: Ground, database: Database
+) -> None:
+    """Such as pg_stat_statements, which operators have everywhere and which shows no row."""
+    change = "CREATE VIEW stats AS SELECT 1 AS calls; ALTER EXTENSION plpgsql ADD VIEW stats"
+    mend = "ALTER EXTENSION plpgsql DROP VIEW stats; DROP VIEW stats"
+    with altered(database, change, mend):
         assert refusal_of(ground, database) == []
 
 

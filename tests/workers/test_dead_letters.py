@@ -21,9 +21,11 @@ from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler
 from pipelines.queue.kinds import PURGE_KEYS, RETENTION
 from pipelines.wiring import House
+from tests.auditing import seal_all
 from tests.canary import MARK
 from tests.driving import drain, hasten, rows
-from tests.seeding import ACTOR
+from tests.proof import assert_proven
+from tests.seeding import ACTOR, seed
 from tests.until import until
 from tests.workers.tasks import change_task, put, task, wrapper_with
 
@@ -264,3 +266,16 @@ def test_letters_are_filtered_and_paged_youngest_first(house: House):
     assert [row.id for row in listed(house, state="buried", kind="purge_keys")] == [ids[0]]
     assert [row.id for row in listed(house, before=ids[1], limit=1)] == [ids[0]]
     assert listed(house, kind="retention") == []
+
+
+def test_a_tenant_s_task_is_audited_in_its_client_s_chain(house: House):
+    """The agency belongs to the chain's name; without it the proof would look elsewhere."""
+    seeded = seed(house, vendor=False)
+    task_id = dead_task(house, tenant_id=seeded.client_id)
+
+    replay(house, task_id)
+
+    told = rows(house, "SELECT agency_id, client_id FROM audit_entries WHERE object_kind = 'task'")
+    assert told == [(seeded.agency_id, seeded.client_id)]
+    seal_all(house)
+    assert_proven(house)
