@@ -22,6 +22,8 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "reset": (3, 3600),
         "register-ip": (20, 3600),
         "register": (3, 3600),
+        "invite": (60, 3600),
+        "invite-to": (5, 3600),
         "validate-ip": (10, 60),
         "validate": (10, 60),
         "apply-ip": (5, 60),

@@ -33,7 +33,7 @@ def press(bob: Visitor, page: str, path: str, **fields: str) -> int:
 
 
 def signs_in(house: House, email: str, password: str) -> UUID:
-    return authenticate(house.sessions, house.settings.keyring, email, password, code=None)
+    return authenticate(house.sessions, house.settings.keyring, email, password, code=None).user_id
 
 
 def listed(bob: Visitor, query: str = "") -> list[str]:
