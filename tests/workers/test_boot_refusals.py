@@ -28,7 +28,6 @@ SAFE = {
     "RELOADLY_AUTH_URL": "",
     "RELOADLY_BASE_URL": "",
     "SMTP_URL": "",
-    "TRUSTED_PROXIES": "0",
 }
 
 
