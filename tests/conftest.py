@@ -41,6 +41,8 @@ SURROUNDINGS = (
     "CAPTCHA_",
     "SMTP_",
     "MAIL_",
+    "PORT",
+    "PUBLIC_URL",
 )
 MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
 
