@@ -10,7 +10,7 @@ from uuid import UUID
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -25,6 +25,8 @@ from ops.home import Home
 from ops.stack_record import NoStack, running_stack_of
 from pipelines.access.authenticate import let_try_again
 from pipelines.access.password_resets import hand_reset
+from pipelines.access.second_factor import forget_second_factor
+from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, add_user, create_user, normalised
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
@@ -48,7 +50,7 @@ class Place:
 
 @click.group()
 def user() -> None:
-    """Make people, let them try again, and list them: for who runs the server.
+    """Make people, let them in again, and list them: for who runs the server.
 
     On the stack that runs here, or on DATABASE_WORKER_URL (or DATABASE_SYSTEM_URL) with
     PUBLIC_URL.
@@ -93,28 +95,49 @@ def create(
         click.echo(f"{place.public_url}/console/reset/{token}")
 
 
+EMAIL = click.option("--email", required=True, help="Whose address it is.")
+
+
 @user.command()
-@click.option("--email", required=True, help="Whose address it is.")
+@EMAIL
 def unlock(email: str) -> None:
     """Let a person try passwords again, after too many wrong ones."""
     with transaction_on(place_of(os.environ)) as session:
-        found = select(User.id, User.agency_id, User.client_id).where(
-            User.email_normalised == normalised(email)
-        )
-        row = session.execute(found).one_or_none()
-        if row is None:
-            raise NotFound("There is no user with this address.")
+        row = _person(session, email)
         let_try_again(session, email)
-        record(
-            session,
-            "user.tries_allowed",
-            object_kind="user",
-            object_id=row.id,
-            actor_id=None,
-            agency_id=row.agency_id,
-            client_id=row.client_id,
-        )
+        _note(session, "user.tries_allowed", row)
     click.echo("The address may be tried again.", err=True)
+
+
+@user.command()
+@EMAIL
+def link(email: str) -> None:
+    """Print a link with which a person chooses a password; it is good for a day, and once.
+
+    For the first administrator, and where mail does not arrive. It does not go around a second
+    factor.
+    """
+    place = place_of(os.environ)
+    with transaction_on(place) as session:
+        row = _person(session, email)
+        token = hand_reset(session, row.id, now=clock.now(session))
+        _note(session, "user.link_handed", row)
+    click.echo(f"{place.public_url}/console/reset/{token}")
+
+
+@user.command("reset-second-factor")
+@EMAIL
+def reset_second_factor(email: str) -> None:
+    """Take a lost second factor away, and sign the person out everywhere.
+
+    For a platform administrator whom nobody is above. Make sure that it is they who ask.
+    """
+    with transaction_on(place_of(os.environ)) as session:
+        row = _person(session, email)
+        was_there = forget_second_factor(session, row.id)
+        end_sign_ins(session, row.id, now=clock.now(session))
+        _note(session, "user.second_factor_reset", row)
+    click.echo("It is gone." if was_there else "There was none.", err=True)
 
 
 @user.command("list")
@@ -152,3 +175,25 @@ def transaction_on(place: Place) -> Iterator[Session]:
             yield session
     finally:
         engine.dispose()
+
+
+def _person(session: Session, email: str) -> Row[UUID, UUID | None, UUID | None]:
+    found = select(User.id, User.agency_id, User.client_id).where(
+        User.email_normalised == normalised(email)
+    )
+    row = session.execute(found).one_or_none()
+    if row is None:
+        raise NotFound("There is no user with this address.")
+    return row
+
+
+def _note(session: Session, action: str, row: Row[UUID, UUID | None, UUID | None]) -> None:
+    record(
+        session,
+        action,
+        object_kind="user",
+        object_id=row.id,
+        actor_id=None,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+    )

@@ -1,7 +1,5 @@
 """Console sessions: an opaque token for the browser, its SHA-256 here, idle and absolute ends."""
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,12 +9,12 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.access.devices import UNKNOWN, Device
+from pipelines.access.links import draw_token, token_hash
 from pipelines.access.principals import Principal
 from pipelines.access.proofs import ADMINISTRATORS
 from pipelines.access.sign_ins import SignInKind, audit_own, open_sign_in, principal_of
 from pipelines.limits import Limits
 
-TOKEN_BYTES = 32
 #: Longer cookies are not looked up.
 TOKEN_CHARACTERS_MAX = 64
 #: The last use is written at most this often, so that polling pages do not write each time.
@@ -112,7 +110,7 @@ def _open(
     now: datetime,
     device: Device,
 ) -> str:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = draw_token()
     open_sign_in(
         session,
         user_id,
@@ -139,7 +137,3 @@ def close_session(session: Session, token: str, *, now: datetime) -> bool:
     if row is not None and row.kind == SignInKind.CONSOLE:
         audit_own(session, "session.closed", row.user_id)
     return row is not None
-
-
-def token_hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "replace")).digest()

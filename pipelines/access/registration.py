@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Select, delete, insert, select
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -15,8 +15,9 @@ from models.mails import Registration
 from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.authenticate import let_try_again
+from pipelines.access.change_password import WrongPassword
 from pipelines.access.links import draw_token, token_hash
-from pipelines.access.passwords import hash_chosen
+from pipelines.access.passwords import hash_chosen, is_password
 from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
 from pipelines.errors import Refusal
 from pipelines.mail.post import Letter, post
@@ -83,34 +84,42 @@ def register_at_once(sessions: Sessions, person: Registrant) -> UUID:
 
 def is_registration(session: Session, token: str, *, now: datetime) -> bool:
     """Whether the link would work now, in the SYSTEM scope; looking does not use it."""
-    found = select(Registration.id).where(
-        Registration.token_hash == token_hash(token), Registration.expires_at > now
-    )
-    return session.execute(found).scalar_one_or_none() is not None
+    return session.execute(_waiting(token, now=now)).one_or_none() is not None
 
 
-def confirm_registration(sessions: Sessions, token: str, *, keyring: Keyring) -> UUID:
-    """Make the user whose link it is. Raises `InvalidRegistrationToken`."""
+def confirm_registration(
+    sessions: Sessions, token: str, password: str, *, keyring: Keyring
+) -> UUID:
+    """Make the user whose link it is, and who chose this password.
+
+    Both prove something: the link that the address is theirs, the password that it was they who
+    registered. A stranger's account cannot be begun by the owner of the address, who clicks. A
+    wrong password leaves the link good. Raises `InvalidRegistrationToken`, `WrongPassword`.
+    """
     with scoped_transaction(sessions, SYSTEM) as session:
-        used = (
-            delete(Registration)
-            .where(
-                Registration.token_hash == token_hash(token),
-                Registration.expires_at > clock.now(session),
-            )
-            .returning(Registration.id, Registration.sealed_person)
-        )
-        row = session.execute(used).one_or_none()
-        if row is None:
+        row = session.execute(_waiting(token, now=clock.now(session))).one_or_none()
+    if row is None:
+        raise InvalidRegistrationToken
+    secret = keyring.open_sealed(
+        Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
+    )
+    content = json.loads(secret.reveal())
+    if not is_password(password, content["password_hash"]):
+        raise WrongPassword("Type the password that was chosen for this account.")
+    with scoped_transaction(sessions, SYSTEM) as session:
+        used = delete(Registration).where(Registration.id == row.id).returning(Registration.id)
+        if session.execute(used).one_or_none() is None:
             raise InvalidRegistrationToken
-        secret = keyring.open_sealed(
-            Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
-        )
-        content = json.loads(secret.reveal())
         try:
             return _made(session, content["email"], content["name"], content["password_hash"])
         except EmailTaken:
             raise InvalidRegistrationToken from None
+
+
+def _waiting(token: str, *, now: datetime) -> Select[UUID, bytes]:
+    return select(Registration.id, Registration.sealed_person).where(
+        Registration.token_hash == token_hash(token), Registration.expires_at > now
+    )
 
 
 def _made(session: Session, email: str, name: str, password_hash: str) -> UUID:

@@ -187,11 +187,11 @@ def forget_second_factor(session: Session, user_id: UUID) -> bool:
     return bool(session.execute(_REMOVE, {"user": user_id}).rowcount)  # type: ignore[attr-defined]
 
 
-def remove_second_factor(session: Session, user_id: UUID, *, actor_id: UUID | None) -> bool:
+def remove_second_factor(session: Session, user_id: UUID) -> bool:
     """Take one's own second factor away, in the SYSTEM scope; False if there was none."""
     was_there = forget_second_factor(session, user_id)
     if was_there:
-        _audit(session, "second_factor.removed", user_id, actor_id=actor_id)
+        _audit(session, "second_factor.removed", user_id)
     return was_there
 
 
@@ -208,8 +208,6 @@ def _hash(code: str) -> bytes:
     return hashlib.sha256(recovery_digits(code).encode("utf-8", "replace")).digest()
 
 
-def _audit(
-    session: Session, action: str, user_id: UUID, *, actor_id: UUID | None = None, **detail: Any
-) -> None:
-    actor = user_id if actor_id is None else actor_id
-    record(session, action, object_kind="user", object_id=user_id, actor_id=actor, detail=detail)
+def _audit(session: Session, action: str, user_id: UUID, **detail: Any) -> None:
+    """What a person did with their own second factor."""
+    record(session, action, object_kind="user", object_id=user_id, actor_id=user_id, detail=detail)

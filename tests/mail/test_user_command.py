@@ -12,7 +12,7 @@ from ops.home import Home
 from ops.stack_record import StackRecord, forget
 from pipelines.access.authenticate import AccountRests, InvalidCredentials, check_password
 from pipelines.access.lockout import FAILURES_MAX
-from pipelines.access.password_resets import reset_password
+from pipelines.access.password_resets import InvalidResetToken, reset_password
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.conftest import Database, Ground
@@ -108,6 +108,43 @@ def test_an_address_that_rests_is_unlocked(environment: dict[str, str], house: H
     assert "no user with this address" in unknown.stderr
     entries = rows(house, "SELECT actor_id FROM audit_entries WHERE action = 'user.tries_allowed'")
     assert [entry.actor_id for entry in entries] == [None]
+
+
+def test_a_link_that_was_lost_is_printed_anew_and_ends_the_older(
+    environment: dict[str, str], house: House
+):
+    older = made(environment).stdout.strip().removeprefix(f"{PUBLIC}/console/reset/")
+
+    done = run(environment, "link", "--email", ANN)
+
+    newer = done.stdout.strip().removeprefix(f"{PUBLIC}/console/reset/")
+    with pytest.raises(InvalidResetToken):
+        reset_password(house.sessions, older, PASSWORD)
+    reset_password(house.sessions, newer, PASSWORD)
+    assert check_password(house.sessions, ANN, PASSWORD)
+    (entry,) = rows(house, "SELECT actor_id FROM audit_entries WHERE action = 'user.link_handed'")
+    assert entry.actor_id is None
+
+
+def test_whom_nobody_is_above_is_helped_from_the_server(environment: dict[str, str], house: House):
+    """SEC-04: app and recovery codes are gone."""
+    made(environment, "--password-stdin", stdin=PASSWORD)
+    rows(
+        house,
+        "INSERT INTO authenticators (user_id, confirmed_at) SELECT id, now() FROM users RETURNING 1",
+    )
+    rows(
+        house,
+        "INSERT INTO sign_ins (id, user_id, kind, expires_at)"
+        " SELECT id, id, 'refresh', now() + interval '1 day' FROM users RETURNING 1",
+    )
+
+    done = run(environment, "reset-second-factor", "--email", ANN)
+    again = run(environment, "reset-second-factor", "--email", ANN)
+
+    assert (done.exit_code, done.stderr, again.stderr) == (0, "It is gone.\n", "There was none.\n")
+    assert not check_password(house.sessions, ANN, PASSWORD).has_second_factor
+    assert rows(house, "SELECT 1 FROM sign_ins WHERE revoked_at IS NULL") == []
 
 
 def test_people_are_listed(environment: dict[str, str]):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.access.devices import AGENT_CHARACTERS_MAX, Device, device, network_of
+from pipelines.access.devices import AGENT_CHARACTERS_MAX, Device, device
+from pipelines.audit.circumstances import network_of
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,8 @@ def test_in_production_the_account_begins_with_the_mailed_link(
     nobody_yet = people(house)
     _path, token = link_to(house, sandbox, ANN)
     early = login(outside)
-    first = outside.post("/auth/register/confirm", {"token": token})
-    again = outside.post("/auth/register/confirm", {"token": token})
+    first = outside.post("/auth/register/confirm", {"token": token, "password": PASSWORD})
+    again = outside.post("/auth/register/confirm", {"token": token, "password": PASSWORD})
 
     assert (asked.status_code, nobody_yet, early.status_code) == (202, [], 401)
     assert first.status_code == 204
@@ -107,6 +107,21 @@ def test_in_production_the_account_begins_with_the_mailed_link(
     assert people(house) == [(ANN, "end_user")]
     assert login(outside).status_code == 200
     assert rows(house, "SELECT 1 FROM registrations") == []
+
+
+def test_nobody_begins_an_account_that_somebody_else_will_open(
+    outside: Caller, house: House, sandbox: Sandbox
+):
+    """Who gets a mail that they did not ask for does not know its password."""
+    outside.post("/auth/register", BODY)
+    _path, token = link_to(house, sandbox, ANN)
+
+    clicked = outside.post("/auth/register/confirm", {"token": token, "password": "of the owner"})
+
+    assert (clicked.status_code, clicked.json["code"]) == (422, "wrong_password")
+    assert people(house) == []
+    good = outside.post("/auth/register/confirm", {"token": token, "password": PASSWORD})
+    assert good.status_code == 204
 
 
 def test_ec029_in_production_an_address_with_an_account_gets_the_same_answer_and_another_mail(
@@ -132,7 +147,7 @@ def test_a_link_is_worth_nothing_once_the_address_has_an_account(
     _path, token = link_to(house, sandbox, ANN)
     make_user(house, ANN, Role.PLATFORM_ADMIN)
 
-    refused = outside.post("/auth/register/confirm", {"token": token})
+    refused = outside.post("/auth/register/confirm", {"token": token, "password": PASSWORD})
 
     assert (refused.status_code, refused.json["code"]) == (422, "invalid_registration_token")
     assert people(house) == [(ANN, "platform_admin")]
@@ -143,7 +158,10 @@ def test_a_link_lives_a_day(outside: Caller, house: House, sandbox: Sandbox):
     _path, token = link_to(house, sandbox, ANN)
     rows(house, "UPDATE registrations SET expires_at = now() RETURNING 1")
 
-    assert outside.post("/auth/register/confirm", {"token": token}).status_code == 422
+    assert (
+        outside.post("/auth/register/confirm", {"token": token, "password": PASSWORD}).status_code
+        == 422
+    )
     assert people(house) == []
 
 

@@ -38,6 +38,7 @@ class RegisterBody(Schema):
 
 class ConfirmBody(Schema):
     token = Secret(required=True, longest=256)
+    password = Secret(required=True, longest=1024)
 
 
 class Registered(Schema):
@@ -84,7 +85,9 @@ def register_user(body: dict[str, Any]) -> Response:
 @reads(ConfirmBody)
 @answers(204)
 def confirm_user_registration(body: dict[str, Any]) -> Response:
-    """Begin the account with the token of the mailed link."""
+    """Begin the account with the token of the mailed link, and the password that was chosen."""
     house = front().house
-    confirm_registration(house.sessions, body["token"], keyring=house.settings.keyring)
+    confirm_registration(
+        house.sessions, body["token"], body["password"], keyring=house.settings.keyring
+    )
     return Response(status=204)

@@ -139,5 +139,5 @@ def remove_totp() -> Response:
     """Take your second factor away; an administrator then has to set up another at once."""
     caller = freshly_proven()
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        remove_second_factor(session, caller.actor_id, actor_id=caller.actor_id)
+        remove_second_factor(session, caller.actor_id)
     return Response(status=204)

@@ -86,6 +86,7 @@ ACTIONS: Mapping[str, str] = {
     "user.password_reset": "Password chosen anew by a mailed link",
     "user.second_factor_reset": "Person's second factor taken away",
     "user.signed_out": "Person signed out everywhere",
+    "user.link_handed": "Link to choose a password handed over",
     "user.tries_allowed": "Password tries allowed again",
 }
 

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, request, url_for
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
+from pipelines.access.change_password import WrongPassword
 from pipelines.access.invitations import InvalidInvitation, accept, is_invitation
 from pipelines.access.password_resets import (
     InvalidResetToken,
@@ -112,7 +113,7 @@ def choose(token: str) -> Response:
 def show_registration(token: str) -> Response:
     if not _works(is_registration, token):
         return _dead(InvalidRegistrationToken)
-    return page("link_confirm.html", title="Confirm your address")
+    return _confirm()
 
 
 @public
@@ -120,9 +121,16 @@ def show_registration(token: str) -> Response:
 def confirm(token: str) -> Response:
     house = front().house
     try:
-        confirm_registration(house.sessions, _cut(token), keyring=house.settings.keyring)
+        confirm_registration(
+            house.sessions,
+            _cut(token),
+            request.form.get("password", "")[:PASSWORD_CHARACTERS_MAX],
+            keyring=house.settings.keyring,
+        )
     except InvalidRegistrationToken:
         return _dead(InvalidRegistrationToken)
+    except WrongPassword as refusal:
+        return _confirm(wrong=refusal.detail)
     return _done(
         "Your address is confirmed", "Your account is ready. Sign in with the password you chose."
     )
@@ -183,6 +191,11 @@ def _forgot(email: str = "", *, wrong: str | None = None, status: int = 200) -> 
 
 def _choose(title: str, *, wrong: str | None = None) -> Response:
     return page("link_choose.html", title=title, status=422 if wrong else 200, wrong=wrong)
+
+
+def _confirm(*, wrong: str | None = None) -> Response:
+    title = "Confirm your address"
+    return page("link_confirm.html", title=title, status=422 if wrong else 200, wrong=wrong)
 
 
 def _done(title: str, words: str) -> Response:

@@ -1,6 +1,5 @@
 """Look through a person's eyes in the console, beside one's own session, and stop (SEC-30)."""
 
-import secrets
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
@@ -8,8 +7,8 @@ from flask import Blueprint, Response, request, url_for
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.console_sessions import TOKEN_BYTES, token_hash
 from pipelines.access.impersonation import REASON_CHARACTERS_MAX, Look, begin_look, end_look
+from pipelines.access.links import draw_token, token_hash
 from pipelines.access.permissions import Permission
 from pipelines.access.read_users import user_row
 from web.console.frame import go, page
@@ -51,7 +50,7 @@ def begin(user_id: UUID) -> Response:
     }
     if errors:
         return _form(user_id, errors, status=422)
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = draw_token()
     with scoped_transaction(house.sessions, SYSTEM) as session:
         begin_look(
             session,

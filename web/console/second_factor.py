@@ -83,7 +83,7 @@ def renew() -> Response:
 def remove() -> Response:
     caller = freshly_proven()
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        remove_second_factor(session, caller.actor_id, actor_id=caller.actor_id)
+        remove_second_factor(session, caller.actor_id)
     return go(url_for("console.account", done="removed"))
 
 

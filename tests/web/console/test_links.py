@@ -145,11 +145,13 @@ def test_who_registered_confirms_by_a_button_and_finds_a_page_of_their_own(
     browser.post("/api/v1/auth/register", json=body)
     path, _token = link_to(house, sandbox, ANN)
 
-    look, done = browser.get(path), sent(browser, path)
+    look, wrong = browser.get(path), sent(browser, path, password="of somebody else")
+    done = sent(browser, path, password=PASSWORD)
     signed = sent(browser, "/console/sign-in", **body)
     home = browser.get("/console/")
 
-    assert (look.status_code, done.status_code, signed.status_code) == (200, 200, 303)
+    assert (look.status_code, wrong.status_code) == (200, 422)
+    assert (done.status_code, signed.status_code) == (200, 303)
     assert (home.status_code, "Your account is ready" in home.text) == (200, True)
     assert subjects(house, sandbox, ANN) == ["Confirm your address for Largesse"]
 
