@@ -55,7 +55,7 @@ class EntriesSeen:
         """One entry of the API; only the platform sees where a request came from."""
         entry = {
             "id": row.id,
-            "at": row.at.isoformat(),
+            "at": row.at,
             "sequence": row.sequence,
             "sealed": row.sequence is not None,
             "action": row.action,

@@ -226,3 +226,13 @@ def test_s1_113_who_signed_in_is_told_in_the_log_of_their_tenant(client_admin: C
     (opened,) = entries(client_admin, action="sign_in.opened")
 
     assert (opened["object"]["id"], opened["actor"]["id"]) == (me, me)
+
+
+def test_times_are_written_as_everywhere_else(admin: Caller):
+    admin.post("/agencies", {"name": "Wide"})
+
+    entry = admin.get("/audit?action=agency.created").json["data"][0]
+    summary = admin.get("/audit/summary").json
+
+    written = [entry["at"], summary["from"], summary["to"]]
+    assert [text[-1] for text in written] == ["Z", "Z", "Z"]

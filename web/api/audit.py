@@ -144,15 +144,15 @@ def summarise_audit(query: dict[str, Any]) -> Response:
     names = look_up_names(sessions, caller, (row.actor_id for row in found.actors))
     return jsonify(
         {
-            "from": since.isoformat(),
-            "to": until.isoformat(),
+            "from": since,
+            "to": until,
             "total": found.total,
             "actions": [{"action": row.action, "times": row.times} for row in found.actions],
             "actors": [
                 {
                     "name": "system" if row.actor_id is None else names.get(row.actor_id),
                     "times": row.times,
-                    "last_at": row.last_at.isoformat(),
+                    "last_at": row.last_at,
                 }
                 for row in found.actors
             ],
