@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import DateTime, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Json, Utc, states
+from models.base import Base, Id, Json, Utc, of_agency, states
 
 
 class ApprovalState(StrEnum):
@@ -21,6 +21,7 @@ class Approval(Base):
 
     __tablename__ = "approvals"
     __table_args__ = (
+        of_agency(),
         states("state", ApprovalState),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "id"),

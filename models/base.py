@@ -6,7 +6,14 @@ from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import uuid_utils.compat
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, MetaData, Text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKeyConstraint,
+    MetaData,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -51,3 +58,28 @@ def states(column: str, values: type[StrEnum], name: str = "state") -> CheckCons
     """A CHECK that a text column holds one of an enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=name)
+
+
+def of_same_client(
+    parent: str, column: str, *, ondelete: str | None = None
+) -> ForeignKeyConstraint:
+    """A foreign key that names the tenant: `column`'s row belongs to this row's client.
+
+    Foreign keys ignore row policies, so the id alone would let a row hang under a stranger's.
+    Rows without a client (the platform's, an agency's own) are not asked.
+    """
+    return ForeignKeyConstraint(
+        [column, "client_id"], [f"{parent}.id", f"{parent}.client_id"], ondelete=ondelete
+    )
+
+
+def in_campaign() -> ForeignKeyConstraint:
+    """The row's campaign is one of its client's."""
+    return ForeignKeyConstraint(
+        ["client_id", "campaign_id"], ["campaigns.client_id", "campaigns.id"]
+    )
+
+
+def of_agency() -> ForeignKeyConstraint:
+    """The row's client, if it has one, is one of its agency's."""
+    return ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"])

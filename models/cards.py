@@ -16,7 +16,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, MinorUnits, Utc, states
+from models.base import (
+    Base,
+    Currency,
+    Id,
+    MinorUnits,
+    Utc,
+    in_campaign,
+    of_same_client,
+    states,
+)
 
 
 class PoolKind(StrEnum):
@@ -130,6 +139,7 @@ class Provision(Base):
     __tablename__ = "provisions"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
+        of_same_client("jobs", "job_id"),
         UniqueConstraint("job_id", "position"),
         Index(
             "uq_provisions_card_id",
@@ -185,6 +195,7 @@ class RedemptionCode(Base):
     """A recipient's code spent on one provision request: unique per campaign, kept as an index."""
 
     __tablename__ = "redemption_codes"
+    __table_args__ = (in_campaign(),)
 
     campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
     blind_index: Mapped[bytes] = mapped_column(primary_key=True)
@@ -201,6 +212,7 @@ class ProviderOrder(Base):
     __tablename__ = "provider_orders"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
+        of_same_client("jobs", "job_id"),
         states("state", OrderState),
         Index(
             "uq_provider_orders_live",

@@ -3,10 +3,10 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Json, Utc
+from models.base import Base, Id, Json, Utc, of_agency
 
 #: Equal to `intake_inline_bytes_max`: larger files go through the API.
 DRAFT_BYTES_MAX = 16 * 1024 * 1024
@@ -17,7 +17,7 @@ class UploadDraft(Base):
 
     __tablename__ = "upload_drafts"
     __table_args__ = (
-        ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+        of_agency(),
         CheckConstraint(f"octet_length(content) <= {DRAFT_BYTES_MAX}", name="content"),
         Index(None, "agency_id"),
         Index(None, "client_id"),

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc, states
+from models.base import Base, Id, Utc, in_campaign, of_same_client, states
 
 
 class JobState(StrEnum):
@@ -64,7 +64,9 @@ class Priority(IntEnum):
 class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
+        in_campaign(),
         states("state", JobState),
+        Index("uq_jobs_id_client_id", "id", "client_id", unique=True),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
         Index(
@@ -127,6 +129,7 @@ class Chunk(Base):
 
     __tablename__ = "chunks"
     __table_args__ = (
+        of_same_client("jobs", "job_id", ondelete="CASCADE"),
         states("state", ChunkState),
         Index("ix_chunks_open", "client_id", postgresql_where=text("state <> 'closed'")),
     )
@@ -165,6 +168,7 @@ class Item(Base):
         ForeignKeyConstraint(
             ["job_id", "chunk_number"], ["chunks.job_id", "chunks.number"], ondelete="CASCADE"
         ),
+        of_same_client("jobs", "job_id", ondelete="CASCADE"),
         states("state", ItemState),
         Index(
             "ix_items_unsuccessful",
@@ -175,9 +179,7 @@ class Item(Base):
         ),
     )
 
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
-    )
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
     chunk_number: Mapped[int]
     agency_id: Mapped[UUID | None]
@@ -206,6 +208,7 @@ class JobInput(Base):
     """A large upload in parts, as it was given; card files are sealed part by part."""
 
     __tablename__ = "job_inputs"
+    __table_args__ = (of_same_client("jobs", "job_id", ondelete="CASCADE"),)
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True

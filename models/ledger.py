@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, MinorUnits, Utc, states
+from models.base import Base, Currency, Id, MinorUnits, Utc, of_agency, of_same_client, states
 
 
 class AccountKind(StrEnum):
@@ -49,9 +49,11 @@ class HoldState(StrEnum):
 class Account(Base):
     __tablename__ = "accounts"
     __table_args__ = (
+        of_agency(),
         states("kind", AccountKind, "kind"),
         states("tier", Tier, "tier"),
         UniqueConstraint("owner_id", "kind", "currency"),
+        Index("uq_accounts_id_client_id", "id", "client_id", unique=True),
         CheckConstraint("held >= 0", name="held"),
         CheckConstraint("unlimited OR balance - held >= 0", name="available"),
         Index(None, "agency_id"),
@@ -78,6 +80,7 @@ class Hold(Base):
 
     __tablename__ = "holds"
     __table_args__ = (
+        of_same_client("accounts", "account_id"),
         states("state", HoldState),
         UniqueConstraint("job_id", "round"),
         CheckConstraint(
@@ -135,6 +138,7 @@ class Posting(Base):
 
     __tablename__ = "postings"
     __table_args__ = (
+        of_same_client("accounts", "account_id"),
         CheckConstraint("amount <> 0", name="amount"),
         Index(None, "account_id", "id"),
     )

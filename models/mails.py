@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc, states
+from models.base import Base, Id, Utc, of_agency, states
 from models.people import Role
 
 
@@ -76,6 +76,7 @@ class Invitation(Base):
 
     __tablename__ = "invitations"
     __table_args__ = (
+        of_agency(),
         states("role", Role, "role"),
         CheckConstraint("(ended_at IS NULL) = (sealed_guest IS NOT NULL)", name="erased"),
         Index(None, "agency_id", "id"),

@@ -10,7 +10,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc, states
+from models.base import Base, Id, Utc, of_agency, states
 
 
 class ErasureState(StrEnum):
@@ -95,6 +95,7 @@ class Erasure(Base):
 
     __tablename__ = "erasures"
     __table_args__ = (
+        of_agency(),
         states("state", ErasureState),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "id"),

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
-from models.base import Base, Id, Utc, states
+from models.base import Base, Id, Utc, of_agency, states
 
 
 class Role(StrEnum):
@@ -37,9 +37,9 @@ _PLACE = """CASE
 
 def _listed(name: str, where: str) -> tuple[Index, Index]:
     """Indexes for a tenant's list of some of its people, by tenant and id (decision 0031)."""
-    of_agency = Index(f"ix_users_{name}_agency_id", "agency_id", "id", postgresql_where=text(where))
-    of_client = Index(f"ix_users_{name}_client_id", "client_id", "id", postgresql_where=text(where))
-    return of_agency, of_client
+    by_agency = Index(f"ix_users_{name}_agency_id", "agency_id", "id", postgresql_where=text(where))
+    by_client = Index(f"ix_users_{name}_client_id", "client_id", "id", postgresql_where=text(where))
+    return by_agency, by_client
 
 
 class User(Base):
@@ -47,6 +47,7 @@ class User(Base):
 
     __tablename__ = "users"
     __table_args__ = (
+        of_agency(),
         states("role", Role, "role"),
         CheckConstraint(_PLACE, name="place"),
         *_listed("staff", "role <> 'end_user'"),
@@ -140,6 +141,7 @@ class ApiKey(Base):
 
     __tablename__ = "api_keys"
     __table_args__ = (
+        of_agency(),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "id"),
         Index(None, "replaces", postgresql_where=text("replaces IS NOT NULL")),

@@ -9,14 +9,13 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, Utc, states
+from models.base import Base, Currency, Id, Utc, of_agency, states
 
 
 class CampaignState(StrEnum):
@@ -65,7 +64,7 @@ class Client(Base):
 class Campaign(Base):
     __tablename__ = "campaigns"
     __table_args__ = (
-        ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
+        of_agency(),
         UniqueConstraint("client_id", "name"),
         UniqueConstraint("client_id", "id"),
         states("state", CampaignState),
@@ -119,9 +118,7 @@ class ClientBrand(Base):
     """A restriction: a client with any such row may draw on these brands only."""
 
     __tablename__ = "client_brands"
-    __table_args__ = (
-        ForeignKeyConstraint(["agency_id", "client_id"], ["clients.agency_id", "clients.id"]),
-    )
+    __table_args__ = (of_agency(),)
 
     client_id: Mapped[UUID] = mapped_column(primary_key=True)
     brand_id: Mapped[UUID] = mapped_column(ForeignKey("brands.id"), primary_key=True)

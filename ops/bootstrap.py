@@ -88,7 +88,8 @@ def ensure_database(admin_url: str, *, database: str, passwords: Mapping[str, st
 
 def create_from_template(admin_url: str, template: str, name: str) -> None:
     """A new database with the content of `template`, which nobody may be connected to."""
-    statement = "CREATE DATABASE {} TEMPLATE {} OWNER {}"
+    # Its files are copied, which is quicker than writing each page to the log.
+    statement = "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy"
     with _connect(admin_url) as connection:
         _execute(connection, statement, name, template, OWNER)
         # A copy has the schema's rights, not the database's.

@@ -9,6 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from models.schema import MIGRATIONS, migrate, newest_revision, revision_of
 from models.tables import metadata
@@ -149,3 +150,27 @@ def test_chunks_of_jobs_that_were_there_before_get_their_bounds(
         ("card_import", None, None),
     ]
     assert [row[0] for row in forced] == ["chunks", "items", "jobs"]
+
+
+def test_a_row_that_hangs_under_a_stranger_s_stops_the_migration(
+    ground: Ground, empty: str, engine: Engine
+) -> None:
+    """0013 looks at the rows that are there, and can be run again once they are mended."""
+    migrate(empty, revision="0012")
+    name = empty.rpartition("/")[2].partition("?")[0]
+    stranger = "00000000-0000-0000-0000-0000000000ff"
+    address = database_url(ground.servers.admin_url, name)
+    with psycopg.connect(address, autocommit=True) as admin:
+        admin.execute(_OLD_JOB.format(n=1, kind="provisioning"))
+        admin.execute("UPDATE chunks SET client_id = %s WHERE number = 2", [stranger])
+
+        with pytest.raises(IntegrityError, match="fk_chunks_job_id_client_id_jobs"):
+            migrate(empty)
+        assert revision_of(engine) == "0012"
+        admin.execute("UPDATE chunks SET client_id = NULL WHERE number = 2")
+        migrate(empty)
+
+        unseen = admin.execute("SELECT polname FROM pg_policy WHERE polname = 'validating'")
+        assert unseen.fetchall() == []
+    assert differences(engine) == []
+    assert revision_of(engine) == newest_revision()

@@ -138,28 +138,83 @@ def test_no_role_may_truncate_or_leave_its_table_s_triggers_out(house: House) ->
     assert found == []
 
 
-@pytest.mark.xfail(reason="needs foreign keys with the tenant in them, so a migration")
-def test_a_child_cannot_be_hung_under_a_foreign_parent(two: Two, house: House) -> None:
+#: What would hang under another client's row if its foreign key named the id alone.
+HUNG = {
+    "chunks": """INSERT INTO chunks (job_id, number, state, agency_id, client_id)
+        SELECT id, 99, 'closed', :agency, :client FROM foreign_jobs""",
+    "items": """INSERT INTO items (job_id, position, chunk_number, agency_id, client_id)
+        SELECT id, 99, 1, :agency, :client FROM foreign_jobs""",
+    "job_inputs": """INSERT INTO job_inputs (job_id, part, id, sealed, content, agency_id, client_id)
+        SELECT id, 99, id, false, '', :agency, :client FROM foreign_jobs""",
+    "provider_orders": """INSERT INTO provider_orders (id, agency_id, client_id, job_id, position,
+            brand_id, vendor, product, face_value_minor, currency, state)
+        SELECT id, :agency, :client, id, 1, id, 'reloadly', '1', 1, 'USD', 'refused'
+        FROM foreign_jobs""",
+    "holds": """INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency,
+            amount)
+        SELECT id, :agency, :client, id, id, 9, 'USD', 1 FROM foreign_accounts""",
+    "postings": """INSERT INTO postings (transfer_id, account_id, agency_id, client_id, amount,
+            currency, balance_after)
+        SELECT (SELECT id FROM transfers LIMIT 1), id, :agency, :client, 1, 'USD', 1
+        FROM foreign_accounts""",
+    "jobs": """INSERT INTO jobs (id, kind, spec, retain_until, campaign_id, agency_id, client_id)
+        SELECT id, 'provisioning', '{}', now(), id, :agency, :client FROM foreign_campaigns""",
+    "redemption_codes": """INSERT INTO redemption_codes (campaign_id, blind_index, job_id,
+            agency_id, client_id)
+        SELECT id, 'x', id, :agency, :client FROM foreign_campaigns""",
+}
+
+
+@pytest.mark.parametrize("table", HUNG)
+def test_a_child_cannot_be_hung_under_a_foreign_parent(two: Two, house: House, table: str) -> None:
     """Foreign keys ignore policies: the job of another client is no job of this one's chunk."""
-    (job,) = rows(
-        house,
-        "SELECT id FROM jobs WHERE client_id = :client ORDER BY id LIMIT 1",
-        client=two.other.client_id,
-    )
+    parents = {
+        name: rows(
+            house, f"SELECT id FROM {name} WHERE client_id = :it LIMIT 1", it=two.other.client_id
+        )[0].id
+        for name in ("jobs", "accounts", "campaigns")
+    }
+    statement = HUNG[table]
+    for name in parents:
+        statement = statement.replace(f"foreign_{name}", f"(SELECT CAST(:{name} AS uuid) AS id) f")
     with (
-        pytest.raises((IntegrityError, ProgrammingError)) as refused,
+        pytest.raises(IntegrityError) as refused,
         scoped_transaction(house.sessions, client(two.one.client_id)) as session,
     ):
         session.execute(
-            text(
-                "INSERT INTO chunks (job_id, number, state, agency_id, client_id) "
-                "VALUES (:job, 99, 'closed', :agency, :client)"
-            ),
-            {"job": job.id, "agency": two.one.agency_id, "client": two.one.client_id},
+            text(statement),
+            parents | {"agency": two.one.agency_id, "client": two.one.client_id},
         )
-        session.rollback()
 
-    assert "chunks" in str(refused.value)
+    assert isinstance(refused.value.orig, psycopg.errors.ForeignKeyViolation)
+    assert "client_id" in (refused.value.orig.diag.constraint_name or "")
+
+
+#: Foreign keys between tenant tables whose two ends may be of different tenants.
+ACROSS = {
+    "accounts.parent_id": "credit flows down from the tenant above",
+    "transfers.reverses_id": "the product names the movement it takes back, never a caller",
+    "postings.transfer_id": "a movement has two sides, which may be of two tenants",
+    "clients.agency_id": "names the tenant itself",
+    "invitations.user_id": "written by the system when an invitation is taken up",
+    "upload_drafts.user_id": "written from the credential; an agency's person may make a client's",
+}
+
+
+def test_every_foreign_key_between_tenants_tables_names_the_tenant() -> None:
+    tables = metadata().tables
+    alone = set()
+    for name in TENANT:
+        keys = tables[name].foreign_key_constraints
+        inside = [key for key in keys if key.referred_table.name in TENANT]
+        named = {c for key in inside if "client_id" in key.column_keys for c in key.column_keys}
+        alone |= {
+            f"{name}.{key.column_keys[0]}"
+            for key in inside
+            if "client_id" not in key.column_keys and not named & set(key.column_keys)
+        }
+
+    assert alone == set(ACROSS)
 
 
 def test_what_is_unique_tells_nothing_of_other_tenants(two: Two, house: House) -> None:

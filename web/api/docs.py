@@ -1,5 +1,6 @@
 """Serve the OpenAPI document and a page to read it, with nothing from outside this host."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,14 @@ window.addEventListener("load", function () {{
 """
 
 
-def register(app: Flask, spec: dict[str, Any]) -> None:
+def register(app: Flask, describe: Callable[[], dict[str, Any]]) -> None:
     """Register the document, its page and the page's assets."""
 
     @app.get(f"{BASE}/openapi.json")
     @public
     def openapi() -> Response:
         """The document; it describes the product, not anybody's data."""
-        response = Response(json.dumps(spec), mimetype="application/json")
+        response = Response(json.dumps(describe()), mimetype="application/json")
         response.headers["Cache-Control"] = "public, max-age=300"
         return response
 

@@ -1,5 +1,8 @@
 """All resources of the API, registered in the order in which the documentation shows them."""
 
+from functools import cache
+from typing import Any
+
 from flask import Flask
 
 from web.api import (
@@ -33,7 +36,7 @@ from web.api import (
     sessions,
     users,
 )
-from web.api.routes import Routes, document
+from web.api.routes import Routes, document, register
 
 RESOURCES: list[Routes] = [
     auth.routes,
@@ -67,6 +70,13 @@ RESOURCES: list[Routes] = [
 ]
 
 
+@cache
+def described() -> dict[str, Any]:
+    """The document of all routes, made when somebody first asks: it is the same in every app."""
+    return document(RESOURCES)
+
+
 def register_api(app: Flask) -> None:
-    """Register every route and the document that describes them."""
-    docs.register(app, document(app, RESOURCES))
+    """Register every route, and the document that describes them."""
+    register(app, RESOURCES)
+    docs.register(app, described)

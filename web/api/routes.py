@@ -119,9 +119,16 @@ def documented(**members: Any) -> Decorator:
     return cast("Decorator", _DOC.doc(**members))
 
 
-def document(app: Flask, resources: list[Routes]) -> dict[str, Any]:
-    """Register the resources and return the OpenAPI document."""
-    app.config |= {
+def register(app: Flask, resources: list[Routes]) -> None:
+    """Register the resources' routes; what is told of them is `document`'s business."""
+    for resource in resources:
+        app.register_blueprint(resource.blueprint, url_prefix=BASE)
+
+
+def document(resources: list[Routes]) -> dict[str, Any]:
+    """The OpenAPI document of the resources: half a second's work, for who asks for it."""
+    described = Flask(__name__)
+    described.config |= {
         "API_TITLE": "Largesse",
         "API_VERSION": VERSION,
         "OPENAPI_VERSION": "3.1.0",
@@ -131,7 +138,7 @@ def document(app: Flask, resources: list[Routes]) -> dict[str, Any]:
             "security": [{"bearer": []}],
         },
     }
-    api = _Api(app)
+    api = _Api(described)
     for resource in resources:
         api.register_blueprint(resource.blueprint, url_prefix=BASE)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
