@@ -116,6 +116,12 @@ class Transfer(Base):
         states("kind", TransferKind, "kind"),
         CheckConstraint("amount > 0", name="amount"),
         Index(None, "job_id", postgresql_where=text("job_id IS NOT NULL")),
+        Index(
+            "ix_transfers_moved",
+            "actor_id",
+            "created_at",
+            postgresql_where=text("kind IN ('allocation', 'recall')"),
+        ),
     )
 
     id: Mapped[Id]

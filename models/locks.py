@@ -13,6 +13,8 @@ class Namespace(StrEnum):
     IDEMPOTENCY_KEY = "idempotency_key"
     CARD_IMPORT = "card_import"
     RINGING = "ringing"
+    #: One person's movements of credit, which are added up.
+    CREDIT_MOVED = "credit_moved"
     #: Shared by whoever seals (a trigger takes it), alone for who retires a key version.
     SEALING = "sealing"
 

@@ -144,12 +144,13 @@ class Limits:
     halfway_seconds: int = 10 * 60
     #: What opens codes or moves much money wants a password or code no older than this (SEC-04).
     step_up_seconds: int = 5 * 60
-    #: Allocations from this amount on, in minor units, want it too.
+    #: Movements of credit that reach this sum within a day, in minor units, want it too.
     step_up_allocation_minor: int = 1_000_000
     #: How long somebody of the platform may look through a person's eyes (SEC-30).
     impersonation_seconds: int = 30 * 60
     enrolment_seconds: int = 15 * 60
-    #: Movements of credit from this amount on, in minor units, need a second person (SEC-31).
+    #: Movements of one person that reach this sum within a day, in minor units, need a second
+    #: person (SEC-31).
     second_person_allocation_minor: int = 100_000_000
     #: How long an act waits for its second person.
     approval_hours: int = 24

@@ -11,9 +11,11 @@ from pipelines.access.principals import Principal
 from pipelines.approvals.approvals import ApprovalKind, Detail, Kinds, ask_for_approval
 from pipelines.credit.accounts import owner_of, side
 from pipelines.credit.allocate import allocate, recall
-from pipelines.credit.rules import allocation_refusal
+from pipelines.credit.moved import APPROVED, moved_alone, take_turns
+from pipelines.credit.rules import allocation_refusal, reaches
 from pipelines.credit.transfer import Posted
 from pipelines.limits import Limits
+from pipelines.queue.keys import Made
 
 
 def _by(move: Callable[..., Posted]) -> Callable[[Session, UUID, Detail, UUID], UUID]:
@@ -24,7 +26,7 @@ def _by(move: Callable[..., Posted]) -> Callable[[Session, UUID, Detail, UUID], 
             child_id=UUID(str(detail["child_id"])),
             amount=int(detail["amount_minor"]),
             notes=str(detail["notes"]),
-            client_ref=f"approval:{approval_id}",
+            client_ref=f"{APPROVED}{approval_id}",
             actor_id=requested_by,
         )
         return posted.transfer_id
@@ -32,9 +34,50 @@ def _by(move: Callable[..., Posted]) -> Callable[[Session, UUID, Detail, UUID], 
     return act
 
 
-ALLOCATION = ApprovalKind("credit.allocation", Permission.CREDIT_MOVE, _by(allocate))
-RECALL = ApprovalKind("credit.recall", Permission.CREDIT_MOVE, _by(recall))
-KINDS: Kinds = {kind.name: kind for kind in (ALLOCATION, RECALL)}
+#: By the name of their approvals.
+MOVES: dict[str, Callable[..., Posted]] = {"credit.allocation": allocate, "credit.recall": recall}
+KINDS: Kinds = {
+    name: ApprovalKind(name, Permission.CREDIT_MOVE, _by(move)) for name, move in MOVES.items()
+}
+ALLOCATION, RECALL = KINDS["credit.allocation"], KINDS["credit.recall"]
+
+
+def move_or_ask(
+    session: Session,
+    kind: ApprovalKind,
+    caller: Principal,
+    *,
+    parent_id: UUID,
+    child_id: UUID,
+    amount: int,
+    notes: str,
+    key: str,
+    limits: Limits,
+    now: datetime,
+) -> Made:
+    """Move credit at once, or write it down for a second person if it is much.
+
+    Much is what reaches the limit together with all the caller moved alone within a day: many
+    small movements are one large one. `key` names the movement among the caller's.
+    Raises what `allocate`, `recall` and `ask_for_movement` raise.
+    """
+    sides = {"parent_id": parent_id, "child_id": child_id}
+    take_turns(session, caller.actor_id)
+    moved = moved_alone(session, caller.actor_id, account_id=parent_id)
+    if reaches(limits.second_person_allocation_minor, amount=amount, moved=moved):
+        asked = ask_for_movement(
+            session, kind, caller, **sides, amount=amount, notes=notes, limits=limits, now=now
+        )
+        return Made(asked, 202, "approval")
+    posted = MOVES[kind.name](
+        session,
+        **sides,
+        amount=amount,
+        notes=notes,
+        client_ref=f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key}",
+        actor_id=caller.actor_id,
+    )
+    return Made(posted.transfer_id, 201, "transfer")
 
 
 def ask_for_movement(

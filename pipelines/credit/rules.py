@@ -1,4 +1,4 @@
-"""Which way credit may move between two accounts (S4-026..028): pure."""
+"""Which way credit may move between two accounts (S4-026..028), and how much by one: pure."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -34,3 +34,8 @@ def allocation_refusal(*, source: Side, target: Side) -> Refusal | None:
 def recall_refusal(*, parent: Side, child: Side) -> Refusal | None:
     """Why `parent` may not take unused credit back from `child`, or None."""
     return allocation_refusal(source=parent, target=child)
+
+
+def reaches(limit_minor: int, *, amount: int, moved: int) -> bool:
+    """Whether a movement reaches a limit together with what its mover moved before (SEC-31)."""
+    return moved + amount >= limit_minor

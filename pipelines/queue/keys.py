@@ -27,11 +27,21 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a request made, and the status that tells it."""
+
+    resource_id: UUID
+    status: int
+    resource_kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What a request made or moved, and whether an earlier one with its key had done so."""
 
     resource_id: UUID
     is_replay: bool
+    status: int
 
 
 class KeyReused(Refusal):
@@ -62,12 +72,23 @@ def once(
     The key is written in the transaction of what it names: a refused or lost request leaves none.
     Raises `KeyReused`, `RequestInProgress` and whatever `make` raises.
     """
-    if request is not None and (earlier := first_result(session, request)) is not None:
-        return Done(earlier, is_replay=True)
+    return once_made(session, request, lambda: Made(make(), status, resource_kind))
+
+
+def once_made(session: Session, request: RequestKey | None, make: Callable[[], Made]) -> Done:
+    """As `once`, where only doing it shows what is made of a request."""
+    if request is not None and (earlier := _first(session, request)) is not None:
+        return Done(earlier.resource_id, is_replay=True, status=earlier.status)
     made = make()
     if request is not None:
-        remember(session, request, status=status, resource_kind=resource_kind, resource_id=made)
-    return Done(made, is_replay=False)
+        remember(
+            session,
+            request,
+            status=made.status,
+            resource_kind=made.resource_kind,
+            resource_id=made.resource_id,
+        )
+    return Done(made.resource_id, is_replay=False, status=made.status)
 
 
 def first_result(session: Session, request: RequestKey) -> UUID | None:
@@ -76,19 +97,26 @@ def first_result(session: Session, request: RequestKey) -> UUID | None:
     Raises `RequestInProgress` while another transaction works on the same key, and `KeyReused`
     if the key was used for another request.
     """
+    first = _first(session, request)
+    return None if first is None else first.resource_id
+
+
+def _first(session: Session, request: RequestKey) -> Made | None:
     if not try_lock(session, Namespace.IDEMPOTENCY_KEY, f"{request.actor_id}:{request.key}"):
         raise RequestInProgress(retry_after_seconds=1)
     row = session.execute(
-        select(IdempotencyKey.fingerprint, IdempotencyKey.resource_id).where(
-            IdempotencyKey.actor_id == request.actor_id, IdempotencyKey.key == request.key
-        )
+        select(
+            IdempotencyKey.fingerprint,
+            IdempotencyKey.resource_id,
+            IdempotencyKey.status,
+            IdempotencyKey.resource_kind,
+        ).where(IdempotencyKey.actor_id == request.actor_id, IdempotencyKey.key == request.key)
     ).one_or_none()
     if row is None:
         return None
     if row.fingerprint != request.fingerprint:
         raise KeyReused
-    made: UUID = row.resource_id
-    return made
+    return Made(row.resource_id, row.status, row.resource_kind)
 
 
 def remember(

@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.auditing import as_superuser
+from tests.conftest import Database
 from tests.driving import rows
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
@@ -21,9 +23,16 @@ LARGE = 500_000
 
 @pytest.fixture
 def app(house: House) -> Flask:
-    """A house in which 5,000.00 are much."""
+    """A house in which 5,000.00 are much, and half of it wants a proof."""
     return create_app(
-        replace(house, limits=replace(house.limits, second_person_allocation_minor=LARGE))
+        replace(
+            house,
+            limits=replace(
+                house.limits,
+                second_person_allocation_minor=LARGE,
+                step_up_allocation_minor=LARGE // 2,
+            ),
+        )
     )
 
 
@@ -69,6 +78,53 @@ def test_little_moves_at_once_and_much_waits(agency: Agency):
     assert much.json["state"] == "pending"
     assert much.headers["Location"] == f"/api/v1/approvals/{much.json['id']}"
     assert agency.balance() == before + LARGE - 1
+
+
+def test_sec031_many_small_movements_are_one_large_one(agency: Agency):
+    """In both directions, whatever the account; a day later they are forgotten."""
+    half = LARGE // 2
+    there = {"from_account_id": agency.parent, "to_account_id": agency.child}
+    body = there | {"amount_minor": half, "notes": ""}
+
+    first = agency.recall(half)
+    back = agency.ann.post("/credit/allocations", body, Idempotency_Key="two")
+    other = agency.recall(half, key="three", caller=agency.bob)
+    replayed = agency.recall(half)
+
+    assert [r.status_code for r in (first, back, other, replayed)] == [201, 202, 201, 201]
+    assert replayed.json == first.json
+
+
+def test_sec031_what_a_second_person_agreed_to_is_not_counted(agency: Agency):
+    asked = agency.recall(LARGE).json
+    agency.bob.post(f"/approvals/{asked['id']}/approve")
+
+    assert agency.recall(1, key="two").status_code == 201
+
+
+def test_sec031_what_was_moved_yesterday_is_not_counted(database: Database, agency: Agency):
+    agency.recall(LARGE - 1)
+    as_superuser(database, "UPDATE transfers SET created_at = created_at - interval '24 hours'")
+
+    assert agency.recall(LARGE - 1, key="two").status_code == 201
+
+
+def test_sec031_movements_at_the_same_time_see_each_other(agency: Agency):
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda n: agency.recall(LARGE // 2 - 1, key=f"k{n}").status_code, range(6))
+        )
+
+    assert sorted(answers) == [201, 201, 202, 202, 202, 202]
+
+
+def test_sec004_small_movements_want_a_proof_once_they_are_much(house: House, agency: Agency):
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
+
+    small = agency.recall(LARGE // 2 - 1)
+    more = agency.recall(1, key="two")
+
+    assert (small.status_code, more.json["code"]) == (201, "step_up_required")
 
 
 def test_sec031_nobody_approves_what_they_asked_for(agency: Agency):

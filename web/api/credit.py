@@ -1,22 +1,22 @@
 """Credit over HTTP: the tree of accounts, their movements, allocations and recalls."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, url_for
 from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.approvals.approvals import ApprovalKind, approval_row
-from pipelines.approvals.movements import ALLOCATION, RECALL, ask_for_movement
-from pipelines.credit import allocate as credit
+from pipelines.approvals.movements import ALLOCATION, RECALL, move_or_ask
 from pipelines.credit import read
-from pipelines.credit.transfer import Posted
-from pipelines.queue.keys import once
+from pipelines.credit.moved import moved_alone
+from pipelines.credit.rules import reaches
+from pipelines.queue.keys import Done, once_made
 from web.admission import canonical, mark_replay, request_key
 from web.api.approvals import view
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
@@ -24,6 +24,9 @@ from web.fields import Identity, Minor, PageQuery, Text
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed, number_cursor
+
+#: The status of a movement that waits for a second person.
+ASKED = 202
 
 routes = Routes("credit", "Credit accounts and what moves between them.")
 
@@ -133,10 +136,11 @@ def list_transactions(query: dict[str, Any], account_id: UUID) -> Response:
 def allocate(body: dict[str, Any]) -> Response:
     """Move credit from an account to one right below it.
 
-    From 1,000,000.00 on a second person has to agree: 202 with the approval instead.
+    When you moved 1,000,000.00 alone within a day, a second person has to agree: 202 with the
+    approval instead.
     """
     sides = {"parent_id": body["from_account_id"], "child_id": body["to_account_id"]}
-    return _moved(body, credit.allocate, sides, ALLOCATION)
+    return _moved(body, ALLOCATION, sides)
 
 
 @routes.post("/credit/recalls")
@@ -147,57 +151,41 @@ def allocate(body: dict[str, Any]) -> Response:
 def recall(body: dict[str, Any]) -> Response:
     """Take unused credit back from an account right below: `from` is the child, `to` the parent."""
     sides = {"parent_id": body["to_account_id"], "child_id": body["from_account_id"]}
-    return _moved(body, credit.recall, sides, RECALL)
+    return _moved(body, RECALL, sides)
 
 
-def _moved(
-    body: dict[str, Any], move: Callable[..., Posted], sides: dict[str, UUID], kind: ApprovalKind
-) -> Response:
-    caller, limits = principal(), front().house.limits
-    if body["amount_minor"] >= limits.step_up_allocation_minor:
-        freshly_proven()
-    if body["amount_minor"] >= limits.second_person_allocation_minor:
-        return _asked(body, kind, sides)
-    key = request_key(caller, canonical(body))
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-
-        def make() -> UUID:
-            posted = move(
-                session,
-                **sides,
-                amount=body["amount_minor"],
-                notes=body["notes"],
-                client_ref=f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key.key}",
-                actor_id=caller.actor_id,
-            )
-            return posted.transfer_id
-
-        done = once(session, key, make, status=201, resource_kind="transfer")
-        view = read.transfer_view(session, done.resource_id)
-    response = jsonify(view)
-    response.status_code = 201
-    return mark_replay(response, is_replay=done.is_replay)
-
-
-def _asked(body: dict[str, Any], kind: ApprovalKind, sides: dict[str, UUID]) -> Response:
-    """So much credit waits for a second person; what can be refused now is refused now."""
+def _moved(body: dict[str, Any], kind: ApprovalKind, sides: dict[str, UUID]) -> Response:
+    """Move it, or let it wait for a second person: then 202 and the approval."""
     caller, house = principal(), front().house
+    amount, scope = body["amount_minor"], caller.scope
+    with scoped_transaction(house.sessions, scope) as session:
+        moved = moved_alone(session, caller.actor_id, account_id=sides["parent_id"])
+    if reaches(house.limits.step_up_allocation_minor, amount=amount, moved=moved):
+        freshly_proven()
     key = request_key(caller, canonical(body))
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        ask = partial(
-            ask_for_movement,
+    with scoped_transaction(house.sessions, scope) as session:
+        make = partial(
+            move_or_ask,
             session,
             kind,
             caller,
             **sides,
-            amount=body["amount_minor"],
+            amount=amount,
             notes=body["notes"],
+            key=key.key,
             limits=house.limits,
             now=clock.now(session),
         )
-        done = once(session, key, ask, status=202, resource_kind="approval")
-        shown = view(approval_row(session, done.resource_id), clock.now(session))
-    response = jsonify(shown)
-    response.status_code = 202
-    response.headers["Location"] = url_for("approvals.get_approval", approval_id=done.resource_id)
+        done = once_made(session, key, make)
+        response = jsonify(_shown(session, done))
+    response.status_code = done.status
+    if done.status == ASKED:
+        where = url_for("approvals.get_approval", approval_id=done.resource_id)
+        response.headers["Location"] = where
     return mark_replay(response, is_replay=done.is_replay)
+
+
+def _shown(session: Session, done: Done) -> dict[str, Any]:
+    if done.status == ASKED:
+        return view(approval_row(session, done.resource_id), clock.now(session))
+    return read.transfer_view(session, done.resource_id)

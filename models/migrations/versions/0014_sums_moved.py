@@ -1,0 +1,17 @@
+"""What one person moved within a day is added up by an index of such movements alone."""
+
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_transfers_moved")
+        op.execute(
+            "CREATE INDEX CONCURRENTLY ix_transfers_moved ON transfers (actor_id, created_at) "
+            "WHERE kind IN ('allocation', 'recall')"
+        )
