@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.mutants.abuse import ABUSE
+from tests.mutants.authority import AUTHORITY
 from tests.mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS + ABUSE:
+            for mutant in MUTANTS + ABUSE + AUTHORITY:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")

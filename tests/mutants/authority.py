@@ -1,0 +1,104 @@
+"""Rules of who somebody is and what they may do, broken one at a time."""
+
+from tests.mutants.mutants import Mutant
+
+FACTOR = ("tests/web/test_second_factor.py",)
+REFRESH = ("tests/web/test_refresh.py",)
+DUAL = ("tests/web/test_dual_control.py",)
+LOOK = ("tests/web/test_impersonation.py",)
+AUDIT = ("tests/pipelines/test_audit_tampering.py",)
+
+AUTHORITY = (
+    Mutant(
+        "a code of an app works twice",
+        "pipelines/access/second_factor.py",
+        "    step = matching_step(secret.reveal(), code, now=now, after=row.last_step)",
+        "    step = matching_step(secret.reveal(), code, now=now, after=0)",
+        FACTOR,
+    ),
+    Mutant(
+        "a recovery code works twice",
+        "pipelines/access/second_factor.py",
+        "WHERE user_id = :user AND code_hash = :hash AND used_at IS NULL RETURNING 1",
+        "WHERE user_id = :user AND code_hash = :hash RETURNING 1",
+        FACTOR,
+    ),
+    Mutant(
+        "administrators need no second factor",
+        "web/guards.py",
+        "    if needs_factor and caller.acting_for is None:",
+        "    if needs_factor and caller.acting_for is None and False:",
+        FACTOR,
+    ),
+    Mutant(
+        "an old proof is as good as a fresh one",
+        "web/guards.py",
+        "    require_fresh_proof(caller, seconds=front().house.limits.step_up_seconds)",
+        "    require_fresh_proof(caller, seconds=10**9)",
+        ("tests/web/test_step_up.py",),
+    ),
+    Mutant(
+        "a refresh token that was used long ago is only refused",
+        "pipelines/access/sign_ins.py",
+        "        _end(session, claims.sign_in_id, now=now)\n"
+        '        _audit(session, "sign_in.token_reused"',
+        '        _audit(session, "sign_in.token_reused"',
+        REFRESH,
+    ),
+    Mutant(
+        "who is disabled goes on refreshing",
+        "pipelines/access/sign_ins.py",
+        "  AND u.disabled_at IS NULL\nFOR UPDATE OF s",
+        "FOR UPDATE OF s",
+        REFRESH,
+    ),
+    Mutant(
+        "small movements are not added up",
+        "pipelines/approvals/movements.py",
+        "amount=amount, moved=moved):",
+        "amount=amount, moved=0):",
+        DUAL,
+    ),
+    Mutant(
+        "movements at the same time do not see each other",
+        "pipelines/approvals/movements.py",
+        "    take_turns(session, caller.actor_id)\n",
+        "",
+        DUAL,
+    ),
+    Mutant(
+        "who asked may approve",
+        "pipelines/approvals/rules.py",
+        "    if requested_by == decided_by:",
+        "    if requested_by == decided_by and False:",
+        DUAL,
+    ),
+    Mutant(
+        "who looks as another may do what the other may",
+        "pipelines/access/permissions.py",
+        "        permission in LOOKING and may(principal.own_role, permission)",
+        "        may(principal.own_role, permission)",
+        LOOK,
+    ),
+    Mutant(
+        "who looks as another sees what only the other may see",
+        "pipelines/access/permissions.py",
+        "        permission in LOOKING and may(principal.own_role, permission)",
+        "        permission in LOOKING",
+        LOOK,
+    ),
+    Mutant(
+        "a link of the audit chain does not hang on the one before",
+        "pipelines/audit/chain.py",
+        "    return hashlib.sha256(before + canonical.encode()).digest()",
+        "    return hashlib.sha256(canonical.encode()).digest()",
+        AUDIT,
+    ),
+    Mutant(
+        "a row hangs under another client's",
+        "models/migrations/versions/0013_tenants_in_foreign_keys.py",
+        '    ("chunks", ("job_id", "client_id"), "jobs", ("id", "client_id"), "ON DELETE CASCADE"),\n',
+        "",
+        ("tests/models/test_row_policies.py",),
+    ),
+)
