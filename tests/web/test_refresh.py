@@ -107,3 +107,15 @@ def test_nothing_kept_of_a_refresh_token_is_a_token(house: House, browser: Flask
     (kept,) = rows(house, "SELECT token_hash FROM sign_ins")
 
     assert kept.token_hash is None
+
+
+def test_whose_account_is_disabled_stays_out_though_a_sign_in_was_left_open(
+    house: House, browser: FlaskClient
+):
+    """Disabling ends every sign-in; one that began beside it is of no use either."""
+    make_user(house, "ann@example.com", Role.PLATFORM_ADMIN)
+    signed_in = sign_in(browser, "ann@example.com").json
+    rows(house, "UPDATE users SET disabled_at = now() RETURNING 1")
+
+    assert refreshed(browser, signed_in["refresh_token"]).status_code == 401
+    assert not is_signed_in(browser, signed_in["access_token"])
