@@ -4,6 +4,7 @@ import base64
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ hypothesis_settings.load_profile("house")
 canary.mark_tokens()
 
 TEMPLATE = "largesse_test_template"
+#: What the servers of two test processes may need of the memory's file system.
+MEMORY_BYTES = 2 * 1024**3
 #: The environment of whoever runs the tests says nothing to them.
 SURROUNDINGS = (
     "LARGESSE_",
@@ -74,9 +77,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+def _quickest_folder() -> Path:
+    """Memory where it has room: a test's database is copied there in a tenth of the time."""
+    memory = Path("/dev/shm")
+    has_room = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= MEMORY_BYTES
+    return memory if has_room else Path("/tmp")
+
+
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
-    home = Home(Path("/tmp") / f"largesse-test-{secrets.token_hex(6)}")
+    home = Home(_quickest_folder() / f"largesse-test-{secrets.token_hex(6)}")
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
     with start_servers(home, settings=fast, say=lambda _line: None) as servers:
         ensure_database(servers.admin_url, database=TEMPLATE, passwords=role_passwords(home))
