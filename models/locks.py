@@ -15,6 +15,8 @@ class Namespace(StrEnum):
     RINGING = "ringing"
     #: Shared by whoever seals (a trigger takes it), alone for who retires a key version.
     SEALING = "sealing"
+    #: One change of the key versions at a time; taken before `SEALING`.
+    KEY_VERSIONS = "key_versions"
 
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
