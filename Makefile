@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum | cut -d' ' -f1)
+# Tools that look at the packages and are none of them.
+SUPPLY := .venv/supply
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix bench fuzz prove chaos mutants migrate
+.PHONY: help demo up test check fix bench fuzz prove chaos mutants migrate lock sbom
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -30,6 +32,19 @@ check: $(STAMP) ## Lint, types, layers, and what is known against our packages
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit -q -c bandit.yaml -r models pipelines web workers ops
 	@$(BIN)/python -m tests.supply
+
+$(SUPPLY): Makefile
+	@$(PYTHON) -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt pip-tools==7.6.2 cyclonedx-bom==7.5.0
+	@touch $@
+
+lock: $(SUPPLY) ## Write requirements.txt: what the image installs, with the hashes of all its files
+	@$(SUPPLY)/bin/pip-compile --quiet --generate-hashes --build-deps-for editable --allow-unsafe --strip-extras \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-options --no-emit-trusted-host \
+		-c constraints.txt -o requirements.txt setup.cfg
+
+sbom: $(SUPPLY) ## Write the image's list of packages to SBOM=sbom.json (CycloneDX)
+	@$(SUPPLY)/bin/cyclonedx-py requirements --output-reproducible --of JSON -o $(or $(SBOM),sbom.json) requirements.txt
 
 fix: $(STAMP) ## Mend what the linter can mend
 	@$(BIN)/ruff check --fix .

@@ -17,6 +17,8 @@ class Namespace(StrEnum):
     CREDIT_MOVED = "credit_moved"
     #: Shared by whoever seals (a trigger takes it), alone for who retires a key version.
     SEALING = "sealing"
+    #: One change of the key versions at a time; taken before `SEALING`.
+    KEY_VERSIONS = "key_versions"
 
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")

@@ -195,6 +195,19 @@ class Keyring:
         except InvalidTag:
             return None
 
+    def opens(
+        self,
+        purposes: Iterable[Purpose],
+        sealed: bytes,
+        *,
+        table: str,
+        row_id: UUID,
+        column: str,
+    ) -> bool:
+        """Whether the value is one of these keys', sealed for one of these purposes."""
+        place = f"{table}:{row_id}:{column}".encode()
+        return any(self._open(purpose, sealed, place) is not None for purpose in purposes)
+
     def rewrap(
         self,
         purposes: Iterable[Purpose],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, delete, insert, select
+from sqlalchemy import Row, Select, delete, insert, select
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -14,7 +14,7 @@ from models.database import Sessions, scoped_transaction
 from models.mails import Registration
 from models.people import Role
 from models.scope import SYSTEM
-from pipelines.access.authenticate import let_try_again
+from pipelines.access.authenticate import account_of, let_try_again
 from pipelines.access.change_password import WrongPassword
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen, is_password
@@ -100,10 +100,7 @@ def confirm_registration(
         row = session.execute(_waiting(token, now=clock.now(session))).one_or_none()
     if row is None:
         raise InvalidRegistrationToken
-    secret = keyring.open_sealed(
-        Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
-    )
-    content = json.loads(secret.reveal())
+    content = _opened(keyring, row)
     if not is_password(password, content["password_hash"]):
         raise WrongPassword("Type the password that was chosen for this account.")
     with scoped_transaction(sessions, SYSTEM) as session:
@@ -114,6 +111,25 @@ def confirm_registration(
             return _made(session, content["email"], content["name"], content["password_hash"])
         except EmailTaken:
             raise InvalidRegistrationToken from None
+
+
+def forget_registrations(session: Session, email: str, *, keyring: Keyring) -> None:
+    """Drop what waits to be confirmed for this address, in the SYSTEM scope.
+
+    All is sealed, so that each is opened: they live for a day, and registering is limited.
+    """
+    sought = account_of(email)
+    waiting = session.execute(select(Registration.id, Registration.sealed_person))
+    named = [row.id for row in waiting if account_of(_opened(keyring, row)["email"]) == sought]
+    session.execute(delete(Registration).where(Registration.id.in_(named)))
+
+
+def _opened(keyring: Keyring, row: Row[UUID, bytes]) -> dict[str, str]:
+    secret = keyring.open_sealed(
+        Purpose.PII, row.sealed_person, table=_TABLE, row_id=row.id, column=_COLUMN
+    )
+    content: dict[str, str] = json.loads(secret.reveal())
+    return content
 
 
 def _waiting(token: str, *, now: datetime) -> Select[UUID, bytes]:

@@ -8,6 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.access.authenticate import account_of
+from pipelines.access.registration import forget_registrations
+from pipelines.mail.post import opened
+from pipelines.sealing import Keyring
 
 _USERS = text("""
 UPDATE users SET email = 'erased-' || id || '@erased.invalid',
@@ -30,6 +33,10 @@ WHERE account = :account
   AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
 RETURNING mail_id
 """)
+_ADDRESSED = text("""
+SELECT id, sealed_letter FROM outgoing_mails
+WHERE state = 'waiting' AND user_id IS NULL AND sealed_letter IS NOT NULL
+""")
 _MAILS = text("""
 UPDATE outgoing_mails SET state = 'gave_up', code = 'erased', ended_at = :now, sealed_letter = NULL
 WHERE state = 'waiting' AND (user_id = ANY (:users) OR id = ANY (:mails))
@@ -37,18 +44,39 @@ WHERE state = 'waiting' AND (user_id = ANY (:users) OR id = ANY (:mails))
 
 
 def erase_account(
-    session: Session, address: str, *, client_id: UUID | None, pseudonym: bytes, now: datetime
+    session: Session,
+    address: str,
+    *,
+    client_id: UUID | None,
+    pseudonym: bytes,
+    keyring: Keyring,
+    now: datetime,
 ) -> int:
     """Make the end user nobody and end what waits for the address; returns how many users.
 
-    A registration that nobody has confirmed is sealed without a key to find it by: it and its
-    mail end by themselves within a day.
+    Who has yet to confirm a registration is no client's: one client's request leaves it alone.
     """
+    mails: list[UUID] = []
+    if client_id is None:
+        # First, so that who confirms just now is waited for, and is a user below.
+        forget_registrations(session, address, keyring=keyring)
+        mails += _mails_to(session, address, keyring)
     asked: dict[str, Any] = {"client": client_id, "now": now}
     users = list(session.execute(_USERS, asked | {"address": address}).scalars())
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
     invited = asked | {"account": account_of(address), "pseudonym": pseudonym}
-    mails = list(session.execute(_INVITATIONS, invited).scalars())
+    mails += list(session.execute(_INVITATIONS, invited).scalars())
     session.execute(_MAILS, {"users": users, "mails": mails, "now": now})
     return len(users)
+
+
+def _mails_to(session: Session, address: str, keyring: Keyring) -> list[UUID]:
+    """What waits to be sent to the address itself; it is sealed, so that each is opened."""
+    sought = account_of(address)
+    found = []
+    for mail in session.execute(_ADDRESSED):
+        recipient, _values = opened(keyring, mail.id, mail.sealed_letter)
+        if recipient is not None and account_of(recipient) == sought:
+            found.append(mail.id)
+    return found

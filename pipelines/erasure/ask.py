@@ -19,7 +19,7 @@ from pipelines.sealing import Keyring, Purpose
 
 TABLE, COLUMN = "erasures", "sealed_email"
 #: Before every job there is.
-_NO_JOB = UUID(int=0)
+NO_JOB = UUID(int=0)
 
 _ERASURES: Select[*tuple[Any, ...]] = select(
     Erasure.id,
@@ -63,7 +63,7 @@ def ask_erasure(
             sealed_email=sealed,
             asked_by=actor_id,
             until_job_id=identity,
-            after_job_id=_NO_JOB,
+            after_job_id=NO_JOB,
         )
     )
     record(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
 from pipelines.erasure.account import erase_account
-from pipelines.erasure.ask import COLUMN, TABLE
+from pipelines.erasure.ask import COLUMN, NO_JOB, TABLE
 from pipelines.erasure.traces import Traces, pseudonym
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import ERASE_PERSON
@@ -25,17 +25,29 @@ WINDOW = 4 * 1024 * 1024
 OVERLAP = 2 * 1024
 #: A job whose items are still to be written cannot be looked into; it is waited for.
 WAIT_FOR_INPUT = timedelta(seconds=10)
+#: So are transactions that wrote already when the erasure was asked for: few last as long.
+WAIT_FOR_WRITERS = timedelta(seconds=2)
 
 _HOLD = text("SELECT * FROM erasures WHERE id = :id FOR NO KEY UPDATE")
-# An undo copies recipients: one of a job asked about belongs to it, whenever it was made.
+# What others have written is not seen before they commit. Who writes holds the lock of their
+# transaction's number; until its first piece the row has that of whoever asked.
+_EARLIER_WRITERS = text("""
+SELECT EXISTS (
+    SELECT FROM erasures e, pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE e.id = :id AND a.datname = current_database() AND l.locktype = 'transactionid'
+      AND l.granted AND age(l.transactionid) > age(e.xmin))
+""")
+# Undos and clones copy recipients: those of a job asked about belong to it, whenever they were
+# made. A worker may be at copying them while the job they are taken from is erased.
 _JOBS = text("""
 SELECT j.id, j.state, (SELECT coalesce(max(last_position), 0) FROM chunks c WHERE c.job_id = j.id)
         AS last_position,
     EXISTS (SELECT FROM job_inputs i WHERE i.job_id = j.id)
-        OR (j.undoes_id IS NOT NULL AND j.finished_at IS NULL
+        OR (coalesce(j.undoes_id, j.cloned_from_id) IS NOT NULL AND j.finished_at IS NULL
             AND NOT EXISTS (SELECT FROM chunks c WHERE c.job_id = j.id)) AS is_unread
 FROM jobs j
-WHERE j.id > :after AND (j.id <= :until OR j.undoes_id <= :until) AND j.kind <> 'card_import'
+WHERE j.id > :after AND (j.id <= :until OR j.undoes_id <= :until OR j.cloned_from_id <= :until)
+  AND j.kind <> 'card_import'
   AND (CAST(:client AS uuid) IS NULL OR j.client_id = CAST(:client AS uuid))
 ORDER BY j.id LIMIT :limit
 """)
@@ -116,12 +128,20 @@ def erase_person(
         Purpose.PII, bytes(row.sealed_email), table=TABLE, row_id=row.id, column=COLUMN
     )
     traces = Traces.of(email.reveal(), person_secret)
+    if row.after_job_id == NO_JOB and not row.after_position:
+        _wait_for_writers(session, row.id, now)
     piece = _next_piece(session, row, now)
     if piece is None:
-        _finish(session, row, traces, now)
+        _finish(session, row, traces, keyring, now)
         return
     _erase_piece(session, row.id, piece, traces)
     defer(session, ERASE_PERSON, args={"erasure_id": str(row.id)}, now=now)
+
+
+def _wait_for_writers(session: Session, erasure_id: UUID, now: datetime) -> None:
+    """Raises `Postpone` while somebody writes who did before it was asked: a job, an upload."""
+    if session.execute(_EARLIER_WRITERS, {"id": erasure_id}).scalar_one():
+        raise Postpone(now + WAIT_FOR_WRITERS, "earlier_writers")
 
 
 def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None:
@@ -183,7 +203,9 @@ def _erase_piece(session: Session, erasure_id: UUID, piece: _Piece, traces: Trac
     )
 
 
-def _finish(session: Session, row: Row[Any], traces: Traces, now: datetime) -> None:
+def _finish(
+    session: Session, row: Row[Any], traces: Traces, keyring: Keyring, now: datetime
+) -> None:
     """What is not a job's: uploads in the making, and the person's own account."""
     sought = {"client": row.client_id, "spellings": list(traces.spellings)}
     drafts = _count(session, _DRAFTS, sought | {"window": WINDOW, "overlap": OVERLAP})
@@ -192,6 +214,7 @@ def _finish(session: Session, row: Row[Any], traces: Traces, now: datetime) -> N
         traces.address,
         client_id=row.client_id,
         pseudonym=pseudonym(row.id),
+        keyring=keyring,
         now=now,
     )
     values = {"id": row.id, "drafts": drafts, "users": users, "now": now}

@@ -49,3 +49,9 @@ SEALED: tuple[SealedTable, ...] = (
     SealedTable("job_inputs", {"content": (Purpose.CODES, Purpose.PII)}, rows_at_once=4),
 )
 BY_NAME: Mapping[str, SealedTable] = {table.name: table for table in SEALED}
+
+
+def is_sealed_under(column: str, comparison: str) -> str:
+    """SQL that looks at the version alone: of a long value only its first byte is fetched."""
+    version = f"get_byte(nullif(substr({column}, 1, 1), ''::bytea), 0)"
+    return f"coalesce({version} {comparison}, false)"

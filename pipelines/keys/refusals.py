@@ -32,8 +32,8 @@ class VersionSealsValues(Refusal):
 
 
 class SealingBusy(Refusal):
-    """Transactions that seal values did not end in time."""
+    """Transactions that seal values, or another change of the keys, did not end in time."""
 
     code = "sealing_busy"
     kind = Kind.BUSY
-    detail = "Somebody is sealing values just now. Try again in a minute."
+    detail = "Somebody is sealing values or changing the keys just now. Try again in a minute."

@@ -15,11 +15,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
-from pipelines.keys.columns import BY_NAME, SEALED, SealedTable
+from pipelines.keys.columns import BY_NAME, SEALED, SealedTable, is_sealed_under
+from pipelines.keys.turns import wait_for_turn
+from pipelines.keys.versions import note_versions
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RESEAL
 from pipelines.queue.work import Postpone, TaskInHand
 from pipelines.sealing import Keyring
+from pipelines.settings import SettingsBroken
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -75,7 +78,13 @@ class Chunk:
 
 
 def begin_rotation(session: Session, keyring: Keyring, *, now: datetime) -> None:
-    """Order every sealed table to be brought to the current version, from where it stands."""
+    """Order every sealed table to be brought to the current version, from where it stands.
+
+    Raises `SettingsBroken` for keys that are not those of the data, and `SealingBusy`.
+    """
+    wait_for_turn(session)
+    if faults := note_versions(session, keyring):
+        raise SettingsBroken("\n".join(faults))
     for table in SEALED:
         values = {"table": table.name, "target": keyring.current, "now": now}
         run = session.execute(_BEGIN, values).scalar_one()
@@ -149,12 +158,6 @@ def _write(session: Session, table: SealedTable, held: Sequence[Row[Any]], keyri
         columns = dict(zip(("id", *table.columns), zip(*rows, strict=True), strict=True))
         session.execute(_update(table), {name: list(cells) for name, cells in columns.items()})
     return len(held) - len(rows)
-
-
-def is_sealed_under(column: str, comparison: str) -> str:
-    """SQL that looks at the version alone: of a long value only its first byte is fetched."""
-    version = f"get_byte(nullif(substr({column}, 1, 1), ''::bytea), 0)"
-    return f"coalesce({version} {comparison}, false)"
 
 
 def _window(table: SealedTable) -> Any:

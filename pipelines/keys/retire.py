@@ -2,6 +2,9 @@
 
 First the version is closed: a trigger then refuses whatever would be sealed under it, and who was
 at it when it closed has been waited for. What is found after that is all there will ever be.
+
+Two who retire at once take turns: while one counts, nobody opens the version again beneath it, and
+the next decides on what it finds then.
 """
 
 from dataclasses import dataclass
@@ -9,26 +12,22 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import Sessions, scoped_transaction
 from models.key_versions import KeyState
-from models.locks import Namespace, wait_for_lock
 from models.scope import SYSTEM
 from pipelines.audit.record import record
-from pipelines.keys.columns import SEALED, SealedTable
+from pipelines.keys.columns import SEALED, SealedTable, is_sealed_under
 from pipelines.keys.refusals import (
-    SealingBusy,
     VersionCurrent,
     VersionInUse,
     VersionSealsValues,
     VersionUnknown,
 )
-from pipelines.keys.reseal import is_sealed_under
+from pipelines.keys.turns import wait_for_sealers, wait_for_turn
 from pipelines.keys.versions import look_at_versions
 from pipelines.limits import Limits
 from pipelines.sealing import Keyring
@@ -58,35 +57,19 @@ class Counted:
 
 def retire(sessions: Sessions, version: int, *, keyring: Keyring, limits: Limits) -> None:
     """Retire `version`, or refuse and leave it as it was. Retiring twice changes nothing."""
-    with scoped_transaction(sessions, SYSTEM) as session:
-        if _check(session, version, keyring, limits) is KeyState.RETIRED:
-            return
-    _close(sessions, version)
-    left = count_values(sessions, version)
-    with scoped_transaction(sessions, SYSTEM) as session:
-        now = clock.now(session)
-        state = KeyState.LIVE if left else KeyState.RETIRED
-        session.execute(_SET, {"version": version, "state": state.value, "now": now})
-        if not left:
-            record(
-                session,
-                "keys.retired",
-                object_kind="key_version",
-                object_id=None,
-                actor_id=None,
-                detail={"version": version},
+    while not _is_closed_for_good(sessions, version, keyring, limits):
+        if left := _settle(sessions, version):
+            named = ", ".join(f"{counted.rows} in {counted.table}" for counted in left)
+            raise VersionSealsValues(
+                f"Key version {version} still seals values: {named}. Run `largesse keys rotate`, "
+                "wait until `largesse keys status` says that it is finished, then retire the "
+                "version."
             )
-    if left:
-        named = ", ".join(f"{counted.rows} in {counted.table}" for counted in left)
-        raise VersionSealsValues(
-            f"Key version {version} still seals values: {named}. Run `largesse keys rotate`, wait "
-            "until `largesse keys status` says that it is finished, then retire the version."
-        )
 
 
-def count_values(sessions: Sessions, version: int) -> list[Counted]:
+def count_values(session: Session, version: int) -> list[Counted]:
     """The tables with rows that need `version`, looked through in statements of bounded size."""
-    counted = [Counted(table.name, _count(sessions, table, version)) for table in SEALED]
+    counted = [Counted(table.name, _count(session, table, version)) for table in SEALED]
     return [found for found in counted if found.rows]
 
 
@@ -97,8 +80,42 @@ def sealers_beside(session: Session, *, current: int, now: datetime, limits: Lim
     return [f"{row.name} ({row.host}, pid {row.pid})" for row in found]
 
 
+def _is_closed_for_good(sessions: Sessions, version: int, keyring: Keyring, limits: Limits) -> bool:
+    """Close the version, unless it is retired already."""
+    with scoped_transaction(sessions, SYSTEM) as session:
+        wait_for_turn(session)
+        if _check(session, version, keyring, limits) is KeyState.RETIRED:
+            return True
+        wait_for_sealers(session)
+        _set(session, version, KeyState.RETIRING)
+    return False
+
+
+def _settle(sessions: Sessions, version: int) -> list[Counted]:
+    """Count under a closed version, and open it again for what is left; then that is returned.
+
+    What somebody opened or retired in between is left as they left it, to be looked at anew.
+    """
+    with scoped_transaction(sessions, SYSTEM) as session:
+        wait_for_turn(session)
+        if _states(session)[version] is not KeyState.RETIRING:
+            return []
+        left = count_values(session, version)
+        _set(session, version, KeyState.LIVE if left else KeyState.RETIRED)
+        if not left:
+            record(
+                session,
+                "keys.retired",
+                object_kind="key_version",
+                object_id=None,
+                actor_id=None,
+                detail={"version": version},
+            )
+    return left
+
+
 def _check(session: Session, version: int, keyring: Keyring, limits: Limits) -> KeyState:
-    known = {seen.version: seen.state for seen in look_at_versions(session)}
+    known = _states(session)
     if version not in known:
         raise VersionUnknown(f"No value was ever sealed under key version {version}.")
     if version == keyring.current:
@@ -115,26 +132,22 @@ def _check(session: Session, version: int, keyring: Keyring, limits: Limits) -> 
     return known[version]
 
 
-def _close(sessions: Sessions, version: int) -> None:
-    try:
-        with scoped_transaction(sessions, SYSTEM) as session:
-            wait_for_lock(session, Namespace.SEALING, "versions")
-            values = {"version": version, "state": KeyState.RETIRING.value, "now": None}
-            session.execute(_SET, values)
-    except OperationalError as fault:
-        if isinstance(fault.orig, LockNotAvailable):
-            raise SealingBusy from None
-        raise
+def _states(session: Session) -> dict[int, KeyState]:
+    return {seen.version: seen.state for seen in look_at_versions(session)}
 
 
-def _count(sessions: Sessions, table: SealedTable, version: int) -> int:
-    """Rows behind each other by id; each statement in a transaction of its own."""
+def _set(session: Session, version: int, state: KeyState) -> None:
+    values = {"version": version, "state": state.value, "now": clock.now(session)}
+    session.execute(_SET, values)
+
+
+def _count(session: Session, table: SealedTable, version: int) -> int:
+    """Rows behind each other by id; each statement sees what is committed when it begins."""
     found: int = 0
     after = _NIL
     while True:
-        with scoped_transaction(sessions, SYSTEM) as session:
-            values = {"after": after, "rows": LOOKED_AT_ONCE, "version": version}
-            row = session.execute(_look(table), values).one()
+        values = {"after": after, "rows": LOOKED_AT_ONCE, "version": version}
+        row = session.execute(_look(table), values).one()
         found += int(row.needing)
         if row.last is None:
             return found

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.key_versions import KeyState
+from pipelines.keys.trial import Verdict, try_key
 from pipelines.sealing import Keyring
 
 _VERSIONS = text("""
@@ -79,6 +80,13 @@ def note_versions(session: Session, keyring: Keyring) -> list[str]:
     """Hold the keys against the database, and write down what it does not know of them yet."""
     seen = look_at_versions(session)
     faults = key_faults(seen, keyring)
+    verdicts = {} if faults else _try_keys(session, seen, keyring)
+    for version, verdict in sorted(verdicts.items()):
+        if verdict is Verdict.DOES_NOT_OPEN:
+            faults.append(
+                f"Key version {version} does not open what is stored under it: it is not the key "
+                f"that sealed it. {PUT_BACK}"
+            )
     if faults:
         return faults
     carrier_known = any(known.carries_index for known in seen)
@@ -90,8 +98,19 @@ def note_versions(session: Session, keyring: Keyring) -> list[str]:
         session.execute(_NOTE, values)
     if not carrier_known and keyring.index_version in numbers:
         session.execute(_NOTE_INDEX, {"version": keyring.index_version})
-    for known in seen:
-        if known.check_value is None and known.version in keyring.versions:
-            values = {"version": known.version, "check": keyring.check_value(known.version)}
+    for version, verdict in verdicts.items():
+        if verdict is not Verdict.NOT_SEEN:
+            values = {"version": version, "check": keyring.check_value(version)}
             session.execute(_NOTE_CHECK, values)
     return []
+
+
+def _try_keys(session: Session, seen: list[VersionSeen], keyring: Keyring) -> dict[int, Verdict]:
+    """What stored values say of the keys that nothing is written down of yet."""
+    return {
+        known.version: Verdict.NO_VALUES
+        if known.state is KeyState.RETIRED
+        else try_key(session, keyring, known.version)
+        for known in seen
+        if known.check_value is None and known.version in keyring.versions
+    }

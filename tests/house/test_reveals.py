@@ -13,7 +13,7 @@ REVEALS = {
     "pipelines/mail/post.py": "address and values of a mail that is about to be sent",
     "pipelines/mail/send.py": "the mail itself, to the mail server",
     "pipelines/access/invitations.py": "address and name, to those above and to make the user",
-    "pipelines/access/registration.py": "who registered, to make the user",
+    "pipelines/access/registration.py": "who registered, to make the user or to forget them",
     "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
@@ -26,7 +26,7 @@ OPENINGS = {
     "pipelines/erasure/erase.py": "erasure.requested in the audit, with the request",
     "pipelines/mail/post.py": "outgoing_mails says what became of each mail",
     "pipelines/access/invitations.py": "invitation.made and .accepted in the audit",
-    "pipelines/access/registration.py": "user.created in the audit, in the same transaction",
+    "pipelines/access/registration.py": "user.created or person.erased, in the same transaction",
     "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }

@@ -1,9 +1,15 @@
 """SEC-36: what is known against a package is told; what cannot be looked up stops nobody."""
 
+import configparser
 import json
+import re
+from importlib.metadata import requires
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from tests.house.test_sizes import ROOT
 from tests.supply import verdict
 
 CLEAN = {"name": "flask", "version": "3.1.2", "vulns": []}
@@ -35,3 +41,41 @@ def test_sec036_a_finding_is_advice_unless_strictness_is_asked_for(
 
     assert verdict(report, is_strict=False) == (lines, 0)
     assert verdict(report, is_strict=True) == (lines, strict_status)
+
+
+def pins(name: str) -> dict[str, str]:
+    found = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {canonicalize_name(package): version for package, version in found}
+
+
+def needed() -> set[str]:
+    """What runs here needs: the packages of setup.cfg, and theirs in turn."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    waiting = [Requirement(line) for line in setup["options"]["install_requires"].split()]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        one = waiting.pop()
+        for extra in ["", *one.extras]:
+            if (one.name, extra) not in seen:
+                seen.add((one.name, extra))
+                theirs = map(Requirement, requires(one.name) or [])
+                told = {"extra": extra}
+                waiting += [r for r in theirs if r.marker is None or r.marker.evaluate(told)]
+    return {canonicalize_name(name) for name, _extra in seen}
+
+
+def test_sec036_the_image_installs_known_files_of_all_it_needs_in_the_tested_versions() -> None:
+    """SEC-36: `make lock` writes the file anew when a version moves."""
+    locked, tested = pins("requirements.txt"), pins("constraints.txt")
+    entries = re.split(r"^(?=\w)", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE)
+
+    assert locked == {name: tested[name] for name in locked}
+    assert needed() | {"setuptools"} <= set(locked)
+    assert [entry for entry in entries if "==" in entry and "--hash=sha256:" not in entry] == []
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    installs = re.findall(r"pip install (.*?)(?: &&|$)", dockerfile, re.MULTILINE)
+    assert installs == [
+        "--require-hashes -r requirements.txt",
+        "--no-deps --no-build-isolation -e .",
+    ]

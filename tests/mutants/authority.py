@@ -46,13 +46,6 @@ AUTHORITY = (
         REFRESH,
     ),
     Mutant(
-        "who is disabled goes on refreshing",
-        "pipelines/access/sign_ins.py",
-        "  AND u.disabled_at IS NULL\nFOR UPDATE OF s",
-        "FOR UPDATE OF s",
-        REFRESH,
-    ),
-    Mutant(
         "small movements are not added up",
         "pipelines/approvals/movements.py",
         "amount=amount, moved=moved):",

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from uuid import UUID
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -10,8 +10,10 @@ from sqlalchemy.exc import DBAPIError
 
 from models.base import new_id
 from models.database import scoped_transaction
+from models.locks import Namespace, wait_for_lock
 from models.scope import SYSTEM
 from pipelines.boot import check_database
+from pipelines.keys import trial
 from pipelines.keys.columns import BY_NAME
 from pipelines.keys.refusals import (
     SealingBusy,
@@ -21,7 +23,7 @@ from pipelines.keys.refusals import (
     VersionUnknown,
 )
 from pipelines.keys.retire import count_values
-from pipelines.sealing import Keyring
+from pipelines.sealing import Keyring, Purpose
 from pipelines.settings import SettingsBroken
 from tests.conftest import Database, Ground, a_house
 from tests.driving import cards_csv, import_cards_now, rows
@@ -39,6 +41,7 @@ from tests.rotating import (
     written,
 )
 from tests.seeding import seed
+from tests.until import until
 
 
 @pytest.fixture
@@ -73,7 +76,8 @@ def test_a_retired_version_seals_nothing_ever_again(houses: Houses) -> None:
     retired(houses.new)
 
     assert states(houses.new) == {1: "retired", 2: "live"}
-    assert count_values(houses.new.sessions, 1) == []
+    with scoped_transaction(houses.new.sessions, SYSTEM) as session:
+        assert count_values(session, 1) == []
     for seal_again in (insert_old, change_to_old):
         with pytest.raises(DBAPIError, match="seals nothing any more"):
             seal_again(houses)
@@ -112,10 +116,51 @@ def test_a_retirement_waits_for_who_is_sealing_just_now(houses: Houses) -> None:
         retired(houses.new)
 
 
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_two_retirements_at_once_take_turns_and_each_decides_on_what_it_finds(
+    houses: Houses, *, is_needed: bool
+) -> None:
+    """Else who finds values opens the version again beneath who has counted none."""
+    import_cards_now(houses.old, houses.seeded.csv_pool, cards_csv(1))
+    if not is_needed:
+        rotate(houses.new)
+    raised: list[BaseException | None] = []
+    both = [threading.Thread(target=lambda: raised.append(tried(houses))) for _ in range(2)]
+
+    with scoped_transaction(houses.new.sessions, SYSTEM) as session:
+        wait_for_lock(session, Namespace.KEY_VERSIONS, "versions")
+        for one in both:
+            one.start()
+        until(lambda: rows_in(session, WAITING) == 2)
+        assert rows_in(session, "SELECT state FROM key_versions WHERE version = 1") == "live"
+    for one in both:
+        one.join(60)
+
+    refusals = [type(fault) for fault in raised]
+    assert refusals == ([VersionSealsValues] * 2 if is_needed else [type(None)] * 2)
+    assert states(houses.new)[1] == ("live" if is_needed else "retired")
+    told = rows(houses.new, "SELECT 1 FROM audit_entries WHERE action = 'keys.retired'")
+    assert len(told) == (0 if is_needed else 1)
+
+
+WAITING = """
+SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted
+"""
+
+
+def tried(houses: Houses) -> BaseException | None:
+    try:
+        retired(houses.new)
+    except BaseException as fault:
+        return fault
+    return None
+
+
 SEALED_AS = (BY_NAME["cards"].columns["sealed_pin"][0], "0000")
 
 
-def rows_in(session: object, statement: str) -> UUID:
+def rows_in(session: object, statement: str) -> Any:
     return session.execute(text(statement)).scalar_one()  # type: ignore[attr-defined]
 
 
@@ -191,6 +236,48 @@ def test_a_process_without_the_right_keys_does_not_start(
             check_database(house)
 
     assert sentence in str(refused.value)
+
+
+def test_a_key_that_nothing_is_known_of_is_tried_before_it_is_written_down(
+    ground: Ground, database: Database, houses: Houses
+) -> None:
+    """As at the first start after schema 0010: a wrong key is refused and leaves no trace."""
+    import_cards_now(houses.old, houses.seeded.csv_pool, cards_csv(2))
+    damaged = rows(houses.old, "SELECT id FROM cards ORDER BY id")[1].id
+    swap(houses.old, damaged, b"\x01" + b"x" * 40)
+    known = "SELECT check_value FROM key_versions"
+    assert [row.check_value for row in rows(houses.old, known)] == [None]
+
+    with (
+        a_house(ground, database, LARGESSE_MASTER_KEYS=written(1, b"x")) as wrong,
+        pytest.raises(SettingsBroken) as refused,
+    ):
+        check_database(wrong)
+
+    assert "Key version 1 does not open what is stored under it" in str(refused.value)
+    assert [row.check_value for row in rows(houses.old, known)] == [None]
+    check_database(houses.old)
+    check = houses.old.settings.keyring.check_value(1)
+    assert [bytes(row.check_value) for row in rows(houses.old, known)] == [check]
+
+
+def test_a_key_whose_values_are_not_among_those_looked_at_is_taken_and_not_written_down(
+    houses: Houses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look is bounded; the next start looks again."""
+    import_cards_now(houses.old, houses.seeded.csv_pool, cards_csv(3))
+    cards = [row.id for row in rows(houses.old, "SELECT id FROM cards ORDER BY id")]
+    with scoped_transaction(houses.new.sessions, SYSTEM) as session:
+        session.execute(text("UPDATE cards SET sealed_pin = NULL"))
+    for card in (cards[0], cards[2]):
+        place = {"table": "cards", "row_id": card, "column": "sealed_number"}
+        swap(houses.new, card, houses.new.settings.keyring.seal(Purpose.CODES, "c", **place))
+    monkeypatch.setattr(trial, "ROWS_LOOKED_AT", 1)
+
+    check_database(houses.old)
+
+    noted = rows(houses.old, "SELECT version, check_value IS NULL FROM key_versions ORDER BY 1")
+    assert [tuple(row) for row in noted] == [(1, True), (2, False)]
 
 
 def test_the_key_of_the_index_stays_in_the_list_when_it_seals_nothing_any_more(

@@ -15,6 +15,7 @@ from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.authenticate import account_of
 from pipelines.access.password_resets import hand_reset
+from pipelines.access.registration import Registrant, register
 from pipelines.access.sign_ins import SignInKind, open_sign_in
 from pipelines.erasure import erase
 from pipelines.erasure.traces import Traces
@@ -25,7 +26,7 @@ from pipelines.wiring import House
 from tests.conftest import Database
 from tests.driving import drain, rows
 from tests.seeding import ACTOR, Seeded, seed
-from tests.web.conftest import Caller, make_user
+from tests.web.conftest import Caller, make_user, signed_in
 from tests.web.test_erasures import ANN, BODY, FILE, JOANN, ask, dump, fetch, hold, traces_of
 
 
@@ -122,6 +123,29 @@ def test_what_hangs_on_the_account_or_was_offered_to_the_address_ends(
     assert bytes(invited.account) != digest
     mails = "SELECT DISTINCT state, code, sealed_letter FROM outgoing_mails"
     assert rows(house, mails) == [("gave_up", "erased", None)]
+
+
+def test_who_has_not_confirmed_a_registration_is_forgotten_when_asked_everywhere(
+    app: Flask, house: House, client_admin: Caller
+):
+    """It is no client's: at one client's request nothing of it ends."""
+    keyring = house.settings.keyring
+    for address in (ANN.upper(), JOANN):
+        register(house.sessions, Registrant(address, "correct horse battery"), keyring=keyring)
+    hold(house, "send_mail")
+
+    ask(client_admin)
+    drain(house)
+    before = rows(house, "SELECT count(*) FROM registrations")
+    ask(signed_in(app, house, Role.PLATFORM_ADMIN))
+    drain(house)
+
+    (left,) = rows(house, "SELECT id, sealed_person FROM registrations")
+    place = {"table": "registrations", "row_id": left.id, "column": "sealed_person"}
+    assert before == [(2,)]
+    assert JOANN in keyring.open_sealed(Purpose.PII, left.sealed_person, **place).reveal()
+    mails = "SELECT state, count(*) FROM outgoing_mails GROUP BY state ORDER BY state"
+    assert rows(house, mails) == [("gave_up", 1), ("waiting", 1)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
