@@ -17,7 +17,7 @@ from web.guards import freshly_proven, permitted, principal
 def add_pages(console: Blueprint) -> None:
     home = "/people/<uuid:user_id>"
     factor = f"{home}/reset-second-factor"
-    console.add_url_rule(f"{home}/sign-out", "person_sign_out", end_sessions, methods=["POST"])
+    console.add_url_rule(f"{home}/sign-out", "person_out", end_sessions, methods=["POST"])
     console.add_url_rule(factor, "person_factor", ask, methods=["GET"])
     console.add_url_rule(factor, "person_factor_now", reset, methods=["POST"])
 
