@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -62,7 +63,7 @@ def begin_look(
     ).one_or_none()
     if person is None:
         raise NotFound
-    if Role(person.role) in _PLATFORM or person.disabled_at is not None:
+    if not may_be_looked_through(person):
         raise NotToBeImpersonated
     identity = open_sign_in(
         session,
@@ -85,6 +86,11 @@ def begin_look(
         detail={"reason": look.reason, "ticket": look.ticket, "sign_in_id": str(identity)},
     )
     return identity
+
+
+def may_be_looked_through(person: Any) -> bool:
+    """Whether it is an enabled person of a tenant."""
+    return Role(person.role) not in _PLATFORM and person.disabled_at is None
 
 
 def end_look(session: Session, caller: Principal, *, now: datetime) -> None:

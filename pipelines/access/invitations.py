@@ -48,6 +48,7 @@ _INVITATIONS: Select[*tuple[Any, ...]] = select(
     Invitation.role,
     Invitation.sealed_guest,
     Invitation.mail_id,
+    Invitation.invited_by,
     Invitation.expires_at,
     Invitation.ended_at,
     Invitation.user_id,
@@ -119,6 +120,7 @@ class InvitationView:
     client_id: UUID | None
     state: InvitationState
     mail_id: UUID
+    invited_by: UUID
     user_id: UUID | None
     expires_at: datetime
     created_at: datetime
@@ -278,6 +280,7 @@ def _view(row: Row[Any], *, keyring: Keyring, now: datetime) -> InvitationView:
         row.client_id,
         state,
         row.mail_id,
+        row.invited_by,
         row.user_id,
         row.expires_at,
         row.created_at,

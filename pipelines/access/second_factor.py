@@ -78,7 +78,7 @@ class NoSecondFactor(Refusal):
 
 
 def has_second_factor(session: Session, user_id: UUID) -> bool:
-    """Whether the person confirmed one, in the SYSTEM scope."""
+    """Whether the person confirmed one, as far as the scope shows them."""
     return session.execute(_HAS, {"user": user_id}).one_or_none() is not None
 
 

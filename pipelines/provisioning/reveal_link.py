@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
+from pipelines.errors import Refusal
 from pipelines.provisioning.addresses import Email, person_key, read_email
 from pipelines.provisioning.reveal import OpenedCard, RevealLimited, reveal
 from pipelines.sealing import Keyring
@@ -33,8 +34,15 @@ WHERE client_id = :client AND object_id = :provision AND action = 'card.reveal_r
 """)
 
 
+class NotTheRecipient(Refusal):
+    """Who has the link did not name the address that it was sent to: left out or wrong, one answer."""
+
+    code = "not_the_recipient"
+    detail = "Send in `email` the address at which the link arrived; the card opens for no other."
+
+
 def needs_email(session: Session, provision_id: UUID) -> bool:
-    """Whether the page must ask for the recipient's address before it opens the card."""
+    """Whether a door must ask for the recipient's address before it opens the card."""
     return bool(session.execute(_NEEDS_EMAIL, {"provision": provision_id}).scalar_one_or_none())
 
 

@@ -1,4 +1,4 @@
-"""An administrator's way: make a person and a key, with and without scripts, on any screen."""
+"""An administrator's way: invite a person, make one and a key, with and without scripts, on any screen."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def seeded(house: House) -> Seeded:
 
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("with_scripts", [True, False], ids=["scripts", "no_scripts"])
-def test_a_person_and_a_key_are_made(
+def test_a_person_is_invited_one_is_made_and_a_key_too(
     house: House, chromium: Browser, address: str, with_scripts: bool
 ):
     context = chromium.new_context(java_script_enabled=with_scripts)
@@ -34,6 +34,17 @@ def test_a_person_and_a_key_are_made(
     sign_in(page, address)
 
     page.get_by_role("link", name="People", exact=True).click()
+    page.get_by_role("link", name="Invitations").click()
+    page.get_by_role("link", name="Invite a person").click()
+    page.get_by_label("E-mail").fill("ann@example.com")
+    page.get_by_label("Role").select_option("client_viewer")
+    page.get_by_role("button", name="Send the invitation").click()
+    page.get_by_role("button", name="Send again to ann@example.com").click()
+    expect(page.get_by_text("The invitation is on its way.")).to_be_visible()
+    page.get_by_role("button", name="End the invitation to ann@example.com").click()
+    expect(page.get_by_role("cell", name="Ended")).to_have_count(2)
+
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="People").click()
     page.get_by_role("link", name="New person").click()
     page.get_by_label("E-mail").fill("nell@example.com")
     page.get_by_label("Role").select_option("client_viewer")
@@ -74,7 +85,20 @@ def test_the_pages_fit_the_screen(
     page.screenshot(path=tmp_path / f"made-{width}.png", full_page=True)
     wide = {"made": page.evaluate("document.documentElement.scrollWidth")}
 
-    places = ("people", "people/new", f"people/{user_id}", f"people/{user_id}/disable", "roles")
+    page.goto(f"{address}/console/invitations/new")
+    page.get_by_label("E-mail").fill("somebody.with.a.long.name@department.example.com")
+    page.get_by_label("Role").select_option("client_viewer")
+    page.get_by_role("button", name="Send the invitation").click()
+
+    places = (
+        "people",
+        "people/new",
+        "invitations",
+        "invitations/new",
+        f"people/{user_id}",
+        f"people/{user_id}/disable",
+        "roles",
+    )
     for place in (*places, "api-keys", "api-keys/new"):
         page.goto(f"{address}/console/{place}")
         name = place.replace("/", "-").replace(str(user_id), "max")

@@ -150,7 +150,8 @@ def test_a_token_over_http_needs_a_person_too_while_it_lasts(
     house: House, browser: FlaskClient, link: str
 ):
     (card,) = rows(house, "SELECT id FROM provisions")
-    path, body = f"/api/v1/gift-cards/{card.id}/reveal", {"token": link.removeprefix("/r/")}
+    path = f"/api/v1/gift-cards/{card.id}/reveal"
+    body = {"token": link.removeprefix("/r/"), "email": "person0@example.com"}
 
     bare = browser.post(path, json=body)
     pretended = browser.post(path, json=body, headers={"Authorization": "Bearer none"})

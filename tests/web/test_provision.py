@@ -212,7 +212,8 @@ def test_a_card_is_opened_by_its_link_or_by_who_may(
     path = f"/gift-cards/{result['redemption']['id']}/reveal"
     token = result["reveal_url"].rpartition("/")[2]
 
-    by_link = browser.post(f"/api/v1{path}", json={"token": token})
+    body = {"token": token, "email": "ann@example.com"}
+    by_link = browser.post(f"/api/v1{path}", json=body)
     wrong = browser.post(f"/api/v1{path}", json={"token": token[:-2] + "AA"})
     nobody = browser.post(f"/api/v1{path}")
     staff = client_admin.post(path)

@@ -16,6 +16,7 @@ from pipelines.errors import NotFound
 from pipelines.provisioning.campaigns import client_of_campaign
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.reveal import OpenedCard, facts_by_token, reveal
+from pipelines.provisioning.reveal_link import NotTheRecipient, needs_email, open_by_link
 from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
 from pipelines.queue.kinds import RUN_SINGLE
 from pipelines.queue.ring import Doorbell
@@ -32,6 +33,7 @@ from web.rate_limits import limited
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
 CELL_CHARACTERS_MAX = 4_096
+EMAIL_CHARACTERS_MAX = 320
 
 
 class RecipientBody(Schema):
@@ -53,7 +55,21 @@ class ProvisionBody(Schema):
 
 
 class RevealBody(Schema):
-    token = Secret(longest=128, load_default=None, allow_none=True)
+    token = Secret(
+        longest=128,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The last part of a reveal link; without one, sign in."},
+    )
+    email = Secret(
+        longest=EMAIL_CHARACTERS_MAX,
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "With a token: the address at which the link arrived. A card that went "
+            "to no address needs none."
+        },
+    )
 
 
 class OpenCard(Schema):
@@ -105,17 +121,15 @@ def provision_gift_card(body: dict[str, Any]) -> Response:
 @humans_only(Policy.REVEAL, when=lambda body, **_: body["token"] and misses().is_alarmed)
 @answers(200, OpenCard)
 def reveal_gift_card(body: dict[str, Any], redemption_id: UUID) -> Response:
-    """Open a card: by its reveal token, or signed in with the right to; every opening is audited."""
-    house = front().house
-    scope, actor_id = _opener(redemption_id, body["token"])
-    with scoped_transaction(house.sessions, scope) as session:
-        card = reveal(
-            session,
-            redemption_id,
-            actor_id=actor_id,
-            keyring=house.settings.keyring,
-            now=clock.now(session),
-        )
+    """Open a card, audited: by its reveal token and the recipient's address, or signed in.
+
+    Ten wrong addresses in an hour let the card rest, here and on the page of its link together.
+    """
+    token = body["token"]
+    if token is None:
+        card = _opened_by_staff(redemption_id)
+    else:
+        card = _opened_by_link(redemption_id, token, body["email"] or "")
     response = jsonify(_laid_open(card))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -136,18 +150,41 @@ def _ring(done: AcceptedSingle) -> None:
         front().broker.ring([bell])
 
 
-def _opener(redemption_id: UUID, token: str | None) -> tuple[Scope, UUID | None]:
-    if token is None:
-        caller = enter(Permission.CARDS_REVEAL)
-        freshly_proven()
-        return caller.scope, caller.actor_id
+def _opened_by_staff(redemption_id: UUID) -> OpenedCard:
+    house, caller = front().house, enter(Permission.CARDS_REVEAL)
+    freshly_proven()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        return reveal(
+            session,
+            redemption_id,
+            actor_id=caller.actor_id,
+            keyring=house.settings.keyring,
+            now=clock.now(session),
+        )
+
+
+def _opened_by_link(redemption_id: UUID, token: str, email: str) -> OpenedCard:
+    """The same question as the link's page asks (EC-079)."""
     house = front().house
-    with looking_up(token):
-        with scoped_transaction(house.sessions, SYSTEM) as session:
-            facts = facts_by_token(session, token, house.settings.keyring)
+    with looking_up(token), scoped_transaction(house.sessions, SYSTEM) as session:
+        facts = facts_by_token(session, token, house.settings.keyring)
         if facts.provision_id != redemption_id:
             raise NotFound
-    return client(facts.client_id), None
+        by_email = needs_email(session, redemption_id)
+    if by_email and not email.strip():  # no try, and not counted as one
+        raise NotTheRecipient
+    with scoped_transaction(house.sessions, client(facts.client_id)) as session:
+        card = open_by_link(
+            session,
+            redemption_id,
+            email,
+            person_secret=house.person_secret,
+            keyring=house.settings.keyring,
+            now=clock.now(session),
+        )
+    if card is None:  # said only here, for the try has to stay written
+        raise NotTheRecipient
+    return card
 
 
 def _laid_open(card: OpenedCard) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Invitations over HTTP: somebody below is asked in by mail, and chooses the password (SEC-09)."""
 
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,22 +10,22 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.people import Role
-from models.scope import SYSTEM
 from pipelines.access import invitations
 from pipelines.access.invitations import Guest, InvitationView
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
-from pipelines.errors import NotFound
-from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.api.users import MADE, EmailAddress
 from web.fields import Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
+from web.inviting import invitation_seen, invitations_seen, send_invitation
 from web.pages import id_cursor, listed
 from web.rate_limits import limited
-from web.tenant_choice import place_of_new
+
+#: Ids of a mail, and of a person who may stand above the reader.
+_NOT_SHOWN = frozenset({"mail_id", "invited_by"})
 
 routes = Routes("invitations", "Accounts that wait for their owners to choose a password.")
 
@@ -76,16 +75,11 @@ class InvitationPage(Schema):
 @answers(201, Invitation)
 def invite(body: dict[str, Any]) -> Response:
     """Invite a person below you by mail; the link lives seven days, and a newer one ends it."""
-    house, caller, role = front().house, freshly_proven(), Role(body["role"])
+    caller, role = freshly_proven(), Role(body["role"])
     key = offered_key(caller, canonical(body))
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        place = place_of_new(session, caller, role, body["agency_id"], body["client_id"])
-    guest = Guest(body["email"], role, body["name"], *place)
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        now, keyring = clock.now(session), house.settings.keyring
-        make = partial(invitations.invite, session, caller, guest, keyring=keyring, now=now)
-        done = once(session, key, make, status=201, resource_kind="invitation")
-    response = jsonify(_shown(_one(done.resource_id)))
+    wanted = Guest(body["email"], role, body["name"], body["agency_id"], body["client_id"])
+    done = send_invitation(caller, wanted, key)
+    response = jsonify(_shown(invitation_seen(done.resource_id)))
     response.status_code = 201
     return mark_replay(response, is_replay=done.is_replay)
 
@@ -97,7 +91,7 @@ def invite(body: dict[str, Any]) -> Response:
 def list_invitations(query: dict[str, Any]) -> Response:
     """List the invitations of your tenant and below, newest first, and how their mails went."""
     limit = query["limit"]
-    found = _found(before=id_cursor(query), limit=limit + 1)
+    found = invitations_seen(before=id_cursor(query), limit=limit + 1)
     return listed(found, limit=limit, view=_shown, place=lambda view: view.id)
 
 
@@ -130,29 +124,6 @@ def accept_invitation(body: dict[str, Any]) -> Response:
     return Response(status=204)
 
 
-def _one(identity: UUID) -> InvitationView:
-    found = _found(before=None, limit=1, only=identity)
-    if not found:
-        raise NotFound
-    return found[0]
-
-
-def _found(*, before: UUID | None, limit: int, only: UUID | None = None) -> list[InvitationView]:
-    house = front().house
-    with scoped_transaction(house.sessions, principal().scope) as session:
-        views = invitations.list_invitations(
-            session,
-            keyring=house.settings.keyring,
-            now=clock.now(session),
-            before=before,
-            limit=limit,
-            only=only,
-        )
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        return invitations.with_mails(session, views)
-
-
 def _shown(view: InvitationView) -> dict[str, Any]:
     facts = asdict(view)
-    del facts["mail_id"]
-    return facts
+    return {name: value for name, value in facts.items() if name not in _NOT_SHOWN}

@@ -16,7 +16,7 @@ from pipelines.jobs.cells import FORBIDDEN_CONTROLS
 from pipelines.queue.keys import once
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
-from web.console.person_new import client_choices
+from web.console.person_form import client_choices
 from web.console.role_words import ACTIONS
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal

@@ -33,6 +33,7 @@ NAVIGATION = (
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
     Entry("approvals", "Approvals", "check", "console.approvals", Permission.APPROVALS_READ),
     Entry("people", "People", "people", "console.people", Permission.USERS_MANAGE),
+    Entry("look", "Look as a person", "eye", "console.look_find", Permission.IMPERSONATE),
     Entry("api-keys", "API keys", "key", "console.api_keys", Permission.KEYS_MANAGE),
     Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),

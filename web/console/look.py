@@ -7,11 +7,20 @@ from flask import Blueprint, Response, request, url_for
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.impersonation import REASON_CHARACTERS_MAX, Look, begin_look, end_look
+from pipelines.access.impersonation import (
+    REASON_CHARACTERS_MAX,
+    Look,
+    NotToBeImpersonated,
+    begin_look,
+    end_look,
+    may_be_looked_through,
+)
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.permissions import Permission
-from pipelines.access.read_users import user_row
+from pipelines.access.read_users import user_of_address, user_row
+from pipelines.errors import NotFound
 from web.console.frame import go, page
+from web.console.person_form import EMAIL_CHARACTERS_MAX, address
 from web.console.visit import hand_cookie, look_cookie_name, looking, take_cookie
 from web.devices import this_device
 from web.front import front
@@ -21,9 +30,33 @@ TICKET_CHARACTERS_MAX = 100
 
 
 def add_pages(console: Blueprint) -> None:
+    console.add_url_rule("/look", "look_find", find, methods=["GET"])
+    console.add_url_rule("/look", "look_found", found, methods=["POST"])
     console.add_url_rule("/people/<uuid:user_id>/look", "look", ask, methods=["GET"])
     console.add_url_rule("/people/<uuid:user_id>/look", "look_now", begin, methods=["POST"])
     console.add_url_rule("/look/stop", "look_stop", stop, methods=["POST"])
+
+
+@permitted(Permission.IMPERSONATE)
+def find() -> Response:
+    """Where support begins, who has no list of people."""
+    freshly_proven()
+    return _search()
+
+
+@permitted(Permission.IMPERSONATE)
+def found() -> Response:
+    """The person of a whole address, which is sent in a form so that no log has it."""
+    freshly_proven()
+    typed = request.form.get("email", "").strip()[:EMAIL_CHARACTERS_MAX]
+    try:
+        with looking() as session:
+            person = user_of_address(session, address(typed))
+    except NotFound:
+        return _search(typed, "Nobody has this address.")
+    if not may_be_looked_through(person):
+        return _search(typed, NotToBeImpersonated.detail)
+    return go(url_for("console.look", user_id=person.id))
 
 
 @permitted(Permission.IMPERSONATE)
@@ -78,13 +111,24 @@ def stop() -> Response:
     return response
 
 
+def _search(typed: str = "", wrong: str | None = None) -> Response:
+    return page(
+        "look_find.html",
+        title="Look as a person",
+        section="look",
+        status=422 if wrong else 200,
+        typed=typed,
+        errors={"email": wrong} if wrong else {},
+    )
+
+
 def _form(user_id: UUID, errors: dict[str, str] | None = None, *, status: int = 200) -> Response:
     with looking() as session:
         person = user_row(session, user_id)
     return page(
         "look.html",
         title="Look as this person",
-        section="people",
+        section="look",
         status=status,
         person=person,
         errors=errors or {},

@@ -11,6 +11,7 @@ from pipelines.access.manage_users import UserChange, allow_tries, change_user, 
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.places import places_of
 from pipelines.access.read_users import open_sign_ins, rests_until, user_row
+from pipelines.access.second_factor import has_second_factor
 from web.console.frame import go, page
 from web.console.people import person_words
 from web.console.role_words import WHO, roles_below
@@ -86,6 +87,7 @@ def _person(user_id: UUID, *, errors: dict[str, str] | None = None) -> Response:
         person = person_words(row, places_of(session, [row]))
         rests = rests_until(session, row.email)
         places = open_sign_ins(session, user_id, now=clock.now(session))
+        has_factor = has_second_factor(session, user_id)
     role = Role(row.role)
     return page(
         "person.html",
@@ -101,6 +103,7 @@ def _person(user_id: UUID, *, errors: dict[str, str] | None = None) -> Response:
         disabled_at=row.disabled_at,
         rests_until=rests,
         sign_ins=places,
+        has_factor=has_factor,
         created_at=row.created_at,
         is_own=row.id == caller.actor_id,
         may_change=is_below(caller, row),

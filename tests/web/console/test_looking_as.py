@@ -53,6 +53,26 @@ def test_a_look_sends_no_forms(support: Visitor, address: str, seeded: Seeded):
     assert support.get("/console/account").status_code == 403
 
 
+def test_support_finds_the_way_from_its_menu(
+    app: Flask, house: House, support: Visitor, address: str
+):
+    """SEC-30: who has no list of people types the address, which goes into no address line."""
+    way = "/console/look"
+    ada = visitor_of(app, house, Role.PLATFORM_ADMIN)
+
+    found = support.send(way, email=" Carol@Example.com ")
+    missed = support.send(way, email="nobody@example.com")
+    above = support.send(way, email="platform_admin@console.example")
+    support.send(address, **WHY)
+
+    assert f'href="{way}"' in ada.get("/console/").text
+    assert found.headers["Location"] == address
+    assert (missed.status_code, "Nobody has this address." in missed.text) == (422, True)
+    assert (above.status_code, "people of agencies and clients" in above.text) == (422, True)
+    assert f'href="{way}"' not in support.get("/console/").text, "nobody looks from a look"
+    assert rows(house, "SELECT 1 FROM sign_ins WHERE kind = 'impersonation'") == [(1,)]
+
+
 def test_it_wants_a_reason_and_a_ticket(house: House, support: Visitor, address: str):
     refused = support.send(address, reason=" ", ticket="T-7")
 

@@ -13,8 +13,9 @@ from pipelines.access.permissions import GRANTS, Permission
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.seeding import Seeded, seed
-from tests.web.conftest import PASSWORD, make_user
+from tests.web.conftest import PASSWORD, make_user, signed_in
 from tests.web.console.conftest import SAME_ORIGIN, Visitor, visitor_of
+from tests.web.factors import enrol
 from web.console.role_words import ACTIONS, ROLES, WHO
 
 NEW_PASSWORD = "ochre ladder piano 7"
@@ -167,6 +168,48 @@ def test_who_is_disabled_is_out_at_the_next_click_for_a_reason(
     assert viewer.get("/console/").status_code == 303, "an ended session does not come back"
 
 
+def test_who_is_signed_out_may_come_again_and_it_is_audited(
+    app: Flask, house: House, bob: Visitor, seeded: Seeded
+):
+    viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
+    (found,) = rows(house, "SELECT id FROM users WHERE role = 'client_viewer'")
+    home = f"/console/people/{found.id}"
+
+    before, done = viewer.get("/console/").status_code, press(bob, home, f"{home}/sign-out")
+
+    assert (before, done, viewer.get("/console/").status_code) == (200, 303, 303)
+    assert signs_in(house, "client_viewer@console.example", PASSWORD) == found.id
+    told = rows(house, "SELECT object_id FROM audit_entries WHERE action = 'user.signed_out'")
+    assert told == [(found.id,)]
+
+
+def test_sec004_a_lost_second_factor_is_taken_away_by_who_proved_themselves(
+    app: Flask, house: House, bob: Visitor, seeded: Seeded
+):
+    person = signed_in(app, house, Role.CLIENT_VIEWER, seeded)
+    found = UUID(person.get("/auth/me").json["id"])
+    home, reset = f"/console/people/{found}", f"/console/people/{found}/reset-second-factor"
+    without = bob.get(reset)
+    enrol(house, person)
+    shown, question = bob.get(home).text, bob.get(reset)
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '6 minutes' RETURNING 1")
+    unproven = [bob.get(reset), bob.send(reset, "/console/people/new")]
+    kept = rows(house, "SELECT 1 FROM authenticators")
+    rows(house, "UPDATE sign_ins SET proven_at = now() RETURNING 1")
+
+    done = bob.send(reset)
+
+    assert (without.headers["Location"], question.status_code) == (home, 200)
+    assert (reset in shown, "<dd>Set up</dd>" in shown) == (True, True)
+    assert all(page.headers["Location"].startswith("/console/prove") for page in unproven)
+    assert (len(kept), done.headers["Location"]) == (1, home)
+    assert rows(house, "SELECT 1 FROM authenticators") == []
+    assert reset not in bob.get(home).text
+    assert person.get("/auth/me").status_code == 401
+    (told,) = rows(house, "SELECT * FROM audit_entries WHERE action = 'user.second_factor_reset'")
+    assert told.object_id == found
+
+
 def test_who_rests_is_let_try_again(house: House, bob: Visitor, max_id: UUID):
     for _try in range(FAILURES_MAX):
         with pytest.raises(InvalidCredentials):
@@ -189,8 +232,10 @@ def test_nobody_changes_themselves_or_those_above(app: Flask, house: House, bob:
     tried = press(bob, home, f"{home}/role", role="client_viewer")
 
     assert "This is you" in page
-    assert (f"{home}/disable" in page, f"{home}/role" in page) == (False, False)
+    verbs = ("disable", "role", "sign-out", "reset-second-factor")
+    assert [f"{home}/{verb}" in page for verb in verbs] == [False] * 4
     assert (tried, bob.get(f"{home}/disable").status_code) == (403, 303)
+    assert [press(bob, home, f"{home}/{verb}") for verb in verbs[2:]] == [403, 403]
 
 
 def test_a_stranger_is_not_there(house: House, bob: Visitor):

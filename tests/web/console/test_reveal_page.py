@@ -73,6 +73,33 @@ def test_another_address_opens_nothing_and_the_tries_are_counted(
     assert revealed(house) is False
 
 
+def test_the_api_asks_the_holder_of_a_link_the_same_and_counts_with_the_page(
+    house: House, browser: FlaskClient, link: str
+):
+    """A forwarded link opens nothing at either door; what is left out is no try."""
+    (card,) = rows(house, "SELECT id FROM provisions")
+
+    def ask(**body: str | None):
+        named = {"token": link.removeprefix("/r/")} | body
+        return browser.post(f"/api/v1/gift-cards/{card.id}/reveal", json=named)
+
+    silent = [ask(), ask(email=None), ask(email=" ")]
+    wrong = [ask(email="eve@example.com"), ask(email="no address")]
+    untold = [(answer.status_code, answer.json["code"]) for answer in silent + wrong]
+    opened = ask(email=" Person0@EXAMPLE.com ")
+    eve = {"email": "eve@example.com"}
+    tries = [(browser.post(link, data=OPEN | eve), ask(**eve)) for _try in range(4)]
+    limited = [ask(email="person0@example.com"), browser.post(link, data=OPEN)]
+
+    assert untold == [(422, "not_the_recipient")] * 5
+    assert len({answer.json["detail"] for answer in silent + wrong}) == 1
+    assert (opened.status_code, opened.json["card_number"][:4]) == (200, "GIFT")
+    assert {answer.status_code for pair in tries for answer in pair} == {422}
+    assert [answer.status_code for answer in limited] == [429, 429]
+    refused = "SELECT count(*) FROM audit_entries WHERE action = 'card.reveal_refused'"
+    assert rows(house, refused) == [(10,)]
+
+
 def test_a_card_is_opened_five_times_an_hour_at_most(browser: FlaskClient, link: str):
     answers = [browser.post(link, data=OPEN).status_code for _ in range(6)]
 
@@ -106,5 +133,10 @@ def test_a_card_without_an_address_opens_with_a_click(
     (row,) = rows(house, "SELECT id FROM provisions")
     link = f"/r/{reveal_token(row.id, 1, house.settings.keyring)}"
 
+    by_token = browser.post(
+        f"/api/v1/gift-cards/{row.id}/reveal", json={"token": link.removeprefix("/r/")}
+    )
+
     assert 'type="email"' not in browser.get(link).text
     assert "GIFT" in browser.post(link, data={"open": "1"}).text
+    assert "GIFT" in by_token.json["card_number"]
