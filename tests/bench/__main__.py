@@ -22,6 +22,7 @@ from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
 from tests.bench import engine_lines, limits
+from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
 from tests.chaos.exact import import_file
@@ -38,7 +39,7 @@ def main() -> int:
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument("--only", choices=("basics", "engine", *ENGINE))
+    arguments.add_argument("--only", choices=("basics", "guards", "engine", *ENGINE))
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -55,6 +56,8 @@ def main() -> int:
                 import_file(ground, seeded.csv_pool, cards_csv(4_000))
                 lines.extend(_http_lines(ground, served))
                 lines.append(_memory_line(ground))
+            if chosen.only in {None, "guards"}:
+                lines.extend(guard_lines(ground, seeded, connection))
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))
