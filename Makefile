@@ -5,7 +5,6 @@ BIN := .venv/bin
 STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum | cut -d' ' -f1)
 # Tools that look at the packages and are none of them.
 SUPPLY := .venv/supply
-export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check fix bench fuzz prove chaos mutants migrate lock sbom

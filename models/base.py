@@ -60,23 +60,37 @@ def states(column: str, values: type[StrEnum], name: str = "state") -> CheckCons
     return CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
-def of_same_client(
+def of_same_tenant(
     parent: str, column: str, *, ondelete: str | None = None
 ) -> ForeignKeyConstraint:
-    """A foreign key that names the tenant: `column`'s row belongs to this row's client.
+    """A foreign key that names the tenant: `column`'s row belongs to this row's client and agency.
 
     Foreign keys ignore row policies, so the id alone would let a row hang under a stranger's.
-    Rows without a client (the platform's, an agency's own) are not asked.
+    It says nothing of rows without a client: see `whole_tenant` and `of_same_agency`.
     """
+    tenant = ("agency_id", "client_id")
     return ForeignKeyConstraint(
-        [column, "client_id"], [f"{parent}.id", f"{parent}.client_id"], ondelete=ondelete
+        [column, *tenant], [f"{parent}.{name}" for name in ("id", *tenant)], ondelete=ondelete
     )
 
 
+def of_same_agency(parent: str, column: str) -> ForeignKeyConstraint:
+    """Beside `of_same_tenant`, where an agency has rows without a client."""
+    return ForeignKeyConstraint([column, "agency_id"], [f"{parent}.id", f"{parent}.agency_id"])
+
+
+def whole_tenant() -> CheckConstraint:
+    """A row is a client's or the platform's: an agency has none without a client, so that no row
+    of its scope is left out by `of_same_tenant`.
+    """
+    return CheckConstraint("(agency_id IS NULL) = (client_id IS NULL)", name="whole_tenant")
+
+
 def in_campaign() -> ForeignKeyConstraint:
-    """The row's campaign is one of its client's."""
+    """The row's campaign is one of its client's, and that of its agency."""
+    tenant = ("agency_id", "client_id")
     return ForeignKeyConstraint(
-        ["client_id", "campaign_id"], ["campaigns.client_id", "campaigns.id"]
+        [*tenant, "campaign_id"], [f"campaigns.{name}" for name in (*tenant, "id")]
     )
 
 

@@ -23,7 +23,7 @@ from models.base import (
     MinorUnits,
     Utc,
     in_campaign,
-    of_same_client,
+    of_same_tenant,
     states,
 )
 
@@ -139,7 +139,7 @@ class Provision(Base):
     __tablename__ = "provisions"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
-        of_same_client("jobs", "job_id"),
+        of_same_tenant("jobs", "job_id"),
         UniqueConstraint("job_id", "position"),
         Index(
             "uq_provisions_card_id",
@@ -212,7 +212,7 @@ class ProviderOrder(Base):
     __tablename__ = "provider_orders"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
-        of_same_client("jobs", "job_id"),
+        of_same_tenant("jobs", "job_id"),
         states("state", OrderState),
         Index(
             "uq_provider_orders_live",

@@ -6,10 +6,14 @@ from models.base import TableClass
 from models.scope import ScopeRole
 from models.tables import CLASSES
 
+#: The names of policies that migrations make; `owner` lets the schema's functions do their work.
+POLICIES = ("platform", "agency", "client", "system", "readonly", "owner")
 _TENANT_TABLES = text("""
 SELECT c.relname, c.relrowsecurity AS is_on, c.relforcerowsecurity AS is_forced,
     ARRAY(SELECT DISTINCT r.rolname::text FROM pg_policy p, pg_roles r
-          WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS roles
+          WHERE p.polrelid = c.oid AND r.oid = ANY (p.polroles)) AS roles,
+    ARRAY(SELECT p.polname::text FROM pg_policy p WHERE p.polrelid = c.oid
+          AND p.polname <> ALL (CAST(:policies AS text[])) ORDER BY 1) AS unknown
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
     AND c.relname = ANY(:tables)
 """)
@@ -36,7 +40,7 @@ def isolation_faults(connection: Connection) -> list[str]:
     tables = [name for name, kind in CLASSES.items() if kind is TableClass.TENANT]
     needed = {role.value for role in ScopeRole}
     faults = []
-    for row in connection.execute(_TENANT_TABLES, {"tables": tables}):
+    for row in connection.execute(_TENANT_TABLES, {"tables": tables, "policies": [*POLICIES]}):
         if not (row.is_on and row.is_forced):
             faults.append(
                 f"Row security of {row.relname} is not on and forced. As largesse_owner: ALTER TABLE "
@@ -47,6 +51,11 @@ def isolation_faults(connection: Connection) -> list[str]:
                 f"{row.relname} has no policy for {', '.join(lacking)}. Restore the schema of this "
                 "release (models/migrations)."
             )
+        faults += [
+            f"{row.relname} has a policy of another release or hand, {name}, which may show rows of "
+            f"every tenant. As largesse_owner: DROP POLICY {name} ON {row.relname}."
+            for name in row.unknown
+        ]
     faults += [
         f"The view {name} shows rows of every tenant. Drop it, or make it WITH (security_invoker=true)."
         for name in connection.execute(_VIEWS).scalars()

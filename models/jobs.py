@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc, in_campaign, of_same_client, states
+from models.base import Base, Id, Utc, in_campaign, of_same_tenant, states, whole_tenant
 
 
 class JobState(StrEnum):
@@ -66,7 +66,8 @@ class Job(Base):
     __table_args__ = (
         in_campaign(),
         states("state", JobState),
-        Index("uq_jobs_id_client_id", "id", "client_id", unique=True),
+        whole_tenant(),
+        Index("uq_jobs_tenant", "id", "agency_id", "client_id", unique=True),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
         Index(
@@ -129,7 +130,8 @@ class Chunk(Base):
 
     __tablename__ = "chunks"
     __table_args__ = (
-        of_same_client("jobs", "job_id", ondelete="CASCADE"),
+        of_same_tenant("jobs", "job_id", ondelete="CASCADE"),
+        whole_tenant(),
         states("state", ChunkState),
         Index("ix_chunks_open", "client_id", postgresql_where=text("state <> 'closed'")),
     )
@@ -168,7 +170,8 @@ class Item(Base):
         ForeignKeyConstraint(
             ["job_id", "chunk_number"], ["chunks.job_id", "chunks.number"], ondelete="CASCADE"
         ),
-        of_same_client("jobs", "job_id", ondelete="CASCADE"),
+        of_same_tenant("jobs", "job_id", ondelete="CASCADE"),
+        whole_tenant(),
         states("state", ItemState),
         Index(
             "ix_items_unsuccessful",
@@ -208,7 +211,7 @@ class JobInput(Base):
     """A large upload in parts, as it was given; card files are sealed part by part."""
 
     __tablename__ = "job_inputs"
-    __table_args__ = (of_same_client("jobs", "job_id", ondelete="CASCADE"),)
+    __table_args__ = (of_same_tenant("jobs", "job_id", ondelete="CASCADE"), whole_tenant())
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True

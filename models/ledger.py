@@ -15,7 +15,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, MinorUnits, Utc, of_agency, of_same_client, states
+from models.base import (
+    Base,
+    Currency,
+    Id,
+    MinorUnits,
+    Utc,
+    of_agency,
+    of_same_agency,
+    of_same_tenant,
+    states,
+)
 
 
 class AccountKind(StrEnum):
@@ -53,7 +63,8 @@ class Account(Base):
         states("kind", AccountKind, "kind"),
         states("tier", Tier, "tier"),
         UniqueConstraint("owner_id", "kind", "currency"),
-        Index("uq_accounts_id_client_id", "id", "client_id", unique=True),
+        Index("uq_accounts_tenant", "id", "agency_id", "client_id", unique=True),
+        Index("uq_accounts_agency", "id", "agency_id", unique=True),
         CheckConstraint("held >= 0", name="held"),
         CheckConstraint("unlimited OR balance - held >= 0", name="available"),
         Index(None, "agency_id"),
@@ -80,7 +91,8 @@ class Hold(Base):
 
     __tablename__ = "holds"
     __table_args__ = (
-        of_same_client("accounts", "account_id"),
+        of_same_tenant("accounts", "account_id"),
+        of_same_agency("accounts", "account_id"),
         states("state", HoldState),
         UniqueConstraint("job_id", "round"),
         CheckConstraint(
@@ -144,7 +156,8 @@ class Posting(Base):
 
     __tablename__ = "postings"
     __table_args__ = (
-        of_same_client("accounts", "account_id"),
+        of_same_tenant("accounts", "account_id"),
+        of_same_agency("accounts", "account_id"),
         CheckConstraint("amount <> 0", name="amount"),
         Index(None, "account_id", "id"),
     )

@@ -67,6 +67,7 @@ class Campaign(Base):
         of_agency(),
         UniqueConstraint("client_id", "name"),
         UniqueConstraint("client_id", "id"),
+        Index("uq_campaigns_tenant", "agency_id", "client_id", "id", unique=True),
         states("state", CampaignState),
         states("budget_mode", BudgetMode, "budget_mode"),
     )

@@ -10,9 +10,9 @@ from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.approvals.approvals import ApprovalKind, Detail, Kinds, ask_for_approval
 from pipelines.credit.accounts import owner_of, side
-from pipelines.credit.allocate import allocate, recall
-from pipelines.credit.moved import APPROVED, moved_alone, take_turns
-from pipelines.credit.rules import allocation_refusal, reaches
+from pipelines.credit.allocate import allocate, is_made, recall
+from pipelines.credit.alone import APPROVED, may_move_alone
+from pipelines.credit.rules import allocation_refusal
 from pipelines.credit.transfer import Posted
 from pipelines.limits import Limits
 from pipelines.queue.keys import Made
@@ -58,13 +58,15 @@ def move_or_ask(
     """Move credit at once, or write it down for a second person if it is much.
 
     Much is what reaches the limit together with all the caller moved alone within a day: many
-    small movements are one large one. `key` names the movement among the caller's.
-    Raises what `allocate`, `recall` and `ask_for_movement` raise.
+    small movements are one large one. `key` names the movement among the caller's, and one that
+    was made under it is not made again.
+    Raises `StepUpRequired` and what `allocate`, `recall` and `ask_for_movement` raise.
     """
     sides = {"parent_id": parent_id, "child_id": child_id}
-    take_turns(session, caller.actor_id)
-    moved = moved_alone(session, caller.actor_id, account_id=parent_id)
-    if reaches(limits.second_person_allocation_minor, amount=amount, moved=moved):
+    name = f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key}"
+    if not is_made(session, name) and not may_move_alone(
+        session, caller, account_id=parent_id, amount=amount, limits=limits
+    ):
         asked = ask_for_movement(
             session, kind, caller, **sides, amount=amount, notes=notes, limits=limits, now=now
         )
@@ -74,7 +76,7 @@ def move_or_ask(
         **sides,
         amount=amount,
         notes=notes,
-        client_ref=f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key}",
+        client_ref=name,
         actor_id=caller.actor_id,
     )
     return Made(posted.transfer_id, 201, "transfer")

@@ -106,6 +106,11 @@ def top_up_platform(
     return posted
 
 
+def is_made(session: Session, client_ref: str) -> bool:
+    """Whether a movement of this name was made."""
+    return session.execute(_EARLIER, {"client_ref": client_ref}).one_or_none() is not None
+
+
 def _move_once(
     session: Session, movement: _Movement, *, owner_side: UUID, notes: str, actor_id: UUID
 ) -> tuple[Posted, bool]:

@@ -7,10 +7,13 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.tenants import BudgetMode, Campaign
+from pipelines.access.principals import Principal
 from pipelines.credit.allocate import allocate, recall
+from pipelines.credit.alone import may_move_alone
+from pipelines.limits import Limits
 from pipelines.tenants.accounts import open_for_campaign
 from pipelines.tenants.campaigns import audit_campaign, campaign
-from pipelines.tenants.refusals import BudgetInUse, CurrencyRequired
+from pipelines.tenants.refusals import BudgetInUse, CurrencyRequired, SecondPersonNeeded
 from pipelines.tenants.versions import change
 
 _PAIRS = text("""
@@ -29,12 +32,15 @@ def isolate_budget(
     amount: int,
     currency: str | None,
     client_ref: str,
-    actor_id: UUID,
+    caller: Principal,
+    limits: Limits,
 ) -> None:
     """Let the campaign pay from its own account, filled with `amount` from its client's.
 
-    Raises `CurrencyRequired`, `InsufficientCredit`, `NotFound`; nothing is changed then.
+    Raises `CurrencyRequired`, `InsufficientCredit`, `NotFound`, `StepUpRequired`,
+    `SecondPersonNeeded`; nothing is changed then.
     """
+    actor_id = caller.actor_id
     row = campaign(session, campaign_id)
     open_for_campaign(session, campaign_id)
     if row.budget_mode != BudgetMode.ISOLATED:
@@ -42,6 +48,7 @@ def isolate_budget(
         change(session, Campaign, campaign_id, values, version=row.version)
     if amount:
         pair = _one_pair(session, campaign_id, currency)
+        _alone(session, caller, pair, amount, limits)
         allocate(
             session,
             parent_id=pair.parent_id,
@@ -54,11 +61,14 @@ def isolate_budget(
     audit_campaign(session, "campaign.isolated", row, actor_id, {"amount_minor": amount})
 
 
-def share_budget(session: Session, campaign_id: UUID, *, client_ref: str, actor_id: UUID) -> None:
+def share_budget(
+    session: Session, campaign_id: UUID, *, client_ref: str, caller: Principal, limits: Limits
+) -> None:
     """Let the campaign draw on its client's account again; what is left of its own goes back.
 
-    Raises `BudgetInUse` while jobs hold some of it.
+    Raises `BudgetInUse` while jobs hold some of it, `StepUpRequired`, `SecondPersonNeeded`.
     """
+    actor_id = caller.actor_id
     row = campaign(session, campaign_id)
     if row.budget_mode == BudgetMode.SHARED:
         return
@@ -68,6 +78,7 @@ def share_budget(session: Session, campaign_id: UUID, *, client_ref: str, actor_
         if pair.held:
             raise BudgetInUse
         if pair.balance:
+            _alone(session, caller, pair, pair.balance, limits)
             recall(
                 session,
                 parent_id=pair.parent_id,
@@ -78,6 +89,13 @@ def share_budget(session: Session, campaign_id: UUID, *, client_ref: str, actor_
                 actor_id=actor_id,
             )
     audit_campaign(session, "campaign.shared", row, actor_id)
+
+
+def _alone(
+    session: Session, caller: Principal, pair: Row[Any], amount: int, limits: Limits
+) -> None:
+    if not may_move_alone(session, caller, account_id=pair.parent_id, amount=amount, limits=limits):
+        raise SecondPersonNeeded
 
 
 def _one_pair(session: Session, campaign_id: UUID, currency: str | None) -> Row[Any]:

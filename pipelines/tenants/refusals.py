@@ -47,3 +47,14 @@ class CurrencyRequired(Refusal):
 
     code = "currency_required"
     detail = "The client has credit in several currencies. Name one in `currency`."
+
+
+class SecondPersonNeeded(Refusal):
+    """So much credit does not move on one person's word (SEC-31)."""
+
+    code = "second_person_needed"
+    kind = Kind.CONFLICT
+    detail = (
+        "This would move more than you may alone within a day. Move it with /credit/allocations or "
+        "/credit/recalls, where a second person can agree, and set the budget then."
+    )

@@ -164,13 +164,17 @@ def test_a_row_that_hangs_under_a_stranger_s_stops_the_migration(
         admin.execute(_OLD_JOB.format(n=1, kind="provisioning"))
         admin.execute("UPDATE chunks SET client_id = %s WHERE number = 2", [stranger])
 
-        with pytest.raises(IntegrityError, match="fk_chunks_job_id_client_id_jobs"):
+        with pytest.raises(IntegrityError, match="ck_chunks_whole_tenant"):
+            migrate(empty)
+        admin.execute("UPDATE chunks SET agency_id = client_id WHERE number = 2")
+        admin.execute("UPDATE jobs SET agency_id = id, client_id = id")
+        with pytest.raises(IntegrityError, match="fk_chunks_job_id_agency_id_client_id_jobs"):
             migrate(empty)
         assert revision_of(engine) == "0012"
-        admin.execute("UPDATE chunks SET client_id = NULL WHERE number = 2")
-        migrate(empty)
-
         unseen = admin.execute("SELECT polname FROM pg_policy WHERE polname = 'validating'")
         assert unseen.fetchall() == []
+        admin.execute("UPDATE chunks SET agency_id = job_id, client_id = job_id WHERE number = 2")
+
+        migrate(empty)
     assert differences(engine) == []
     assert revision_of(engine) == newest_revision()

@@ -5,13 +5,14 @@ What a scope sees and writes, what is left on a connection, logins and views: te
 
 import psycopg
 import pytest
+from psycopg import errors as pg
 from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from models.base import TableClass
 from models.database import scoped_transaction
-from models.scope import client
+from models.scope import agency, client
 from models.tables import CLASSES, metadata
 from ops.bootstrap import LOGINS, OWNER, database_url
 from pipelines.wiring import House
@@ -150,6 +151,11 @@ HUNG = {
             brand_id, vendor, product, face_value_minor, currency, state)
         SELECT id, :agency, :client, id, 1, id, 'reloadly', '1', 1, 'USD', 'refused'
         FROM foreign_jobs""",
+    "provisions": """INSERT INTO provisions (id, agency_id, client_id, campaign_id, job_id, position,
+            card_id, brand_id, source, currency, face_value_minor, charge_minor, transfer_id, last4,
+            delivery_method)
+        SELECT id, :agency, :client, id, id, 98, id, id, 'csv', 'USD', 1, 1, id, '0000', 'none'
+        FROM foreign_jobs""",
     "holds": """INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency,
             amount)
         SELECT id, :agency, :client, id, id, 9, 'USD', 1 FROM foreign_accounts""",
@@ -165,29 +171,48 @@ HUNG = {
 }
 
 
+_BARE_ITEM = """INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state)
+    SELECT id, 98, 1, agency_id, client_id, 'cancelled' FROM jobs WHERE id = :job
+    ON CONFLICT DO NOTHING RETURNING 1"""
+
+
+@pytest.mark.parametrize("who", ["client", "client for a foreign agency", "agency"])
 @pytest.mark.parametrize("table", HUNG)
-def test_a_child_cannot_be_hung_under_a_foreign_parent(two: Two, house: House, table: str) -> None:
-    """Foreign keys ignore policies: the job of another client is no job of this one's chunk."""
+def test_a_child_cannot_be_hung_under_a_foreign_parent(
+    two: Two, house: House, table: str, who: str
+) -> None:
+    """Foreign keys ignore policies, and a key with a NULL in it is not asked."""
+    one, other = two.one, two.other
     parents = {
         name: rows(
-            house, f"SELECT id FROM {name} WHERE client_id = :it LIMIT 1", it=two.other.client_id
+            house, f"SELECT id FROM {name} WHERE client_id = :it LIMIT 1", it=other.client_id
         )[0].id
         for name in ("jobs", "accounts", "campaigns")
     }
+    # An item that nobody has a card for, in the other's job.
+    rows(house, _BARE_ITEM, job=parents["jobs"])
     statement = HUNG[table]
     for name in parents:
         statement = statement.replace(f"foreign_{name}", f"(SELECT CAST(:{name} AS uuid) AS id) f")
+    scope = agency(one.agency_id) if who == "agency" else client(one.client_id)
+    tenant = {
+        "agency": one.agency_id if who != "client for a foreign agency" else other.agency_id,
+        "client": one.client_id if who != "agency" else None,
+    }
     with (
         pytest.raises(IntegrityError) as refused,
-        scoped_transaction(house.sessions, client(two.one.client_id)) as session,
+        scoped_transaction(house.sessions, scope) as session,
     ):
-        session.execute(
-            text(statement),
-            parents | {"agency": two.one.agency_id, "client": two.one.client_id},
-        )
+        session.execute(text(statement), parents | tenant)
 
-    assert isinstance(refused.value.orig, psycopg.errors.ForeignKeyViolation)
-    assert "client_id" in (refused.value.orig.diag.constraint_name or "")
+    cause = refused.value.orig
+    if who == "agency":
+        assert isinstance(
+            cause, pg.ForeignKeyViolation | pg.CheckViolation | pg.NotNullViolation
+        ), cause
+    else:
+        assert isinstance(cause, pg.ForeignKeyViolation)
+        assert "agency_id" in (cause.diag.constraint_name or "")
 
 
 #: Foreign keys between tenant tables whose two ends may be of different tenants.

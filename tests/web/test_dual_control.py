@@ -118,6 +118,53 @@ def test_sec031_movements_at_the_same_time_see_each_other(agency: Agency):
     assert sorted(answers) == [201, 201, 202, 202, 202, 202]
 
 
+def test_sec031_a_campaign_s_budget_is_no_way_round(
+    app: Flask, house: House, agency: Agency, seeded: Seeded
+):
+    """Neither the amount given nor what comes back when the campaign shares again."""
+    admin = signed_in(app, house, Role.CLIENT_ADMIN, seeded)
+    budget = f"/campaigns/{seeded.campaign_id}/budget"
+    own = {"mode": "isolated", "currency": "USD"}
+
+    much = admin.post(budget, own | {"amount_minor": LARGE}, Idempotency_Key="one")
+    most = admin.post(budget, own | {"amount_minor": LARGE - 1}, Idempotency_Key="two")
+    back = admin.post(budget, {"mode": "shared"})
+
+    assert [r.json.get("code") for r in (much, most, back)] == [
+        "second_person_needed",
+        None,
+        "second_person_needed",
+    ]
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
+    unproven = admin.post(budget, own | {"amount_minor": 1}, Idempotency_Key="three")
+    assert unproven.json["code"] == "step_up_required"
+
+
+def test_what_was_moved_is_told_again_without_a_proof(house: House, agency: Agency):
+    """Whoever lost the answer learns of it, also when the key is forgotten."""
+    first = agency.recall(LARGE // 2 + 1)
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
+    before = agency.balance()
+
+    again = agency.recall(LARGE // 2 + 1)
+    rows(house, "DELETE FROM idempotency_keys RETURNING 1")
+    later = agency.recall(LARGE // 2 + 1)
+
+    assert (again.status_code, again.json, later.status_code) == (201, first.json, 201)
+    assert later.json == first.json
+    assert agency.balance() == before
+
+
+def test_sec004_movements_at_the_same_time_do_not_get_round_the_proof(house: House, agency: Agency):
+    rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(
+            pool.map(lambda n: agency.recall(LARGE // 4, key=f"k{n}").status_code, range(6))
+        )
+
+    assert sorted(answers) == [201, 403, 403, 403, 403, 403]
+
+
 def test_sec004_small_movements_want_a_proof_once_they_are_much(house: House, agency: Agency):
     rows(house, "UPDATE sign_ins SET proven_at = now() - interval '301 seconds' RETURNING 1")
 

@@ -136,6 +136,11 @@ HOLES = {
         ),
         "holds has no policy for largesse_agency.",
     ),
+    "a policy of another hand": (
+        "CREATE POLICY validating ON items TO largesse_owner USING (true)",
+        "DROP POLICY validating ON items",
+        "items has a policy of another release or hand, validating,",
+    ),
     "a view of the owner": (
         "CREATE VIEW overview AS SELECT * FROM jobs",
         "DROP VIEW overview",
@@ -192,8 +197,11 @@ def test_sec037_a_policy_that_lets_everybody_in_is_found_by_looking(
             "VALUES (%s, 'provisioning', '{}', 1, now())",
             [identity],
         )
-    change = "CREATE POLICY open ON jobs TO largesse_client USING (true)"
-    with altered(database, change, "DROP POLICY open ON jobs"):
+    mend = (
+        "ALTER POLICY client ON jobs USING "
+        "(client_id = nullif(current_setting('app.client_id', true), '')::uuid)"
+    )
+    with altered(database, "ALTER POLICY client ON jobs USING (true)", mend):
         (fault,) = refusal_of(ground, database)
 
     assert fault.startswith("A client sees rows of others.")

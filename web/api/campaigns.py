@@ -156,31 +156,33 @@ def resume_campaign(campaign_id: UUID) -> Response:
 def set_budget(body: dict[str, Any], campaign_id: UUID) -> Response:
     """Give a campaign its own budget (`isolated`), or let it share its client's (`shared`).
 
-    An amount moves money, so it needs an Idempotency-Key.
+    An amount moves money, so it needs an Idempotency-Key. What you may not move alone within a day
+    goes through `/credit/allocations` and `/credit/recalls`, where a second person can agree.
     """
     admit = request_key if body["amount_minor"] else offered_key
     key = admit(principal(), canonical(body))
     name = f"budget:{campaign_id}:{new_id()}"
+    by: dict[str, Any] = {"client_ref": name, "caller": principal(), "limits": front().house.limits}
     if body["mode"] == BudgetMode.SHARED:
-        return _moved(campaign_id, key, partial(budgets.share_budget, client_ref=name))
-    isolate = partial(
-        budgets.isolate_budget,
-        amount=body["amount_minor"],
-        currency=body["currency"],
-        client_ref=name,
-    )
-    return _moved(campaign_id, key, isolate)
+        return _changed(campaign_id, key, partial(budgets.share_budget, **by))
+    amount, currency = body["amount_minor"], body["currency"]
+    isolate = partial(budgets.isolate_budget, amount=amount, currency=currency, **by)
+    return _changed(campaign_id, key, isolate)
 
 
 def _moved(campaign_id: UUID, key: RequestKey | None, move: Callable[..., object]) -> Response:
+    return _changed(campaign_id, key, partial(move, actor_id=principal().actor_id))
+
+
+def _changed(campaign_id: UUID, key: RequestKey | None, change: Callable[..., object]) -> Response:
     """Change the campaign; a repeat with the same key answers the campaign as it is now."""
     caller = principal()
 
-    def moved() -> UUID:
-        move(session, campaign_id, actor_id=caller.actor_id)
+    def changed() -> UUID:
+        change(session, campaign_id)
         return campaign_id
 
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        done = once(session, key, moved, status=200, resource_kind="campaign")
+        done = once(session, key, changed, status=200, resource_kind="campaign")
         row = campaigns.campaign(session, campaign_id)
     return mark_replay(with_version(shown(row)), is_replay=done.is_replay)

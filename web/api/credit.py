@@ -14,15 +14,21 @@ from pipelines.access.permissions import Permission
 from pipelines.approvals.approvals import ApprovalKind, approval_row
 from pipelines.approvals.movements import ALLOCATION, RECALL, move_or_ask
 from pipelines.credit import read
-from pipelines.credit.moved import moved_alone
-from pipelines.credit.rules import reaches
 from pipelines.queue.keys import Done, once_made
 from web.admission import canonical, mark_replay, request_key
-from web.api.approvals import view
-from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
+from web.api.approvals import Approval, view
+from web.api.routes import (
+    IDEMPOTENCY_KEY,
+    Routes,
+    answers,
+    asks,
+    documented,
+    may_answer,
+    reads,
+)
 from web.fields import Identity, Minor, PageQuery, Text
 from web.front import front
-from web.guards import freshly_proven, permitted, principal
+from web.guards import permitted, principal
 from web.pages import id_cursor, listed, number_cursor
 
 #: The status of a movement that waits for a second person.
@@ -133,6 +139,7 @@ def list_transactions(query: dict[str, Any], account_id: UUID) -> Response:
 @reads(MovementBody)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(201, Movement)
+@may_answer(ASKED, Approval)
 def allocate(body: dict[str, Any]) -> Response:
     """Move credit from an account to one right below it.
 
@@ -148,6 +155,7 @@ def allocate(body: dict[str, Any]) -> Response:
 @reads(MovementBody)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(201, Movement)
+@may_answer(ASKED, Approval)
 def recall(body: dict[str, Any]) -> Response:
     """Take unused credit back from an account right below: `from` is the child, `to` the parent."""
     sides = {"parent_id": body["to_account_id"], "child_id": body["from_account_id"]}
@@ -157,20 +165,15 @@ def recall(body: dict[str, Any]) -> Response:
 def _moved(body: dict[str, Any], kind: ApprovalKind, sides: dict[str, UUID]) -> Response:
     """Move it, or let it wait for a second person: then 202 and the approval."""
     caller, house = principal(), front().house
-    amount, scope = body["amount_minor"], caller.scope
-    with scoped_transaction(house.sessions, scope) as session:
-        moved = moved_alone(session, caller.actor_id, account_id=sides["parent_id"])
-    if reaches(house.limits.step_up_allocation_minor, amount=amount, moved=moved):
-        freshly_proven()
     key = request_key(caller, canonical(body))
-    with scoped_transaction(house.sessions, scope) as session:
+    with scoped_transaction(house.sessions, caller.scope) as session:
         make = partial(
             move_or_ask,
             session,
             kind,
             caller,
             **sides,
-            amount=amount,
+            amount=body["amount_minor"],
             notes=body["notes"],
             key=key.key,
             limits=house.limits,

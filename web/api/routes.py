@@ -114,6 +114,11 @@ def answers(
     return cast("Decorator", _DOC.response(status, schema, content_type=content_type))
 
 
+def may_answer(status: int, schema: type[Schema]) -> Decorator:
+    """Say what else the view may answer with when all is well."""
+    return cast("Decorator", _DOC.alt_response(status, schema=schema, success=True))
+
+
 def documented(**members: Any) -> Decorator:
     """Add members to the operation's documentation."""
     return cast("Decorator", _DOC.doc(**members))

@@ -1,0 +1,26 @@
+"""Credit moves where it is asked whether one person may move it alone, and nowhere else (SEC-31)."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+#: Who calls `allocate` and `recall`, and why that is right.
+DOORS = {
+    "pipelines/approvals/movements.py": "asks `may_move_alone`, or has a second person's word",
+    "pipelines/tenants/budgets.py": "asks `may_move_alone`",
+    "ops/demo/seed_credit.py": "the demo's first credit, in a database of its own",
+}
+
+
+def test_sec031_only_what_asks_for_a_second_person_moves_credit() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for room in ("pipelines", "web", "workers", "ops")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module == "pipelines.credit.allocate"
+        and {name.name for name in node.names} & {"allocate", "recall"}
+    }
+
+    assert found == set(DOORS)
