@@ -154,7 +154,7 @@ HUNG = {
     "provisions": """INSERT INTO provisions (id, agency_id, client_id, campaign_id, job_id, position,
             card_id, brand_id, source, currency, face_value_minor, charge_minor, transfer_id, last4,
             delivery_method)
-        SELECT id, :agency, :client, id, id, 98, id, id, 'csv', 'USD', 1, 1, id, '0000', 'none'
+        SELECT id, :agency, :client, id, id, 98, :card, id, 'csv', 'USD', 1, 1, id, '0000', 'none'
         FROM foreign_jobs""",
     "holds": """INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency,
             amount)
@@ -176,6 +176,10 @@ _BARE_ITEM = """INSERT INTO items (job_id, position, chunk_number, agency_id, cl
     ON CONFLICT DO NOTHING RETURNING 1"""
 
 
+_FREE_CARD = """SELECT id FROM cards c
+    WHERE NOT EXISTS (SELECT FROM provisions p WHERE p.card_id = c.id) LIMIT 1"""
+
+
 @pytest.mark.parametrize("who", ["client", "client for a foreign agency", "agency"])
 @pytest.mark.parametrize("table", HUNG)
 def test_a_child_cannot_be_hung_under_a_foreign_parent(
@@ -189,13 +193,15 @@ def test_a_child_cannot_be_hung_under_a_foreign_parent(
         )[0].id
         for name in ("jobs", "accounts", "campaigns")
     }
-    # An item that nobody has a card for, in the other's job.
+    # An item that nobody has a card for, in the other's job, and a card that nobody has.
     rows(house, _BARE_ITEM, job=parents["jobs"])
+    (free,) = rows(house, _FREE_CARD)
     statement = HUNG[table]
     for name in parents:
         statement = statement.replace(f"foreign_{name}", f"(SELECT CAST(:{name} AS uuid) AS id) f")
     scope = agency(one.agency_id) if who == "agency" else client(one.client_id)
     tenant = {
+        "card": free.id,
         "agency": one.agency_id if who != "client for a foreign agency" else other.agency_id,
         "client": one.client_id if who != "agency" else None,
     }
