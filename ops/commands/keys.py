@@ -1,4 +1,4 @@
-"""The commands of the master keys: `keys status`, `keys rotate`, `keys retire`."""
+"""The commands of the master keys: `keys status`, `rotate`, `retire`, `trust`."""
 
 import json
 import os
@@ -21,6 +21,8 @@ from ops.surroundings import master_keys
 from pipelines.keys.reseal import begin_rotation
 from pipelines.keys.retire import retire as retire_version
 from pipelines.keys.status import KeyStatus, key_status
+from pipelines.keys.trust import trust as trust_key
+from pipelines.keys.trust import weigh
 from pipelines.limits import DEFAULTS
 from pipelines.sealing import Keyring
 from pipelines.settings import SettingsBroken
@@ -32,7 +34,7 @@ json_option = click.option(
 
 @click.group("keys")
 def keys() -> None:
-    """Look at the master keys, rotate to the current one, retire an old one.
+    """Look at the master keys, rotate to the current one, retire an old one, trust one.
 
     Needs DATABASE_WORKER_URL and LARGESSE_MASTER_KEYS as the workers have them; without them the
     running stack of LARGESSE_HOME is meant.
@@ -79,6 +81,31 @@ def retire(version: int) -> None:
             )
         else:
             click.echo(f"Version {version} is retired; take it out of LARGESSE_MASTER_KEYS.")
+
+
+@keys.command("trust")
+@click.argument("version", type=click.IntRange(1, 255))
+@click.option("--yes", "is_sure", is_flag=True, help="Note it without asking.")
+def trust(version: int, *, is_sure: bool) -> None:
+    """Note your key as that of VERSION, when processes refuse the right one.
+
+    Says first how many of the stored values it opens, and asks. Another key under this number is
+    refused from then on, whatever was noted before.
+    """
+    with _house(os.environ) as (sessions, keyring):
+        with scoped_transaction(sessions, SYSTEM) as session:
+            now = clock.now(session)
+            tried = weigh(session, version, keyring=keyring, now=now, limits=DEFAULTS)
+        click.echo(
+            f"Of the values under version {version}, your key opens {tried.opened} "
+            f"and does not open {tried.unopened}."
+        )
+        if not is_sure:
+            click.confirm("Note it as the right key?", abort=True)
+        with scoped_transaction(sessions, SYSTEM) as session:
+            now = clock.now(session)
+            trust_key(session, version, tried=tried, keyring=keyring, now=now, limits=DEFAULTS)
+        click.echo(f"Noted: this is the key of version {version}.")
 
 
 @contextmanager

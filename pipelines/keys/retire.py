@@ -9,8 +9,6 @@ the next decides on what it finds then.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -20,7 +18,7 @@ from models.database import Sessions, scoped_transaction
 from models.key_versions import KeyState
 from models.scope import SYSTEM
 from pipelines.audit.record import record
-from pipelines.keys.columns import SEALED, SealedTable, is_sealed_under
+from pipelines.keys.columns import SEALED
 from pipelines.keys.refusals import (
     VersionCurrent,
     VersionInUse,
@@ -29,12 +27,9 @@ from pipelines.keys.refusals import (
 )
 from pipelines.keys.turns import wait_for_sealers, wait_for_turn
 from pipelines.keys.versions import look_at_versions
+from pipelines.keys.walk import rows_under
 from pipelines.limits import Limits
 from pipelines.sealing import Keyring
-
-#: Rows looked at by one statement, well below any statement's time limit.
-LOOKED_AT_ONCE = 20_000
-_NIL = UUID(int=0)
 
 _SEALERS = text("""
 SELECT name, host, pid FROM processes
@@ -68,8 +63,11 @@ def retire(sessions: Sessions, version: int, *, keyring: Keyring, limits: Limits
 
 
 def count_values(session: Session, version: int) -> list[Counted]:
-    """The tables with rows that need `version`, looked through in statements of bounded size."""
-    counted = [Counted(table.name, _count(session, table, version)) for table in SEALED]
+    """The tables with rows that need `version`; each is looked through to its end."""
+    counted = [
+        Counted(table.name, sum(len(ids) for ids in rows_under(session, table, version)))
+        for table in SEALED
+    ]
     return [found for found in counted if found.rows]
 
 
@@ -139,25 +137,3 @@ def _states(session: Session) -> dict[int, KeyState]:
 def _set(session: Session, version: int, state: KeyState) -> None:
     values = {"version": version, "state": state.value, "now": clock.now(session)}
     session.execute(_SET, values)
-
-
-def _count(session: Session, table: SealedTable, version: int) -> int:
-    """Rows behind each other by id; each statement sees what is committed when it begins."""
-    found: int = 0
-    after = _NIL
-    while True:
-        values = {"after": after, "rows": LOOKED_AT_ONCE, "version": version}
-        row = session.execute(_look(table), values).one()
-        found += int(row.needing)
-        if row.last is None:
-            return found
-        after = row.last
-
-
-def _look(table: SealedTable) -> Any:
-    needs = " OR ".join(is_sealed_under(column, "= :version") for column in table.columns)
-    return text(
-        "SELECT count(*) FILTER (WHERE needs) AS needing, (array_agg(id ORDER BY id DESC))[1] AS last "
-        f"FROM (SELECT {table.row_id} AS id, ({needs}) AS needs FROM {table.name} "
-        f"WHERE {table.row_id} > :after ORDER BY {table.row_id} LIMIT :rows) w"
-    )

@@ -1,68 +1,77 @@
-"""Try a key on values that are stored under its version, before it is written down as the right one.
+"""Try a key on the values that are stored under its version, before it is taken as the right one.
 
-Bounded: the newest rows of each table are looked at, and those that a rotation comes to next.
+Newest first: what the current key seals lies there. A key whose values are elsewhere is looked for
+to the end of every table; that happens once per version, for then it is known.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pipelines.keys.columns import SEALED, SealedTable, is_sealed_under
+from pipelines.keys.columns import SEALED, SealedTable
+from pipelines.keys.walk import rows_under
 from pipelines.sealing import Keyring
 
-#: Rows looked at from each of the two places; only the first byte of their values is read.
-ROWS_LOOKED_AT = 1_000
-#: Values tried of a table: one that was damaged does not speak against the key.
-VALUES_TRIED = 5
-_NIL = UUID(int=0)
+#: Values of one table that may be damaged before the key is believed to be another one.
+VALUES_TRIED = 1_000
 
 
 class Verdict(Enum):
     OPENS = auto()
-    #: There are values, and none of those that were tried is this key's.
+    #: There are values, and none of those that were tried opens.
     DOES_NOT_OPEN = auto()
+    #: None in any table.
     NO_VALUES = auto()
-    #: Not among the rows looked at, and there are more.
-    NOT_SEEN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How many values under a version open with its key, of all there are."""
+
+    opened: int
+    unopened: int
 
 
 def try_key(session: Session, keyring: Keyring, version: int) -> Verdict:
-    """What the stored values say of this ring's key for `version`."""
+    """What the stored values say of this ring's key for `version`; one that opens is enough."""
     verdict = Verdict.NO_VALUES
     for table in SEALED:
-        values = {"version": version, "rows": ROWS_LOOKED_AT, "tried": VALUES_TRIED}
-        found = session.execute(_find(table), values | {"table": table.name, "nil": _NIL}).all()
-        if any(_opens(row, table, keyring, version) for row in found):
-            return Verdict.OPENS
-        if found:
+        for opens in islice(_trials(session, table, keyring, version), VALUES_TRIED):
+            if opens:
+                return Verdict.OPENS
             verdict = Verdict.DOES_NOT_OPEN
-        elif verdict is Verdict.NO_VALUES and session.execute(_more(table), values).scalar_one():
-            verdict = Verdict.NOT_SEEN
     return verdict
 
 
-def _opens(row: Row[Any], table: SealedTable, keyring: Keyring, version: int) -> bool:
-    return any(
-        keyring.opens(purposes, sealed, table=table.name, row_id=row.id, column=column)
-        for column, purposes in table.columns.items()
-        if (sealed := getattr(row, column)) and sealed[0] == version
+def try_all(session: Session, keyring: Keyring, version: int) -> Tried:
+    """Try the key on every value there is."""
+    found = {True: 0, False: 0}
+    for table in SEALED:
+        for opens in _trials(session, table, keyring, version):
+            found[opens] += 1
+    return Tried(opened=found[True], unopened=found[False])
+
+
+def _trials(session: Session, table: SealedTable, keyring: Keyring, version: int) -> Iterator[bool]:
+    """Whether each value under `version` opens; never more rows in memory than rotation takes."""
+    for ids in rows_under(session, table, version):
+        for first in range(0, len(ids), table.rows_at_once):
+            some = ids[first : first + table.rows_at_once]
+            for row in session.execute(_values(table), {"ids": some}).all():
+                for column, purposes in table.columns.items():
+                    sealed = getattr(row, column)
+                    if sealed and sealed[0] == version:
+                        place = {"table": table.name, "row_id": row.id, "column": column}
+                        yield keyring.opens(purposes, sealed, **place)
+
+
+def _values(table: SealedTable) -> Any:
+    return text(
+        f"SELECT {table.row_id} AS id, {', '.join(table.columns)} FROM {table.name} "
+        f"WHERE {table.row_id} = ANY(:ids) ORDER BY {table.row_id} DESC"
     )
-
-
-def _find(table: SealedTable) -> Any:
-    rows = f"SELECT {table.row_id} AS id, {', '.join(table.columns)} FROM {table.name}"
-    is_its = " OR ".join(is_sealed_under(column, "= :version") for column in table.columns)
-    return text(f"""
-WITH newest AS ({rows} ORDER BY {table.row_id} DESC LIMIT :rows),
-next AS ({rows} WHERE {table.row_id} > coalesce(
-        (SELECT done_until FROM resealings WHERE table_name = :table), CAST(:nil AS uuid))
-    ORDER BY {table.row_id} LIMIT :rows)
-SELECT * FROM (TABLE newest UNION ALL TABLE next) w WHERE {is_its} LIMIT :tried
-""")
-
-
-def _more(table: SealedTable) -> Any:
-    return text(f"SELECT EXISTS (SELECT FROM {table.name} OFFSET :rows)")

@@ -77,40 +77,49 @@ def key_faults(seen: list[VersionSeen], keyring: Keyring) -> list[str]:
 
 
 def note_versions(session: Session, keyring: Keyring) -> list[str]:
-    """Hold the keys against the database, and write down what it does not know of them yet."""
+    """Hold the keys against the database, and write down what it does not know of them yet.
+
+    Two who come first at once write one after the other: the second reads what the first wrote,
+    and takes its own back.
+    """
     seen = look_at_versions(session)
-    faults = key_faults(seen, keyring)
-    verdicts = {} if faults else _try_keys(session, seen, keyring)
-    for version, verdict in sorted(verdicts.items()):
-        if verdict is Verdict.DOES_NOT_OPEN:
-            faults.append(
-                f"Key version {version} does not open what is stored under it: it is not the key "
-                f"that sealed it. {PUT_BACK}"
-            )
+    faults = key_faults(seen, keyring) or _trial_faults(session, seen, keyring)
     if faults:
         return faults
+    with session.begin_nested() as noting:
+        _note(session, seen, keyring)
+        if faults := key_faults(look_at_versions(session), keyring):
+            noting.rollback()
+    return faults
+
+
+def _trial_faults(session: Session, seen: list[VersionSeen], keyring: Keyring) -> list[str]:
+    """What stored values say against the keys that nothing is written down of yet."""
+    return [
+        f"Key version {known.version} does not open what is stored under it. {PUT_BACK} If it is "
+        f"the right one, and the values are damaged: `largesse keys trust {known.version}`."
+        for known in _unknown(seen, keyring)
+        if known.state is not KeyState.RETIRED
+        and try_key(session, keyring, known.version) is Verdict.DOES_NOT_OPEN
+    ]
+
+
+def _note(session: Session, seen: list[VersionSeen], keyring: Keyring) -> None:
     carrier_known = any(known.carries_index for known in seen)
     numbers = {known.version for known in seen}
-    for version in {keyring.current, keyring.index_version} - numbers:
+    for version in sorted({keyring.current, keyring.index_version} - numbers):
         carries = version == keyring.index_version and not carrier_known
         check = keyring.check_value(version)
         values = {"version": version, "check": check, "carries_index": carries}
         session.execute(_NOTE, values)
     if not carrier_known and keyring.index_version in numbers:
         session.execute(_NOTE_INDEX, {"version": keyring.index_version})
-    for version, verdict in verdicts.items():
-        if verdict is not Verdict.NOT_SEEN:
-            values = {"version": version, "check": keyring.check_value(version)}
-            session.execute(_NOTE_CHECK, values)
-    return []
+    for known in _unknown(seen, keyring):
+        values = {"version": known.version, "check": keyring.check_value(known.version)}
+        session.execute(_NOTE_CHECK, values)
 
 
-def _try_keys(session: Session, seen: list[VersionSeen], keyring: Keyring) -> dict[int, Verdict]:
-    """What stored values say of the keys that nothing is written down of yet."""
-    return {
-        known.version: Verdict.NO_VALUES
-        if known.state is KeyState.RETIRED
-        else try_key(session, keyring, known.version)
-        for known in seen
-        if known.check_value is None and known.version in keyring.versions
-    }
+def _unknown(seen: list[VersionSeen], keyring: Keyring) -> list[VersionSeen]:
+    return [
+        known for known in seen if known.check_value is None and known.version in keyring.versions
+    ]

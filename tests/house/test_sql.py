@@ -38,9 +38,8 @@ FIXED = {
     ("pipelines/keys/reseal.py", "_window"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_hold"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_update"): "names from the registry of sealed columns",
-    ("pipelines/keys/retire.py", "_look"): "names from the registry of sealed columns",
-    ("pipelines/keys/trial.py", "_find"): "names from the registry of sealed columns",
-    ("pipelines/keys/trial.py", "_more"): "names from the registry of sealed columns",
+    ("pipelines/keys/walk.py", "_look"): "names from the registry of sealed columns",
+    ("pipelines/keys/trial.py", "_values"): "names from the registry of sealed columns",
     ("pipelines/reconciliation/prove.py", "_checked"): "statements of the list of invariants",
 }
 

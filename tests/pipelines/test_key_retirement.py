@@ -13,7 +13,6 @@ from models.database import scoped_transaction
 from models.locks import Namespace, wait_for_lock
 from models.scope import SYSTEM
 from pipelines.boot import check_database
-from pipelines.keys import trial
 from pipelines.keys.columns import BY_NAME
 from pipelines.keys.refusals import (
     SealingBusy,
@@ -23,7 +22,7 @@ from pipelines.keys.refusals import (
     VersionUnknown,
 )
 from pipelines.keys.retire import count_values
-from pipelines.sealing import Keyring, Purpose
+from pipelines.sealing import Keyring
 from pipelines.settings import SettingsBroken
 from tests.conftest import Database, Ground, a_house
 from tests.driving import cards_csv, import_cards_now, rows
@@ -236,48 +235,6 @@ def test_a_process_without_the_right_keys_does_not_start(
             check_database(house)
 
     assert sentence in str(refused.value)
-
-
-def test_a_key_that_nothing_is_known_of_is_tried_before_it_is_written_down(
-    ground: Ground, database: Database, houses: Houses
-) -> None:
-    """As at the first start after schema 0010: a wrong key is refused and leaves no trace."""
-    import_cards_now(houses.old, houses.seeded.csv_pool, cards_csv(2))
-    damaged = rows(houses.old, "SELECT id FROM cards ORDER BY id")[1].id
-    swap(houses.old, damaged, b"\x01" + b"x" * 40)
-    known = "SELECT check_value FROM key_versions"
-    assert [row.check_value for row in rows(houses.old, known)] == [None]
-
-    with (
-        a_house(ground, database, LARGESSE_MASTER_KEYS=written(1, b"x")) as wrong,
-        pytest.raises(SettingsBroken) as refused,
-    ):
-        check_database(wrong)
-
-    assert "Key version 1 does not open what is stored under it" in str(refused.value)
-    assert [row.check_value for row in rows(houses.old, known)] == [None]
-    check_database(houses.old)
-    check = houses.old.settings.keyring.check_value(1)
-    assert [bytes(row.check_value) for row in rows(houses.old, known)] == [check]
-
-
-def test_a_key_whose_values_are_not_among_those_looked_at_is_taken_and_not_written_down(
-    houses: Houses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The look is bounded; the next start looks again."""
-    import_cards_now(houses.old, houses.seeded.csv_pool, cards_csv(3))
-    cards = [row.id for row in rows(houses.old, "SELECT id FROM cards ORDER BY id")]
-    with scoped_transaction(houses.new.sessions, SYSTEM) as session:
-        session.execute(text("UPDATE cards SET sealed_pin = NULL"))
-    for card in (cards[0], cards[2]):
-        place = {"table": "cards", "row_id": card, "column": "sealed_number"}
-        swap(houses.new, card, houses.new.settings.keyring.seal(Purpose.CODES, "c", **place))
-    monkeypatch.setattr(trial, "ROWS_LOOKED_AT", 1)
-
-    check_database(houses.old)
-
-    noted = rows(houses.old, "SELECT version, check_value IS NULL FROM key_versions ORDER BY 1")
-    assert [tuple(row) for row in noted] == [(1, True), (2, False)]
 
 
 def test_the_key_of_the_index_stays_in_the_list_when_it_seals_nothing_any_more(

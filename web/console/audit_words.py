@@ -22,6 +22,7 @@ ACTIONS: Mapping[str, str] = {
     "api_key.rotated": "API key replaced",
     "keys.rotation_ordered": "Master key rotation begun",
     "keys.retired": "Master key retired",
+    "keys.trusted": "Master key trusted",
     "approval.approved": "Request approved",
     "approval.rejected": "Request rejected",
     "approval.requested": "Approval asked for",
