@@ -88,6 +88,11 @@ class Job(Base):
             postgresql_where=text(f"undoes_id IS NOT NULL AND {_IS_OPEN}"),
         ),
         Index("ix_jobs_undoes_id", "undoes_id", postgresql_where=text("undoes_id IS NOT NULL")),
+        Index(
+            "ix_jobs_copies",
+            "id",
+            postgresql_where=text("undoes_id IS NOT NULL OR cloned_from_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]

@@ -113,6 +113,15 @@ class Erasure(Base):
     until_job_id: Mapped[UUID]
     after_job_id: Mapped[UUID]
     after_position: Mapped[int] = mapped_column(server_default=sql("0"))
+    #: A round begins when no transaction with a lower number writes any more.
+    waits_for: Mapped[int] = mapped_column(
+        BigInteger, server_default=sql("CAST(CAST(pg_current_xact_id() AS text) AS bigint)")
+    )
+    waits_since: Mapped[Utc] = mapped_column(server_default=sql("now()"))
+    #: The first round goes through everything, later ones through undos and clones.
+    is_round_of_copies: Mapped[bool] = mapped_column(server_default=sql("false"))
+    #: Whether this round has erased something: then somebody may have been copying it.
+    has_found: Mapped[bool] = mapped_column(server_default=sql("false"))
     items: Mapped[int] = mapped_column(server_default=sql("0"))
     provisions: Mapped[int] = mapped_column(server_default=sql("0"))
     redemption_codes: Mapped[int] = mapped_column(server_default=sql("0"))

@@ -18,6 +18,7 @@ from ops.stack_record import NoStack, StackRecord, running_processes, running_st
 from ops.supervise import parse_procfile
 from ops.surroundings import ROOT, SANDBOX, behind_pgbouncer, connections_needed
 from pipelines.boot import CONNECTIONS_ALLOWED
+from pipelines.erasure.writers import PATIENCE, WAITED_FOR
 from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway
 from pipelines.unsafe_settings import production_faults
@@ -33,6 +34,11 @@ _UNSEALED = b"""
 SELECT count(*), coalesce(extract(epoch FROM now() - min(at)), 0)::int
 FROM (SELECT at FROM audit_entries WHERE sequence IS NULL ORDER BY at LIMIT 10000) waiting
 """
+_WAITING_ERASURES = f"""
+SELECT w.id, extract(epoch FROM now() - min(w.waits_since))::int, string_agg(w.writer, ', ')
+FROM ({WAITED_FOR}) w WHERE w.waits_since <= now() - make_interval(secs => %s)
+GROUP BY w.id ORDER BY w.id LIMIT 20
+""".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ def _database(
             ).fetchone()
             assert row is not None
             is_current = row[2] == newest_revision()
-            seen = [*paused_queues(connection), audit_tail(connection)] if is_current else []
+            seen = _seen(connection) if is_current else []
         facts.update(server=row[0], allowed=row[1], schema=row[2], seen=seen)
         facts["walls"] = _walls(record.database_url)
         versions.update(postgresql=row[0], schema=row[2])
@@ -161,6 +167,11 @@ def _database(
         if facts
         else [check]
     )
+
+
+def _seen(connection: psycopg.Connection) -> list[Check]:
+    waiting = waiting_erasures(connection)
+    return [*paused_queues(connection), audit_tail(connection), *waiting]
 
 
 def paused_queues(connection: psycopg.Connection) -> list[Check]:
@@ -184,6 +195,22 @@ def audit_tail(connection: psycopg.Connection) -> Check:
         return Check("audit", ok=True, detail=detail)
     remedy = "Look whether scheduler and interactive workers run, and no queue is paused."
     return Check("audit", ok=False, detail=detail, remedy=remedy)
+
+
+def waiting_erasures(connection: psycopg.Connection) -> list[Check]:
+    """A line only if a person is not forgotten because somebody has left a transaction open."""
+    waiting = connection.execute(_WAITING_ERASURES, [PATIENCE.total_seconds()]).fetchall()
+    if not waiting:
+        return []
+    said = "; ".join(
+        f"{erasure} waits since {seconds // 60} min for {writers}"
+        for erasure, seconds, writers in waiting
+    )
+    remedy = (
+        "Their transactions began before. Let them end, or end them with what they wrote: "
+        "SELECT pg_terminate_backend(PID), or ROLLBACK PREPARED 'NAME'."
+    )
+    return [Check("erasures", ok=False, detail=said, remedy=remedy)]
 
 
 def _walls(database_url: str) -> Check:

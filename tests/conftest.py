@@ -88,7 +88,8 @@ def _quickest_folder() -> Path:
 def ground() -> Iterator[Ground]:
     home = Home(_quickest_folder() / f"largesse-test-{secrets.token_hex(6)}")
     fast = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
-    with start_servers(home, settings=fast, say=lambda _line: None) as servers:
+    allowed = {"max_prepared_transactions": "2"}
+    with start_servers(home, settings=fast | allowed, say=lambda _line: None) as servers:
         ensure_database(servers.admin_url, database=TEMPLATE, passwords=role_passwords(home))
         migrate(role_urls(home, servers.admin_url, TEMPLATE)["largesse_owner"])
         wire = canary.Wire(servers.redis_url)

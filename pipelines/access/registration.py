@@ -22,7 +22,7 @@ from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
 from pipelines.errors import Refusal
 from pipelines.mail.post import Letter, post
 from pipelines.mail.templates import Template
-from pipelines.sealing import Keyring, Purpose
+from pipelines.sealing import DecryptionFailed, Keyring, Purpose
 
 LINK_LIVES = timedelta(days=1)
 _TABLE, _COLUMN = "registrations", "sealed_person"
@@ -116,11 +116,21 @@ def confirm_registration(
 def forget_registrations(session: Session, email: str, *, keyring: Keyring) -> None:
     """Drop what waits to be confirmed for this address, in the SYSTEM scope.
 
-    All is sealed, so that each is opened: they live for a day, and registering is limited.
+    All is sealed, so that each is opened: they live for a day, and registering is limited. One
+    that is damaged is counted by the keyring and passed over: nobody can confirm it. Raises
+    `DecryptionFailed` before one whose key this process does not have.
     """
     sought = account_of(email)
-    waiting = session.execute(select(Registration.id, Registration.sealed_person))
-    named = [row.id for row in waiting if account_of(_opened(keyring, row)["email"]) == sought]
+    named = []
+    for row in session.execute(select(Registration.id, Registration.sealed_person)):
+        try:
+            content = _opened(keyring, row)
+        except DecryptionFailed:
+            if keyring.missing(row.sealed_person[:1]):
+                raise
+            continue
+        if account_of(content["email"]) == sought:
+            named.append(row.id)
     session.execute(delete(Registration).where(Registration.id.in_(named)))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipelines.access.authenticate import account_of
 from pipelines.access.registration import forget_registrations
 from pipelines.mail.post import opened
-from pipelines.sealing import Keyring
+from pipelines.sealing import DecryptionFailed, Keyring
 
 _USERS = text("""
 UPDATE users SET email = 'erased-' || id || '@erased.invalid',
@@ -55,6 +55,7 @@ def erase_account(
     """Make the end user nobody and end what waits for the address; returns how many users.
 
     Who has yet to confirm a registration is no client's: one client's request leaves it alone.
+    Raises `DecryptionFailed` before a value whose key this process does not have.
     """
     mails: list[UUID] = []
     if client_id is None:
@@ -72,11 +73,19 @@ def erase_account(
 
 
 def _mails_to(session: Session, address: str, keyring: Keyring) -> list[UUID]:
-    """What waits to be sent to the address itself; it is sealed, so that each is opened."""
+    """What waits to be sent to the address itself; it is sealed, so that each is opened.
+
+    One that is damaged is counted by the keyring and passed over: it is sent to nobody.
+    """
     sought = account_of(address)
     found = []
     for mail in session.execute(_ADDRESSED):
-        recipient, _values = opened(keyring, mail.id, mail.sealed_letter)
+        try:
+            recipient, _values = opened(keyring, mail.id, mail.sealed_letter)
+        except DecryptionFailed:
+            if keyring.missing(mail.sealed_letter[:1]):
+                raise
+            continue
         if recipient is not None and account_of(recipient) == sought:
             found.append(mail.id)
     return found

@@ -12,10 +12,11 @@ from pipelines.audit.record import record
 from pipelines.erasure.account import erase_account
 from pipelines.erasure.ask import COLUMN, NO_JOB, TABLE
 from pipelines.erasure.traces import Traces, pseudonym
+from pipelines.erasure.writers import wait_for_writers
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import ERASE_PERSON
 from pipelines.queue.work import Postpone, TaskInHand
-from pipelines.sealing import Keyring, Purpose
+from pipelines.sealing import DecryptionFailed, Keyring, Purpose
 
 #: Items and jobs looked through in one transaction.
 ITEMS_AT_ONCE = 50_000
@@ -25,32 +26,33 @@ WINDOW = 4 * 1024 * 1024
 OVERLAP = 2 * 1024
 #: A job whose items are still to be written cannot be looked into; it is waited for.
 WAIT_FOR_INPUT = timedelta(seconds=10)
-#: So are transactions that wrote already when the erasure was asked for: few last as long.
-WAIT_FOR_WRITERS = timedelta(seconds=2)
+#: So are values, of a day's life, that are sealed under a key which this process does not have.
+WAIT_FOR_KEYS = timedelta(minutes=1)
 
 _HOLD = text("SELECT * FROM erasures WHERE id = :id FOR NO KEY UPDATE")
-# What others have written is not seen before they commit. Who writes holds the lock of their
-# transaction's number; until its first piece the row has that of whoever asked.
-_EARLIER_WRITERS = text("""
-SELECT EXISTS (
-    SELECT FROM erasures e, pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE e.id = :id AND a.datname = current_database() AND l.locktype = 'transactionid'
-      AND l.granted AND age(l.transactionid) > age(e.xmin))
-""")
 # Undos and clones copy recipients: those of a job asked about belong to it, whenever they were
-# made. A worker may be at copying them while the job they are taken from is erased.
-_JOBS = text("""
+# made, and so do copies of these: one of the jobs behind it was asked about. A worker may be at
+# copying them while the job they are taken from is erased.
+_IS_COPY = "(j.undoes_id IS NOT NULL OR j.cloned_from_id IS NOT NULL)"
+_LOOK = f"""
 SELECT j.id, j.state, (SELECT coalesce(max(last_position), 0) FROM chunks c WHERE c.job_id = j.id)
         AS last_position,
     EXISTS (SELECT FROM job_inputs i WHERE i.job_id = j.id)
-        OR (coalesce(j.undoes_id, j.cloned_from_id) IS NOT NULL AND j.finished_at IS NULL
+        OR ({_IS_COPY} AND j.finished_at IS NULL
             AND NOT EXISTS (SELECT FROM chunks c WHERE c.job_id = j.id)) AS is_unread
 FROM jobs j
-WHERE j.id > :after AND (j.id <= :until OR j.undoes_id <= :until OR j.cloned_from_id <= :until)
+WHERE j.id > :after AND (j.id <= :until OR ({_IS_COPY} AND EXISTS (
+    WITH RECURSIVE behind (id) AS (
+        SELECT unnest(ARRAY[j.undoes_id, j.cloned_from_id])
+        UNION
+        SELECT unnest(ARRAY[b.undoes_id, b.cloned_from_id])
+        FROM behind JOIN jobs b ON b.id = behind.id WHERE b.id > :until)
+    SELECT FROM behind WHERE id <= :until)))
   AND j.kind <> 'card_import'
   AND (CAST(:client AS uuid) IS NULL OR j.client_id = CAST(:client AS uuid))
-ORDER BY j.id LIMIT :limit
-""")
+"""
+_JOBS = text(f"{_LOOK} ORDER BY j.id LIMIT :limit")
+_COPIES = text(f"{_LOOK} AND {_IS_COPY} ORDER BY j.id LIMIT :limit")
 # Whose line it is: the person's own is emptied, another's loses the field that names the person.
 _OWN = """coalesce(person_key = :person OR lower(email) ~ :pattern
     OR (person_key IS NULL AND email IS NULL), false)"""
@@ -91,7 +93,15 @@ WHERE content IS NOT NULL
 """)
 _GO_ON = text("""
 UPDATE erasures SET after_job_id = :job, after_position = :position, items = items + :items,
-    provisions = provisions + :provisions, redemption_codes = redemption_codes + :codes
+    provisions = provisions + :provisions, redemption_codes = redemption_codes + :codes,
+    has_found = has_found OR :items + :provisions + :codes > 0
+WHERE id = :id
+""")
+# Who began to copy before it was erased has a lower number than this transaction.
+_GO_ROUND = text("""
+UPDATE erasures SET after_job_id = :none, after_position = 0, is_round_of_copies = true,
+    has_found = false, waits_for = CAST(CAST(pg_current_xact_id() AS text) AS bigint),
+    waits_since = :now
 WHERE id = :id
 """)
 _FINISH = text("""
@@ -120,7 +130,12 @@ def erase_person(
     keyring: Keyring,
     person_secret: bytes,
 ) -> None:
-    """One piece of an erasure; a further task does the next, and the last piece ends it."""
+    """One piece of an erasure; a further task does the next, until a round finds nothing.
+
+    What is erased may have been read before by somebody who copies it and has yet to commit. So
+    each round begins when whoever wrote at the end of the one before has ended, and goes through
+    the copies; once it meets nothing of the person, nobody can have read any since.
+    """
     row = session.execute(_HOLD, {"id": UUID(str(task.args["erasure_id"]))}).one()
     if row.sealed_email is None:
         return
@@ -128,29 +143,26 @@ def erase_person(
         Purpose.PII, bytes(row.sealed_email), table=TABLE, row_id=row.id, column=COLUMN
     )
     traces = Traces.of(email.reveal(), person_secret)
-    if row.after_job_id == NO_JOB and not row.after_position:
-        _wait_for_writers(session, row.id, now)
+    if row.after_job_id == NO_JOB:
+        wait_for_writers(session, row, now)
     piece = _next_piece(session, row, now)
-    if piece is None:
+    if piece is not None:
+        _erase_piece(session, row.id, piece, traces)
+    elif row.has_found:
+        session.execute(_GO_ROUND, {"id": row.id, "none": NO_JOB, "now": now})
+    else:
         _finish(session, row, traces, keyring, now)
         return
-    _erase_piece(session, row.id, piece, traces)
     defer(session, ERASE_PERSON, args={"erasure_id": str(row.id)}, now=now)
 
 
-def _wait_for_writers(session: Session, erasure_id: UUID, now: datetime) -> None:
-    """Raises `Postpone` while somebody writes who did before it was asked: a job, an upload."""
-    if session.execute(_EARLIER_WRITERS, {"id": erasure_id}).scalar_one():
-        raise Postpone(now + WAIT_FOR_WRITERS, "earlier_writers")
-
-
 def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None:
-    """What comes next; None at the end. Raises `Postpone` before a job without its items yet."""
+    """What comes next; None at the end of a round. Raises `Postpone` before a job without its items yet."""
     if row.after_position:
         asked = _scope(row) | {"after": _before(row.after_job_id), "limit": 1}
     else:
         asked = _scope(row) | {"after": row.after_job_id, "limit": JOBS_AT_ONCE}
-    jobs = session.execute(_JOBS, asked).all()
+    jobs = session.execute(_COPIES if row.is_round_of_copies else _JOBS, asked).all()
     if not jobs:
         return None
     whole: list[UUID] = []
@@ -209,14 +221,17 @@ def _finish(
     """What is not a job's: uploads in the making, and the person's own account."""
     sought = {"client": row.client_id, "spellings": list(traces.spellings)}
     drafts = _count(session, _DRAFTS, sought | {"window": WINDOW, "overlap": OVERLAP})
-    users = erase_account(
-        session,
-        traces.address,
-        client_id=row.client_id,
-        pseudonym=pseudonym(row.id),
-        keyring=keyring,
-        now=now,
-    )
+    try:
+        users = erase_account(
+            session,
+            traces.address,
+            client_id=row.client_id,
+            pseudonym=pseudonym(row.id),
+            keyring=keyring,
+            now=now,
+        )
+    except DecryptionFailed:
+        raise Postpone(now + WAIT_FOR_KEYS, "keys_missing") from None
     values = {"id": row.id, "drafts": drafts, "users": users, "now": now}
     done = session.execute(_FINISH, values).one()
     record(

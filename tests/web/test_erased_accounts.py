@@ -23,8 +23,9 @@ from pipelines.mail.post import Letter, post
 from pipelines.mail.templates import Template
 from pipelines.sealing import Purpose
 from pipelines.wiring import House
-from tests.conftest import Database
-from tests.driving import drain, rows
+from tests.conftest import MASTER_KEYS, Database, Ground, a_house
+from tests.driving import drain, hasten, rows
+from tests.rotating import NEW
 from tests.seeding import ACTOR, Seeded, seed
 from tests.web.conftest import Caller, make_user, signed_in
 from tests.web.test_erasures import ANN, BODY, FILE, JOANN, ask, dump, fetch, hold, traces_of
@@ -146,6 +147,60 @@ def test_who_has_not_confirmed_a_registration_is_forgotten_when_asked_everywhere
     assert JOANN in keyring.open_sealed(Purpose.PII, left.sealed_person, **place).reveal()
     mails = "SELECT state, count(*) FROM outgoing_mails GROUP BY state ORDER BY state"
     assert rows(house, mails) == [("gave_up", 1), ("waiting", 1)]
+
+
+def test_what_does_not_open_is_counted_and_keeps_nobody_from_being_forgotten(
+    app: Flask, house: House
+):
+    """SEC-14: one damaged row of a stranger would stop every erasure there is."""
+    keyring = house.settings.keyring
+    for address in (JOANN, ANN):
+        register(house.sessions, Registrant(address, "correct horse battery"), keyring=keyring)
+    hold(house, "send_mail")
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        for table, column in (
+            ("registrations", "sealed_person"),
+            ("outgoing_mails", "sealed_letter"),
+        ):
+            damaged = (
+                f"UPDATE {table} SET {column} = set_byte({column}, 20, 255 - get_byte({column}, 20)) "
+                f"WHERE id = (SELECT id FROM {table} ORDER BY id LIMIT 1)"
+            )
+            session.execute(text(damaged))
+    before = keyring.unopened
+
+    asked = ask(signed_in(app, house, Role.PLATFORM_ADMIN))
+    drain(house)
+
+    assert rows(house, "SELECT state FROM erasures WHERE id = :id", id=asked["id"]) == [
+        ("finished",)
+    ]
+    assert keyring.unopened == before + 2
+    assert rows(house, "SELECT count(*) FROM registrations") == [(1,)]
+    mails = "SELECT state, count(*) FROM outgoing_mails GROUP BY state ORDER BY state"
+    assert rows(house, mails) == [("gave_up", 1), ("waiting", 1)]
+
+
+def test_a_worker_without_the_key_of_a_registration_leaves_the_erasure_to_others(
+    app: Flask, house: House, ground: Ground, database: Database
+):
+    """It could be the person's; a damaged value is another matter."""
+    with a_house(ground, database, LARGESSE_MASTER_KEYS=f"{NEW},{MASTER_KEYS}") as newer:
+        person = Registrant(ANN, "correct horse battery")
+        register(newer.sessions, person, keyring=newer.settings.keyring)
+        hold(house, "send_mail")
+        asked = ask(signed_in(app, house, Role.PLATFORM_ADMIN))
+        drain(house)
+        waiting = rows(house, "SELECT postponed_for FROM tasks WHERE kind = 'erase_person'")
+        hasten(house)
+        hold(house, "send_mail")
+        drain(newer)
+
+    assert waiting == [("keys_missing",)]
+    assert rows(house, "SELECT state FROM erasures WHERE id = :id", id=asked["id"]) == [
+        ("finished",)
+    ]
+    assert rows(house, "SELECT 1 FROM registrations") == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
