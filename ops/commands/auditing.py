@@ -11,6 +11,7 @@ from ops.home import Home
 from ops.proof import verify_audit_at
 from ops.stack_record import running_stack_of
 from ops.surroundings import master_keys
+from pipelines.audit.chain import PLATFORM_STREAM
 from pipelines.audit.verify import Chains
 from pipelines.audit.witness import Witness, in_log, witness_key
 from pipelines.sealing import Keyring
@@ -42,6 +43,13 @@ def verify_audit(*, in_json: bool, stream: str | None, logs: tuple[Path, ...]) -
     url, key = _database_and_key()
     told = [one for path in logs for one in _witnesses(path)]
     found = verify_audit_at(url, key=key, stream=stream, witnesses=told)
+    is_known = stream is None or stream == PLATFORM_STREAM
+    if not is_known and not (found.streams or found.unsealed or found.broken):
+        raise Ending(
+            FAILED,
+            f"There is no stream {stream!r}, so nothing was verified. Give `platform`, an agency's id, "
+            "or the ids of an agency and a client as AGENCY/CLIENT.",
+        )
     if in_json:
         click.echo(json.dumps(found.as_json() | {"witnesses_proven": key is not None}, indent=1))
     else:

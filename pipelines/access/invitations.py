@@ -58,7 +58,7 @@ _NAMES = text("""
 SELECT coalesce((SELECT nullif(name, '') FROM users WHERE id = :inviter), 'An administrator')
         AS inviter,
     coalesce((SELECT name FROM clients WHERE id = :client),
-        (SELECT name FROM agencies WHERE id = :agency), 'Largesse') AS place
+        (SELECT name FROM agencies WHERE id = :agency), '') AS place
 """)
 # What has ended keeps neither address nor name.
 _FOLLOW = text("""

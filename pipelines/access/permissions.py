@@ -60,14 +60,16 @@ class Forbidden(Refusal):
 
 
 class InsufficientScope(Refusal):
-    """The API key was made without the scope that this needs; `needs` names it."""
+    """The API key was made without the scope that this needs; `needs` names it, if any has it."""
 
     code = "insufficient_scope"
     kind = Kind.FORBIDDEN
 
     def __init__(self, needs: str | None) -> None:
         super().__init__(
-            "The API key does not have the scope for this. Make a key with it.",
+            "The API key does not have the scope for this. Make a key with it."
+            if needs
+            else "No API key may do this. Do it as a person who is signed in.",
             extra={"needs": needs},
         )
 

@@ -50,6 +50,18 @@ def test_a_whole_log_is_said_to_hold(house: House, database: Database):
     assert (found["unsealed"]["entries"], found["witnesses_proven"]) == (1, True)
 
 
+def test_a_stream_that_is_not_there_is_no_proof(house: House, database: Database):
+    """A typing error in a nightly job may not look like a log that holds."""
+    write(house, 1)
+    seal_all(house)
+
+    done = verify(database, "--stream", "nope")
+
+    assert done.exit_code != 0
+    assert "There is no stream 'nope'" in str(done.exception or "") + done.output
+    assert verify(database, "--stream", STREAM).exit_code == 0
+
+
 def test_sec29_a_changed_entry_ends_the_command_with_one_and_is_named(
     house: House, database: Database
 ):
