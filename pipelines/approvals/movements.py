@@ -11,7 +11,7 @@ from pipelines.access.principals import Principal
 from pipelines.approvals.approvals import ApprovalKind, Detail, Kinds, ask_for_approval
 from pipelines.credit.accounts import owner_of, side
 from pipelines.credit.allocate import allocate, is_made, recall
-from pipelines.credit.alone import APPROVED, may_move_alone
+from pipelines.credit.alone import APPROVED, may_move_alone, take_turns
 from pipelines.credit.rules import allocation_refusal
 from pipelines.credit.transfer import Posted
 from pipelines.limits import Limits
@@ -63,6 +63,7 @@ def move_or_ask(
     Raises `StepUpRequired` and what `allocate`, `recall` and `ask_for_movement` raise.
     """
     sides = {"parent_id": parent_id, "child_id": child_id}
+    take_turns(session, caller)
     name = f"{kind.name.removeprefix('credit.')}:{caller.actor_id}:{key}"
     if not is_made(session, name) and not may_move_alone(
         session, caller, account_id=parent_id, amount=amount, limits=limits

@@ -26,16 +26,23 @@ WHERE actor_id = :actor AND kind IN ('allocation', 'recall')
 """)
 
 
+def take_turns(session: Session, caller: Principal) -> None:
+    """Let one person's movements follow each other, so that each sees the sum of those before.
+
+    Before any row is locked, like every advisory lock.
+    """
+    wait_for_lock(session, Namespace.CREDIT_MOVED, str(caller.actor_id))
+
+
 def may_move_alone(
     session: Session, caller: Principal, *, account_id: UUID, amount: int, limits: Limits
 ) -> bool:
     """Whether `amount` minor units of this account's currency may move without a second person.
 
     Counted with all the caller moved alone within 24 hours, in the caller's scope, which sees every
-    movement it could have made; one person's movements take turns, so that each sees those before.
+    movement it could have made. Whoever moves on this answer has taken turns before (`take_turns`).
     Raises `StepUpRequired`.
     """
-    wait_for_lock(session, Namespace.CREDIT_MOVED, str(caller.actor_id))
     values = {"actor": caller.actor_id, "account": account_id, "approved": APPROVED}
     moved = int(session.execute(_MOVED, values).scalar_one())
     if reaches(limits.step_up_allocation_minor, amount=amount, moved=moved):

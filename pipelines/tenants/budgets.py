@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models.tenants import BudgetMode, Campaign
 from pipelines.access.principals import Principal
 from pipelines.credit.allocate import allocate, recall
-from pipelines.credit.alone import may_move_alone
+from pipelines.credit.alone import may_move_alone, take_turns
 from pipelines.limits import Limits
 from pipelines.tenants.accounts import open_for_campaign
 from pipelines.tenants.campaigns import audit_campaign, campaign
@@ -41,6 +41,7 @@ def isolate_budget(
     `SecondPersonNeeded`; nothing is changed then.
     """
     actor_id = caller.actor_id
+    take_turns(session, caller)
     row = campaign(session, campaign_id)
     open_for_campaign(session, campaign_id)
     if row.budget_mode != BudgetMode.ISOLATED:
@@ -69,6 +70,7 @@ def share_budget(
     Raises `BudgetInUse` while jobs hold some of it, `StepUpRequired`, `SecondPersonNeeded`.
     """
     actor_id = caller.actor_id
+    take_turns(session, caller)
     row = campaign(session, campaign_id)
     if row.budget_mode == BudgetMode.SHARED:
         return

@@ -55,9 +55,30 @@ AUTHORITY = (
     Mutant(
         "movements at the same time do not see each other",
         "pipelines/credit/alone.py",
-        "    wait_for_lock(session, Namespace.CREDIT_MOVED, str(caller.actor_id))\n",
-        "",
+        "    wait_for_lock(session, Namespace.CREDIT_MOVED, str(caller.actor_id))",
+        "    return",
         DUAL,
+    ),
+    Mutant(
+        "changes of the key versions do not take turns",
+        "pipelines/keys/turns.py",
+        "    _wait(session, Namespace.KEY_VERSIONS)",
+        "    return",
+        ("tests/pipelines/test_key_retirement.py",),
+    ),
+    Mutant(
+        "an erasure waits for nobody who writes",
+        "pipelines/erasure/erase.py",
+        "        wait_for_writers(session, row, now)",
+        "        pass",
+        ("tests/web/test_erasure_races.py",),
+    ),
+    Mutant(
+        "an erasure goes through the copies once only",
+        "pipelines/erasure/erase.py",
+        "    elif row.has_found:",
+        "    elif row.has_found and False:",
+        ("tests/web/test_erasure_races.py",),
     ),
     Mutant(
         "who asked may approve",

@@ -43,6 +43,21 @@ def listed(caller: Caller) -> list[tuple[str | None, str, str | None]]:
     return [(view["email"], view["state"], view["mail"]) for view in found]
 
 
+def test_the_mail_names_the_place_or_the_house_itself(
+    admin: Caller, client_admin: Caller, house: House, sandbox: Sandbox, seeded: Seeded
+):
+    invited(client_admin)
+    of_a_client = [subjects(house, sandbox, ANN)[0], sandbox.mails(ANN)[0]["text"]]
+    invited(admin, role="platform_support")
+    of_the_house = [subjects(house, sandbox, ANN)[0], sandbox.mails(ANN)[0]["text"]]
+    (place,) = rows(house, "SELECT name FROM clients WHERE id = :id", id=seeded.client_id)
+
+    assert of_a_client[0].endswith(f" invites you to {place.name}")
+    assert f"invites you to work with {place.name} on Largesse." in of_a_client[1]
+    assert of_the_house[0].endswith(" invites you to Largesse")
+    assert "invites you to work on Largesse." in of_the_house[1]
+
+
 def test_who_is_invited_chooses_a_password_and_has_the_role_in_its_place(
     client_admin: Caller, anybody: Caller, house: House, sandbox: Sandbox, seeded: Seeded
 ):
