@@ -4,11 +4,16 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+
+class MigrationRunning(RuntimeError):
+    """Somebody else migrates this database just now."""
+
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def migrate(owner_url: str, *, revision: str = "head") -> None:
-    """Run the migrations up to `revision` as the schema's owner."""
+    """Run the migrations up to `revision` as the schema's owner. Raises `MigrationRunning`."""
     # Whoever only asks for a revision, as every process does at its start, does not load Alembic.
     from alembic import command
     from alembic.config import Config

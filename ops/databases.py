@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 import psycopg
+from sqlalchemy.exc import IntegrityError
 
-from models.schema import migrate
+from models.schema import MigrationRunning, migrate
 from ops.bootstrap import LOGINS, OWNER, database_url, ensure_database
 from ops.embedded import role_passwords, role_urls
 from ops.home import Home
@@ -32,6 +33,21 @@ class DatabaseNotNamed(Refusal):
 
     code = "database_not_named"
     kind = Kind.MALFORMED
+
+
+class SchemaBusy(Refusal):
+    """Somebody else migrates the database."""
+
+    code = "schema_busy"
+    kind = Kind.CONFLICT
+    detail = "Another migration of this database is running. Wait until it has ended."
+
+
+class RowsInTheWay(Refusal):
+    """Stored rows break a rule of the new schema."""
+
+    code = "rows_in_the_way"
+    kind = Kind.CONFLICT
 
 
 class TooFewConnections(Refusal):
@@ -106,7 +122,22 @@ def migrate_as_owner(owner_url: str) -> None:
         psycopg.connect(plain, connect_timeout=5).close()
     except psycopg.OperationalError as error:
         raise DatabaseUnreachable(_reason("DATABASE_OWNER_URL", error)) from None
-    migrate(plain.replace("postgresql://", "postgresql+psycopg://", 1))
+    try:
+        migrate(plain.replace("postgresql://", "postgresql+psycopg://", 1))
+    except MigrationRunning:
+        raise SchemaBusy from None
+    except IntegrityError as error:
+        raise RowsInTheWay(_in_the_way(error.orig)) from None
+
+
+def _in_the_way(cause: object) -> str:
+    """The rule and its table, and no value of a row."""
+    seen = cause.diag if isinstance(cause, psycopg.Error) else None
+    rule, table = (seen.constraint_name, seen.table_name) if seen else (None, None)
+    return (
+        f"Rows of {table} break {rule}, which the new schema needs. docs/operations.md (Upgrade) "
+        "says how to find them. Mend them and migrate again; until then the old code goes on."
+    )
 
 
 def check_connections(readonly_url: str, needed: int) -> None:

@@ -1,6 +1,9 @@
 """The migrations make the database that the models describe, from nothing and step by step."""
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -8,12 +11,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from click.testing import CliRunner
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from models.schema import MIGRATIONS, migrate, newest_revision, revision_of
 from models.tables import metadata
+from ops.__main__ import main
 from ops.bootstrap import database_url, drop_database, ensure_database
+from ops.databases import SchemaBusy
 from ops.embedded import role_passwords, role_urls
 from tests.conftest import Ground
 
@@ -164,8 +170,9 @@ def test_a_row_that_hangs_under_a_stranger_s_stops_the_migration(
         admin.execute(_OLD_JOB.format(n=1, kind="provisioning"))
         admin.execute("UPDATE chunks SET client_id = %s WHERE number = 2", [stranger])
 
-        with pytest.raises(IntegrityError, match="ck_chunks_whole_tenant"):
-            migrate(empty)
+        told = CliRunner().invoke(main, ["migrate"], env={"DATABASE_OWNER_URL": empty})
+        assert told.exit_code == 2
+        assert "Rows of chunks break ck_chunks_whole_tenant" in told.output
         admin.execute("UPDATE chunks SET agency_id = client_id WHERE number = 2")
         admin.execute("UPDATE jobs SET agency_id = id, client_id = id")
         with pytest.raises(IntegrityError, match="fk_chunks_job_id_agency_id_client_id_jobs"):
@@ -178,3 +185,35 @@ def test_a_row_that_hangs_under_a_stranger_s_stops_the_migration(
         migrate(empty)
     assert differences(engine) == []
     assert revision_of(engine) == newest_revision()
+
+
+def test_of_two_migrations_at_once_one_is_told_to_wait(empty: str, engine: Engine) -> None:
+    """A second operator, or a second machine that is deployed at the same time."""
+    migrate(empty, revision="0012")
+    command = [sys.executable, "-m", "ops", "migrate"]
+    started = [
+        subprocess.Popen(
+            command,
+            env=os.environ | {"DATABASE_OWNER_URL": empty},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    said = [process.communicate(timeout=60)[0].strip() for process in started]
+
+    assert "The schema is the newest." in said
+    assert set(said) <= {"The schema is the newest.", SchemaBusy.detail}
+    assert revision_of(engine) == newest_revision()
+    assert differences(engine) == []
+
+
+def test_a_migration_says_that_another_is_running(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(hashtextextended('largesse.migration', 0))")
+        busy = CliRunner().invoke(main, ["migrate"], env={"DATABASE_OWNER_URL": empty})
+    done = CliRunner().invoke(main, ["migrate"], env={"DATABASE_OWNER_URL": empty})
+
+    assert (busy.exit_code, SchemaBusy.detail in busy.output) == (2, True)
+    assert (done.exit_code, done.output.strip()) == (0, "The schema is the newest.")
