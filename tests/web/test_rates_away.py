@@ -19,7 +19,7 @@ from tests.providers.socket_server import Server
 from tests.rules.test_rate_windows import Clock
 from web import rate_windows
 from web.app import create_app
-from web.rate_windows import AWAY_SECONDS, SharedWindows
+from web.rate_windows import AWAY_SECONDS, PATIENCE_SECONDS, SharedWindows
 
 RULE = Rule("probe", Subject.CALLER, 10, 3600)
 
@@ -37,8 +37,9 @@ def valkey(ground: Ground) -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture
-def silent() -> Iterator[Server]:
-    """Takes connections and never says a word."""
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Takes connections and never says a word; it is waited for as long as a front does."""
+    monkeypatch.setattr(rate_windows, "PATIENCE_SECONDS", PATIENCE_SECONDS)
     server = Server(lambda _peer, _server: None)
     yield server
     server.stop()
