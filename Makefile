@@ -7,10 +7,10 @@ STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum 
 SUPPLY := .venv/supply
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix bench fuzz prove chaos mutants migrate lock sbom
+.PHONY: help demo up test check fix bench fuzz conformance prove chaos mutants migrate lock sbom
 
 help: ## Show these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(STAMP): setup.cfg constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
@@ -52,8 +52,11 @@ fix: $(STAMP) ## Mend what the linter can mend
 test: check ## Check, then run every test on real PostgreSQL, Valkey and worker processes
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-fuzz: $(STAMP) ## Ask the API and the uploads EXAMPLES=200 strange things each
-	@EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/security/test_api_contract.py tests/bad_inputs/test_fuzzed.py $(ARGS)
+fuzz: $(STAMP) ## Ask the API, the uploads and the ledger EXAMPLES=200 strange things each
+	@EXAMPLES=$(or $(EXAMPLES),200) $(BIN)/python -m pytest tests/security/test_api_contract.py tests/bad_inputs/test_fuzzed.py tests/pipelines/test_ledger_machine.py $(ARGS)
+
+conformance: $(STAMP) ## Hold the adapter of VENDOR=reloadly against that vendor's own sandbox (docs/vendors.md)
+	@CONFORMANCE_VENDOR=$(or $(VENDOR),reloadly) $(BIN)/python -m pytest -n 0 -rs tests/providers/conformance $(ARGS)
 
 prove: $(STAMP) ## Check the invariants on the running stack's data
 	@$(BIN)/python -m ops prove

@@ -22,7 +22,6 @@ from models.base import (
     Id,
     MinorUnits,
     Utc,
-    in_campaign,
     of_same_tenant,
     states,
 )
@@ -46,6 +45,7 @@ class CardState(StrEnum):
     ISSUED = "issued"
     QUARANTINED = "quarantined"
     VOID = "void"
+    DEFECTIVE = "defective"
 
 
 class OrderState(StrEnum):
@@ -86,6 +86,14 @@ class CardPool(Base):
     kind: Mapped[str]
     cost_per_card_minor: Mapped[int | None] = mapped_column(BigInteger)
     low_watermark: Mapped[int] = mapped_column(server_default=text("0"))
+    #: Claims pass it over while this is set; its cards stay where they are.
+    disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Since when a person wants nothing bought ahead for it.
+    refill_paused_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Cards it is filled up to, what may be spent on it in a day, and since when it is being filled.
+    refill_target: Mapped[int | None]
+    refill_ceiling_minor: Mapped[int | None] = mapped_column(BigInteger)
+    refill_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 
@@ -98,17 +106,39 @@ class Card(Base):
         states("source", Source, "source"),
         UniqueConstraint("brand_id", "blind_index"),
         Index(
-            "ix_cards_available",
+            # A claim's order: of one day the cheapest first, and what is too dear is passed over here.
+            "ix_cards_claimable",
             "brand_id",
             "denomination_minor",
             "currency",
             "source",
             "expires_on",
+            text("known_cost(cost_minor, cost_currency, currency)"),
             "id",
             postgresql_where=text("state = 'available'"),
         ),
         Index(None, "import_job_id"),
         Index("ix_cards_pool_state", "pool_id", "state"),
+        Index(
+            "ix_cards_pool_available",
+            "pool_id",
+            "expires_on",
+            postgresql_include=["cost_minor"],
+            postgresql_where=text("state = 'available'"),
+        ),
+        Index(
+            "ix_cards_pool_issued",
+            "pool_id",
+            "issued_at",
+            postgresql_where=text("state = 'issued'"),
+        ),
+        Index(
+            "ix_cards_batch_state",
+            "import_job_id",
+            "state",
+            "id",
+            postgresql_where=text("import_job_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Id]
@@ -119,6 +149,8 @@ class Card(Base):
     currency: Mapped[Currency]
     source: Mapped[str]
     state: Mapped[str] = mapped_column(server_default=text("'available'"))
+    #: By a word on this card, and not on its batch: it is given back by one as well.
+    set_aside_alone: Mapped[bool] = mapped_column(server_default=text("false"))
     sealed_number: Mapped[bytes]
     sealed_pin: Mapped[bytes | None]
     sealed_url: Mapped[bytes | None]
@@ -129,7 +161,11 @@ class Card(Base):
     cost_minor: Mapped[int | None] = mapped_column(BigInteger)
     cost_currency: Mapped[str | None]
     import_job_id: Mapped[UUID | None]
+    #: Its row in that file, counted without the header.
+    import_row: Mapped[int | None]
     provider_order_id: Mapped[UUID | None] = mapped_column(unique=True)
+    #: When a pool gave it out last.
+    issued_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 
@@ -154,6 +190,12 @@ class Provision(Base):
             "ix_provisions_undo_transfer_id",
             "undo_transfer_id",
             postgresql_where=text("undo_transfer_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_provisions_replacement_job_id",
+            "replacement_job_id",
+            unique=True,
+            postgresql_where=text("replacement_job_id IS NOT NULL"),
         ),
         Index(
             "ix_provisions_undone_job_id_undone_at",
@@ -188,32 +230,29 @@ class Provision(Base):
     undone_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     undone_job_id: Mapped[UUID | None]
     undo_transfer_id: Mapped[UUID | None]
-    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
-
-
-class RedemptionCode(Base):
-    """A recipient's code spent on one provision request: unique per campaign, kept as an index."""
-
-    __tablename__ = "redemption_codes"
-    __table_args__ = (in_campaign(),)
-
-    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
-    blind_index: Mapped[bytes] = mapped_column(primary_key=True)
-    agency_id: Mapped[UUID]
-    client_id: Mapped[UUID]
-    job_id: Mapped[UUID] = mapped_column(index=True)
-    person_key: Mapped[bytes | None]
+    #: Reported not to work; the job that gives another card for it, and the charge it takes along.
+    replaced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    replacement_job_id: Mapped[UUID | None]
+    replacement_transfer_id: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 
 class ProviderOrder(Base):
-    """An order for one card at a vendor, committed before the call; its id is the reference."""
+    """An order for one card at a vendor, committed before the call; its id is the reference.
+
+    It is for an item of a job, or for a pool that is filled ahead; a pool's is the platform's.
+    """
 
     __tablename__ = "provider_orders"
     __table_args__ = (
         ForeignKeyConstraint(["job_id", "position"], ["items.job_id", "items.position"]),
         of_same_tenant("jobs", "job_id"),
         states("state", OrderState),
+        CheckConstraint(
+            "num_nonnulls(agency_id, client_id, job_id, position)"
+            " = CASE WHEN pool_id IS NULL THEN 4 ELSE 0 END",
+            name="purpose",
+        ),
         Index(
             "uq_provider_orders_live",
             "job_id",
@@ -228,6 +267,36 @@ class ProviderOrder(Base):
             postgresql_where=text("state IN ('created','sent','accepted','unknown')"),
         ),
         Index(None, "job_id", "position"),
+        Index(
+            # Orders that keep a card's place in the pool: open, or until a person has looked.
+            "ix_provider_orders_pool_held",
+            "pool_id",
+            postgresql_where=text(
+                "pool_id IS NOT NULL AND (state IN ('created','sent','accepted','unknown')"
+                " OR state = 'succeeded' AND review_since IS NOT NULL)"
+            ),
+        ),
+        Index(
+            "ix_provider_orders_pool_created_at",
+            "pool_id",
+            "created_at",
+            postgresql_where=text("pool_id IS NOT NULL"),
+        ),
+        Index(
+            # What a pool bought last by a route.
+            "ix_provider_orders_pool_bought",
+            "pool_id",
+            "vendor",
+            "product",
+            "id",
+            postgresql_where=text("pool_id IS NOT NULL AND state = 'succeeded'"),
+        ),
+        Index(
+            "ix_provider_orders_pool_sent_at",
+            "pool_id",
+            "sent_at",
+            postgresql_where=text("pool_id IS NOT NULL"),
+        ),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
         Index(None, "client_id", "state", "id"),
@@ -235,15 +304,18 @@ class ProviderOrder(Base):
     )
 
     id: Mapped[Id]
-    agency_id: Mapped[UUID]
-    client_id: Mapped[UUID]
-    job_id: Mapped[UUID]
-    position: Mapped[int]
+    agency_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None]
+    job_id: Mapped[UUID | None]
+    position: Mapped[int | None]
+    pool_id: Mapped[UUID | None] = mapped_column(ForeignKey("card_pools.id"))
     brand_id: Mapped[UUID]
     vendor: Mapped[str]
     product: Mapped[str]
     face_value_minor: Mapped[MinorUnits]
     currency: Mapped[Currency]
+    #: What it was expected to cost when it was written, if that was known.
+    expected_cost_minor: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(server_default=text("'created'"))
     vendor_order_id: Mapped[str | None]
     #: Our code for a refusal or for what is unknown; the vendor's own beside it.
@@ -254,24 +326,7 @@ class ProviderOrder(Base):
     sends: Mapped[int] = mapped_column(server_default=text("0"))
     lookups: Mapped[int] = mapped_column(server_default=text("0"))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Since when a person must look: nobody asks the vendor about it any more.
+    review_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
-
-
-class VendorAccount(Base):
-    """Shared state of one vendor account: rate bucket and breaker, one row for all workers."""
-
-    __tablename__ = "vendor_accounts"
-    __table_args__ = (CheckConstraint("rate_per_minute > 0 AND burst > 0", name="rate"),)
-
-    vendor: Mapped[str] = mapped_column(primary_key=True)
-    rate_per_minute: Mapped[int] = mapped_column(server_default=text("6000"))
-    burst: Mapped[int] = mapped_column(server_default=text("50"))
-    micro_tokens: Mapped[int] = mapped_column(BigInteger, server_default=text("50000000"))
-    filled_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
-    breaker_state: Mapped[str] = mapped_column(server_default=text("'closed'"))
-    breaker_failures_in_row: Mapped[int] = mapped_column(server_default=text("0"))
-    breaker_window: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    breaker_window_calls: Mapped[int] = mapped_column(server_default=text("0"))
-    breaker_openings: Mapped[int] = mapped_column(server_default=text("0"))
-    breaker_blocked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Id, Utc, in_campaign, of_same_tenant, states, whole_tenant
+from models.base import Base, Id, MinorUnits, Utc, in_campaign, of_same_tenant, states, whole_tenant
 
 
 class JobState(StrEnum):
@@ -50,6 +50,7 @@ class ChunkState(StrEnum):
     CLOSED = "closed"  # nothing pending, running or retrying
 
 
+_MAY_GO_ON = "state IN ('queued', 'running', 'paused')"
 _IS_OPEN = "state IN ('queued', 'running', 'paused', 'cancelling')"
 
 
@@ -80,7 +81,17 @@ class Job(Base):
             postgresql_nulls_not_distinct=True,
             postgresql_where=text("upload_sha256 IS NOT NULL"),
         ),
+        Index(
+            "ix_jobs_failed",
+            "finished_at",
+            postgresql_where=text("state IN ('failed', 'partially_succeeded')"),
+        ),
         Index("ix_jobs_open", "client_id", postgresql_where=text(_IS_OPEN)),
+        Index(
+            "ix_jobs_unfunded",
+            "campaign_id",
+            postgresql_where=text(f"funded_to IS NOT NULL AND {_MAY_GO_ON}"),
+        ),
         Index(
             "uq_jobs_undoing",
             "undoes_id",
@@ -107,6 +118,10 @@ class Job(Base):
     total: Mapped[int] = mapped_column(server_default=text("0"))
     currency: Mapped[str | None]
     round: Mapped[int] = mapped_column(server_default=text("1"))
+    #: The hold covers the items up to this position; None: all of them.
+    funded_to: Mapped[int | None]
+    #: Charged for its rows beyond `funded_to`, in minor units, while it may go on: a trigger keeps it.
+    unfunded_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("100"))
     is_single: Mapped[bool] = mapped_column(server_default=text("false"))
     scheduled_for: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -184,6 +199,11 @@ class Item(Base):
             "state",
             "position",
             postgresql_where=text("state <> 'succeeded'"),
+        ),
+        Index(
+            "ix_items_waiting_for_margin",
+            "brand_id",
+            postgresql_where=text("state = 'needs_review' AND code = 'margin_below_floor'"),
         ),
     )
 

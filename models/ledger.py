@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     Index,
+    SmallInteger,
     UniqueConstraint,
     text,
 )
@@ -47,8 +48,14 @@ class TransferKind(StrEnum):
     RECALL = "recall"
     CAPTURE = "capture"
     REFUND = "refund"
+    #: The charge of a card that did not work, given back for the card in its place.
+    REPLACEMENT = "replacement"
     ADJUSTMENT = "adjustment"
     REVERSAL = "reversal"
+    #: Paid back, or disputed, outside: moved back to where it had come from.
+    CLAW_BACK = "claw_back"
+    #: What an account had when Largesse began with it, from a balance sheet.
+    OPENING = "opening"
 
 
 class HoldState(StrEnum):
@@ -83,6 +90,14 @@ class Account(Base):
     balance: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     held: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     unlimited: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: The balance when credit last came in: one hundred percent of what shortage is told by.
+    full_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
+    #: How short of it somebody was told that the account is; `SHORTAGE` in pipelines/credit/follow.py.
+    told_level: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    #: Its numbers were not what its postings and holds add up to; two people decide.
+    frozen_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: It owes for a top-up that was taken back outside: nothing new is paid from it.
+    restricted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 

@@ -17,6 +17,18 @@ class Namespace(StrEnum):
     CREDIT_MOVED = "credit_moved"
     #: Shared by whoever seals (a trigger takes it), alone for who retires a key version.
     SEALING = "sealing"
+    #: One person's replacements in a campaign, which are counted.
+    REPLACEMENT = "replacement"
+    #: Whoever adds up what was issued.
+    ISSUED = "issued"
+    #: Whoever folds signals into alerts.
+    ALERTS = "alerts"
+    #: One look at what buffers lack.
+    REFILLING = "refilling"
+    #: Whoever makes deliveries of facts.
+    WEBHOOK_FACTS = "webhook_facts"
+    #: Whoever takes one of the places for slow receivers.
+    WEBHOOK_PLACES = "webhook_places"
     #: One change of the key versions at a time; taken before `SEALING`.
     KEY_VERSIONS = "key_versions"
 

@@ -43,6 +43,13 @@ class AuditEntry(Base):
         ),
         Index(None, "at", "id"),
         Index(None, "actor_id", "at", postgresql_where=sql("actor_id IS NOT NULL")),
+        Index(
+            "ix_audit_entries_redeemed",
+            "client_id",
+            "address",
+            "at",
+            postgresql_where=sql("action = 'code.redeemed'"),
+        ),
         Index("ix_audit_entries_address", "at", postgresql_where=sql("address IS NOT NULL")),
     )
 

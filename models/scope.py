@@ -67,3 +67,16 @@ def tenant_scope(scope: Scope) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Leave the scope in force for a block that takes its own: what workers of all tenants share.
+
+    Only between transactions; one that is open refuses another.
+    """
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)

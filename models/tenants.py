@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, Utc, of_agency, states
+from models.base import Base, Currency, Id, Utc, in_campaign, of_agency, states
 
 
 class CampaignState(StrEnum):
@@ -70,6 +70,9 @@ class Campaign(Base):
         Index("uq_campaigns_tenant", "agency_id", "client_id", "id", unique=True),
         states("state", CampaignState),
         states("budget_mode", BudgetMode, "budget_mode"),
+        CheckConstraint("ends_at > starts_at", name="window"),
+        CheckConstraint("max_rewards > 0", name="max_rewards"),
+        CheckConstraint("max_rewards_per_recipient > 0", name="max_rewards_per_recipient"),
     )
 
     id: Mapped[Id]
@@ -80,8 +83,31 @@ class Campaign(Base):
     state: Mapped[str] = mapped_column(server_default=text("'active'"))
     pause_reason: Mapped[str | None]
     budget_mode: Mapped[str] = mapped_column(server_default=text("'shared'"))
+    #: Rewards are given from the one moment until before the other; none: at any time.
+    starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ends_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    max_rewards: Mapped[int | None]
+    max_rewards_per_recipient: Mapped[int | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class RewardCount(Base):
+    """How many rewards count towards a campaign's limits, in all and for one recipient.
+
+    A reward counts while its item is open and while its card is given; triggers on `items` and
+    `provisions` keep the count. A campaign without a limit has no row.
+    """
+
+    __tablename__ = "reward_counts"
+    __table_args__ = (in_campaign(),)
+
+    campaign_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Empty in the row of the whole campaign.
+    person_key: Mapped[bytes] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    counted: Mapped[int]
 
 
 class Brand(Base):
@@ -93,6 +119,10 @@ class Brand(Base):
     id: Mapped[Id]
     name: Mapped[str]
     currency: Mapped[Currency]
+    #: Where its cards are used, ISO 3166-1; none: anywhere.
+    country: Mapped[str | None]
+    #: What is charged for a card must be this much above its cost; none: no floor.
+    min_margin_minor: Mapped[int | None] = mapped_column(BigInteger, server_default=text("0"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
@@ -113,6 +143,11 @@ class BrandRoute(Base):
     priority: Mapped[int] = mapped_column(server_default=text("100"))
     min_minor: Mapped[int | None] = mapped_column(BigInteger)
     max_minor: Mapped[int | None] = mapped_column(BigInteger)
+    #: Where the product's cards are used, ISO 3166-1.
+    country: Mapped[str | None]
+    #: What a card is known to cost in the brand's currency: a share of its face value, and a flat part.
+    cost_bp: Mapped[int | None]
+    cost_flat_minor: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ClientBrand(Base):

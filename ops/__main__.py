@@ -9,6 +9,7 @@ from ops.commands.erasing import erase
 from ops.commands.jobs import jobs
 from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
+from ops.commands.opening import balance_sheet
 from ops.commands.people import user
 from ops.commands.running import demo, up
 from ops.commands.working import import_cards, submit, token, watch
@@ -27,6 +28,7 @@ for command in (
     prove,
     audit,
     import_cards,
+    balance_sheet,
     submit,
     watch,
     jobs,

@@ -19,6 +19,7 @@ from ops.supervise import parse_procfile
 from ops.surroundings import ROOT, SANDBOX, behind_pgbouncer, connections_needed
 from pipelines.boot import CONNECTIONS_ALLOWED
 from pipelines.erasure.writers import PATIENCE, WAITED_FOR
+from pipelines.monitoring.runs import SILENT_AFTER
 from pipelines.queue.broker import make_broker
 from pipelines.queue.broker_port import BrokerAway
 from pipelines.unsafe_settings import production_faults
@@ -33,6 +34,12 @@ UNSEALED_SECONDS_MAX = 120
 _UNSEALED = b"""
 SELECT count(*), coalesce(extract(epoch FROM now() - min(at)), 0)::int
 FROM (SELECT at FROM audit_entries WHERE sequence IS NULL ORDER BY at LIMIT 10000) waiting
+"""
+# Before its first look, since when its duty is due.
+_LOOKED = b"""
+SELECT extract(epoch FROM now() - coalesce(
+    (SELECT at FROM check_runs WHERE name = 'monitor'),
+    (SELECT min(fire_at) FROM schedule_runs WHERE name = 'monitor'), now()))::int
 """
 _WAITING_ERASURES = f"""
 SELECT w.id, extract(epoch FROM now() - min(w.waits_since))::int, string_agg(w.writer, ', ')
@@ -171,7 +178,7 @@ def _database(
 
 def _seen(connection: psycopg.Connection) -> list[Check]:
     waiting = waiting_erasures(connection)
-    return [*paused_queues(connection), audit_tail(connection), *waiting]
+    return [*paused_queues(connection), audit_tail(connection), monitor_look(connection), *waiting]
 
 
 def paused_queues(connection: psycopg.Connection) -> list[Check]:
@@ -195,6 +202,16 @@ def audit_tail(connection: psycopg.Connection) -> Check:
         return Check("audit", ok=True, detail=detail)
     remedy = "Look whether scheduler and interactive workers run, and no queue is paused."
     return Check("audit", ok=False, detail=detail, remedy=remedy)
+
+
+def monitor_look(connection: psycopg.Connection) -> Check:
+    """Whether somebody looks at pools, credit and the engine: without it no news is no good news."""
+    (seconds,) = connection.execute(_LOOKED).fetchone() or (0,)
+    if seconds <= SILENT_AFTER.total_seconds():
+        return Check("monitor", ok=True, detail=f"looked {seconds} s ago")
+    detail = f"has not looked for {seconds // 60} min"
+    remedy = "Look whether scheduler and interactive workers run, and no queue is paused."
+    return Check("monitor", ok=False, detail=detail, remedy=remedy)
 
 
 def waiting_erasures(connection: psycopg.Connection) -> list[Check]:

@@ -18,6 +18,13 @@ LINE_SECONDS = 2.0
 QUIET_SECONDS = 10.0
 ENDED = frozenset({"succeeded", "partially_succeeded", "failed", "cancelled"})
 OPEN = ("pending", "running", "retrying")
+#: Why a job is paused, in words.
+PAUSED = {
+    "user": "by somebody",
+    "no_credit": "for want of credit",
+    "provider_auth": "because the vendor refuses our keys",
+    "account_restricted": "until its account has paid what it owes",
+}
 
 Job = dict[str, Any]
 
@@ -143,5 +150,5 @@ def _pause_of(job: Mapping[str, Any]) -> str:
     pause = job.get("pause")
     if not pause:
         return ""
-    reason = {"user": "by somebody", "no_credit": "for want of credit"}.get(pause["reason"], "")
+    reason = PAUSED.get(pause["reason"], "")
     return f"paused {reason}".rstrip() + f", goes on when {pause['resumes_on']}"

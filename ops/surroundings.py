@@ -10,6 +10,7 @@ from pathlib import Path
 from ops.home import AlreadyRunning, Home, free_port, port_is_free
 from pipelines.errors import Kind, Refusal
 from pipelines.settings import BEATING, OWN_CONNECTIONS, PROCESSES
+from pipelines.vendor_settings import SANDBOX_ACCOUNT, account_variables, secret_variables
 
 ROOT = Path(__file__).parents[1]
 DATABASE_NAME = "largesse"
@@ -149,14 +150,18 @@ def master_keys(home: Home) -> str:
     return f"1:{base64.b64encode(raw).decode()}"
 
 
-def sandbox_vendors(sandbox_url: str) -> dict[str, str]:
-    """The vendors' settings that lead to the sandbox; it takes any credentials."""
-    return {
+def sandbox_vendors(sandbox_url: str, *, secret: str = SANDBOX_ACCOUNT) -> dict[str, str]:
+    """The settings of vendors and of SMS that lead to the sandbox; it takes any credentials."""
+    addresses = {
         "RELOADLY_AUTH_URL": f"{sandbox_url}/reloadly/auth",
         "RELOADLY_BASE_URL": f"{sandbox_url}/reloadly",
-        "RELOADLY_CLIENT_ID": "sandbox",
-        "RELOADLY_CLIENT_SECRET": "sandbox",
+        "TANGO_BASE_URL": f"{sandbox_url}/tango",
+        "TREMENDOUS_BASE_URL": f"{sandbox_url}/tremendous",
+        "GIFTBIT_BASE_URL": f"{sandbox_url}/giftbit",
+        "TWILIO_BASE_URL": f"{sandbox_url}/twilio",
     }
+    accounts = dict.fromkeys(account_variables(), SANDBOX_ACCOUNT)
+    return addresses | accounts | dict.fromkeys(secret_variables(), secret)
 
 
 def behind_pgbouncer(environment: Mapping[str, str]) -> bool:

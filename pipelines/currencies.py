@@ -1,7 +1,10 @@
-"""The currencies we accept and how many digits each has after the point (ISO 4217)."""
+"""The currencies we accept, their digits after the point (ISO 4217), and amounts in words."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
+
+from babel.numbers import format_currency
 
 #: Money that people pay with: no fund codes, metals, test codes or withdrawn currencies.
 _BY_EXPONENT = {
@@ -29,3 +32,11 @@ def is_accepted(currency: str) -> bool:
 def exponent(currency: str) -> int:
     """Digits after the point; LookupError for a currency that is not accepted: nobody guesses."""
     return EXPONENTS[currency]
+
+
+def money(minor: int, currency: str) -> str:
+    """`$1,234.50`: minor units with their currency."""
+    digits = exponent(currency)
+    pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
+    amount = Decimal(minor).scaleb(-digits)
+    return format_currency(amount, currency, format=pattern, locale="en_US", currency_digits=False)

@@ -71,6 +71,16 @@ class Limits:
     vendor_lookup_deadline_seconds: float = 10.0
     #: Total deadline of handing one mail to the mail server.
     mail_deadline_seconds: float = 30.0
+    #: Total deadline of handing one SMS to the company that sends it.
+    sms_deadline_seconds: float = 20.0
+    #: Total deadline of telling an endpoint of an event; 3 s of it for the connection (EC-133).
+    webhook_call_seconds: float = 10.0
+    #: After a passing refusal a delivery waits so long, then five times as long each time (scaled).
+    delivery_first_wait_seconds: float = 60.0
+    #: Tries of one sending; more is not persistence but noise (EC-039).
+    delivery_attempts_max: int = 5
+    #: While the next station itself cannot be used, it is looked for so often (scaled).
+    delivery_look_again_seconds: float = 60.0
     #: From the commit that marks an order sent until its first byte must have left.
     order_send_seconds: float = 10.0
     #: How long a vendor may work on an order after it got it, whatever became of our connection.
@@ -82,6 +92,12 @@ class Limits:
     recovery_max_seconds: float = 600.0
     #: An order still absent this long (scaled) after it was sent was never placed.
     order_absent_after_seconds: float = 100.0
+    #: Of a vendor's rate, what filling buffers may take at most.
+    refill_rate_share: float = 0.5
+    #: A route that refused to fill a buffer is not tried for it again before this.
+    refill_route_rests_seconds: float = 900.0
+    #: Cards for a launch are there this long before it.
+    refill_lead_seconds: float = 3600.0
     #: Orders in created or sent above which a job's chunks keep their slot.
     open_orders_per_job_max: int = 200
 
@@ -89,6 +105,9 @@ class Limits:
     schedule_days_max: int = 366
     #: A job whose time has come while its campaign is paused looks again after this (scaled).
     campaign_paused_look_seconds: float = 30.0
+    #: A campaign of which more rewards count than this gets no limit for each recipient any more:
+    #: who has how many is counted while its requests wait.
+    counted_later_max: int = 20_000
     #: One client's items that are pending, running or retrying, over all its jobs.
     open_items_per_client_max: int = 2_000_000
     #: One client's jobs that have not ended; requests of one item are not counted.
@@ -115,6 +134,8 @@ class Limits:
     processes_kept_hours: int = 24
     #: `Prefer: wait` is cut to this.
     prefer_wait_seconds_max: int = 30
+    #: Who types a code waits so long for a card from stock; one that is bought has a page that waits.
+    redeem_wait_seconds: float = 3.0
     #: The watcher of waited-for jobs polls this often while anybody waits.
     waiter_poll_seconds: float = 0.01
     #: A job without progress for this long (scaled) is shown as stalled.
@@ -191,6 +212,8 @@ SCALED = (
     "alone_patience_seconds",
     "backoff_first_seconds",
     "backoff_max_seconds",
+    "delivery_first_wait_seconds",
+    "delivery_look_again_seconds",
     "recovery_gives_up_seconds",
     "recovery_first_seconds",
     "recovery_max_seconds",

@@ -76,6 +76,10 @@ CATALOGUE: Mapping[str, Message] = {
     "already_undone": Message(
         "The card was taken back before", "Nothing to do: an earlier undo has done it."
     ),
+    "already_replaced": Message(
+        "The card did not work and was replaced",
+        "Nothing to do: its charge went to the newer card, which an undo of that job takes back.",
+    ),
     # Rows of a file of cards
     "duplicate_card": Message(
         "This card stands in the file or in stock already; it was left out.",
@@ -88,6 +92,10 @@ CATALOGUE: Mapping[str, Message] = {
     "code_length": Message(
         "The card number is too short or too long",
         "It has 4 to 64 characters; look for cells that were cut or joined.",
+    ),
+    "code_differs": Message(
+        "The redemption code is loaded with another brand or value",
+        "Withdraw the campaign's open codes first, or leave the code out.",
     ),
     "looks_like_spreadsheet_damage": Message(
         "A spreadsheet seems to have rounded the card number",
@@ -132,6 +140,10 @@ CATALOGUE: Mapping[str, Message] = {
         "The supplier is not connected to this installation",
         "Ask the platform to connect it, or import cards. Nothing was charged.",
     ),
+    "vendor_disabled": Message(
+        "The supplier is out of use",
+        "The platform has taken it out of use. Retry when it is back; nothing was charged.",
+    ),
     "never_placed": Message(
         "The order did not reach the supplier", "Retry. Nothing was bought or charged."
     ),
@@ -155,6 +167,14 @@ CATALOGUE: Mapping[str, Message] = {
         "The supplier sent a card of another value",
         "The card is kept back. A person is looking into it.",
     ),
+    "margin_below_floor": Message(
+        "Every card that could be had costs too much for its price",
+        "Nothing was bought and the credit stays held. The platform corrects floor, cost or stock; then retry. To give up frees the credit.",
+    ),
+    "card_expires_soon": Message(
+        "The supplier sent a card that expires too soon to be given to anybody",
+        "The card is kept back. A person is looking into it.",
+    ),
     "code_not_delivered": Message(
         "The supplier sold the card and has not sent its code",
         "A person is looking into it. Do not send these recipients again meanwhile.",
@@ -162,12 +182,30 @@ CATALOGUE: Mapping[str, Message] = {
     "insufficient_credit": Message(
         "There was not enough credit", "Ask for an allocation, then retry."
     ),
+    "refill_paused": Message(
+        "Filling of this buffer was paused, or the pool disabled",
+        "Go on with it when its cards are wanted again.",
+    ),
     "job_cancelled": Message(
         "The job was cancelled before this item",
         "Its credit was released. Send the rows again if they are still wanted.",
     ),
     "account_suspended": Message("The account was suspended", "Ask your agency to resume it."),
     "campaign_closed": Message("The campaign was closed", _SEND_NEW),
+    "campaign_not_started": Message(
+        "The campaign has not started", "Retry when it has, or let it start earlier."
+    ),
+    "campaign_ended": Message(
+        "The campaign ended before this item was begun", "Let it end later, then retry."
+    ),
+    "campaign_rewards_exhausted": Message(
+        "The campaign has given all its rewards",
+        "Raise the number of its rewards, then send these rows as a new job.",
+    ),
+    "recipient_limit_reached": Message(
+        "The recipient has got as many rewards as one may",
+        "Leave these rows out, or raise the campaign’s limit for each recipient.",
+    ),
     "internal_error": Message(
         "Something went wrong on our side",
         "Retry. If it happens again, tell support the job's number. Nothing was charged.",

@@ -13,6 +13,12 @@ from pipelines.limits import DEFAULTS, Limits
 from pipelines.mail_settings import MailSettings, NotAMailServer, read_mail_settings
 from pipelines.sealing import Keyring
 from pipelines.unsafe_settings import MAKE_ONE, production_faults
+from pipelines.vendor_settings import (
+    TwilioSettings,
+    VendorSettings,
+    read_sms_settings,
+    read_vendor_settings,
+)
 
 _Read = TypeVar("_Read")
 
@@ -25,16 +31,6 @@ class Environment(StrEnum):
 
 class SettingsBroken(Exception):
     """The environment is incomplete or unsafe; the text says what to set."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadlySettings:
-    """Where Reloadly is and how we sign in; in demo this is the sandbox."""
-
-    auth_url: str
-    base_url: str
-    client_id: str
-    client_secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,15 @@ class Settings:
     pooled_by_proxy: bool
     secure_cookies: bool
     requires_second_factor: bool
-    reloadly: ReloadlySettings | None
+    vendors: VendorSettings
     mail: MailSettings | None
+    sms: TwilioSettings | None
     edge: EdgeSettings
+
+    @property
+    def webhooks_anywhere(self) -> bool:
+        """Whether endpoints may be of plain http and at addresses inside: a receiver at a desk."""
+        return self.environment is not Environment.PRODUCTION
 
     @property
     def limits(self) -> Limits:
@@ -118,9 +120,9 @@ def load(process: str) -> Settings:
     pooled = env.bool("DATABASE_POOLED", default=False)
     needs_totp = _said(env.bool, "LARGESSE_REQUIRE_TOTP", default=_is_production(environment))
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
-    reloadly = _reloadly(env)
     faults = production_faults(os.environ, process=process) if _is_production(environment) else []
     faults += _unreadable(env, faults)
+    vendors, sms = read_vendor_settings(os.environ, faults), read_sms_settings(os.environ, faults)
     if not queue_url:
         faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
     edge = _edge(process, public_url, environment, faults)
@@ -142,8 +144,9 @@ def load(process: str) -> Settings:
         pooled_by_proxy=pooled,
         secure_cookies=public_url.startswith("https://"),
         requires_second_factor=needs_totp,
-        reloadly=reloadly,
+        vendors=vendors,
         mail=mail,
+        sms=sms,
         edge=edge,
     )
     check(settings)
@@ -177,17 +180,6 @@ def _keyring(written: str | None, faults: list[str]) -> Keyring | None:
         if not any("LARGESSE_MASTER_KEYS" in fault for fault in faults):
             faults.append(f"LARGESSE_MASTER_KEYS: {error}")
         return None
-
-
-def _reloadly(env: Env) -> ReloadlySettings | None:
-    if not os.environ.get("RELOADLY_CLIENT_ID"):
-        return None
-    return ReloadlySettings(
-        auth_url=env.str("RELOADLY_AUTH_URL", default="https://auth.reloadly.com"),
-        base_url=env.str("RELOADLY_BASE_URL", default="https://giftcards.reloadly.com"),
-        client_id=env.str("RELOADLY_CLIENT_ID"),
-        client_secret=env.str("RELOADLY_CLIENT_SECRET"),
-    )
 
 
 def _said(read: Callable[..., _Read], name: str, *, default: _Read) -> _Read:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from pipelines.vendor_settings import SANDBOX_ACCOUNT, account_variables, address_variables
+
 SECRET_BYTES_MIN = 32
 #: What the embedded PostgreSQL calls itself, so that it is known whoever starts a process on it.
 EMBEDDED_CLUSTER = "largesse-embedded"
@@ -42,6 +44,8 @@ SAMPLE_WORDS = (
     "admin123",
     "largesse-",
 )
+#: What vendors call the places in which nothing is sold.
+TEST_HOSTS = ("sandbox", "testflight", "testbed")
 #: Passwords of servers that came with their image or their manual.
 KNOWN_PASSWORDS = frozenset(
     {"guest", "postgres", "redis", "secret", "largesse", "password", "changeme", "sandbox", "admin"}
@@ -60,7 +64,6 @@ _ADDRESSES = (
     "DATABASE_SYSTEM_URL",
     "DATABASE_READONLY_URL",
 )
-_VENDORS = ("RELOADLY_AUTH_URL", "RELOADLY_BASE_URL")
 
 Environment = Mapping[str, str]
 
@@ -174,13 +177,15 @@ def _embedded(environment: Environment) -> Iterator[str]:
 
 
 def _vendors(environment: Environment) -> Iterator[str]:
-    for name in _VENDORS:
+    for name in address_variables():
         address = environment.get(name, "")
         url = _split(address)
-        if address and (url.scheme != "https" or _is_loopback(url) or "sandbox" in address):
+        is_test = any(word in address for word in TEST_HOSTS)
+        if address and (url.scheme != "https" or _is_loopback(url) or is_test):
             yield f"{name} points to a sandbox; unset it, or set the vendor's own https address."
-    if environment.get("RELOADLY_CLIENT_ID") == "sandbox":
-        yield "RELOADLY_CLIENT_ID is the sandbox's; set your account's, and its secret."
+    for name in account_variables():
+        if environment.get(name) == SANDBOX_ACCOUNT:
+            yield f"{name} is the sandbox's; set your account's."
 
 
 def _public_url(environment: Environment) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,9 +14,14 @@ from pipelines.access import rate_policies
 from pipelines.access.authenticate import forget_failures
 from pipelines.access.forget_sign_ins import forget_sign_ins
 from pipelines.access.links import forget_links
+from pipelines.alerts.fold import forget_alerts
+from pipelines.approvals import corrections
+from pipelines.approvals.approvals import Kinds
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
+from pipelines.credit.drift import check_balances
+from pipelines.deliveries import send as deliveries
 from pipelines.erasure.erase import erase_person
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
@@ -26,11 +31,20 @@ from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.keys.reseal import reseal
 from pipelines.limits import Limits
 from pipelines.mail.send import ATTEMPTS_MAX, PostOffice, forget_mails, give_up_mail, send_mail
+from pipelines.monitoring.integrity import integrity_task
+from pipelines.monitoring.monitor import monitor_task
+from pipelines.monitoring.notify import fold_and_tell, forget_notices
+from pipelines.openings import open_sheet
+from pipelines.openings.forget import forget_sheets
 from pipelines.pools.import_cards import give_up_import, import_cards
+from pipelines.pools.move_cards import go_on_moving
+from pipelines.pricing.sync_catalogue import sync_catalogue, sync_catalogues
 from pipelines.providers.ports import Provider
-from pipelines.providers.reloadly import ReloadlyProvider
+from pipelines.providers.token_store import SharedTokens
 from pipelines.providers.transport import VendorTransport
-from pipelines.provisioning import job_kind, undo_kind
+from pipelines.providers.vendors import VENDORS, make_providers
+from pipelines.provisioning import job_kind, replace_approval, undo_kind
+from pipelines.provisioning.follow_credit import follow_credit
 from pipelines.provisioning.give_up import give_up_order
 from pipelines.provisioning.purchase import place_order
 from pipelines.provisioning.recover import recover_order
@@ -39,7 +53,21 @@ from pipelines.queue.dead_letters import forget_buried
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
+from pipelines.refilling.refill import refill_buffers
+from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
+from pipelines.sms.twilio import TwilioSender
+from pipelines.usage.add_up import add_up
+from pipelines.vendors.check import check_vendor
+from pipelines.vendors.look_after import look_after_vendors
+from pipelines.webhooks import send
+from pipelines.webhooks.forget import forget_webhooks
+from pipelines.webhooks.publish import publish
+from pipelines.webhooks.signing import LABEL
+from pipelines.webhooks.standing import look_after_failing
+
+#: Resolved alerts are looked at this long.
+ALERTS_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +79,24 @@ class House:
     sessions: Sessions
     job_kinds: Mapping[str, JobKind]
     rates: rate_policies.Table
+    approval_kinds: Kinds
+
+    @property
+    def vendors(self) -> frozenset[str]:
+        """The vendors whose accounts are set up here."""
+        return frozenset(
+            name for name in VENDORS if getattr(self.settings.vendors, name) is not None
+        )
 
     @property
     def person_secret(self) -> bytes:
         """The key under which recipients are recognised without their address."""
         return self.settings.keyring.lasting_key("people")
+
+    @property
+    def webhook_key(self) -> bytes:
+        """The key that the secrets of endpoints are made from."""
+        return self.settings.keyring.lasting_key(LABEL)
 
 
 def build_house(settings: Settings) -> House:
@@ -71,7 +112,14 @@ def build_house(settings: Settings) -> House:
         sessions=sessions_of(engine),
         job_kinds=JOB_KINDS,
         rates=_rates(settings),
+        approval_kinds=_approval_kinds(settings.limits),
     )
+
+
+def _approval_kinds(limits: Limits) -> Kinds:
+    """Every act that may wait for a second person."""
+    others = (replace_approval.approval_kind(limits), open_sheet.approval_kind(limits))
+    return {**corrections.KINDS, **{kind.name: kind for kind in others}}
 
 
 def _rates(settings: Settings) -> rate_policies.Table:
@@ -96,19 +144,10 @@ JOB_KINDS: Mapping[str, JobKind] = {
 }
 
 
-def build_providers(settings: Settings) -> dict[str, Provider]:
-    """One adapter per vendor whose account is set up."""
-    providers: dict[str, Provider] = {}
-    if settings.reloadly is not None:
-        providers["reloadly"] = ReloadlyProvider(
-            VendorTransport(),
-            auth_url=settings.reloadly.auth_url,
-            base_url=settings.reloadly.base_url,
-            client_id=settings.reloadly.client_id,
-            client_secret=settings.reloadly.client_secret,
-            limits=settings.limits,
-        )
-    return providers
+def build_providers(settings: Settings, sessions: Sessions | None = None) -> dict[str, Provider]:
+    """One adapter per vendor whose account is set up; with `sessions` they share their tokens."""
+    tokens = None if sessions is None else SharedTokens(sessions, settings.keyring)
+    return make_providers(settings.vendors, settings.limits, tokens=tokens)
 
 
 def build_handlers(house: House) -> Handlers:
@@ -118,14 +157,8 @@ def build_handlers(house: House) -> Handlers:
     tools = PlanTools(keyring, house.person_secret, limits)
     chunk = partial(work_chunk, kinds=job_kinds, limits=limits)
     give_up = partial(give_up_chunk, kinds=job_kinds, limits=limits)
-    vendor: dict[str, Any] = {
-        "providers": build_providers(house.settings),
-        "keyring": keyring,
-        "limits": limits,
-        "draw": random.random,
-    }
-    give_up_on_order = partial(give_up_order, limits=limits)
-    settle = partial(settle_task, kinds=job_kinds)
+    providers = build_providers(house.settings, house.sessions)
+    settle = partial(settle_task, kinds=job_kinds, limits=limits)
     handlers = (
         # A chunk that fails is soon split, so that its good items do not wait for a bad one.
         Handler(kinds.RUN_CHUNK, chunk, give_up, attempts_max=2),
@@ -141,20 +174,76 @@ def build_handlers(house: House) -> Handlers:
             partial(import_cards, keyring=keyring, limits=limits),
             give_up_import,
         ),
-        Handler(kinds.PLACE_ORDER, partial(place_order, **vendor), give_up_on_order),
-        Handler(kinds.RECOVER_ORDER, partial(recover_order, **vendor), give_up_on_order),
+        Handler(kinds.MOVE_CARDS, go_on_moving),
+        *_order_handlers(house, providers),
+        Handler(kinds.REFILL_BUFFERS, partial(refill_buffers, limits=limits)),
         _mail_handler(house),
+        _delivery_handler(house),
+        *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
-        Handler(kinds.SEAL_AUDIT, _seal_audit),
-        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+        *_watch_handlers(limits, keyring),
         Handler(
             kinds.ERASE_PERSON,
             partial(erase_person, keyring=keyring, person_secret=house.person_secret),
         ),
+        *_credit_handlers(house),
         Handler(kinds.RESEAL, partial(reseal, keyring=keyring)),
+        *_vendor_handlers(providers, limits),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
+
+
+def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:
+    """What looks at the house and counts it, and changes nothing in it."""
+    return (
+        Handler(kinds.SEAL_AUDIT, _seal_audit),
+        Handler(kinds.FOLD_ALERTS, partial(_fold_alerts, keyring=keyring)),
+        Handler(kinds.MONITOR, partial(monitor_task, limits=limits)),
+        Handler(kinds.INTEGRITY_CHECK, partial(integrity_task, limits=limits)),
+        Handler(kinds.ADD_UP_ISSUED, _add_up_issued),
+        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+    )
+
+
+def _vendor_handlers(providers: Mapping[str, Provider], limits: Limits) -> tuple[Handler, ...]:
+    check = partial(check_vendor, providers=providers, limits=limits, draw=random.random)
+    look_after = partial(look_after_vendors, vendors=providers)
+    read = partial(sync_catalogue, providers=providers, limits=limits, draw=random.random)
+    return (
+        Handler(kinds.LOOK_AFTER_VENDORS, look_after),
+        Handler(kinds.CHECK_VENDOR, check),
+        Handler(kinds.SYNC_CATALOGUES, partial(sync_catalogues, vendors=providers)),
+        Handler(kinds.SYNC_CATALOGUE, read),
+    )
+
+
+def _credit_handlers(house: House) -> tuple[Handler, Handler]:
+    follow = partial(follow_credit, kinds=house.job_kinds, limits=house.limits)
+    return (
+        Handler(kinds.FOLLOW_CREDIT, follow),
+        Handler(kinds.CHECK_BALANCES, _check_balances),
+    )
+
+
+def _order_handlers(house: House, providers: Mapping[str, Provider]) -> tuple[Handler, ...]:
+    """An order's life is one, whatever it is for."""
+    vendor: dict[str, Any] = {
+        "providers": providers,
+        "keyring": house.settings.keyring,
+        "limits": house.limits,
+        "draw": random.random,
+    }
+    give_up = partial(give_up_order, limits=house.limits)
+    return tuple(
+        Handler(kind, partial(work, **vendor), give_up)
+        for kind, work in (
+            (kinds.PLACE_ORDER, place_order),
+            (kinds.RECOVER_ORDER, recover_order),
+            (kinds.PLACE_POOL_ORDER, place_order),
+            (kinds.RECOVER_POOL_ORDER, recover_order),
+        )
+    )
 
 
 def _mail_handler(house: House) -> Handler:
@@ -164,15 +253,44 @@ def _mail_handler(house: House) -> Handler:
     return Handler(kinds.SEND_MAIL, run, give_up_mail, attempts_max=ATTEMPTS_MAX)
 
 
+def _delivery_handler(house: House) -> Handler:
+    settings, limits = house.settings, house.limits
+    sms = None if settings.sms is None else TwilioSender(VendorTransport(), settings.sms)
+    dispatch = deliveries.Dispatch(
+        settings.mail, sms, settings.keyring, limits, settings.public_url, random.random
+    )
+    run = partial(deliveries.deliver, dispatch=dispatch)
+    give_up = deliveries.give_up_delivery
+    return Handler(kinds.DELIVER, run, give_up, attempts_max=deliveries.ATTEMPTS_MAX)
+
+
+def _webhook_handlers(house: House) -> tuple[Handler, Handler]:
+    by = send.courier(
+        key=house.webhook_key,
+        anywhere=house.settings.webhooks_anywhere,
+        limits=house.limits,
+        draw=random.random,
+    )
+    return (
+        Handler(kinds.PUBLISH_EVENTS, _publish_events),
+        Handler(kinds.SEND_EVENTS, partial(send.send_events, courier=by)),
+    )
+
+
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
-    forget_people(session, now)
-    forget_drafts(session, now)
+    """A pass with more than it could forget is followed by another, in its own transaction."""
+    full = [forget_people(session, now), forget_drafts(session, now), forget_webhooks(session, now)]
+    forget_sheets(session, now)
     forget_failures(session, now)
     forget_buried(session, now)
     forget_mails(session, now)
     forget_links(session, now)
     forget_sign_ins(session, now)
     forget_addresses(session, now)
+    forget_alerts(session, before=now - ALERTS_KEPT)
+    forget_notices(session, now)
+    if any(full):
+        defer(session, kinds.RETENTION, args={}, now=now)
 
 
 def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:
@@ -185,6 +303,29 @@ def _seal_audit(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass that was full is followed by another, each in a transaction of its own."""
     if seal(session).is_full:
         defer(session, kinds.SEAL_AUDIT, args={}, now=now)
+
+
+def _check_balances(session: Session, _task: TaskInHand, now: datetime) -> None:
+    check_balances(session, now)
+
+
+def _fold_alerts(session: Session, _task: TaskInHand, now: datetime, *, keyring: Keyring) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if fold_and_tell(session, keyring=keyring, now=now).is_full:
+        defer(session, kinds.FOLD_ALERTS, args={}, now=now)
+
+
+def _publish_events(session: Session, _task: TaskInHand, now: datetime) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if publish(session, now):
+        defer(session, kinds.PUBLISH_EVENTS, args={}, now=now)
+    look_after_failing(session, now)
+
+
+def _add_up_issued(session: Session, _task: TaskInHand, now: datetime) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if add_up(session):
+        defer(session, kinds.ADD_UP_ISSUED, args={}, now=now)
 
 
 def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:

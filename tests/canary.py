@@ -33,6 +33,8 @@ _SECRETS = (
     TOKEN_HEAD,
     # Refresh tokens are derived and carry no mark.
     r"lgr_[\w-]{60,}",
+    # So are the secrets of endpoints.
+    r"whsec_[\w-]{40,}",
     *PROCESS_KEYS,
 )
 _PEOPLE = (r"[\w.+-]+@(?:[\w-]+\.)*example(?:\.com)?\b", r"/r/[\w-]{40,}")
@@ -40,7 +42,7 @@ _PEOPLE = (r"[\w.+-]+@(?:[\w-]+\.)*example(?:\.com)?\b", r"/r/[\w-]{40,}")
 SECRET = re.compile("|".join(_SECRETS), re.IGNORECASE)
 #: What neither a message nor a log line may show: people and their links neither.
 PRIVATE = re.compile("|".join(_SECRETS + _PEOPLE), re.IGNORECASE)
-_FIRST_LOOK = "|".join((MARK, PIN.lstrip("0"), INTEGER_MARK, TOKEN_HEAD, "lgr_"))
+_FIRST_LOOK = "|".join((MARK, PIN.lstrip("0"), INTEGER_MARK, TOKEN_HEAD, "lgr_", "whsec_"))
 _READ_AT_ONCE = 4 * 1024 * 1024
 _END = "canary-end"
 

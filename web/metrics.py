@@ -1,6 +1,5 @@
 """Count requests and show the state of jobs to Prometheus, asked of PostgreSQL at scrape time."""
 
-import hmac
 import ipaddress
 import time
 from collections.abc import Iterable, Iterator
@@ -20,7 +19,8 @@ from pipelines.errors import NotFound
 from pipelines.limits import Limits
 from pipelines.queue.overview import QueueSeen, look_at_queues
 from pipelines.wiring import House
-from web.front import EXTENSION, front
+from web.cron_secret import has_cron_secret
+from web.front import EXTENSION
 from web.guards import public
 from web.misses import MissMetrics
 from web.rate_limits import RateMetrics
@@ -78,7 +78,7 @@ def register_metrics(app: Flask) -> None:
     @public
     def metrics() -> Response:
         """For loopback, or with the cron secret; for others the page does not exist."""
-        if not (_is_loopback() or _has_secret(front().house.settings.cron_secret)):
+        if not (_is_loopback() or has_cron_secret()):
             raise NotFound
         return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
@@ -151,8 +151,3 @@ def _is_loopback() -> bool:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback
     except ValueError:
         return False
-
-
-def _has_secret(secret: str) -> bool:
-    given = request.headers.get("Authorization", "")
-    return bool(secret) and hmac.compare_digest(given.encode(), f"Bearer {secret}".encode())

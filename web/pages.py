@@ -38,7 +38,7 @@ def listed(
     """One page as api.md has it; the caller fetched one row more than `limit`."""
     shown = rows[:limit]
     has_more = len(rows) > limit
-    cursor = _encoded(place(shown[-1])) if has_more else None
+    cursor = next_place(place(shown[-1])) if has_more else None
     return jsonify(
         {"data": [view(row) for row in shown], "has_more": has_more, "next_cursor": cursor}
     )
@@ -60,6 +60,11 @@ def number_cursor(query: dict[str, Any]) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidCursor
     return int(text)
+
+
+def next_place(place: UUID | int | None) -> str | None:
+    """The cursor that goes on after a place; None where nothing follows."""
+    return None if place is None else _encoded(place)
 
 
 def _encoded(place: UUID | int) -> str:

@@ -7,8 +7,10 @@ import structlog
 from flask import Flask, Response, g, request
 
 from pipelines.audit import circumstances
+from web.rate_limits import rates
 
 HEADER = "X-Request-Id"
+_AGENT_CHARACTERS = 12
 _SAFE = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -22,7 +24,13 @@ def _begin() -> None:
     given = request.headers.get(HEADER, "")
     g.request_id = given if _SAFE.fullmatch(given) else secrets.token_hex(16)
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
-    circumstances.come_from(request.remote_addr)
+    circumstances.come_from(request.remote_addr, agent=_agent())
+
+
+def _agent() -> str | None:
+    """The program that asks, by a digest under a key of ours; None if it does not say."""
+    said = request.headers.get("User-Agent", "")
+    return rates().digest(f"agent:{said}")[:_AGENT_CHARACTERS] if said else None
 
 
 def _echo(response: Response) -> Response:

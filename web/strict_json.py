@@ -53,7 +53,7 @@ def parse_json_object(raw: bytes, *, limits: Limits = DEFAULTS) -> dict[str, obj
     if len(raw) > limits.json_body_bytes_max:
         raise BodyTooLarge(f"A JSON body may have {limits.json_body_bytes_max} bytes.")
     text = _decoded(raw)
-    if _depth(raw) > limits.json_depth_max:
+    if _is_deeper(raw, limits.json_depth_max):
         raise MalformedJson("too_deep")
     body = _loaded(text, digits_max=limits.json_number_digits_max)
     if not isinstance(body, dict):
@@ -77,17 +77,21 @@ def _decoded(raw: bytes) -> str:
     return text
 
 
-def _depth(raw: bytes) -> int:
-    """The deepest nesting, counted before the parser recurses; brackets in strings do not count."""
-    depth = deepest = 0
+def _is_deeper(raw: bytes, most: int) -> bool:
+    """Whether it nests deeper than `most`: told at the first bracket that does.
+
+    Before the parser recurses; brackets in strings do not count.
+    """
+    depth = 0
     for match in _STRING_OR_BRACKET.finditer(raw):
         token = match[0]
         if token in {b"[", b"{"}:
             depth += 1
-            deepest = max(deepest, depth)
+            if depth > most:
+                return True
         elif token in {b"]", b"}"}:
             depth -= 1
-    return deepest
+    return False
 
 
 def _loaded(text: str, *, digits_max: int) -> object:

@@ -10,7 +10,8 @@ from pipelines.access.principals import Principal
 from pipelines.access.users import OF_AGENCIES, OF_CLIENTS, TenantNotOfRole
 from pipelines.errors import NotFound, Refusal
 from pipelines.tenants.agencies import agency
-from pipelines.tenants.clients import only_client
+from pipelines.tenants.clients import client, only_client
+from pipelines.webhooks.endpoints import Place
 
 
 class ClientRequired(Refusal):
@@ -30,6 +31,15 @@ def chosen_client(session: Session, caller: Principal, given: UUID | None) -> UU
     if chosen is None:
         raise ClientRequired
     return chosen
+
+
+def place_of_endpoint(session: Session, caller: Principal, client_id: UUID | None) -> Place:
+    """Of a webhook: the caller's own, or a client's in its sight; `NotFound` for any other."""
+    chosen = client_id or caller.client_id
+    if chosen is None:
+        return Place(caller.agency_id, None)
+    row = client(session, chosen)
+    return Place(row.agency_id, row.id)
 
 
 def place_of_new(

@@ -62,7 +62,8 @@ def import_cards(file: Path, pool: str, on_error: str, *, force: bool, wait: boo
     "--delivery-method",
     type=click.Choice(["email", "sms", "none"]),
     default="none",
-    help="Anything but none is kept for later: nothing is sent in this release.",
+    show_default=True,
+    help="How the links of the cards get to their recipients.",
 )
 @on_error_option
 @force_option

@@ -1,4 +1,4 @@
-"""Put the vendors, the mail server and their control pages into one Flask app."""
+"""Put the vendors, the mail server, the phones and their control pages into one Flask app."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -6,17 +6,29 @@ from datetime import UTC, datetime
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from ops.sandbox import captcha
+from ops.sandbox import captcha, twilio
 from ops.sandbox.control import control_pages, fault_pages
 from ops.sandbox.faults import BadControl, FaultBoard
+from ops.sandbox.giftbit import giftbit
 from ops.sandbox.mailbox import Mailbox, mailbox_pages
+from ops.sandbox.receiver import FAULTS as RECEIVER_FAULTS
+from ops.sandbox.receiver import Receiver, receiver_pages
 from ops.sandbox.reloadly import reloadly
 from ops.sandbox.smtp import FAULTS, start_smtp
 from ops.sandbox.store import Store
+from ops.sandbox.tango import tango
+from ops.sandbox.tremendous import tremendous
 from ops.sandbox.wire import reply
 
 #: One maker per outside company; each brings its pages under `/<name>`.
-VENDORS = (reloadly,)
+VENDORS = (reloadly, tango, tremendous, giftbit)
+#: Companies that sell nothing, with the faults of each.
+OTHERS = {
+    "captcha": captcha.FAULTS,
+    "mail": FAULTS,
+    "twilio": twilio.FAULTS,
+    "receiver": RECEIVER_FAULTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +50,16 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
         app.register_blueprint(vendor.pages)
         app.register_blueprint(control_pages(vendor, store))
 
-    captcha_faults = FaultBoard(captcha.FAULTS)
-    app.register_blueprint(captcha.captcha_pages(captcha_faults))
-    app.register_blueprint(fault_pages("captcha", captcha_faults))
-    mailbox, mail_faults = Mailbox(store), FaultBoard(FAULTS)
+    boards = {name: FaultBoard(kinds) for name, kinds in OTHERS.items()}
+    for name, faults in boards.items():
+        app.register_blueprint(fault_pages(name, faults))
+    mailbox, receiver = Mailbox(store), Receiver()
+    app.register_blueprint(captcha.captcha_pages(boards["captcha"]))
     app.register_blueprint(mailbox_pages(mailbox))
-    app.register_blueprint(fault_pages("mail", mail_faults))
+    app.register_blueprint(twilio.twilio_pages(twilio.Phones(store), boards["twilio"]))
+    app.register_blueprint(receiver_pages(receiver, boards["receiver"]))
     if smtp is not None:
-        start_smtp(mailbox, mail_faults, host=smtp.host, port=smtp.port)
+        start_smtp(mailbox, boards["mail"], host=smtp.host, port=smtp.port)
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -54,8 +68,9 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
     @app.post("/control/reset")
     def reset() -> Response:
         store.clear()
-        captcha_faults.clear()
-        mail_faults.clear()
+        receiver.clear()
+        for faults in boards.values():
+            faults.clear()
         for vendor in vendors:
             vendor.faults.clear()
             vendor.switches.clear()

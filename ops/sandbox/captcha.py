@@ -6,7 +6,7 @@ import time
 from flask import Blueprint, Response, request
 
 from ops.sandbox.faults import HEADER, FaultBoard, FaultKind, Strike
-from ops.sandbox.wire import bad_gateway, cut_connection, half_json, reply
+from ops.sandbox.wire import bad_gateway, cut_connection, first_half, reply
 
 FAULTS = (
     FaultKind("error_500", "siteverify"),
@@ -65,7 +65,7 @@ def _struck(strike: Strike) -> Response | None:
         case "html_502":
             return bad_gateway()
         case "garbage":
-            return half_json({"success": True, "error-codes": []})
+            return first_half(reply({"success": True, "error-codes": []}))
         case "drop":
             cut_connection(request.environ)
         case "slow":

@@ -6,3 +6,5 @@ MARK = "KANARIE"
 PIN = "05041337"
 #: How card numbers begin that are sent as JSON integers, the first digit not zero.
 INTEGER_MARK = "8105041337"
+#: The only key, password or secret that the sandbox's vendors do not take.
+WRONG_SECRET = "wrong"

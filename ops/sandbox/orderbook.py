@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from sqlite3 import Connection, Row
 from typing import Any
@@ -12,6 +12,8 @@ from ops.sandbox.wire import read_json, write_json
 
 SUCCESSFUL = "SUCCESSFUL"
 REFUNDED = "REFUNDED"
+#: Taken without money; paid, oldest first, as soon as the account covers it.
+AWAITING_FUNDS = "AWAITING_FUNDS"
 
 #: Account amounts are whole numbers of this many parts of the account's currency unit.
 PARTS = 100_000
@@ -44,6 +46,8 @@ class NewOrder:
     facts: Mapping[str, Any]
     cards: Sequence[Card]
     ending: Ending = field(default_factory=Ending)
+    #: Whether the vendor takes the order when the account is short, and waits for money.
+    may_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,14 @@ class OrderBook:
         now = time.time()
         with self._store.transaction() as connection:
             balance = self._settled_balance(connection, now)
-            if balance < new.cost:
+            is_short = balance < new.cost
+            if is_short and not new.may_wait:
                 raise AccountEmpty
-            self._set_balance(connection, balance - new.cost)
+            if is_short:
+                new = replace(new, ending=Ending(AWAITING_FUNDS))
+            elif new.ending.status != REFUNDED:
+                self._set_balance(connection, balance - new.cost)
             transaction_id = self._insert(connection, new, balance, now)
-            if new.ending.status == REFUNDED:
-                self._set_balance(connection, balance)
         return Order(
             transaction_id,
             new.reference,
@@ -115,6 +121,11 @@ class OrderBook:
                 (self._vendor, transaction_id),
             ).fetchone()
         return None if row is None else _order(row)
+
+    def order_of(self, reference: str) -> Order | None:
+        """The newest order with exactly this reference."""
+        _total, orders = self.search(Search(reference=reference), limit=100, offset=0)
+        return next((order for order in orders if order.reference == reference), None)
 
     def search(self, wanted: Search, *, limit: int, offset: int) -> tuple[int, list[Order]]:
         """Newest first; references are compared without regard to case."""
@@ -136,6 +147,14 @@ class OrderBook:
                 (transaction_id,),
             )
             return [Card(row["number"], row["pin"]) for row in rows]
+
+    def exchange_card(self, transaction_id: int, card: Card) -> None:
+        """Put another key to an order's one card in place of the first; it stays one card."""
+        with self._store.alone() as connection:
+            connection.execute(
+                "UPDATE cards SET number = ?, pin = ? WHERE transaction_id = ?",
+                (card.number, card.pin, transaction_id),
+            )
 
     def balance(self) -> Decimal:
         with self._store.transaction() as connection:
@@ -233,7 +252,8 @@ class OrderBook:
         return transaction_id
 
     def _settled_balance(self, connection: Connection, now: float) -> int:
-        """Close the orders whose time has come, give refunds back, and return the balance."""
+        """Close the orders whose time has come, give refunds back, pay what waits for money, and
+        return the balance."""
         row = connection.execute(
             "SELECT amount FROM balances WHERE vendor = ?", (self._vendor,)
         ).fetchone()
@@ -243,11 +263,31 @@ class OrderBook:
             " WHERE vendor = ? AND settles_at <= ? RETURNING status, cost",
             (self._vendor, now),
         ).fetchall()
-        refunds = sum(order["cost"] for order in settled if order["status"] == REFUNDED)
-        if refunds:
-            balance += refunds
-            self._set_balance(connection, balance)
-        return balance
+        refunds = sum(int(row["cost"]) for row in settled if row["status"] == REFUNDED)
+        left = balance + refunds - self._paid(connection, balance + refunds)
+        if left != balance:
+            self._set_balance(connection, left)
+        return left
+
+    def _paid(self, connection: Connection, balance: int) -> int:
+        """What the orders cost that waited for money and can be paid now."""
+        waiting = connection.execute(
+            "SELECT transaction_id, cost FROM orders"
+            " WHERE status = 'AWAITING_FUNDS' AND settles_at IS NULL AND vendor = ?"
+            " ORDER BY transaction_id",
+            (self._vendor,),
+        ).fetchall()
+        paid = 0
+        for order in waiting:
+            cost = int(order["cost"])
+            if paid + cost > balance:
+                break
+            paid += cost
+            connection.execute(
+                "UPDATE orders SET status = ? WHERE transaction_id = ?",
+                (SUCCESSFUL, order["transaction_id"]),
+            )
+        return paid
 
     def _set_balance(self, connection: Connection, amount: int) -> None:
         connection.execute(

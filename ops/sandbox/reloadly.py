@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from flask import Blueprint, Response, request
 
+from ops.sandbox.acting import play
 from ops.sandbox.faults import HEADER, FaultBoard, Strike
 from ops.sandbox.orderbook import SUCCESSFUL, AccountEmpty, NewOrder, Order, OrderBook, in_parts
 from ops.sandbox.reloadly_catalogue import (
@@ -36,7 +37,7 @@ from ops.sandbox.reloadly_paging import page_asked, report_page
 from ops.sandbox.store import Store
 from ops.sandbox.switches import Switchboard
 from ops.sandbox.vendor import Vendor
-from ops.sandbox.wire import bad_gateway, cut_connection, half_json, reply
+from ops.sandbox.wire import reply
 
 ACCEPT_V1 = "application/com.reloadly.giftcards-v1+json"
 ACCEPT_V2 = "application/com.reloadly.giftcards-v2+json"
@@ -80,20 +81,11 @@ class Desk:
 
     def take_order(self) -> Response:
         strike = self._faults.draw("order", request.headers.get(HEADER))
-        name = "" if strike is None else strike.name
         if strike is not None:
             strike_before(strike)
-        if strike is not None and name == "html_502" and not strike.flag("created"):
-            return bad_gateway()
-        order = self._execute(strike)
-        if name == "drop_after_create":
-            cut_connection(request.environ)
-        if name == "error_500_after":
-            raise unprocessable()
-        if name == "html_502":
-            return bad_gateway()
-        record = order_record(order)
-        return half_json(record) if name == "garbage" else reply(record)
+        return play(
+            strike, lambda: reply(order_record(self._execute(strike))), broken=unprocessable
+        )
 
     def report(self) -> Response:
         strike = suffer(self._faults, "lookup")
@@ -143,13 +135,6 @@ class Desk:
             raise Refused(400, message, "CUSTOM_IDENTIFIER_ALREADY_USED")
         if switches.latency_seconds:
             time.sleep(switches.latency_seconds)
-        if strike is None or strike.name != "slow":
-            return self._place(wanted, strike)
-        if strike.flag("created_first"):
-            order = self._place(wanted, strike)
-            time.sleep(strike.number("seconds"))
-            return order
-        time.sleep(strike.number("seconds"))
         return self._place(wanted, strike)
 
     def _place(self, wanted: Wanted, strike: Strike | None) -> Order:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
-from ops.sandbox.marks import MARK
+from ops.sandbox.marks import MARK, WRONG_SECRET
 from ops.sandbox.store import Store
 from ops.sandbox.wire import read_json, reply
 
@@ -52,14 +52,14 @@ def guard(pages: Blueprint, store: Store) -> None:
 
 
 def issue_token(store: Store, *, seconds: float) -> Response:
-    """Take any non-empty client id and secret: the sandbox knows no others."""
+    """Take any client id and any secret but the wrong one."""
     try:
         asked = read_json(request.get_data())
     except ValueError:
         asked = None
     if not isinstance(asked, dict) or asked.get("grant_type") != "client_credentials":
         raise Refused(400, "Invalid input provided: grant_type", "INVALID_INPUT_PROVIDED")
-    if not asked.get("client_id") or not asked.get("client_secret"):
+    if not asked.get("client_id") or asked.get("client_secret") in {None, "", WRONG_SECRET}:
         raise Refused(401, "Access Denied", "INVALID_CREDENTIALS")
     if not str(asked.get("audience", "")).startswith(("http://", "https://")):
         raise Refused(400, "Invalid audience", "INVALID_AUDIENCE")

@@ -3,28 +3,24 @@
 import time
 from dataclasses import dataclass
 
-from flask import request
+from flask import Response, request
 
+from ops.sandbox.acting import ORDER_FAULTS, throttle_seconds
 from ops.sandbox.faults import HEADER, FaultBoard, FaultKind, Strike
 from ops.sandbox.orderbook import SUCCESSFUL, Ending
 from ops.sandbox.reloadly_catalogue import Product
 from ops.sandbox.reloadly_door import Refused
-from ops.sandbox.wire import cut_connection
 
 FAULTS = (
+    *ORDER_FAULTS,
     FaultKind("auth_401", "order"),
     FaultKind("throttled_429", "order", {"retry_after": -1}),
-    FaultKind("error_500_before", "order"),
-    FaultKind("drop_before_create", "order"),
+    FaultKind("unavailable_503", "order"),
     FaultKind("out_of_stock", "order", {"status": 400, "error_code": ""}),
-    FaultKind("html_502", "order", {"created": False}),
-    FaultKind("slow", "order", {"seconds": 60.0, "created_first": False}),
-    FaultKind("error_500_after", "order"),
-    FaultKind("drop_after_create", "order"),
-    FaultKind("garbage", "order"),
     FaultKind("wrong_value", "order", {"unit_price": 0}),
     FaultKind("processing", "order", {"seconds": 2.0, "then": SUCCESSFUL, "status": "PROCESSING"}),
     FaultKind("lookup_500", "lookup"),
+    FaultKind("lookup_429", "lookup", {"retry_after": -1}),
     FaultKind("lookup_slow", "lookup", {"seconds": 60.0}),
     FaultKind("lookup_empty", "lookup", {"seconds": 5.0}),
     FaultKind("cards_500", "cards"),
@@ -58,6 +54,8 @@ def suffer(faults: FaultBoard, point: str) -> Strike | None:
     strike = faults.draw(point, request.headers.get(HEADER))
     if strike is not None and strike.name.endswith("_500"):
         raise Refused(500, "Internal server error")
+    if strike is not None and strike.name == "lookup_429":
+        raise Refused(429, "Too many requests", retry_after=throttle_seconds(strike))
     if strike is not None and strike.name.endswith("_slow"):
         time.sleep(strike.number("seconds"))
     return strike
@@ -69,20 +67,18 @@ def strike_before(strike: Strike) -> None:
         case "auth_401":
             raise Refused(401, "The token is not valid", "INVALID_TOKEN")
         case "throttled_429":
-            wait = int(strike.number("retry_after"))
-            raise Refused(429, "Too many requests", retry_after=None if wait < 0 else wait)
-        case "error_500_before":
-            raise unprocessable()
-        case "drop_before_create":
-            cut_connection(request.environ)
+            raise Refused(429, "Too many requests", retry_after=throttle_seconds(strike))
+        case "unavailable_503":
+            raise Refused(503, "Service unavailable")
         case "out_of_stock":
             code = strike.text("error_code") or None
             raise Refused(int(strike.number("status")), "Product is currently out of stock", code)
 
 
-def unprocessable() -> Refused:
+def unprocessable() -> Response:
+    """Whether the order ran, this does not say."""
     message = "The transaction cannot be processed at the moment"
-    return Refused(500, message, "TRANSACTION_CANNOT_BE_PROCESSED_AT_THE_MOMENT")
+    raise Refused(500, message, "TRANSACTION_CANNOT_BE_PROCESSED_AT_THE_MOMENT")
 
 
 def ending(product: Product, strike: Strike | None) -> Ending:

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE INDEX IF NOT EXISTS orders_reference ON orders (vendor, folded_reference);
 CREATE INDEX IF NOT EXISTS orders_listed ON orders (vendor);
 CREATE INDEX IF NOT EXISTS orders_open ON orders (vendor, settles_at) WHERE settles_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS orders_unpaid ON orders (vendor) WHERE status = 'AWAITING_FUNDS';
 CREATE TABLE IF NOT EXISTS cards (
     card_id INTEGER PRIMARY KEY,
     transaction_id INTEGER NOT NULL,
@@ -47,6 +48,17 @@ CREATE TABLE IF NOT EXISTS mails (
     received_at REAL NOT NULL
 );
 CREATE INDEX IF NOT EXISTS mails_recipient ON mails (recipient);
+CREATE TABLE IF NOT EXISTS messages (
+    message_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sid TEXT NOT NULL,
+    account TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    body TEXT NOT NULL,
+    callback TEXT,
+    error TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_recipient ON messages (recipient);
 """
 
 
@@ -82,9 +94,9 @@ class Store:
             self._connection.execute("COMMIT")
 
     def clear(self) -> None:
-        """Forget trade, counts and mails. Tokens stay valid and transaction ids are never reused."""
+        """Forget trade, counts, mails and messages. Tokens stay valid and transaction ids are never reused."""
         with self.transaction() as connection:
-            for table in ("orders", "cards", "balances", "calls", "mails"):
+            for table in ("orders", "cards", "balances", "calls", "mails", "messages"):
                 connection.execute(f"DELETE FROM {table}")
 
     def count_call(self, vendor: str, endpoint: str) -> None:
@@ -112,6 +124,12 @@ class Store:
                 "SELECT expires_at FROM tokens WHERE token = ? AND vendor = ?", (token, vendor)
             ).fetchone()
         return None if row is None else float(row["expires_at"])
+
+    def newest_token(self, vendor: str) -> float:
+        """When the vendor's latest token ends; 0 without one."""
+        with self.alone() as connection:
+            latest = "SELECT coalesce(max(expires_at), 0) FROM tokens WHERE vendor = ?"
+            return float(connection.execute(latest, (vendor,)).fetchone()[0])
 
     def revoke_tokens(self, vendor: str) -> int:
         with self.alone() as connection:

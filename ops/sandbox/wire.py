@@ -32,10 +32,10 @@ def reply(body: Any, status: int = 200, headers: Mapping[str, str] | None = None
     return Response(write_json(body), status, headers, content_type="application/json")
 
 
-def half_json(body: Any) -> Response:
-    """Answer 200 with the first half of the body: complete for HTTP, unreadable as JSON."""
-    text = write_json(body)
-    return Response(text[: len(text) // 2], 200, content_type="application/json")
+def first_half(answer: Response) -> Response:
+    """The first half of an answer's body: complete for HTTP, unreadable as JSON."""
+    text = answer.get_data(as_text=True)
+    return Response(text[: len(text) // 2], answer.status_code, content_type="application/json")
 
 
 def bad_gateway() -> Response:

@@ -16,7 +16,6 @@ from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.limits import Limits
 
-REASON_CHARACTERS_MAX = 200
 _PLATFORM = frozenset({Role.PLATFORM_ADMIN, Role.PLATFORM_SUPPORT})
 _END = text("""
 UPDATE sign_ins SET revoked_at = :now

@@ -30,20 +30,31 @@ class Permission(StrEnum):
     CLIENT_BRANDS_MANAGE = "client_brands_manage"
     CREDIT_READ = "credit_read"
     CREDIT_MOVE = "credit_move"
+    CREDIT_CORRECT = "credit_correct"
     APPROVALS_READ = "approvals_read"
     APPROVALS_DECIDE = "approvals_decide"
     POOLS_READ = "pools_read"
     POOLS_MANAGE = "pools_manage"
+    POOLS_REFILL = "pools_refill"
+    PROFIT_READ = "profit_read"
     PROVISION = "provision"
     CARDS_REVEAL = "cards_reveal"
+    CARDS_REPLACE = "cards_replace"
     JOBS_READ = "jobs_read"
     JOBS_CONTROL = "jobs_control"
     ORDERS_READ = "orders_read"
+    ORDERS_RESOLVE = "orders_resolve"
+    VENDORS_READ = "vendors_read"
+    VENDORS_MANAGE = "vendors_manage"
     QUEUES_READ = "queues_read"
     QUEUES_CONTROL = "queues_control"
     INVARIANTS_READ = "invariants_read"
     AUDIT_READ = "audit_read"
     PEOPLE_ERASE = "people_erase"
+    ALERTS_READ = "alerts_read"
+    ALERTS_HANDLE = "alerts_handle"
+    WEBHOOKS_READ = "webhooks_read"
+    WEBHOOKS_MANAGE = "webhooks_manage"
 
 
 class Forbidden(Refusal):
@@ -107,9 +118,15 @@ _LOOK_AT_CLIENT = frozenset(
         P.BRANDS_READ,
         P.CREDIT_READ,
         P.JOBS_READ,
+        P.ALERTS_READ,
     }
 )
-_RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {P.CAMPAIGNS_MANAGE, P.PROVISION, P.JOBS_CONTROL}
+_RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
+    P.CAMPAIGNS_MANAGE,
+    P.PROVISION,
+    P.JOBS_CONTROL,
+    P.ALERTS_HANDLE,
+}
 _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.USERS_MANAGE,
     P.KEYS_MANAGE,
@@ -120,11 +137,19 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.POOLS_READ,
     P.POOLS_MANAGE,
     P.CARDS_REVEAL,
+    P.CARDS_REPLACE,
     P.ORDERS_READ,
     P.AUDIT_READ,
     P.PEOPLE_ERASE,
+    P.WEBHOOKS_READ,
+    P.WEBHOOKS_MANAGE,
 }
-_LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {P.AGENCIES_READ, P.POOLS_READ, P.ORDERS_READ}
+_LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {
+    P.AGENCIES_READ,
+    P.POOLS_READ,
+    P.ORDERS_READ,
+    P.WEBHOOKS_READ,
+}
 #: Cards are bearer money: an agency does not open its clients' cards, nor erases their recipients.
 _RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL, P.PEOPLE_ERASE}) | {
     P.AGENCIES_READ,
@@ -132,12 +157,13 @@ _RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL, P.PEOPLE_ERASE}) | {
     P.CLIENTS_CREATE,
     P.CLIENTS_EDIT,
     P.CLIENT_BRANDS_MANAGE,
+    P.PROFIT_READ,
 }
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.PLATFORM_ADMIN: frozenset(Permission),
     Role.PLATFORM_SUPPORT: _LOOK_AT_AGENCY
-    | {P.QUEUES_READ, P.INVARIANTS_READ, P.IMPERSONATE, P.AUDIT_READ},
+    | {P.QUEUES_READ, P.VENDORS_READ, P.INVARIANTS_READ, P.IMPERSONATE, P.AUDIT_READ},
     Role.AGENCY_ADMIN: _RUN_AGENCY,
     Role.AGENCY_VIEWER: _LOOK_AT_AGENCY,
     Role.CLIENT_ADMIN: _RUN_CLIENT,

@@ -36,6 +36,10 @@ class Policy(StrEnum):
     VALIDATE = "validate"
     APPLY = "apply"
     REVEAL = "reveal"
+    RECEIPT = "receipt"
+    TRIAL = "trial"
+    REDELIVER = "redeliver"
+    REDEEM = "redeem"
     MISS = "miss"
     DOUBT = "doubt"
 
@@ -103,6 +107,16 @@ TABLE: Table = {
     # A link has 128 bits and each card its own five an hour: this only bounds the work, and a
     # whole office opens its gifts from one network.
     Policy.REVEAL: (Rule("reveal-ip", Subject.ADDRESS, 60, MINUTE, is_guard=False),),
+    # A code is worth a card: tries of one network, and of one code from anywhere.
+    Policy.REDEEM: (
+        Rule("redeem-ip", Subject.ADDRESS, 20, MINUTE),
+        Rule("redeem", Subject.ACCOUNT, 10, MINUTE),
+    ),
+    # A company's receipts come from few networks, one or two for each message of a large job.
+    Policy.RECEIPT: (Rule("receipt-ip", Subject.ADDRESS, 12_000, MINUTE, is_guard=False),),
+    # Each has us call an address of the caller's choice: a test, or an event once more.
+    Policy.TRIAL: (_caller("trial", 20, MINUTE),),
+    Policy.REDELIVER: (_caller("redeliver", 60, MINUTE),),
     # EC-029: codes that nobody has. A network's count each time, a credential's once per code.
     Policy.MISS: (
         Rule("miss-ip", Subject.ADDRESS, 50, HOUR),

@@ -15,6 +15,8 @@ class Circumstances:
 
     #: The client's network, already cut; see `network_of`.
     address: str | None = None
+    #: What stands for the program that asks: a keyed digest of its own words (S4-111).
+    agent: str | None = None
     actor_id: UUID | None = None
     actor_role: str | None = None
     on_behalf_of: UUID | None = None
@@ -29,9 +31,9 @@ def circumstances() -> Circumstances:
     return _current.get()
 
 
-def come_from(address: str | None) -> None:
+def come_from(address: str | None, *, agent: str | None = None) -> None:
     """A request begins: it comes from `address`, and nobody is known yet."""
-    _current.set(Circumstances(address=network_of(address)))
+    _current.set(Circumstances(address=network_of(address), agent=agent))
 
 
 def act_as(actor_id: UUID, role: str, *, on_behalf_of: UUID | None = None) -> None:

@@ -12,6 +12,8 @@ from models.oversight import AuditEntry
 from pipelines.audit.circumstances import circumstances
 from pipelines.telemetry import scrub_text
 
+#: The longest `reason`, a person's own words, that a door takes.
+REASON_CHARACTERS_MAX = 200
 Fact = str | int | bool | None
 #: `[before, after]` of what was changed, or a plain fact.
 Detail = Mapping[str, Fact | Sequence[Fact]]
@@ -28,8 +30,8 @@ def record(
     client_id: UUID | None = None,
     job_id: UUID | None = None,
     detail: Detail | None = None,
-) -> None:
-    """Record `action` on an object; `detail` holds ids, numbers and our own names of things.
+) -> UUID:
+    """Record `action` on an object, and return the entry's id; `detail` holds ids, numbers and our own names of things.
 
     The one free text is `reason`: a person's own words, which the doors cut or refuse at 200
     characters, kept without what has the shape of an address or a secret. Codes, recipients and
@@ -38,9 +40,10 @@ def record(
     """
     request = circumstances()
     is_caller = actor_id is not None and actor_id == request.actor_id
+    identity = new_id()
     session.execute(
         insert(AuditEntry).values(
-            id=new_id(),
+            id=identity,
             agency_id=agency_id,
             client_id=client_id,
             actor_id=actor_id,
@@ -55,6 +58,7 @@ def record(
             address=request.address,
         )
     )
+    return identity
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, list[Fact]]:

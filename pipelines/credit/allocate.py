@@ -10,11 +10,16 @@ from sqlalchemy.orm import Session
 from models.ledger import AccountKind, TransferKind
 from pipelines.audit.record import record
 from pipelines.credit.accounts import PLATFORM_ID, account_id, side
-from pipelines.credit.refusals import InsufficientCredit, MovementNameUsed
+from pipelines.credit.follow import follow_movement
+from pipelines.credit.refusals import (
+    AccountFrozen,
+    AccountRestricted,
+    InsufficientCredit,
+    MovementNameUsed,
+)
 from pipelines.credit.rules import allocation_refusal, recall_refusal
-from pipelines.credit.transfer import Posted, move
+from pipelines.credit.transfer import Posted, lock_sides, move
 
-_AVAILABLE = text("SELECT balance, held FROM accounts WHERE id = :id")
 _EARLIER = text("""
 SELECT t.id, t.kind, t.amount, s.account_id AS source_id, s.balance_after AS source_balance,
     r.account_id AS target_id, r.balance_after AS target_balance
@@ -49,7 +54,8 @@ def allocate(
     """Move credit from a parent account to its direct child (S4-024..028).
 
     The same `client_ref` again gives the first movement. Raises `AllocationDirection`,
-    `CurrencyMismatch`, `InsufficientCredit`, `MovementNameUsed`, `NotFound`.
+    `CurrencyMismatch`, `InsufficientCredit`, `MovementNameUsed`, `NotFound`, `AccountFrozen`,
+    and `AccountRestricted` where the credit would leave an account that owes.
     """
     refusal = allocation_refusal(source=side(session, parent_id), target=side(session, child_id))
     if refusal is not None:
@@ -120,7 +126,12 @@ def _move_once(
     """
     if (made := _made_earlier(session, movement)) is not None:
         return made, False
-    before = session.execute(_AVAILABLE, {"id": movement.source}).one()
+    locked = lock_sides(session, movement.source, movement.target)
+    if any(row.frozen_at is not None for row in locked.values()):
+        raise AccountFrozen
+    before = locked[movement.source]
+    if before.restricted_at is not None:
+        raise AccountRestricted
     try:
         with session.begin_nested():
             posted = move(
@@ -134,7 +145,8 @@ def _move_once(
                 client_ref=movement.client_ref,
                 actor_id=actor_id,
             )
-            return posted, True
+        follow_movement(session, (movement.source, movement.target))
+        return posted, True
     except IntegrityError as error:
         diagnosis = getattr(error.orig, "diag", None)
         broken = diagnosis.constraint_name if diagnosis is not None else None

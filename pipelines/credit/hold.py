@@ -9,8 +9,14 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.ledger import TransferKind
-from pipelines.credit.refusals import InsufficientCredit, NoCreditAccount
+from pipelines.credit.refusals import (
+    AccountFrozen,
+    AccountRestricted,
+    InsufficientCredit,
+    NoCreditAccount,
+)
 from pipelines.credit.transfer import move
+from pipelines.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,15 @@ WHERE c.id = :campaign AND a.currency = :currency
 """)
 _SET_ASIDE = text("""
 UPDATE accounts SET held = held + :amount
-WHERE id = :account AND (unlimited OR balance - held >= :amount) RETURNING 1
+WHERE id = :account AND frozen_at IS NULL AND restricted_at IS NULL
+  AND (unlimited OR balance - held >= :amount)
+RETURNING 1
+""")
+_STOPPED = text("""
+SELECT frozen_at, restricted_at, CASE WHEN restricted_at IS NULL THEN 0 ELSE (
+    SELECT CAST(coalesce(sum(claimed - taken - written_off), 0) AS bigint) FROM receivables
+    WHERE account_id = :account AND settled_at IS NULL) END AS owed
+FROM accounts WHERE id = :account
 """)
 _OPEN = text("""
 INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency, amount)
@@ -72,8 +86,9 @@ def payer_of(session: Session, campaign_id: UUID, currency: str) -> Payer:
 def place_hold(
     session: Session, payer: Payer, *, job_id: UUID, round_number: int, amount: int
 ) -> None:
-    """Set `amount` aside for one round of a job, or raise `InsufficientCredit`.
+    """Set `amount` aside for one round of a job.
 
+    Raises `InsufficientCredit`, `AccountFrozen`, `AccountRestricted`.
     The conditional update decides; `payer` only chooses the account. It is the accept's last
     statement, so that the account's row is locked for the shortest time.
     """
@@ -81,12 +96,29 @@ def place_hold(
         return
     values = {"account": payer.account_id, "amount": amount}
     if session.execute(_SET_ASIDE, values).scalar_one_or_none() is None:
-        raise InsufficientCredit(
-            required_minor=amount, available_minor=payer.available, held_minor=payer.held
-        )
+        raise refusal_of(session, payer, amount)
     session.execute(
         _OPEN,
         values | {"id": new_id(), "job": job_id, "round": round_number},
+    )
+
+
+def refusal_of(session: Session, payer: Payer, amount: int) -> Refusal:
+    """Why the account did not give `amount`."""
+    return stop_of(session, payer) or InsufficientCredit(
+        required_minor=amount, available_minor=payer.available, held_minor=payer.held
+    )
+
+
+def stop_of(session: Session, payer: Payer) -> AccountFrozen | AccountRestricted | None:
+    """Why the account pays for nothing new, however much it has."""
+    stopped = session.execute(_STOPPED, {"account": payer.account_id}).one()
+    if stopped.frozen_at is not None:
+        return AccountFrozen()
+    if stopped.restricted_at is None:
+        return None
+    return AccountRestricted(
+        account_id=payer.account_id, owed_minor=stopped.owed, currency=payer.currency
     )
 
 

@@ -11,7 +11,9 @@ from pipelines.errors import NotFound
 
 _ACCOUNTS = """
 SELECT a.id, a.owner_id, a.tier, a.currency, a.balance, a.held, a.unlimited, a.parent_id,
-    a.agency_id, a.client_id, s.balance AS spent,
+    a.agency_id, a.client_id, a.frozen_at, a.restricted_at, s.balance AS spent,
+    (SELECT coalesce(sum(r.claimed - r.taken - r.written_off), 0) FROM receivables r
+     WHERE r.account_id = a.id AND r.settled_at IS NULL) AS owed,
     coalesce(c.name, l.name, g.name, 'Platform') AS name
 FROM accounts a
 LEFT JOIN accounts s ON s.owner_id = a.owner_id AND s.currency = a.currency AND s.kind = 'spent'
@@ -27,7 +29,17 @@ ORDER BY a.id LIMIT :limit
 """
 )
 _ONE = text(_ACCOUNTS + " AND a.id = :account")
-_NAMES = text(_ACCOUNTS + " AND a.id = ANY(:ids)")
+_BELOW = text(_ACCOUNTS + " AND a.parent_id = :account ORDER BY name, a.id LIMIT :limit")
+_OF_OWNER = text(_ACCOUNTS + " AND a.owner_id = :owner ORDER BY a.currency")
+_NAMES = text("""
+SELECT a.id, a.currency, coalesce(c.name, l.name, g.name, 'Platform')
+    || CASE a.kind WHEN 'credit' THEN '' ELSE ' (' || a.kind || ')' END AS name
+FROM accounts a
+LEFT JOIN campaigns c ON c.id = a.owner_id
+LEFT JOIN clients l ON l.id = a.owner_id
+LEFT JOIN agencies g ON g.id = a.owner_id
+WHERE a.id = ANY(:ids)
+""")
 _POSTINGS = text("""
 SELECT p.id, p.transfer_id, p.amount, p.balance_after, p.currency, p.created_at, t.kind, t.notes,
     t.job_id, t.actor_id
@@ -54,6 +66,16 @@ def account(session: Session, identity: UUID) -> Row[Any]:
     return row
 
 
+def accounts_below(session: Session, identity: UUID, *, limit: int) -> list[Row[Any]]:
+    """The accounts right below one, by name."""
+    return list(session.execute(_BELOW, {"account": identity, "limit": limit}))
+
+
+def accounts_of(session: Session, owner_id: UUID) -> list[Row[Any]]:
+    """The credit accounts of one tenant, one for each currency."""
+    return list(session.execute(_OF_OWNER, {"owner": owner_id}))
+
+
 def account_view(row: Row[Any]) -> dict[str, Any]:
     """The account of api.md; amounts in minor units."""
     return {
@@ -68,6 +90,9 @@ def account_view(row: Row[Any]) -> dict[str, Any]:
         "available_minor": row.balance - row.held,
         "spent_minor": row.spent or 0,
         "unlimited": row.unlimited,
+        "frozen_at": row.frozen_at,
+        "restricted_at": row.restricted_at,
+        "owed_minor": int(row.owed),
     }
 
 
@@ -122,6 +147,9 @@ def _side(row: Row[Any]) -> dict[str, Any]:
 
 
 def account_names(session: Session, ids: Iterable[UUID]) -> dict[UUID, tuple[str, str]]:
-    """The name of each account's owner and its currency, of those in this scope."""
+    """The name of each account's owner and its currency, of those in this scope.
+
+    What is no credit account says its kind behind the name: an approval may be about any.
+    """
     rows = session.execute(_NAMES, {"ids": list(ids)})
     return {row.id: (row.name, row.currency) for row in rows}

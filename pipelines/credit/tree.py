@@ -2,17 +2,25 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.credit.follow import IS_USED, SHORTAGE
+
 #: A page shows this many accounts; a larger tree is read through the API.
 ACCOUNTS_SHOWN_MAX = 500
 
-_ACCOUNTS = text("""
-SELECT a.id, a.parent_id, a.tier, a.currency, a.balance, a.held, a.unlimited,
+_ACCOUNTS = text(f"""
+SELECT a.id, a.parent_id, a.tier, a.currency, a.balance, a.held, a.unlimited, a.frozen_at,
+    a.restricted_at,
+    {SHORTAGE} AS shortage, {IS_USED} AS is_used,
+    CASE WHEN p.state = 'paused' THEN 1 WHEN a.tier = 'client' THEN (
+        SELECT count(*) FROM campaigns d WHERE d.client_id = a.owner_id
+          AND d.budget_mode = 'shared' AND d.state = 'paused') ELSE 0 END AS paused,
     coalesce(p.name, c.name, g.name, 'Platform') AS name, coalesce(-s.balance, 0) AS spent_signed
 FROM accounts a
 LEFT JOIN accounts s ON s.owner_id = a.owner_id AND s.kind = 'spent' AND s.currency = a.currency
@@ -35,6 +43,15 @@ class Branch:
     available: int
     held: int
     spent: int
+    unlimited: bool
+    frozen_at: datetime | None
+    restricted_at: datetime | None
+    #: As `credit.follow.SHORTAGE` counts it.
+    shortage: int
+    #: Whether anything ever moved in it.
+    is_used: bool
+    #: Campaigns that draw on it and are paused.
+    paused: int
 
 
 def credit_tree(session: Session) -> list[Branch]:
@@ -61,5 +78,11 @@ def _walk(
             available=int(row.balance - row.held),
             held=int(row.held),
             spent=abs(int(row.spent_signed)),
+            unlimited=row.unlimited,
+            frozen_at=row.frozen_at,
+            restricted_at=row.restricted_at,
+            shortage=row.shortage,
+            is_used=row.is_used,
+            paused=row.paused,
         )
         yield from _walk(children.get(row.id, ()), children, depth + 1)

@@ -73,6 +73,22 @@ _PROVISIONS = text("""
 UPDATE provisions SET person_key = :pseudonym, reveal_version = reveal_version + 1
 WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until AND person_key = :person
 """)
+# So does one that was sent to a corrected address; nothing that waits is sent any more.
+_CORRECTED = text("""
+WITH erased AS (
+    UPDATE deliveries SET sealed_address = NULL,
+        address_key = CASE WHEN address_key IS NOT NULL THEN CAST(:pseudonym AS bytea) END,
+        state = CASE WHEN state = 'waiting' THEN 'cancelled' ELSE state END,
+        code = CASE WHEN state = 'waiting' THEN 'recipient_erased' ELSE code END,
+        ended_at = coalesce(ended_at, :now)
+    WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until
+      AND (address_key = :person OR (job_id, position) IN (
+        SELECT p.job_id, p.position FROM provisions p WHERE p.job_id = ANY (:jobs)
+          AND p.position > :after AND p.position <= :until AND p.person_key = :person))
+    RETURNING job_id, position)
+UPDATE provisions p SET reveal_version = p.reveal_version + 1 FROM erased e
+WHERE p.job_id = e.job_id AND p.position = e.position AND p.person_key IS DISTINCT FROM :person
+""")
 _CODES = text("""
 UPDATE redemption_codes SET person_key = :pseudonym
 WHERE job_id = ANY (:jobs) AND person_key = :person
@@ -147,7 +163,7 @@ def erase_person(
         wait_for_writers(session, row, now)
     piece = _next_piece(session, row, now)
     if piece is not None:
-        _erase_piece(session, row.id, piece, traces)
+        _erase_piece(session, row.id, piece, traces, now)
     elif row.has_found:
         session.execute(_GO_ROUND, {"id": row.id, "none": NO_JOB, "now": now})
     else:
@@ -190,17 +206,22 @@ def _scope(row: Row[Any]) -> dict[str, Any]:
     return {"client": row.client_id, "until": row.until_job_id}
 
 
-def _erase_piece(session: Session, erasure_id: UUID, piece: _Piece, traces: Traces) -> None:
+def _erase_piece(
+    session: Session, erasure_id: UUID, piece: _Piece, traces: Traces, now: datetime
+) -> None:
     values = {
         "jobs": piece.job_ids,
         "after": piece.after,
         "until": piece.until,
         "person": traces.person_key,
         "pseudonym": pseudonym(erasure_id),
+        "now": now,
     }
     told = {"address": traces.address, "pattern": traces.pattern}
     items = _count(session, _ITEMS, values | told)
-    provisions = _count(session, _PROVISIONS, values)
+    # Before the provisions forget whose they are.
+    corrected = _count(session, _CORRECTED, values)
+    provisions = corrected + _count(session, _PROVISIONS, values)
     codes = _count(session, _CODES, values)
     session.execute(
         _GO_ON,

@@ -14,20 +14,29 @@ from pipelines.queue.kinds import RUN_CHUNK, RUN_SINGLE, SETTLE_JOB
 #: Bounds of a chunk whose own are not known.
 ALL_POSITIONS = (1, 2_147_483_647)
 
+#: SQL: chunk `c` of job `j` has a pending item that its hold covers; a job that is being cancelled
+#: ends what is not covered, too.
+_IS_FUNDED = """(j.funded_to IS NULL OR j.state = 'cancelling' OR EXISTS (
+    SELECT FROM items i WHERE i.job_id = c.job_id AND i.chunk_number = c.number
+      AND i.state = 'pending'
+      AND i.position BETWEEN c.first_position AND least(c.last_position, j.funded_to)))"""
 # The job's priority is read anew each time: a change reaches whatever is released after it.
-_RELEASE = text("""
-UPDATE chunks SET state = 'released' WHERE job_id = :job AND number = (
-    SELECT number FROM chunks WHERE job_id = :job AND state = 'waiting'
-    ORDER BY number LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+_RELEASE = text(f"""
+UPDATE chunks SET state = 'released', holds_slot = true WHERE job_id = :job AND number = (
+    SELECT c.number FROM chunks c JOIN jobs j ON j.id = c.job_id
+    WHERE c.job_id = :job AND c.state = 'waiting' AND {_IS_FUNDED}
+    ORDER BY c.number LIMIT 1 FOR NO KEY UPDATE OF c SKIP LOCKED)
 RETURNING number, (SELECT priority FROM jobs WHERE id = :job) AS priority
 """)
-# A chunk is closed when none of its items is open, and open while vendor orders are.
-_REST = text("""
-UPDATE chunks SET state = CASE
-    WHEN pending > 0 THEN 'released'
-    WHEN running + retrying > 0 THEN 'open' ELSE 'closed' END
-WHERE job_id = :job AND number = :number
-RETURNING state, holds_slot, (SELECT priority FROM jobs WHERE id = :job) AS priority
+# A chunk is closed when none of its items is open, and open while vendor orders are. One whose
+# pending items are not paid for yet waits again.
+_REST = text(f"""
+UPDATE chunks c SET state = CASE
+    WHEN c.pending > 0 AND (c.state = 'waiting' OR NOT {_IS_FUNDED}) THEN 'waiting'
+    WHEN c.pending > 0 THEN 'released'
+    WHEN c.running + c.retrying > 0 THEN 'open' ELSE 'closed' END
+FROM jobs j WHERE j.id = c.job_id AND c.job_id = :job AND c.number = :number
+RETURNING c.state, c.holds_slot, j.priority
 """)
 _GIVE_SLOT = text("UPDATE chunks SET holds_slot = false WHERE job_id = :job AND number = :number")
 _LOCK = text("""
@@ -94,19 +103,20 @@ def rest_chunk(
     """After any change of a chunk's items: set its state, and keep the job moving.
 
     The chunk gives its slot to the next one when it closes, or sooner while the job has few
-    vendor orders open. When no chunk took the slot and this one is closed, the job goes to
-    `SETTLE_JOB`, which is a no-op if it comes too early. A chunk that is its whole job is settled
+    vendor orders open. When no chunk took the slot and this one is closed, or waits for credit, the
+    job goes to `SETTLE_JOB`, which is a no-op if it comes too early. A chunk that is its whole job is settled
     by its own worker.
     """
     chunk = {"job": job_id, "number": number}
     state, holds_slot, priority = session.execute(_REST, chunk).one()
     if state == "released" or is_whole_job:
         return
-    if holds_slot and (state == "closed" or not _is_crowded(session, job_id, open_orders_max)):
+    is_done = state in {"closed", "waiting"}
+    if holds_slot and (is_done or not _is_crowded(session, job_id, open_orders_max)):
         session.execute(_GIVE_SLOT, chunk)
         if release_next_chunk(session, job_id=job_id, tenant_id=tenant_id, now=now) is not None:
             return
-    if state == "closed":
+    if is_done:
         defer_settlement(session, job_id=job_id, tenant_id=tenant_id, now=now, priority=priority)
 
 

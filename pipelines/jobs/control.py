@@ -39,7 +39,8 @@ UPDATE jobs SET paused_at = NULL, pause_reason = NULL, paused_by = NULL, version
 WHERE id = :job
 """)
 _REOPEN = text("""
-UPDATE jobs SET state = 'running', round = :round, finished_at = NULL, version = version + 1
+UPDATE jobs SET state = 'running', round = :round, finished_at = NULL, funded_to = NULL,
+    version = version + 1
 WHERE id = :job
 """)
 # A task in somebody's hands is left alone: waiting for it while holding the job would be a circle.
@@ -110,7 +111,7 @@ def retry_job(
     kinds: Mapping[str, JobKind],
     limits: Limits,
 ) -> int:
-    """Open a new round for the failed items only; returns how many.
+    """Open a new round for the failed items, and those that waited for their margin; returns how many.
 
     The kind takes a new hold for them (`InsufficientCredit` otherwise, and nothing changes).
     Refused beside an undo of the job: it would take back what the retry gives.
@@ -122,7 +123,7 @@ def retry_job(
     refuse_beside_undo(session, job_id)
     _open_round(session, job)
     lock_failed_chunks(session, job_id)
-    reopened = kind.reopen(session, job, job.round + 1)
+    reopened = kind.reopen(session, job, job.round + 1, now)
     if reopened.items == 0:
         raise NothingToRetry
     release_first_chunks(
@@ -135,7 +136,7 @@ def retry_job(
     )
     audit_move(session, "job.retried", job, actor_id, {"items": reopened.items})
     if kind.hold is not None:
-        kind.hold(session, job, job.round + 1, reopened.charge_minor)
+        kind.hold(session, job, job.round + 1, reopened, now)
     return reopened.items
 
 

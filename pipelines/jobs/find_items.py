@@ -12,8 +12,9 @@ ROW_DIGITS_MAX = 9
 
 _FIND = text("""
 SELECT i.position, i.state, i.code, i.detail, i.field, i.attempts, i.source, i.email, i.phone,
-       i.reference, i.name, i.result_id, i.denomination_minor
-FROM items i
+       i.reference, i.name, i.result_id, i.denomination_minor,
+       CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state
+FROM items i LEFT JOIN deliveries d ON d.job_id = i.job_id AND d.position = i.position
 WHERE i.job_id = :job
   AND (i.person_key = :person OR i.reference = :words OR i.position = :row)
 ORDER BY i.position LIMIT :limit

@@ -1,7 +1,7 @@
 """What a kind of job must bring: `jobs` knows no kind, wiring registers them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -63,16 +63,24 @@ Settle = Callable[[Session, Row[Any], datetime], None]
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """The failed items that another round tries again, and their charge in minor units."""
+    """The items that another round tries again, and their charge in minor units."""
 
     items: int
     charge_minor: int
+    #: What holds of earlier rounds still set aside for some of them, by round.
+    still_held: Mapping[int, int] = field(default_factory=dict)
 
 
 #: Makes the failed items of the job (locked, as are their chunks) pending in the new round.
-Reopen = Callable[[Session, Row[Any], int], Reopened]
+Reopen = Callable[[Session, Row[Any], int, datetime], Reopened]
 #: Sets the charge of a new round aside: the last lock that is taken. `InsufficientCredit`.
-Hold = Callable[[Session, Row[Any], int, int], None]
+Hold = Callable[[Session, Row[Any], int, Reopened, datetime], None]
+#: Covers more items of the job (locked) that waits for credit, and starts them; False if it cannot.
+Fund = Callable[[Session, Row[Any], datetime, Limits], bool]
+
+
+#: Whether the job (locked) may begin at that moment; raises the refusal if not.
+MayBegin = Callable[[Session, Row[Any], datetime], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,8 @@ class JobKind:
     give_up: WorkChunk | None = None
     reopen: Reopen | None = None
     hold: Hold | None = None
+    fund: Fund | None = None
+    may_begin: MayBegin | None = None
 
 
 class InvalidJobState(Refusal):

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 _CAMPAIGNS = text("SELECT id, name FROM campaigns WHERE id = ANY(:ids)")
 _BRANDS = text("SELECT id, name FROM brands WHERE id = ANY(:ids)")
 _RETRYABLE = text("""
-SELECT count(*) FROM items WHERE job_id = :job AND state = 'failed' AND charge_minor > 0
+SELECT count(*) FROM items WHERE job_id = :job
+  AND (state = 'failed' AND charge_minor > 0
+       OR state = 'needs_review' AND code = 'margin_below_floor')
 """)
 _TALLIES = text("""
 SELECT count(*) FILTER (WHERE state = 'running') AS running,
@@ -51,7 +53,7 @@ def labels_of(session: Session, rows: Iterable[Row[Any]]) -> JobLabels:
 
 
 def count_retryable(session: Session, job_id: UUID) -> int:
-    """Failed items that another round would take up: those refused at intake need a new row."""
+    """Items that another round would take up: those refused at intake need a new row."""
     return int(session.execute(_RETRYABLE, {"job": job_id}).scalar_one())
 
 

@@ -19,7 +19,8 @@ _CLOSE_EMPTY = text(
     "UPDATE chunks SET state = 'closed', holds_slot = false WHERE job_id = :job AND pending = 0"
 )
 _LOCK_FAILED = text("""
-SELECT number FROM chunks WHERE job_id = :job AND failed > 0 ORDER BY number FOR NO KEY UPDATE
+SELECT number FROM chunks WHERE job_id = :job AND (failed > 0 OR needs_review > 0)
+ORDER BY number FOR NO KEY UPDATE
 """)
 _REOPEN = text("""
 UPDATE chunks SET state = 'waiting', holds_slot = true

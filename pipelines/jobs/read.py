@@ -66,8 +66,9 @@ ORDER BY j.id DESC LIMIT :limit
 )
 _ITEMS = text("""
 SELECT i.position, i.state, i.code, i.detail, i.field, i.attempts, i.source, i.email, i.phone,
-       i.reference, i.name, i.result_id, i.denomination_minor
-FROM items i
+       i.reference, i.name, i.result_id, i.denomination_minor,
+       CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state
+FROM items i LEFT JOIN deliveries d ON d.job_id = i.job_id AND d.position = i.position
 WHERE i.job_id = :job AND i.position > :after
   AND (CAST(:state AS text) IS NULL OR i.state = :state)
   AND (CAST(:code AS text) IS NULL OR i.code = :code)
@@ -75,7 +76,8 @@ ORDER BY i.position LIMIT :limit
 """)
 _FAILURES = text("""
 SELECT i.code, i.state, count(*) AS items,
-       bool_or(i.charge_minor > 0 AND i.state = 'failed'
+       bool_or(i.state = 'needs_review' AND i.code = 'margin_below_floor'
+               OR i.charge_minor > 0 AND i.state = 'failed'
                AND coalesce(j.spec->>'has_redemption_code', '') <> 'true') AS retryable,
        min(i.detail) AS example, min(i.position) AS first_position
 FROM items i JOIN jobs j ON j.id = i.job_id
@@ -238,7 +240,12 @@ def _undone(row: Row[Any]) -> Mapping[str, Any] | None:
 def _pause(row: Row[Any]) -> Mapping[str, Any] | None:
     if row.paused_at is None:
         return None
-    resumes_on = {"no_credit": "there is credit again", "user": "somebody resumes it"}
+    resumes_on = {
+        "no_credit": "there is credit again",
+        "provider_auth": "the supplier accepts our keys again",
+        "account_restricted": "what its account owes is paid",
+        "user": "somebody resumes it",
+    }
     return {
         "reason": row.pause_reason,
         "since": row.paused_at,

@@ -26,12 +26,15 @@ COLUMNS = (
     "error_detail",
     "source",
     "result_reference",
+    "delivery_state",
 )
 PAGE_ROWS = 2_000
 _PAGE = text("""
 SELECT i.position, i.reference, i.email, i.name, i.phone, i.denomination_minor, b.name AS brand,
-    i.state, i.code, i.detail, i.source, i.result_id
+    i.state, i.code, i.detail, i.source, i.result_id,
+    CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state
 FROM items i LEFT JOIN brands b ON b.id = i.brand_id
+LEFT JOIN deliveries d ON d.job_id = i.job_id AND d.position = i.position
 WHERE i.job_id = :job AND i.position > :after AND (CAST(:state AS text) IS NULL OR i.state = :state)
 ORDER BY i.position LIMIT :limit
 """)
@@ -90,4 +93,5 @@ def _cells(row: Row[Any]) -> tuple[str | int | None, ...]:
         row.detail,
         row.source,
         str(row.result_id) if row.result_id else None,
+        row.delivery_state,
     )

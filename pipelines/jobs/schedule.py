@@ -1,5 +1,6 @@
 """Change what may still be changed about an accepted job: its priority, and when it starts."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.jobs import JobState, Priority
 from pipelines.errors import FieldError, ValidationFailed
-from pipelines.jobs.kinds import InvalidJobState
+from pipelines.jobs.kinds import InvalidJobState, JobKind
 from pipelines.jobs.moves import audit_move, lock_for
 from pipelines.jobs.states import Move
 from pipelines.limits import Limits
@@ -94,14 +95,19 @@ def reschedule(
     *,
     actor_id: UUID,
     now: datetime,
+    kinds: Mapping[str, JobKind],
     limits: Limits,
 ) -> None:
     """Give a job that has not started another time to start at; None starts it now.
 
-    Raises `ScheduleRefused`, and `InvalidJobState` for a job that has started.
+    Raises `ScheduleRefused`, `InvalidJobState` for a job that has started, and what the job's kind has
+    against a start at that time.
     """
     job = lock_for(session, job_id, Move.RESCHEDULE)
     check_start(at, now=now, limits=limits)
+    may_begin = kinds[job.kind].may_begin
+    if may_begin is not None:
+        may_begin(session, job, at or now)
     values = {"job": job_id, "at": at or now}
     session.execute(_SET_TIME, values)
     in_hand = session.execute(_MOVE_START, values).scalar_one()

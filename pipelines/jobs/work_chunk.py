@@ -72,7 +72,7 @@ def work_chunk(
     _part(kinds[job.kind].run_chunk, job.kind)(session, chunk, now, limits)
     session.execute(_MARK_STARTED, {"job": chunk.job_id, "now": now})
     if chunk.is_whole_job:
-        settle_job(session, chunk.job_id, now, kinds=kinds)
+        settle_job(session, chunk.job_id, now, kinds=kinds, limits=limits)
 
 
 def give_up_chunk(
@@ -98,7 +98,7 @@ def give_up_chunk(
         return
     _part(kinds[kind].give_up, kind)(session, chunk, now, limits)
     if chunk.is_whole_job:
-        settle_job(session, chunk.job_id, now, kinds=kinds)
+        settle_job(session, chunk.job_id, now, kinds=kinds, limits=limits)
 
 
 def pending_positions(session: Session, chunk: ChunkInHand) -> list[int]:

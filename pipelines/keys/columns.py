@@ -40,11 +40,14 @@ SEALED: tuple[SealedTable, ...] = (
         rows_at_once=1_000,
         row_id="user_id",
     ),
+    SealedTable("vendor_tokens", {"token_sealed": (Purpose.SECRETS,)}, rows_at_once=1_000),
     # What waits: a mail for a day at most, a registration for a day, an invitation for a week.
     SealedTable("outgoing_mails", {"sealed_letter": (Purpose.SECRETS,)}, rows_at_once=1_000),
     SealedTable("registrations", {"sealed_person": (Purpose.PII,)}, rows_at_once=1_000),
     SealedTable("invitations", {"sealed_guest": (Purpose.PII,)}, rows_at_once=1_000),
     SealedTable("erasures", {"sealed_email": (Purpose.PII,)}, rows_at_once=1_000),
+    # Addresses that were corrected after the card was issued.
+    SealedTable("deliveries", {"sealed_address": (Purpose.PII,)}, rows_at_once=1_000),
     # Files of cards, or of recipients: parts of a megabyte, gone when their job has read them.
     SealedTable("job_inputs", {"content": (Purpose.CODES, Purpose.PII)}, rows_at_once=4),
 )

@@ -19,8 +19,9 @@ from models.mails import MailState, OutgoingMail
 from models.people import User
 from pipelines.limits import Limits
 from pipelines.mail.compose import NotAnAddress, compose
+from pipelines.mail.outcomes import Bounced, NotNow, Outcome, Sent
 from pipelines.mail.post import opened
-from pipelines.mail.smtp import Bounced, MailServer, NotNow, Outcome, Sent
+from pipelines.mail.smtp import MailServer
 from pipelines.mail.templates import Template, render
 from pipelines.mail_settings import MailSettings
 from pipelines.queue.backoff import backoff

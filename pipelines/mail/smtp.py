@@ -10,38 +10,18 @@ import ssl
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from email.message import EmailMessage
 from types import TracebackType
 from typing import Self
 
 from models.database import in_transaction
+from pipelines.mail.outcomes import Bounced, NotNow, Outcome, Sent
 from pipelines.mail_settings import MailSettings, Security
 
 #: A server that takes longer to accept a connection, or to say a word, is down.
 SILENCE_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The server took the mail over; what becomes of it then is told by mail, to the sender."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounced:
-    """The server will never take this mail to this address."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotNow:
-    """Not taken, or nobody heard that it was: to be tried again."""
-
-    code: str
-
-
-Outcome = Sent | Bounced | NotNow
+#: After the deadline: how often to look whether there is a connection to shut down.
+_CUT_AGAIN_SECONDS = 0.2
 
 
 class MailServer:
@@ -85,19 +65,19 @@ class MailServer:
         try:
             code, _words = line.connect(settings.host, settings.port)
             if code != 220:
-                return NotNow(f"smtp_{code}")
+                return NotNow(f"smtp_{code}", of_house=True)
             if settings.security is Security.STARTTLS:
                 line.starttls(context=self._tls)
             if settings.user:
                 line.login(settings.user, settings.password)
         except ssl.SSLError:
-            return NotNow("tls_failed")
+            return NotNow("tls_failed", of_house=True)
         except smtplib.SMTPNotSupportedError:
-            return NotNow("not_offered")
+            return NotNow("not_offered", of_house=True)
         except smtplib.SMTPResponseException as refusal:
-            return NotNow(f"smtp_{refusal.smtp_code}")
+            return NotNow(f"smtp_{refusal.smtp_code}", of_house=True)
         except (smtplib.SMTPException, OSError):
-            return NotNow("unreachable")
+            return NotNow("unreachable", of_house=True)
         return None
 
     def _hand_over(
@@ -112,7 +92,8 @@ class MailServer:
         except smtplib.SMTPNotSupportedError:
             return Bounced("smtputf8_not_offered")
         except smtplib.SMTPResponseException as refusal:
-            return NotNow(f"smtp_{refusal.smtp_code}")
+            # Of our sender, or of our greeting.
+            return NotNow(f"smtp_{refusal.smtp_code}", of_house=True)
         except (smtplib.SMTPException, OSError):
             return NotNow("connection_lost")
         return None
@@ -123,16 +104,17 @@ def _judged(code: int) -> Bounced | NotNow:
 
 
 class _Watchdog:
-    """Shuts a conversation down at its deadline, whatever it is doing."""
+    """Shuts a conversation down at its deadline, whatever it is doing, and each one begun after."""
 
     def __init__(self, line: smtplib.SMTP, deadline_at: float) -> None:
         self._line = line
-        self._timer = threading.Timer(max(0.001, deadline_at - time.monotonic()), self._cut)
-        self._timer.daemon = True
+        self._deadline_at = deadline_at
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         self.was_cut = False
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -141,10 +123,17 @@ class _Watchdog:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._timer.cancel()
+        self._is_over.set()
+
+    def _watch(self) -> None:
+        """A connection that was still being made at the deadline is cut once it is there."""
+        wait = max(0.001, self._deadline_at - time.monotonic())
+        while not self._is_over.wait(wait):
+            self.was_cut = True
+            self._cut()
+            wait = _CUT_AGAIN_SECONDS
 
     def _cut(self) -> None:
-        self.was_cut = True
         connection = getattr(self._line, "sock", None)
         if connection is not None:
             with suppress(OSError):  # the server may have closed it first

@@ -20,6 +20,8 @@ class Template(StrEnum):
     REGISTRATION = "registration"
     ACCOUNT_EXISTS = "account_exists"
     INVITATION = "invitation"
+    ALERTS = "alerts"
+    GIFT_CARD = "gift_card"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -19,6 +19,7 @@ from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import CARD_IMPORT, OnError
 from pipelines.jobs.stored_input import Tenant, keep_input
 from pipelines.limits import Limits
+from pipelines.pools.batches import keep_batch
 from pipelines.pools.card_rows import COLUMNS
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import RequestKey, first_result, remember
@@ -63,10 +64,11 @@ def accept_import(
         agency_id=tenant.agency_id,
         client_id=tenant.client_id,
         spec={"pool_id": str(pool_id), "on_error": on_error.value},
-        upload=Upload(pool_id, None if force else digest, file_name),
+        upload=Upload(pool_id, None, file_name),
         submitted_by=actor_id,
     )
     job_id = create_job(session, new, now=now, limits=limits)
+    keep_batch(session, job_id, pool_id=pool_id, tenant=tenant, sha256=digest, force=force)
     _write_chunk(session, job_id, tenant)
     keep_input(
         session,
@@ -78,9 +80,7 @@ def accept_import(
         limits=limits,
     )
     defer(session, IMPORT_CARDS, args={"job_id": str(job_id)}, now=now, job_id=job_id)
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    _audit(session, job_id, pool_id, tenant, actor_id)
+    _note(session, job_id, pool_id, tenant, actor_id, key)
     return AcceptedImport(job_id)
 
 
@@ -106,13 +106,17 @@ def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:
     )
 
 
-def _audit(
+def _note(
     session: Session,
     job_id: UUID,
     pool_id: UUID,
     tenant: Tenant,
     actor_id: UUID,
+    key: RequestKey | None,
 ) -> None:
+    """Under which key it was accepted, and who sent it."""
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
     record(
         session,
         "cards.import_submitted",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -12,7 +12,13 @@ from models.cards import CardPool, PoolKind
 from models.tenants import Brand, Client
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
-from pipelines.pools.refusals import CurrencyMismatch, PoolExists
+from pipelines.pools.refusals import BrandUnavailable, CurrencyMismatch, PoolExists
+
+# A client without any row in client_brands may draw on every brand.
+_IS_BARRED = text("""
+SELECT EXISTS (SELECT FROM client_brands WHERE client_id = :client)
+   AND NOT EXISTS (SELECT FROM client_brands WHERE client_id = :client AND brand_id = :brand)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class NewPool:
 
 
 def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
-    """Raises `NotFound` (brand or client), `CurrencyMismatch`, `PoolExists`."""
+    """Raises `NotFound` (brand or client), `CurrencyMismatch`, `BrandUnavailable`, `PoolExists`."""
     currency = session.execute(
         select(Brand.currency).where(Brand.id == pool.brand_id)
     ).scalar_one_or_none()
@@ -44,6 +50,9 @@ def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
         ).scalar_one_or_none()
         if agency_id is None:
             raise NotFound
+        values = {"client": pool.client_id, "brand": pool.brand_id}
+        if session.execute(_IS_BARRED, values).scalar_one():
+            raise BrandUnavailable
     identity = new_id()
     try:
         with session.begin_nested():

@@ -21,8 +21,9 @@ from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.states import ENDED
-from pipelines.jobs.stored_input import StoredInput, forget_input
+from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input
 from pipelines.limits import Limits
+from pipelines.pools.batches import free_file, keep_batch
 from pipelines.pools.card_rows import COLUMNS, Card, CardRules, check_card
 from pipelines.queue.work import TaskInHand
 from pipelines.sealing import Keyring, Purpose, masked
@@ -53,20 +54,23 @@ FROM (SELECT row_number, min(row_number) OVER (PARTITION BY blind_index) AS firs
       FROM card_intake WHERE code IS NULL) f
 WHERE card_intake.row_number = f.row_number AND f.first_row < f.row_number
 """)
-# Any pool of the platform counts, and its owner is not named (B52, EC-069).
+# Any pool of the platform counts; a row elsewhere is named to its owner alone (B52, EC-069).
 _KNOWN_ALREADY = text("""
 UPDATE card_intake SET code = 'duplicate_card', field = 'card_number',
-    detail = 'This card is known already.'
-FROM cards c
+    detail = 'This card is known already'
+        || coalesce(': batch #' || b.number || ', row ' || c.import_row, '') || '.'
+FROM cards c LEFT JOIN card_batches b ON b.id = c.import_job_id
+    AND (CAST(:pool_client AS uuid) IS NULL OR b.client_id = CAST(:pool_client AS uuid))
 WHERE card_intake.code IS NULL AND c.brand_id = :brand AND c.blind_index = card_intake.blind_index
 """)
 _INSERT = text("""
 INSERT INTO cards (id, pool_id, client_id, brand_id, denomination_minor, currency, source,
     sealed_number, sealed_pin, blind_index, last4, expires_on, cost_minor, cost_currency,
-    import_job_id)
+    import_job_id, import_row)
 SELECT id, :pool, :pool_client, :brand, :denomination, :currency, :source, sealed_number,
     sealed_pin, blind_index, last4, coalesce(expires_on, '2099-12-31'), cost_minor,
-    CASE WHEN cost_minor IS NULL THEN NULL ELSE CAST(:currency AS text) END, :job
+    CASE WHEN cost_minor IS NULL THEN NULL ELSE CAST(:currency AS text) END, :job,
+    row_number
 FROM card_intake WHERE code IS NULL ORDER BY row_number
 """)
 _REJECTS = text("""
@@ -83,8 +87,7 @@ UPDATE chunks SET state = 'closed', holds_slot = false, succeeded = :succeeded,
 """)
 _END_JOB = text("""
 UPDATE jobs SET state = :state, total = :total, error = CAST(:error AS jsonb), started_at = :now,
-    finished_at = clock_timestamp(), version = version + 1,
-    upload_sha256 = CASE WHEN :keep_file THEN upload_sha256 END
+    finished_at = clock_timestamp(), version = version + 1
 WHERE id = :job
 """)
 
@@ -111,6 +114,9 @@ def import_cards(
         forget_input(session, job.id)
         _end(session, job, Landing(JobState.CANCELLED, 0, 0, 0), now)
         return
+    tenant = Tenant(job.agency_id, job.client_id)
+    # A front that knew no batches may have accepted it.
+    keep_batch(session, job.id, pool_id=job.pool_id, tenant=tenant)
     wait_for_lock(session, Namespace.CARD_IMPORT, str(job.brand_id))
     savepoint = session.begin_nested()
     try:
@@ -147,7 +153,7 @@ def _stage(
     columns = (_columns(row, rules, job, keyring) for row in table)
     copy_rows(session, _COPY, columns)
     session.execute(_REPEATED_IN_FILE)
-    session.execute(_KNOWN_ALREADY, {"brand": job.brand_id})
+    session.execute(_KNOWN_ALREADY, {"brand": job.brand_id, "pool_client": job.pool_client})
 
 
 def _columns(
@@ -229,10 +235,10 @@ def _end(session: Session, job: Row[Any], landing: Landing, now: datetime) -> No
             "total": landing.total,
             "error": landing.error,
             "now": now,
-            # A refused file may be corrected and sent again.
-            "keep_file": landing.imported > 0,
         },
     )
+    if landing.imported == 0:
+        free_file(session, job.id)
 
 
 def _error(status: int, code: str, detail: str) -> str:

@@ -16,3 +16,10 @@ class CurrencyMismatch(Refusal):
 
     code = "currency_mismatch"
     detail = "The pool and its brand have different currencies."
+
+
+class BrandUnavailable(Refusal):
+    """The client whose pool it would be may not draw on the brand."""
+
+    code = "brand_unavailable"
+    detail = "This brand is not available to the client, who could not use the pool."

@@ -5,7 +5,9 @@ open ──(the wait is over, one call begins)──▶ half_open ──(success
                                                        └─(failure)──▶ open, waiting twice as long
 
 Only failures of the vendor count: no answer, 5xx, an unreadable answer. A refusal is a success
-here. The fields are plain numbers and one timestamp, kept as columns of the vendor account's row.
+here. Refused keys open it at once (EC-060): then no order is the probe, only a check that buys
+nothing. After such a check orders go one at a time until one was answered: keys may be good for
+looking and not for buying. The fields are plain values, kept as columns of the account's row.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +20,8 @@ WINDOW_CALLS = 50
 WINDOW_CALLS_MIN = 20
 OPEN_FIRST_SECONDS = 30.0
 OPEN_MAX_SECONDS = 600.0
+#: Wrong keys are mended by a person; asking again sooner would only lock the account.
+KEYS_FIRST_SECONDS = 60.0
 #: A probe without an outcome for this long is lost with its worker; longer than any order call.
 PROBE_SECONDS = 150.0
 
@@ -37,7 +41,9 @@ class Breaker:
     """`window` holds the last calls as bits, newest lowest, 1 = failed.
 
     `blocked_until` is the end of the wait when open, and the moment the probe counts as lost
-    when half-open; it is None when closed. `openings` counts openings since the last success.
+    when half-open; it is None when closed. `openings` counts openings since the last success,
+    `since` is when the first of them was. `refuses_keys`: it is open because the vendor does not
+    take our keys.
     """
 
     state: BreakerState = BreakerState.CLOSED
@@ -46,10 +52,19 @@ class Breaker:
     window_calls: int = 0
     openings: int = 0
     blocked_until: datetime | None = None
+    refuses_keys: bool = False
+    since: datetime | None = None
 
-    def may_call(self, now: datetime) -> bool:
+    @property
+    def is_recovering(self) -> bool:
+        """A check found the keys good, and no order was answered since."""
+        return self.state is BreakerState.CLOSED and self.openings > 0
+
+    def may_call(self, now: datetime, *, is_check: bool = False) -> bool:
         """Whether a call may begin now; store `beginning(now)` before it does."""
-        return self.blocked_until is None or now >= self.blocked_until
+        if self.blocked_until is None:
+            return True
+        return now >= self.blocked_until and is_check == self.refuses_keys
 
     def beginning(self, now: datetime) -> "Breaker":
         """The breaker once an allowed call has begun: out of a wait, that call is the probe."""
@@ -64,7 +79,7 @@ class Breaker:
             case BreakerState.OPEN:
                 return self
             case BreakerState.HALF_OPEN:
-                return Breaker()
+                return Breaker(openings=self.openings) if self.refuses_keys else Breaker()
             case BreakerState.CLOSED:
                 return replace(self._counted(failed=False), failures_in_row=0, openings=0)
 
@@ -81,6 +96,12 @@ class Breaker:
                 )
                 return counted._opened(now) if counted._is_failing() else counted
 
+    def after_keys_refused(self, now: datetime) -> "Breaker":
+        """The vendor did not take our keys; calls that began before it was known change nothing."""
+        if self.refuses_keys and self.state is BreakerState.OPEN:
+            return self
+        return replace(self, refuses_keys=True)._opened(now)
+
     def _counted(self, *, failed: bool) -> "Breaker":
         window = (self.window << 1 | failed) & _WINDOW_MASK
         return replace(self, window=window, window_calls=min(WINDOW_CALLS, self.window_calls + 1))
@@ -92,9 +113,12 @@ class Breaker:
         return self.window_calls >= WINDOW_CALLS_MIN and failures * 2 >= self.window_calls
 
     def _opened(self, now: datetime) -> "Breaker":
-        wait = min(OPEN_MAX_SECONDS, OPEN_FIRST_SECONDS * 2.0 ** min(self.openings, 16))
+        first = KEYS_FIRST_SECONDS if self.refuses_keys else OPEN_FIRST_SECONDS
+        wait = min(OPEN_MAX_SECONDS, first * 2.0 ** min(self.openings, 16))
         return Breaker(
             state=BreakerState.OPEN,
             openings=self.openings + 1,
             blocked_until=now + timedelta(seconds=wait),
+            refuses_keys=self.refuses_keys,
+            since=self.since or now,
         )

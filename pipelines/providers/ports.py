@@ -43,7 +43,11 @@ class IssuedCard:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The card is bought and in hand; the caller compares the face value with the request."""
+    """The card is bought and in hand; the caller compares the face value with the request.
+
+    `made_anew`: the vendor had handed the card over before, to an answer that was lost, and made
+    another key to it now; whoever writes the card down has that audited.
+    """
 
     vendor_order_id: str
     card: IssuedCard
@@ -51,13 +55,15 @@ class Succeeded:
     currency: str
     cost_minor: int | None
     cost_currency: str | None
+    made_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The vendor owes the card: poll."""
+    """The vendor owes the card: poll. `waits_for` says on what, where the vendor does."""
 
     vendor_order_id: str
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +97,19 @@ class AuthFailed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The order may or may not have run. For a look-up: the question got no usable answer."""
+    """The order may or may not have run. For a look-up: the question got no usable answer.
+
+    `retry_after_seconds`: the vendor asks for slower calls, and may be asked again after that.
+    """
 
     reason: str
+    retry_after_seconds: float | None = None
+
+
+#: The reason of an `Unknown` when the vendor did not take our keys for a question.
+NOT_AUTHORISED = "question_not_authorised"
+#: And when it asked for slower calls.
+QUESTION_THROTTLED = "question_throttled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +130,35 @@ class Balance:
 
     minor: int
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What a vendor sells; values in minor units of the card's currency.
+
+    At `fixed_minor`, or between `least_minor` and `most_minor`. What a card costs, in basis points
+    of its face value and a flat part, is in `cost_currency`; None: the catalogue does not say.
+    """
+
+    id: str
+    name: str
+    currency: str
+    #: Where its cards are used, ISO 3166-1; empty: the catalogue does not say.
+    countries: tuple[str, ...] = ()
+    least_minor: int | None = None
+    most_minor: int | None = None
+    fixed_minor: tuple[int, ...] = ()
+    cost_bp: int | None = None
+    cost_flat_minor: int | None = None
+    cost_currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguePage:
+    """A part of a vendor's catalogue; `next_page` is where it goes on, None: it is over."""
+
+    products: tuple[Product, ...]
+    next_page: str | None
 
 
 Outcome = Succeeded | Accepted | Refused | NotSent | Throttled | AuthFailed | Unknown
@@ -145,3 +190,6 @@ class Provider(Protocol):
     def poll(self, request: OrderRequest, vendor_order_id: str) -> LookUp: ...
 
     def balance(self) -> Balance | Unknown: ...
+
+    def catalogue(self, page: str | None) -> CataloguePage | Unknown:
+        """One call's worth of what the account may buy, from the beginning or at `page`."""

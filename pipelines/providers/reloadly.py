@@ -12,19 +12,20 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from pipelines.limits import Limits
+from pipelines.providers.asking import NoAnswer, ask, not_told, unanswered
+from pipelines.providers.catalogue_answers import read_reloadly
 from pipelines.providers.exact import Unreadable, decode_json, to_amount, to_minor_floor
 from pipelines.providers.ports import (
     Accepted,
     AuthFailed,
     Balance,
+    CataloguePage,
     Conflicting,
     LookUp,
-    NotSent,
     OrderRequest,
     Outcome,
     Refused,
     Succeeded,
-    Throttled,
     Unknown,
 )
 from pipelines.providers.reloadly_answers import (
@@ -38,7 +39,8 @@ from pipelines.providers.reloadly_answers import (
     read_poll,
 )
 from pipelines.providers.reloadly_token import TokenKeeper
-from pipelines.providers.transport import Answer, AnswerLost, ConnectFailed, VendorTransport
+from pipelines.providers.token_store import TokenStore
+from pipelines.providers.transport import Answer, VendorTransport
 
 _V1 = "application/com.reloadly.giftcards-v1+json"
 #: The second version adds the redemption link to a card.
@@ -46,8 +48,8 @@ _V2 = "application/com.reloadly.giftcards-v2+json"
 #: The report reads dates as UTC-4 wall clock and writes UTC; this covers both readings.
 _REPORT_MARGIN = timedelta(days=1, hours=12)
 _REPORT_PAGES_MAX = 5
-
-_NoAnswer = NotSent | Throttled | AuthFailed | Unknown
+#: Products asked for at once; more are not given.
+_PAGE_PRODUCTS = 200
 
 
 class ReloadlyProvider:
@@ -67,6 +69,7 @@ class ReloadlyProvider:
         limits: Limits,
         sender_name: str = "Largesse",
         audience: str | None = None,
+        tokens: TokenStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
@@ -80,6 +83,7 @@ class ReloadlyProvider:
             audience=audience or self._base_url,
             client_id=client_id,
             client_secret=client_secret,
+            store=tokens,
             clock=clock,
         )
 
@@ -122,7 +126,7 @@ class ReloadlyProvider:
             query = _report_query(request, number)
             answer = self._call("GET", "/reports/transactions", deadline=deadline, params=query)
             if not isinstance(answer, Answer):
-                return _unanswered(answer)
+                return unanswered(answer)
             page = read_page(answer)
             if isinstance(page, Unknown):
                 return page
@@ -137,7 +141,7 @@ class ReloadlyProvider:
         path = f"/reports/transactions/{quote(vendor_order_id, safe='')}"
         answer = self._call("GET", path, deadline=deadline)
         if not isinstance(answer, Answer):
-            return _unanswered(answer)
+            return unanswered(answer)
         return self._found(read_poll(answer, request, vendor_order_id), deadline=deadline)
 
     def balance(self) -> Balance | Unknown:
@@ -145,8 +149,18 @@ class ReloadlyProvider:
         deadline = self._clock() + self.lookup_deadline_seconds
         answer = self._call("GET", "/accounts/balance", deadline=deadline)
         if not isinstance(answer, Answer):
-            return _unanswered(answer)
+            return unanswered(answer)
         return _read_balance(answer)
+
+    def catalogue(self, page: str | None) -> CataloguePage | Unknown:
+        """One page of its products."""
+        answer = self._call(
+            "GET",
+            "/products",
+            deadline=self._clock() + self.lookup_deadline_seconds,
+            params={"page": page or "1", "size": str(_PAGE_PRODUCTS)},
+        )
+        return read_reloadly(answer) if isinstance(answer, Answer) else unanswered(answer)
 
     def _found(self, verdict: LookUp | Bought, *, deadline: float) -> LookUp:
         if not isinstance(verdict, Bought):
@@ -184,49 +198,29 @@ class ReloadlyProvider:
         json: object = None,
         params: dict[str, str] | None = None,
         send_by: float | None = None,
-    ) -> Answer | _NoAnswer:
+    ) -> Answer | NoAnswer:
         """One authorised call. A 401 proves that nothing ran, so it is repeated once."""
         for _ in range(2):
             token = self._tokens.token(deadline_seconds=self._token_seconds(deadline))
             if not isinstance(token, str):
                 return token
-            left = deadline - self._clock()
-            if left <= 0:
-                return NotSent("no_time_left")
-            try:
-                answer = self._transport.request(
-                    method,
-                    self._base_url + path,
-                    headers={"Accept": accept, "Authorization": f"Bearer {token}"},
-                    json=json,
-                    params=params,
-                    deadline_seconds=left,
-                    send_by=send_by,
-                )
-            except ConnectFailed as fault:
-                return NotSent(str(fault))
-            except AnswerLost as fault:
-                return Unknown(str(fault))
-            if answer.status != 401:
+            answer = ask(
+                self._transport,
+                method,
+                self._base_url + path,
+                headers={"Accept": accept, "Authorization": f"Bearer {token}"},
+                json=json,
+                params=params,
+                seconds=deadline - self._clock(),
+                send_by=send_by,
+            )
+            if not isinstance(answer, Answer) or answer.status != 401:
                 return answer
             self._tokens.discard(token)
         return AuthFailed("token_refused")
 
     def _token_seconds(self, deadline: float) -> float:
         return min(self.lookup_deadline_seconds, max(0.0, deadline - self._clock()))
-
-
-def _unanswered(failure: _NoAnswer) -> Unknown:
-    """A question that failed says nothing about the order, whatever it says about itself."""
-    match failure:
-        case Unknown():
-            return failure
-        case NotSent():
-            return Unknown("question_not_sent")
-        case Throttled():
-            return Unknown("question_throttled")
-        case AuthFailed():
-            return Unknown("question_not_authorised")
 
 
 def _report_query(request: OrderRequest, page: int) -> dict[str, str]:
@@ -240,7 +234,7 @@ def _report_query(request: OrderRequest, page: int) -> dict[str, str]:
 
 def _read_balance(answer: Answer) -> Balance | Unknown:
     if answer.status != 200:
-        return Unknown(f"http_{answer.status}")
+        return not_told(answer)
     try:
         body = decode_json(answer.body)
         if isinstance(body, dict) and isinstance(currency := body.get("currencyCode"), str):

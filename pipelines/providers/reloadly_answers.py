@@ -6,11 +6,17 @@ proves that nothing is bought; anything else that is not a readable order is `Un
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from pipelines.providers.asking import (
+    as_currency,
+    as_object,
+    as_text,
+    not_found,
+    not_told,
+    retry_after_seconds,
+)
 from pipelines.providers.exact import Unreadable, decode_json, to_minor, to_minor_half_up
 from pipelines.providers.ports import (
     Absent,
@@ -29,8 +35,6 @@ from pipelines.providers.transport import Answer
 
 #: Rows asked for at once; Reloadly caps gift transactions here.
 PAGE_ROWS = 50
-_RETRY_AFTER_DEFAULT_SECONDS = 5.0
-_RETRY_AFTER_MAX_SECONDS = 3600.0
 _VENDOR_CODE = re.compile(r"[A-Z0-9_]{1,64}")
 _REFERENCE_USED = "CUSTOM_IDENTIFIER_ALREADY_USED"
 
@@ -127,7 +131,7 @@ def _not_taken(answer: Answer) -> Outcome:
 
 def _refusal(answer: Answer) -> Outcome:
     try:
-        body = _object(decode_json(answer.body))
+        body = as_object(decode_json(answer.body))
     except Unreadable:
         return Unknown(f"http_{answer.status}_unreadable")
     message = body.get("message")
@@ -161,12 +165,12 @@ def _settled(transaction: Transaction, request: OrderRequest) -> Outcome | Bough
 
 def _bought(transaction: Transaction, request: OrderRequest) -> Bought | Unknown:
     record = transaction.record
-    product = _object(record.get("product"))
-    if _text(product.get("productId")) != request.product:
+    product = as_object(record.get("product"))
+    if as_text(product.get("productId")) != request.product:
         return Unknown("other_product")
     if product.get("quantity", 1) != 1:
         return Unknown("other_quantity")
-    currency = _currency(product.get("currencyCode"))
+    currency = as_currency(product.get("currencyCode"))
     face_value_minor = to_minor(product.get("unitPrice"), currency)
     cost_minor, cost_currency = _cost(record)
     return Bought(transaction.id, face_value_minor, currency, cost_minor, cost_currency)
@@ -175,7 +179,7 @@ def _bought(transaction: Transaction, request: OrderRequest) -> Bought | Unknown
 def _cost(record: Mapping[str, object]) -> tuple[int, str] | tuple[None, None]:
     """What the account was charged; a card is not lost because its cost cannot be read."""
     try:
-        currency = _currency(record.get("currencyCode"))
+        currency = as_currency(record.get("currencyCode"))
         return to_minor_half_up(record.get("amount"), currency), currency
     except Unreadable:
         return None, None
@@ -184,9 +188,9 @@ def _cost(record: Mapping[str, object]) -> tuple[int, str] | tuple[None, None]:
 def read_page(answer: Answer) -> Page | Unknown:
     """One page of `GET /reports/transactions`."""
     if answer.status != 200:
-        return Unknown(f"http_{answer.status}")
+        return not_told(answer)
     try:
-        body = _object(decode_json(answer.body))
+        body = as_object(decode_json(answer.body))
         content = body.get("content")
         if not isinstance(content, list):
             raise Unreadable("no rows")
@@ -214,8 +218,10 @@ def judge_rows(rows: Sequence[Transaction], request: OrderRequest) -> LookUp | B
 
 def read_poll(answer: Answer, request: OrderRequest, vendor_order_id: str) -> LookUp | Bought:
     """The outcome of `GET /reports/transactions/{id}` for an order Reloadly has accepted."""
+    if not_found(answer):
+        return Unknown("order_gone")
     if answer.status != 200:
-        return Unknown(f"http_{answer.status}")
+        return not_told(answer)
     try:
         transaction = _transaction(decode_json(answer.body))
     except Unreadable:
@@ -255,8 +261,8 @@ def read_cards(answer: Answer) -> tuple[IssuedCard, ...]:
 
 
 def _card(value: object) -> IssuedCard:
-    fields = _object(value)
-    number, pin, url = (_text(fields.get(k)) for k in ("cardNumber", "pinCode", "redemptionUrl"))
+    fields = as_object(value)
+    number, pin, url = (as_text(fields.get(k)) for k in ("cardNumber", "pinCode", "redemptionUrl"))
     if number:
         return IssuedCard(number, pin, url, None)
     if pin:
@@ -266,43 +272,11 @@ def _card(value: object) -> IssuedCard:
     raise Unreadable("an empty card")
 
 
-def retry_after_seconds(answer: Answer) -> float:
-    """How long a 429 asks us to wait: seconds or a date, within reason."""
-    text = answer.headers.get("retry-after", "").strip()
-    wait = _RETRY_AFTER_DEFAULT_SECONDS
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        wait = float(text)
-    elif text:
-        with suppress(ValueError, TypeError):
-            sent = parsedate_to_datetime(answer.headers.get("date", ""))
-            wait = (parsedate_to_datetime(text) - sent).total_seconds()
-    return min(max(wait, 1.0), _RETRY_AFTER_MAX_SECONDS)
-
-
 def _transaction(value: object) -> Transaction:
-    record = _object(value)
-    identity, status = _text(record.get("transactionId")), record.get("status")
+    record = as_object(value)
+    identity, status = as_text(record.get("transactionId")), record.get("status")
     if identity is None or not isinstance(status, str):
         raise Unreadable("not a transaction")
     status = status.upper()
     standing = _STANDINGS.get(status, Standing.UNKNOWN)
-    return Transaction(identity, standing, status, _text(record.get("customIdentifier")), record)
-
-
-def _object(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise Unreadable("not an object")
-    return value
-
-
-def _text(value: object) -> str | None:
-    """Strings and integers as text; empty is None."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value).strip() or None
-
-
-def _currency(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
-        raise Unreadable("not a currency")
-    return value
+    return Transaction(identity, standing, status, as_text(record.get("customIdentifier")), record)

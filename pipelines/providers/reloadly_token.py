@@ -1,17 +1,24 @@
-"""Keep Reloadly's access token: fetched once for all threads, renewed before it lapses."""
+"""Keep Reloadly's access token: shared by all processes, renewed by one before it lapses."""
 
 import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 
+from pipelines.providers.asking import retry_after_seconds
 from pipelines.providers.exact import Unreadable, decode_json
 from pipelines.providers.ports import AuthFailed, NotSent, Throttled
-from pipelines.providers.reloadly_answers import retry_after_seconds
+from pipelines.providers.token_store import HeldToken, TokensAway, TokenStore, account_id
 from pipelines.providers.transport import Answer, AnswerLost, ConnectFailed, VendorTransport
 
 #: A token is renewed this long before its end, or at nine tenths of a short life.
 _RENEW_BEFORE_SECONDS = 60.0
+#: While another process fetches, its token is looked for this often.
+_LOOK_SECONDS = 0.05
+#: A claim outlives its call by this, so that nobody fetches beside it.
+_CLAIM_MARGIN_SECONDS = 2.0
 _LIFE_DEFAULT_SECONDS = 300.0
 _LIFE_MAX_SECONDS = 90 * 24 * 3600
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -20,7 +27,10 @@ TokenRefusal = NotSent | Throttled | AuthFailed
 
 
 class TokenKeeper:
-    """One token for one account and environment, shared by all threads of this process."""
+    """One token for one account and environment, shared by all threads of this process.
+
+    With `store` it is shared by all processes: one that starts fetches none while one is good.
+    """
 
     def __init__(
         self,
@@ -30,6 +40,7 @@ class TokenKeeper:
         audience: str,
         client_id: str,
         client_secret: str,
+        store: TokenStore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._transport = transport
@@ -40,6 +51,8 @@ class TokenKeeper:
             "grant_type": "client_credentials",
             "audience": audience,
         }
+        self._store = store
+        self._account = account_id("reloadly", self._url, client_id, audience)
         self._clock = clock
         self._lock = threading.Lock()
         self._fetches = 0
@@ -56,10 +69,9 @@ class TokenKeeper:
         with self._lock:
             if self._clock() < self._good_until or self._fetches != seen:
                 return self._last
-            self._last, life = self._fetch(deadline_seconds)
+            self._last, good_seconds = self._shared(deadline_seconds)
             self._fetches += 1
-            margin = min(_RENEW_BEFORE_SECONDS, life / 10)
-            self._good_until = self._clock() + life - margin
+            self._good_until = self._clock() + good_seconds
             return self._last
 
     def discard(self, token: str) -> None:
@@ -67,6 +79,44 @@ class TokenKeeper:
         with self._lock:
             if self._last == token:
                 self._good_until = float("-inf")
+        if self._store is not None:
+            with suppress(TokensAway):
+                self._store.drop(self._account, token)
+
+    def _shared(self, deadline_seconds: float) -> tuple[str | TokenRefusal, float]:
+        """The shared token and the seconds it is good for; fetched here if nobody else does."""
+        if self._store is None:
+            return self._fetch(deadline_seconds)
+        give_up_at = self._clock() + deadline_seconds
+        try:
+            while True:
+                if held := self._store.find(self._account):
+                    return held.token, held.seconds
+                left = give_up_at - self._clock()
+                if left <= 0:
+                    return NotSent("token_awaited"), 0.0
+                claim = self._store.claim(
+                    self._account, vendor="reloadly", seconds=left + _CLAIM_MARGIN_SECONDS
+                )
+                if claim is not None:
+                    return self._fetched_for_all(self._store, left, claim)
+                time.sleep(_LOOK_SECONDS)
+        except TokensAway:
+            return NotSent("token_store_away"), 0.0
+
+    def _fetched_for_all(
+        self, store: TokenStore, deadline_seconds: float, claim: datetime
+    ) -> tuple[str | TokenRefusal, float]:
+        """What was fetched; if it came too late, the newer one that another has shared."""
+        fetched, good_seconds = self._fetch(deadline_seconds)
+        with suppress(TokensAway):  # then the claim ends by itself, and the token is ours alone
+            if not isinstance(fetched, str):
+                store.release(self._account, claim=claim)
+            elif not store.keep(self._account, HeldToken(fetched, good_seconds), claim=claim) and (
+                newer := store.find(self._account)
+            ):
+                return newer.token, newer.seconds
+        return fetched, good_seconds
 
     def _fetch(self, deadline_seconds: float) -> tuple[str | TokenRefusal, float]:
         try:
@@ -79,7 +129,8 @@ class TokenKeeper:
             )
         except (ConnectFailed, AnswerLost) as fault:
             return NotSent(f"token_{fault}"), 0.0
-        return read_token(answer)
+        token, life = read_token(answer)
+        return token, life - min(_RENEW_BEFORE_SECONDS, life / 10)
 
 
 def read_token(answer: Answer) -> tuple[str | TokenRefusal, float]:

@@ -58,6 +58,18 @@ class AnswerLost(Fault):
     """Something was sent and no complete answer came back: the vendor may have acted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """Whom a transport trusts how far; a vendor, unless said otherwise."""
+
+    #: A longer body is a lost answer, or with `cuts_body` is read so far and no further.
+    body_bytes_max: int = BODY_BYTES_MAX
+    cuts_body: bool = False
+    #: Asked of each address of the name at each connection, which goes to the address asked about;
+    #: one that is refused refuses the name. None: the name is ours, and may lead anywhere.
+    may_reach: Callable[[str], bool] | None = None
+
+
 class VendorTransport:
     """Calls vendors; safe to share between threads, each of which has its own session.
 
@@ -65,8 +77,9 @@ class VendorTransport:
     say whether the request arrived. So everything but GET starts on a fresh connection.
     """
 
-    def __init__(self, *, ca_file: str | None = None) -> None:
+    def __init__(self, *, ca_file: str | None = None, manners: "Manners | None" = None) -> None:
         self._ca_file = ca_file
+        self._manners = manners or Manners()
         self._threads = threading.local()
 
     def request(
@@ -77,13 +90,15 @@ class VendorTransport:
         headers: Mapping[str, str],
         json: object = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         params: Mapping[str, str] | None = None,
         deadline_seconds: float,
         send_by: float | None = None,
     ) -> Answer:
         """One attempt, over within `deadline_seconds`; raises `ConnectFailed` or `AnswerLost`.
 
-        The body is `json`, or `form` in the way browsers send one, or none.
+        The body is `json`, or `form` in the way browsers send one, or `content`, which is JSON
+        already and is sent byte for byte, or none.
 
         `send_by` (monotonic seconds): after it no first byte leaves, so that a worker which
         froze on its way here cannot send what others have meanwhile found absent.
@@ -93,15 +108,16 @@ class VendorTransport:
         session = self._session()
         if method != "GET":
             session.close()
-        wire = _Wire(time.monotonic() + deadline_seconds, send_by)
+        wire = _Wire(time.monotonic() + deadline_seconds, send_by, self._manners)
+        body = _body(json, form, content)
         answer: Answer | None = None
         cause = ""
         try:
             with wire:
-                answer = _exchange(session, wire, method, url, headers, _body(json, form), params)
+                answer = _exchange(session, wire, method, url, headers, body, params)
         except (OSError, HTTPException, urllib3.exceptions.HTTPError, _TooLarge) as error:
             cause = _cause(error)  # the error itself quotes the URL, so it is not kept
-        if wire.was_cut:
+        if wire.was_cut or (cause == "timeout" and wire.is_over()):
             cause = "deadline"
         if answer is not None and not cause:
             return answer
@@ -123,10 +139,14 @@ class VendorTransport:
         return session
 
 
-def _body(json: object, form: Mapping[str, str] | None) -> tuple[bytes, str] | None:
+def _body(
+    json: object, form: Mapping[str, str] | None, content: bytes | None
+) -> tuple[bytes, str] | None:
     if form is not None:
         return urlencode(form).encode(), "application/x-www-form-urlencoded"
-    return None if json is None else (encode_json(json), "application/json")
+    if content is None and json is not None:
+        content = encode_json(json)
+    return None if content is None else (content, "application/json")
 
 
 def _exchange(
@@ -152,20 +172,26 @@ def _exchange(
     )
     with response:
         named = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, _read(response), named)
+        return Answer(response.status_code, _read(response, wire.manners), named)
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, manners: Manners) -> bytes:
     parts = bytearray()
     for part in response.iter_content(_READ_BYTES):
         parts += part
-        if len(parts) > BODY_BYTES_MAX:
+        if len(parts) > manners.body_bytes_max:
+            if manners.cuts_body:
+                break
             raise _TooLarge
-    return bytes(parts)
+    return bytes(parts[: manners.body_bytes_max])
 
 
 class _TooLarge(Exception):
     """The body is longer than anything a vendor documents."""
+
+
+class _NotReached(OSError):
+    """The name leads to an address that this transport may not reach."""
 
 
 def _cause(error: BaseException) -> str:
@@ -178,6 +204,8 @@ def _cause(error: BaseException) -> str:
     match found:
         case _TooLarge():
             return "too_large"
+        case _NotReached():
+            return "address_forbidden"
         case socket.gaierror():
             return "name_not_resolved"
         case TimeoutError():
@@ -196,6 +224,7 @@ class _Wire:
 
     deadline_at: float
     send_by: float | None = None
+    manners: Manners = field(default_factory=Manners)
     was_sent: bool = False
     was_cut: bool = False
     _socket: socket.socket | None = None
@@ -222,6 +251,10 @@ class _Wire:
     def seconds_left(self) -> float:
         """Never quite zero: for a socket, a timeout of zero means something else."""
         return max(0.001, self.deadline_at - time.monotonic())
+
+    def is_over(self) -> bool:
+        """Whether the deadline has passed; the socket may notice before the watchdog cuts it."""
+        return time.monotonic() >= self.deadline_at
 
     def hold(self, connection: socket.socket) -> None:
         """Watch this socket from now on; refuses if the deadline has passed."""
@@ -266,9 +299,11 @@ class _Watched(HTTPConnection):
         wire = _current.get()
         connect_by = min(wire.deadline_at, time.monotonic() + CONNECT_SECONDS)
         failure: OSError = TimeoutError()
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self._dns_host, self.port, type=socket.SOCK_STREAM
-        ):
+        found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        may_reach = wire.manners.may_reach
+        if may_reach is not None and not all(may_reach(str(entry[4][0])) for entry in found):
+            raise _NotReached
+        for family, kind, protocol, _, address in found:
             left = connect_by - time.monotonic()
             if left <= 0:
                 break

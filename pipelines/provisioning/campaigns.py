@@ -1,6 +1,7 @@
 """The campaign, client and brands a request draws on, checked once at accept."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,18 @@ from models.tenants import CampaignState
 from pipelines.credit.hold import PAYS, Payer
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import NotFound
+from pipelines.pricing.rules import PriceRule
+from pipelines.provisioning.conditions import UNCONDITIONAL, Conditions, check_window
 from pipelines.provisioning.refusals import BrandNotAllowed, CampaignNotActive, ClientSuspended
 
+# Shared, so that whoever sets a limit has waited for this request, or is seen by it.
 _CAMPAIGN = text("""
-SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at
+SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at, c.starts_at, c.ends_at,
+    c.max_rewards, c.max_rewards_per_recipient
 FROM campaigns c JOIN clients l ON l.id = c.client_id WHERE c.id = :campaign
+FOR KEY SHARE OF c
 """)
+_HOLDER = text("SELECT client_id FROM provisions WHERE id = :provision")
 _OWNER = text("SELECT client_id FROM campaigns WHERE id = :campaign")
 # A client with no row in client_brands may draw on every brand.
 _MAY_DRAW = """(NOT EXISTS (SELECT FROM client_brands o WHERE o.client_id = {client})
@@ -26,13 +33,17 @@ SELECT b.id, b.name, b.currency FROM brands b WHERE {_MAY_DRAW.format(client=":c
 """)
 # What a request of one item asks about, in one look: storefronts wait for it.
 _ASKED = text(f"""
-SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at,
-       b.id AS brand_id, b.name, b.currency,
-       a.id AS account_id, a.balance, a.held, a.unlimited
+SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at, c.starts_at, c.ends_at,
+       c.max_rewards, c.max_rewards_per_recipient, b.id AS brand_id, b.name, b.currency,
+       a.id AS account_id, a.balance, a.held, a.unlimited, (
+           SELECT jsonb_agg(jsonb_build_array(p.denomination_minor, p.charge_minor, p.charge_bp,
+                                              p.client_id))
+           FROM prices p WHERE p.brand_id = b.id AND p.ended_at IS NULL
+             AND (p.client_id IS NULL OR p.client_id = c.client_id)) AS prices
 FROM campaigns c JOIN clients l ON l.id = c.client_id
 LEFT JOIN brands b ON b.id = :brand AND {_MAY_DRAW.format(client="c.client_id")}
 LEFT JOIN accounts a ON {PAYS} AND a.currency = b.currency
-WHERE c.id = :campaign
+WHERE c.id = :campaign FOR KEY SHARE OF c
 """)
 
 
@@ -44,6 +55,7 @@ class CampaignInUse:
     agency_id: UUID
     client_id: UUID
     version: int
+    conditions: Conditions = UNCONDITIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,16 @@ class BrandInUse:
     id: UUID
     name: str
     currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request of one item is for, who pays, and what it is charged by."""
+
+    campaign: CampaignInUse
+    brand: BrandInUse
+    payer: Payer
+    prices: tuple[PriceRule, ...]
 
 
 def client_of_campaign(session: Session, campaign_id: UUID) -> UUID:
@@ -61,15 +83,29 @@ def client_of_campaign(session: Session, campaign_id: UUID) -> UUID:
     return UUID(str(client_id))
 
 
-def campaign_in_use(session: Session, campaign_id: UUID) -> CampaignInUse:
-    """The campaign, or `NotFound`, `CampaignNotActive`, `ClientSuspended`."""
-    return _checked(session.execute(_CAMPAIGN, {"campaign": campaign_id}).one_or_none())
+def client_of_provision(session: Session, provision_id: UUID) -> UUID:
+    """The client whose card it is; `NotFound` outside the caller's scope."""
+    client_id = session.execute(_HOLDER, {"provision": provision_id}).scalar_one_or_none()
+    if client_id is None:
+        raise NotFound
+    return UUID(str(client_id))
 
 
-def asked_for(
-    session: Session, campaign_id: UUID, brand_id: UUID
-) -> tuple[CampaignInUse, BrandInUse, Payer]:
-    """The campaign, its brand and who pays; `BrandNotAllowed` and `NoCreditAccount` besides."""
+def campaign_in_use(
+    session: Session, campaign_id: UUID, *, begins_at: datetime | None = None
+) -> CampaignInUse:
+    """The campaign, or `NotFound`, `CampaignNotActive`, `ClientSuspended`.
+
+    `begins_at`: when it is to give something; `CampaignNotStarted`, `CampaignEnded` besides.
+    """
+    found = _checked(session.execute(_CAMPAIGN, {"campaign": campaign_id}).one_or_none())
+    if begins_at is not None:
+        check_window(found.conditions, begins_at)
+    return found
+
+
+def asked_for(session: Session, campaign_id: UUID, brand_id: UUID) -> Asked:
+    """The campaign, its brand, who pays, and the prices; `BrandNotAllowed`, `NoCreditAccount` besides."""
     values = {"campaign": campaign_id, "brand": brand_id}
     row = session.execute(_ASKED, values).one_or_none()
     campaign = _checked(row)
@@ -78,12 +114,18 @@ def asked_for(
         raise BrandNotAllowed
     if row.account_id is None:
         raise NoCreditAccount
-    brand = BrandInUse(row.brand_id, row.name, row.currency)
-    return (
+    return Asked(
         campaign,
-        brand,
+        BrandInUse(row.brand_id, row.name, row.currency),
         Payer(row.account_id, row.currency, row.balance, row.held, row.unlimited),
+        tuple(_rule(*values) for values in row.prices or ()),
     )
+
+
+def _rule(
+    denomination: int | None, charge: int | None, share_bp: int | None, client: str | None
+) -> PriceRule:
+    return PriceRule(denomination, charge, share_bp, UUID(client) if client else None)
 
 
 def _checked(row: Row[Any] | None) -> CampaignInUse:
@@ -93,7 +135,13 @@ def _checked(row: Row[Any] | None) -> CampaignInUse:
         raise ClientSuspended
     if row.state != CampaignState.ACTIVE:
         raise CampaignNotActive
-    return CampaignInUse(row.id, row.agency_id, row.client_id, row.version)
+    return CampaignInUse(
+        row.id,
+        row.agency_id,
+        row.client_id,
+        row.version,
+        Conditions(row.starts_at, row.ends_at, row.max_rewards, row.max_rewards_per_recipient),
+    )
 
 
 def brands_of_client(session: Session, client_id: UUID) -> dict[UUID, BrandInUse]:

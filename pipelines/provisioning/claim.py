@@ -10,13 +10,14 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from models.cards import Source
+from pipelines.pools.health import usable_from
 from pipelines.provisioning.effects import CardInHand, JobInHand, OpenItem
-from pipelines.provisioning.sources import usable_from
 from pipelines.provisioning.waterfall import Served, serve
 
 _CLAIM = text("""
 SELECT card_id, cost_minor, cost_currency, last4 FROM claim_cards(
-    :client, :brand, :denomination, :currency, :source, CAST(:usable_from AS date), :wanted, :wait)
+    :client, :brand, :denomination, :currency, :source, CAST(:usable_from AS date), :wanted, :wait,
+    CAST(:cost_max AS bigint))
 """)
 
 
@@ -26,9 +27,12 @@ def claim_from_pools(
     items: Sequence[OpenItem],
     *,
     pools: Sequence[Source],
+    cost_max: int | None,
     now: datetime,
 ) -> Served[OpenItem, CardInHand]:
-    """Serve items of one brand and denomination from these pools, in the waterfall's order.
+    """Serve items of one brand, denomination and charge from these pools, in the waterfall's order.
+
+    A card that costs more than `cost_max`, in minor units, is passed over; None: at any cost.
 
     A claim that comes up short looks once more without skipping what others have locked, since
     their transaction may roll back, before money is spent at a vendor. It waits for them as long
@@ -40,7 +44,7 @@ def claim_from_pools(
         for wait in (False, True):
             if not rest:
                 break
-            cards = _claim(session, job, rest, source, wait=wait, now=now)
+            cards = _claim(session, job, rest, source, wait=wait, cost_max=cost_max, now=now)
             served = serve(rest, cards)
             pairs.extend(served.pairs)
             rest = served.rest
@@ -54,6 +58,7 @@ def _claim(
     source: Source,
     *,
     wait: bool,
+    cost_max: int | None,
     now: datetime,
 ) -> list[CardInHand]:
     values: dict[str, object] = {
@@ -65,6 +70,7 @@ def _claim(
         "usable_from": usable_from(now),
         "wanted": len(items),
         "wait": wait,
+        "cost_max": cost_max,
     }
     rows = _waited_for(session, values) if wait else session.execute(_CLAIM, values).all()
     return [

@@ -162,7 +162,8 @@ def _submit_large(
     """The recipients are read by the worker that plans the job; the request stays short."""
     options = clone.options
     admit(session, options, saturated=saturated, limits=limits)
-    campaign = campaign_in_use(session, options.campaign_id)
+    now = clock.now(session)
+    campaign = campaign_in_use(session, options.campaign_id, begins_at=options.scheduled_for or now)
     brand = brand_in_use(brands_of_client(session, campaign.client_id), options.brand_id)
     upload = Upload(campaign.id, None, clone.file_name)
     new = large_job(options, campaign, brand, upload, actor_id)
@@ -171,7 +172,7 @@ def _submit_large(
         spec=new.spec | {"clone_of": clone.source.as_spec()},
         cloned_from_id=clone.source.job_id,
     )
-    return Accepted(accept_large(session, new, key=key, now=clock.now(session), limits=limits))
+    return Accepted(accept_large(session, new, key=key, now=now, limits=limits))
 
 
 def _clone(session: Session, job_id: UUID, choices: CloneChoices, limits: Limits) -> _Clone:

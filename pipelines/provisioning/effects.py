@@ -11,9 +11,14 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.cards import Source
+from models.deliveries import Channel
 from models.jobs import ItemState, Priority
 from pipelines.credit.hold import capture_and_void
 from pipelines.jobs.chunks import among
+from pipelines.provisioning.deliveries import open_deliveries
+
+#: The delivery methods by which something is sent.
+DELIVERED_BY = {"email": Channel.EMAIL, "sms": Channel.SMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,15 @@ class JobInHand:
     priority: int = Priority.NORMAL
     scheduled_for: datetime | None = None
     is_single: bool = False
+    #: 1 until somebody has it tried again.
+    round: int = 1
+    #: The job's hold covers the items up to this position; None: all of them.
+    funded_to: int | None = None
+    #: The provision whose card did not work; the job gives one card in its place.
+    replaces: UUID | None = None
+
+    def covers(self, position: int) -> bool:
+        return self.funded_to is None or position <= self.funded_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +78,16 @@ class Verdict:
     code: str
     detail: str
 
+    @property
+    def is_final(self) -> bool:
+        """Its credit goes back; that of one which waits for a person stays held."""
+        return self.state is not ItemState.NEEDS_REVIEW
+
 
 _JOB = text("""
 SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
-    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single,
-    priority, scheduled_for
+    delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single, round,
+    priority, scheduled_for, funded_to, CAST(spec->>'replaces' AS uuid) AS replaces
 FROM jobs WHERE id = :job
 """)
 _PROVISIONS = text("""
@@ -130,6 +149,9 @@ def _job(row: Row[Any]) -> JobInHand:
         priority=row.priority,
         scheduled_for=row.scheduled_for,
         is_single=row.is_single,
+        round=row.round,
+        funded_to=row.funded_to,
+        replaces=row.replaces,
     )
 
 
@@ -139,8 +161,12 @@ def provision(
     served: Sequence[tuple[OpenItem, CardInHand]],
     *,
     transfer_id: UUID,
+    now: datetime,
 ) -> None:
-    """Write one provision per served item and mark the items succeeded, in two statements."""
+    """Write one provision per served item and mark the items succeeded, in two statements.
+
+    What is to be delivered has its delivery and its task written beside it, in two more.
+    """
     if not served:
         return
     given = among([item.position for item, _card in served]) | {
@@ -169,6 +195,16 @@ def provision(
         },
     )
     session.execute(_SUCCEED, given)
+    if job.delivery_method in DELIVERED_BY:
+        open_deliveries(
+            session,
+            tenant=(job.agency_id, job.client_id),
+            job_id=job.id,
+            positions=[item.position for item, _card in served],
+            channel=DELIVERED_BY[job.delivery_method],
+            now=now,
+            replaces=job.replaces,
+        )
 
 
 def end_items(
@@ -199,7 +235,8 @@ def settle_credit(
 ) -> None:
     """Capture what was issued and void what was refused: the last statement of the transaction.
 
-    All items of one call belong to one round of the job, and draw on that round's hold.
+    All items of one call belong to one round of the job, and draw on that round's hold; an item
+    that it never covered has nothing to give back.
     """
     rounds = {item.round for item in (*served, *refused)}
     if not rounds:
@@ -209,7 +246,7 @@ def settle_credit(
         job_id=job.id,
         round_number=rounds.pop(),
         captured=sum(item.charge_minor for item in served),
-        voided=sum(item.charge_minor for item in refused),
+        voided=sum(item.charge_minor for item in refused if job.covers(item.position)),
         client_ref=f"capture:{transfer_id.hex}",
         transfer_id=transfer_id,
         now=now,

@@ -9,21 +9,21 @@ from models.cards import OrderState
 from pipelines.limits import Limits
 from pipelines.provisioning.order_outcome import set_order, write_refusal, write_review
 from pipelines.provisioning.orders import move_order
-from pipelines.provisioning.purchase import recover_later
+from pipelines.provisioning.purchase import ask_soon
 from pipelines.queue.work import TaskInHand
 
 _OVER = {OrderState.SUCCEEDED, OrderState.REFUSED, OrderState.CANCELLED}
 
 
 def give_up_order(session: Session, task: TaskInHand, now: datetime, *, limits: Limits) -> None:
-    """The attempts of PLACE_ORDER or RECOVER_ORDER are spent, or it kills its workers."""
+    """The attempts to place or to recover it are spent, or it kills its workers."""
     setting = set_order(session, UUID(task.args["order_id"]))
     if setting.order.state in _OVER:
         return
     if setting.order.state is OrderState.SENT:
         # Whether the vendor has it is not known yet: asking is recovery's work, not a person's.
         move_order(session, setting.order, OrderState.UNKNOWN, now=now, code="internal_error")
-        recover_later(session, task, setting.order, now=now, seconds=limits.recovery_first_seconds)
+        ask_soon(session, setting.order, now=now, limits=limits)
         return
     if setting.order.state is OrderState.CREATED:
         write_refusal(

@@ -36,12 +36,11 @@ from pipelines.provisioning.campaigns import (
 )
 from pipelines.provisioning.clone_rows import CloneSource
 from pipelines.provisioning.plan import BulkOptions, Dedupe
-from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules
+from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules, file_columns
 from pipelines.provisioning.submit import (
     Accepted,
     Recipients,
     admit,
-    file_columns,
     plan_recipients,
     start_job,
     write_items,
@@ -56,14 +55,17 @@ from pipelines.telemetry import get_logger
 log = get_logger(__name__)
 
 _JOB = text("""
-SELECT id, agency_id, client_id, spec, upload_sha256, file_name FROM jobs WHERE id = :job
+SELECT id, agency_id, client_id, spec, scheduled_for, upload_sha256, file_name
+FROM jobs WHERE id = :job
 """)
 # Taken only when the items are written: people may pause, cancel and reschedule meanwhile.
 _LOCK_JOB = text("""
 SELECT state, scheduled_for, priority FROM jobs WHERE id = :job FOR NO KEY UPDATE
 """)
 _PLANNED = text("""
-UPDATE jobs SET total = :total, currency = :currency, version = version + 1 WHERE id = :job
+UPDATE jobs SET total = :total, currency = :currency, version = version + 1,
+    spec = spec || jsonb_build_object('cheapest_minor', CAST(:cheapest AS bigint))
+WHERE id = :job
 """)
 _REFUSED = text("""
 UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
@@ -107,7 +109,7 @@ def submit_large(
         return Accepted(made, is_replay=True)
     now = clock.now(session)
     admit(session, options, saturated=saturated, limits=limits)
-    campaign = campaign_in_use(session, options.campaign_id)
+    campaign = campaign_in_use(session, options.campaign_id, begins_at=options.scheduled_for or now)
     brand = brand_in_use(brands_of_client(session, campaign.client_id), options.brand_id)
     rules = RecipientRules(DeliveryMethod(options.delivery_method), brand.currency)
     open_csv(stream, columns=file_columns(rules), limits=limits)
@@ -196,13 +198,14 @@ def plan_job(session: Session, task: TaskInHand, now: datetime, tools: PlanTools
 
 
 def _fill(session: Session, job: Row[Any], tools: PlanTools) -> int:
-    options = _from_spec(job.spec)
+    options = replace(_from_spec(job.spec), scheduled_for=job.scheduled_for)
     with _recipients(session, job, tools) as recipients:
         intake, plan = plan_recipients(
             session, options, recipients, tools.person_secret, tools.limits
         )
-    write_items(session, intake, plan, job.id, tools.limits)
+    plan = write_items(session, intake, plan, job.id, tools.limits)
     values = {"job": job.id, "total": plan.tally.rows, "currency": plan.currency}
+    values["cheapest"] = plan.tally.cheapest
     asked = session.execute(_LOCK_JOB, values).one()
     if asked.state in STOPPED:
         raise _CancelAsked
@@ -279,6 +282,7 @@ def _from_spec(spec: dict[str, Any]) -> BulkOptions:
         on_error=OnError(spec["on_error"]),
         dedupe=Dedupe(spec["dedupe"]),
         allow_repeat=spec["allow_repeat"],
+        allow_partial=spec.get("allow_partial", False),
         force=spec["force"],
         plan_hash=spec["plan_hash"],
     )

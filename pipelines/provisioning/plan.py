@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import ceil
 from typing import Any
 from uuid import UUID
 
@@ -14,16 +15,15 @@ from sqlalchemy.orm import Session
 
 from models.jobs import Priority
 from pipelines.credit.hold import Payer, payer_of
-from pipelines.credit.refusals import NoCreditAccount
+from pipelines.credit.refusals import AccountFrozen, AccountRestricted, NoCreditAccount
 from pipelines.errors import FieldError, Refusal
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
+from pipelines.provisioning.campaigns import CampaignInUse
+from pipelines.provisioning.conditions import mark_beyond
 from pipelines.provisioning.sources import Estimate
 from pipelines.provisioning.staging import Tally
-
-#: What a pool chunk achieves at least, for the preview's estimate.
-POOL_ITEMS_PER_SECOND = 2_000
 
 
 class Dedupe(StrEnum):
@@ -43,6 +43,8 @@ class BulkOptions:
     on_error: OnError = OnError.ABORT
     dedupe: Dedupe = Dedupe.REJECT
     allow_repeat: bool = False
+    #: Begin what the credit covers, and let the rest wait for more.
+    allow_partial: bool = False
     force: bool = False
     scheduled_for: datetime | None = None
     priority: Priority = Priority.NORMAL
@@ -68,7 +70,8 @@ class IntakePlan:
 
 _DIGEST = text("""
 SELECT md5(coalesce(string_agg(position || ':' || coalesce(code, '+') || ':' ||
-    denomination_minor, ',' ORDER BY position), '')) FROM intake
+    denomination_minor || CASE WHEN charge_minor <> denomination_minor
+        THEN '=' || charge_minor ELSE '' END, ',' ORDER BY position), '')) FROM intake
 """)
 
 
@@ -76,6 +79,7 @@ def judge(
     session: Session,
     options: BulkOptions,
     *,
+    campaign: CampaignInUse,
     currency: str,
     content_sha256: bytes,
     limits: Limits,
@@ -85,6 +89,22 @@ def judge(
         staging.mark_duplicates(session)
     if not options.allow_repeat:
         staging.mark_served(session, options.campaign_id)
+    mark_beyond(session, campaign.id, campaign.conditions)
+    staging.set_charges(session, campaign.client_id)
+    return plan_of(
+        session, options, currency=currency, content_sha256=content_sha256, limits=limits
+    )
+
+
+def plan_of(
+    session: Session,
+    options: BulkOptions,
+    *,
+    currency: str,
+    content_sha256: bytes,
+    limits: Limits,
+) -> IntakePlan:
+    """What the staged rows amount to as they are judged."""
     tally = staging.tally(session)
     try:
         payer: Payer | None = payer_of(session, options.campaign_id, currency)
@@ -113,15 +133,20 @@ def _plan_hash(session: Session, options: BulkOptions, tally: Tally, content_sha
         "delivery": options.delivery_method,
         "on_error": options.on_error.value,
     }
+    if options.allow_partial:
+        agreed["partial"] = True
     return hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def blockers(plan: IntakePlan, options: BulkOptions) -> list[dict[str, object]]:
-    """Why a submit would be refused as things stand."""
+def blockers(
+    plan: IntakePlan, options: BulkOptions, *, is_stopped: bool = False
+) -> list[dict[str, object]]:
+    """Why a submit would be refused as things stand; an account that is stopped says that alone."""
     found: list[dict[str, object]] = []
     available = plan.payer.available if plan.payer else 0
     is_unlimited = plan.payer is not None and plan.payer.unlimited
-    if plan.tally.charge > available and not is_unlimited:
+    is_short = plan.tally.charge > available and not is_unlimited and not options.allow_partial
+    if is_short and not is_stopped:
         found.append(
             {
                 "code": "insufficient_credit",
@@ -156,9 +181,7 @@ def preview_view(
 ) -> dict[str, Any]:
     """The preview of api.md, ready for JSON; `refusals` stand against any job just now."""
     available = plan.payer.available if plan.payer else 0
-    pool_items = expected.sources["csv"] + expected.sources["buffer"]
-    rate = expected.vendor_rate_per_second
-    eta = pool_items / POOL_ITEMS_PER_SECOND + (expected.sources["api"] / rate if rate else 0)
+    is_stopped = any(isinstance(no, AccountFrozen | AccountRestricted) for no in refusals)
     return {
         "plan_hash": plan.plan_hash,
         "rows": plan.tally.rows,
@@ -176,9 +199,9 @@ def preview_view(
             "after_minor": available - plan.tally.charge,
             "currency": plan.currency,
         },
-        "eta_seconds": int(eta) + 1,
+        "eta_seconds": ceil(expected.seconds),
         "blockers": [
             *({"code": no.code, "detail": no.detail, **no.extra} for no in refusals),
-            *blockers(plan, options),
+            *blockers(plan, options, is_stopped=is_stopped),
         ],
     }

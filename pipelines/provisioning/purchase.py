@@ -12,6 +12,8 @@ from models.cards import OrderState
 from models.database import Sessions
 from pipelines.limits import Limits
 from pipelines.providers import guard
+from pipelines.providers.breaker import KEYS_FIRST_SECONDS
+from pipelines.providers.guard import PROVIDER_AUTH
 from pipelines.providers.ports import (
     Accepted,
     AuthFailed,
@@ -24,29 +26,25 @@ from pipelines.providers.ports import (
     Throttled,
     Unknown,
 )
-from pipelines.provisioning.effects import Verdict
 from pipelines.provisioning.order_outcome import (
-    OrderSetting,
-    has_other_route,
     order_facts,
-    rest_order_chunk,
     set_order,
     write_refusal,
     write_success,
 )
-from pipelines.provisioning.orders import OrderInHand, lock_order, move_order
+from pipelines.provisioning.order_setting import OrderFacts, OrderSetting
+from pipelines.provisioning.orders import OrderInHand, lock_order, move_order, recover_later
+from pipelines.provisioning.waterfall import MARGIN_BELOW_FLOOR
 from pipelines.queue.backoff import backoff
-from pipelines.queue.defer import defer
-from pipelines.queue.kinds import PLACE_ORDER, RECOVER_ORDER
-from pipelines.queue.settling import settle_by, settle_in_hand
+from pipelines.queue.kinds import PLACE_ORDER
+from pipelines.queue.settling import lease_seconds, settle_by, settle_in_hand
 from pipelines.queue.work import Postpone, TaskInHand, finish, postpone, try_again
 from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
+from pipelines.vendors.heard import heard
 
 log = get_logger(__name__)
 
-#: Wrong credentials are mended by a person; asking again sooner would only lock the account.
-AUTH_RETRY_SECONDS = 60.0
 #: Of the time until an order must have been sent, what marking it as sent may take.
 _BEGIN_SHARE = 0.5
 
@@ -60,7 +58,10 @@ def place_order(
     limits: Limits,
     draw: Callable[[], float],
 ) -> None:
-    """The work of PLACE_ORDER. Raises `Postpone` when the vendor may not be called now."""
+    """The work of PLACE_ORDER and PLACE_POOL_ORDER.
+
+    Raises `Postpone` while its job is paused; a vendor that may not be called now is come back to.
+    """
     begun = time.monotonic()
     send_by = begun + limits.order_send_seconds
     marked: set[UUID] = set()
@@ -85,7 +86,7 @@ def place_order(
         now = clock.now(session)
         setting = set_order(session, order.id)
         _write(session, task, setting, outcome, keyring=keyring, limits=limits, now=now, draw=draw)
-        _note(session, order.vendor, outcome, now=now)
+        heard(session, order.vendor, outcome, call=task.id, now=now)
 
     until = settle_by(begun, PLACE_ORDER, limits)
     settle_in_hand(sessions, task, write, until=until, draw=draw)
@@ -107,8 +108,10 @@ def _begin(
     now = clock.now(session)
     order_id = UUID(task.args["order_id"])
     facts = order_facts(session, order_id)
-    if facts.stop is not None or facts.vendor not in vendors:
-        _end_unsent(session, task, order_id, facts.stop, now=now, limits=limits)
+    if facts.stop is not None or facts.is_disabled or facts.vendor not in vendors:
+        _end_unsent(session, task, order_id, facts, now=now, limits=limits)
+        return None
+    if _goes_elsewhere(session, task, order_id, facts, now=now, limits=limits):
         return None
     # Only the order itself is locked: orders of one chunk are sent side by side.
     order = lock_order(session, order_id)
@@ -122,24 +125,27 @@ def _begin(
         return None
     if facts.is_paused:
         raise Postpone(now, "job_paused")
-    permit = guard.ask(session, order.vendor, now=now)
-    if not permit.is_granted:
-        raise Postpone(permit.ask_again_at, permit.reason)
-    move_order(session, order, OrderState.SENT, now=now)
-    marked.add(order.id)
-    return order
+    permit = guard.ask(
+        session, order.vendor, now=now, call=task.id, seconds=lease_seconds(PLACE_ORDER, limits)
+    )
+    if permit.is_granted:
+        move_order(session, order, OrderState.SENT, now=now)
+        marked.add(order.id)
+    else:  # committed, not raised: a place in the vendor's line is kept
+        postpone(session, task, until=permit.ask_again_at, reason=permit.reason)
+    return order if permit.is_granted else None
 
 
 def _end_unsent(
     session: Session,
     task: TaskInHand,
     order_id: UUID,
-    stop: Verdict | None,
+    facts: OrderFacts,
     *,
     now: datetime,
     limits: Limits,
 ) -> None:
-    """The job stops, or the vendor's account is not set up: what was not sent ends here.
+    """What it is for stops, or the vendor's account is not in use here: what was not sent ends.
 
     An order that is on its way is driven home all the same.
     """
@@ -148,11 +154,43 @@ def _end_unsent(
         _worker_lost(session, task, setting.order, now=now, limits=limits)
         return
     if setting.order.state is OrderState.CREATED:
-        code = stop.code if stop else "vendor_not_configured"
+        code = "vendor_disabled" if facts.is_disabled else "vendor_not_configured"
         write_refusal(
-            session, setting, OrderState.CANCELLED, code=code, stop=stop, now=now, limits=limits
+            session,
+            setting,
+            OrderState.CANCELLED,
+            code=facts.stop.code if facts.stop else code,
+            stop=facts.stop,
+            now=now,
+            limits=limits,
         )
     finish(session, task)
+
+
+def _goes_elsewhere(
+    session: Session,
+    task: TaskInHand,
+    order_id: UUID,
+    facts: OrderFacts,
+    *,
+    now: datetime,
+    limits: Limits,
+) -> bool:
+    """What was not sent takes the next route, if the vendor refuses our keys and there is one.
+
+    It does so anyhow where its route costs too much by now (EC-081).
+    """
+    if not (facts.is_too_dear or facts.refuses_keys):
+        return False
+    setting = set_order(session, order_id)
+    if setting.order.state is not OrderState.CREATED:
+        return False
+    if not (facts.is_too_dear or setting.has_other_route(session)):
+        return False
+    code = MARGIN_BELOW_FLOOR[1] if facts.is_too_dear else "vendor_auth"
+    write_refusal(session, setting, OrderState.CANCELLED, code=code, now=now, limits=limits)
+    finish(session, task)
+    return True
 
 
 def _worker_lost(
@@ -160,7 +198,7 @@ def _worker_lost(
 ) -> None:
     """An earlier worker died after marking it sent: whether the vendor got it is unknown."""
     move_order(session, order, OrderState.UNKNOWN, now=now, code="worker_lost")
-    recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
+    ask_soon(session, order, now=now, limits=limits)
     finish(session, task)
 
 
@@ -175,20 +213,11 @@ def _write(
     now: datetime,
     draw: Callable[[], float],
 ) -> None:
-    order = setting.order
     match outcome:
         case Succeeded():
             write_success(session, setting, outcome, keyring=keyring, now=now, limits=limits)
-        case Accepted(vendor_order_id=vendor_order_id):
-            move_order(
-                session, order, OrderState.ACCEPTED, now=now, vendor_order_id=vendor_order_id
-            )
-            recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
-            rest_order_chunk(session, setting, now, limits)
-        case Unknown(reason=reason):
-            move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)
-            recover_later(session, task, order, now=now, seconds=limits.recovery_first_seconds)
-            rest_order_chunk(session, setting, now, limits)
+        case Accepted() | Unknown():
+            _ask_later(session, setting, outcome, now=now, limits=limits)
         case Refused(code=code, vendor_code=vendor_code):
             write_refusal(
                 session,
@@ -202,17 +231,37 @@ def _write(
         case Throttled(retry_after_seconds=seconds):
             _back_to_created(session, task, setting, "vendor_throttled", now=now, seconds=seconds)
             return
-        case AuthFailed() if has_other_route(session, setting):
+        case AuthFailed() if setting.has_other_route(session):
             state = OrderState.CANCELLED
             write_refusal(session, setting, state, code="vendor_auth", now=now, limits=limits)
         case AuthFailed():
-            seconds = AUTH_RETRY_SECONDS
-            _back_to_created(session, task, setting, "vendor_auth", now=now, seconds=seconds)
+            seconds = KEYS_FIRST_SECONDS
+            _back_to_created(session, task, setting, PROVIDER_AUTH, now=now, seconds=seconds)
             return
         case NotSent():
             _not_sent(session, task, setting, limits=limits, now=now, draw=draw)
             return
     finish(session, task)
+
+
+def _ask_later(
+    session: Session,
+    setting: OrderSetting,
+    outcome: Accepted | Unknown,
+    *,
+    now: datetime,
+    limits: Limits,
+) -> None:
+    """The vendor owes the card, or may: the item waits and nothing else is tried."""
+    order = setting.order
+    match outcome:
+        case Accepted(vendor_order_id=its_id, waits_for=code):
+            state = OrderState.ACCEPTED
+            move_order(session, order, state, now=now, code=code, vendor_order_id=its_id)
+        case Unknown(reason=code):
+            move_order(session, order, OrderState.UNKNOWN, now=now, code=code)
+    ask_soon(session, order, now=now, limits=limits)
+    setting.rest(session, now=now, limits=limits)
 
 
 def _back_to_created(
@@ -257,33 +306,7 @@ def _not_sent(
     try_again(session, task, at=now + wait, error="NotSent")
 
 
-def _note(session: Session, vendor: str, outcome: Outcome, *, now: datetime) -> None:
-    """Tell the vendor's guard how the call went; last, since its row is everybody's."""
-    match outcome:
-        case Throttled(retry_after_seconds=seconds):
-            guard.note_throttled(session, vendor, until=now + timedelta(seconds=seconds))
-            guard.note_success(session, vendor)  # slower is an answer, not a failure
-        case Unknown(reason="reference_used"):
-            guard.note_success(session, vendor)
-        case Unknown() | NotSent() | AuthFailed():
-            guard.note_failure(session, vendor, now=now)
-        case _:
-            guard.note_success(session, vendor)
-
-
-def recover_later(
-    session: Session, task: TaskInHand, order: OrderInHand, *, now: datetime, seconds: float
-) -> None:
-    """Have the order's true state found out, in the vendor's lane."""
-    defer(
-        session,
-        RECOVER_ORDER,
-        args={"order_id": str(order.id)},
-        now=now,
-        tenant_id=task.tenant_id,
-        job_id=order.job_id,
-        lane=order.vendor,
-        run_after=now + timedelta(seconds=seconds),
-        priority=order.priority,
-        dedupe_key=str(order.id),
-    )
+def ask_soon(session: Session, order: OrderInHand, *, now: datetime, limits: Limits) -> None:
+    """The vendor has had a moment when recovery first asks what became of the order."""
+    first = timedelta(seconds=limits.recovery_first_seconds)
+    recover_later(session, order, now=now, run_after=now + first)

@@ -24,6 +24,11 @@ COLUMNS = ColumnRules(
     required=(),
     optional=("reference", "email", "name", "phone", "denomination_minor", "amount", "brand"),
 )
+#: Columns of our own results file: a results file can be uploaded again as it is.
+OUTCOME_COLUMNS = (
+    *("row", "state", "error_code", "error_detail", "source", "result_reference"),
+    "delivery_state",
+)
 NAME_CHARACTERS_MAX = 200
 REFERENCE_CHARACTERS_MAX = 255
 BRAND_CHARACTERS_MAX = 200
@@ -84,6 +89,14 @@ class Recipient:
     warnings: tuple[Warn, ...] = ()
 
 
+def file_columns(rules: RecipientRules) -> ColumnRules:
+    """The columns of a recipient file under these rules; those of our own results may stand in it."""
+    by_method = {DeliveryMethod.EMAIL: ("email",), DeliveryMethod.SMS: ("phone",)}
+    required = by_method.get(rules.delivery_method, ())
+    known = (*COLUMNS.optional, *OUTCOME_COLUMNS)
+    return ColumnRules(required, tuple(name for name in known if name not in required))
+
+
 def check_recipient(
     cells: Mapping[str, str | int | None],
     *,
@@ -109,6 +122,13 @@ def check_recipient(
     warnings = _warnings(email) if email else ()
     address = email.address if email else None
     return Recipient(reference, address, name, phone, denomination_minor, brand, warnings)
+
+
+def what_was_asked(cells: Mapping[str, str | int | None], rules: RecipientRules) -> tuple[int, str]:
+    """Denomination (minor units, zero if refused) and brand of a row, whatever else is wrong with it."""
+    ignored: dict[str, CellProblem] = {}
+    brand = _brand(_text(cells, "brand"), rules, ignored)
+    return _denomination(cells, rules, ignored), brand
 
 
 def _text(cells: Mapping[str, str | int | None], field: str) -> str:

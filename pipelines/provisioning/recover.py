@@ -1,7 +1,7 @@
 """Find out what became of an order: the vendor's documented recovery, never a second guess."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,31 +12,43 @@ from models.cards import OrderState
 from models.database import Sessions, transaction
 from pipelines.limits import Limits
 from pipelines.providers import guard
+from pipelines.providers.guard import Purpose
 from pipelines.providers.ports import (
     Absent,
     Accepted,
     Conflicting,
     LookUp,
-    OrderRequest,
     Provider,
     Refused,
     Succeeded,
-    Unknown,
 )
+from pipelines.provisioning.ask_vendor import ask_vendor, never_ran
 from pipelines.provisioning.order_outcome import (
-    OrderSetting,
+    order_facts,
     set_order,
     write_refusal,
     write_review,
     write_success,
 )
-from pipelines.provisioning.orders import OrderInHand, count_lookup, lock_order, move_order
-from pipelines.queue.defer import defer
-from pipelines.queue.kinds import PLACE_ORDER, RECOVER_ORDER
-from pipelines.queue.settling import settle_by, settle_in_hand
+from pipelines.provisioning.order_setting import OrderSetting
+from pipelines.provisioning.orders import (
+    OPEN_STATES,
+    VOUCHED,
+    OrderInHand,
+    count_lookup,
+    lock_order,
+    mark_resent,
+    move_order,
+    place_later,
+    take_back_resend,
+)
+from pipelines.provisioning.questions import Question, next_question
+from pipelines.queue.kinds import RECOVER_ORDER
+from pipelines.queue.settling import lease_seconds, settle_by, settle_in_hand
 from pipelines.queue.work import Postpone, TaskInHand, fence, finish, postpone
 from pipelines.sealing import Keyring
 from pipelines.telemetry import get_logger
+from pipelines.vendors.heard import heard
 
 log = get_logger(__name__)
 
@@ -55,67 +67,97 @@ def recover_order(
     limits: Limits,
     draw: Callable[[], float],
 ) -> None:
-    """The work of RECOVER_ORDER: ask by our reference (unknown) or by the vendor's (accepted).
+    """The work of RECOVER_ORDER and RECOVER_POOL_ORDER: ask in the way `next_question` says.
 
     While it asks, the hold stays and no other source is tried. Comes back by itself until the
     order is settled or recovery gives up and a person must look.
     """
     begun = time.monotonic()
     with transaction(sessions) as session:
-        order = _begin(session, task, providers)
-    if order is None:
+        found = _begin(session, task, providers, limits)
+    if found is None:
         return
-    answer = _ask(providers[order.vendor], order)
+    order, question = found
+    send_by = begun + limits.order_send_seconds
+    answer = ask_vendor(providers[order.vendor], order, question, send_by=send_by)
 
     def write(session: Session) -> None:
         now = clock.now(session)
         setting = set_order(session, order.id)
         count_lookup(session, order)
-        if setting.order.state is not order.state:
-            finish(session, task)
-            return
-        _write(session, task, setting, answer, keyring=keyring, limits=limits, now=now, draw=draw)
-        _note(session, order.vendor, answer, now=now)
+        if question is Question.RESEND and never_ran(answer):
+            take_back_resend(session, order)
+            setting = set_order(session, order.id)
+        if _is_as_asked(setting.order, order):
+            _write(
+                session, task, setting, answer, keyring=keyring, limits=limits, now=now, draw=draw
+            )
+        else:
+            _decided_meanwhile(session, task, setting, answer, now)
+        heard(session, order.vendor, answer, call=task.id, now=now, purpose=Purpose.QUESTION)
 
     until = settle_by(begun, RECOVER_ORDER, limits)
     settle_in_hand(sessions, task, write, until=until, draw=draw)
-    log.info("order.recovered", order_id=str(order.id), answer=type(answer).__name__)
+    log.info(
+        "order.recovered",
+        order_id=str(order.id),
+        question=question.value,
+        answer=type(answer).__name__,
+    )
 
 
-def _note(session: Session, vendor: str, answer: LookUp, *, now: datetime) -> None:
-    """Tell the vendor's guard whether it answered; its row is everybody's, so it comes last."""
-    if isinstance(answer, Unknown):
-        guard.note_failure(session, vendor, now=now)
-    else:
-        guard.note_success(session, vendor)
-
-
-def _begin(session: Session, task: TaskInHand, vendors: Collection[str]) -> OrderInHand | None:
+def _begin(
+    session: Session, task: TaskInHand, providers: Mapping[str, Provider], limits: Limits
+) -> tuple[OrderInHand, Question] | None:
+    """The order and how it is asked after; a repeated send is noted here, before the call."""
     fence(session, task)
     now = clock.now(session)
+    facts = order_facts(session, UUID(task.args["order_id"]))
     order = lock_order(session, UUID(task.args["order_id"]))
-    if order.state not in {OrderState.UNKNOWN, OrderState.ACCEPTED}:
+    if order.state not in OPEN_STATES:
         finish(session, task)
         return None
-    if order.vendor not in vendors:
+    if order.vendor not in providers:
         raise Postpone(now + timedelta(seconds=NOT_CONFIGURED_SECONDS), "vendor_not_configured")
-    permit = guard.ask(session, order.vendor, now=now)
-    if not permit.is_granted:
-        raise Postpone(permit.ask_again_at, permit.reason)
-    return order
-
-
-def _ask(provider: Provider, order: OrderInHand) -> LookUp:
-    request = OrderRequest(
-        reference=order.reference,
-        product=order.product,
-        face_value_minor=order.face_value_minor,
-        currency=order.currency,
-        sent_at=order.sent_at,
+    permit = guard.ask(
+        session,
+        order.vendor,
+        now=now,
+        call=task.id,
+        seconds=lease_seconds(RECOVER_ORDER, limits),
+        purpose=Purpose.QUESTION,
     )
-    if order.state is OrderState.ACCEPTED and order.vendor_order_id is not None:
-        return provider.poll(request, order.vendor_order_id)
-    return provider.look_up(request)
+    if not permit.is_granted:
+        # Committed, not raised: a place in the vendor's line is kept.
+        postpone(session, task, until=permit.ask_again_at, reason=permit.reason)
+        return None
+    is_safe = providers[order.vendor].resend_is_safe
+    may_buy = facts.stop is None and not facts.is_paused and not facts.is_disabled
+    question = next_question(order, resend_is_safe=is_safe, may_buy=may_buy)
+    if question is Question.RESEND:
+        mark_resent(session, order, now=now)
+    return order, question
+
+
+def _is_as_asked(found: OrderInHand, asked: OrderInHand) -> bool:
+    return (found.state, found.vendor_order_id) == (asked.state, asked.vendor_order_id)
+
+
+def _decided_meanwhile(
+    session: Session, task: TaskInHand, setting: OrderSetting, answer: LookUp, now: datetime
+) -> None:
+    """A person spoke while the vendor was asked: an open order is asked after anew, as it is now.
+
+    One that was called off has its money back; that the vendor has it is for a person to hear.
+    """
+    state = setting.order.state
+    if state in OPEN_STATES:
+        postpone(session, task, until=now, reason="awaiting_vendor")
+        return
+    if state is OrderState.CANCELLED and isinstance(answer, Succeeded | Accepted | Conflicting):
+        setting.tell(session, "bought_after_all", now=now)
+        log.error("order.bought_after_all", order_id=str(setting.order.id))
+    finish(session, task)
 
 
 def _write(
@@ -133,7 +175,7 @@ def _write(
         case Succeeded():
             write_success(session, setting, answer, keyring=keyring, now=now, limits=limits)
         case Refused() if _may_be_about_an_earlier_send(setting.order, now, limits):
-            _wait(session, task, setting, now=now, limits=limits, draw=draw)
+            _wait(session, task, setting, answer, now=now, limits=limits, draw=draw)
             return
         case Refused(code=code, vendor_code=vendor_code):
             write_refusal(
@@ -154,14 +196,16 @@ def _write(
                 now=now,
                 limits=limits,
             )
+        case Absent() if _is_surely_absent(setting.order, now, limits) and _is_known(setting.order):
+            _review_absent(session, setting, now=now, limits=limits)
         case Absent() if _is_surely_absent(setting.order, now, limits):
             _send_again_or_cancel(session, setting, now=now, limits=limits)
-        case Accepted(vendor_order_id=vendor_order_id):
-            _note_accepted(session, setting, vendor_order_id, now)
-            _wait(session, task, setting, now=now, limits=limits, draw=draw)
+        case Accepted():
+            _note_accepted(session, setting, answer, now)
+            _wait(session, task, setting, answer, now=now, limits=limits, draw=draw)
             return
         case _:
-            _wait(session, task, setting, now=now, limits=limits, draw=draw)
+            _wait(session, task, setting, answer, now=now, limits=limits, draw=draw)
             return
     finish(session, task)
 
@@ -170,6 +214,25 @@ def _is_surely_absent(order: OrderInHand, now: datetime, limits: Limits) -> bool
     """An order not listed this long after it was sent cannot be on its way any more."""
     sent_at = order.sent_at or order.created_at
     return (now - sent_at).total_seconds() >= limits.order_absent_after_seconds
+
+
+def _is_known(order: OrderInHand) -> bool:
+    """The vendor itself or a person said that the vendor has it."""
+    return order.state is OrderState.ACCEPTED or order.code == VOUCHED
+
+
+def _review_absent(
+    session: Session, setting: OrderSetting, *, now: datetime, limits: Limits
+) -> None:
+    """Two words against each other: nothing else is bought until a person has looked."""
+    write_review(
+        session,
+        setting,
+        code="provider_outcome_unknown",
+        detail="The vendor does not list an order that it is said to have.",
+        now=now,
+        limits=limits,
+    )
 
 
 def _may_be_about_an_earlier_send(order: OrderInHand, now: datetime, limits: Limits) -> bool:
@@ -188,24 +251,21 @@ def _send_again_or_cancel(
         )
         return
     move_order(session, order, OrderState.CREATED, now=now, code="absent")
-    defer(
-        session,
-        PLACE_ORDER,
-        args={"order_id": str(order.id)},
-        now=now,
-        tenant_id=setting.job.client_id,
-        job_id=setting.job.id,
-        lane=order.vendor,
-        priority=order.priority,
-    )
+    place_later(session, order, now=now)
 
 
 def _note_accepted(
-    session: Session, setting: OrderSetting, vendor_order_id: str, now: datetime
+    session: Session, setting: OrderSetting, answer: Accepted, now: datetime
 ) -> None:
-    if setting.order.state is OrderState.UNKNOWN:
+    order = setting.order
+    if order.state is OrderState.UNKNOWN or order.vendor_order_id != answer.vendor_order_id:
         move_order(
-            session, setting.order, OrderState.ACCEPTED, now=now, vendor_order_id=vendor_order_id
+            session,
+            order,
+            OrderState.ACCEPTED,
+            now=now,
+            code=answer.waits_for,
+            vendor_order_id=answer.vendor_order_id,
         )
 
 
@@ -213,6 +273,7 @@ def _wait(
     session: Session,
     task: TaskInHand,
     setting: OrderSetting,
+    answer: LookUp,
     *,
     now: datetime,
     limits: Limits,
@@ -235,5 +296,8 @@ def _wait(
         finish(session, task)
         return
     full = min(limits.recovery_first_seconds * 2**order.lookups, limits.recovery_max_seconds)
-    until = now + timedelta(seconds=full * (0.5 + draw() / 2))
+    # Tango wants two seconds between two calls with one reference.
+    asked = guard.asks_slower(answer) or 0.0
+    wait = max(limits.recovery_first_seconds, full * (0.5 + draw() / 2), asked)
+    until = now + timedelta(seconds=wait)
     postpone(session, task, until=until, reason="awaiting_vendor")

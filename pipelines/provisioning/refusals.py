@@ -26,6 +26,44 @@ class CampaignNotActive(Refusal):
     detail = "The campaign is not active. Resume it, or choose another one."
 
 
+class ConditionUnmet(Refusal):
+    """A condition of the campaign is not met: whoever asks may be told."""
+
+    kind = Kind.CONFLICT
+
+
+class CampaignNotStarted(ConditionUnmet):
+    """The campaign gives no rewards yet."""
+
+    code = "campaign_not_started"
+    detail = "The campaign has not started yet. Ask again when it has."
+
+
+class CampaignEnded(ConditionUnmet):
+    """The campaign gives no rewards any more."""
+
+    code = "campaign_ended"
+    detail = "The campaign has ended; it gives no more rewards."
+
+
+class RewardsExhausted(ConditionUnmet):
+    """As many rewards as the campaign has are given or on their way."""
+
+    code = "campaign_rewards_exhausted"
+    detail = "The campaign has given all its rewards."
+
+
+class RecipientLimitReached(Refusal):
+    """The recipient has, or is about to get, as many rewards of the campaign as one may have.
+
+    No `ConditionUnmet`: a stranger would learn of any address whether it was served.
+    """
+
+    kind = Kind.CONFLICT
+    code = "recipient_limit_reached"
+    detail = "This recipient has got as many rewards of the campaign as one recipient may."
+
+
 class BrandNotAllowed(Refusal):
     """The client may not draw on this brand, or the brand does not exist: one answer for both."""
 
@@ -85,6 +123,14 @@ class ProvisionUndone(Refusal):
     code = "provision_undone"
     kind = Kind.GONE
     detail = "This card was taken back; it belongs to nobody now."
+
+
+class ProvisionReplaced(Refusal):
+    """The card did not work and another was given for it; `job_id` names the job, to staff."""
+
+    code = "provision_replaced"
+    kind = Kind.GONE
+    detail = "This card was replaced by another one. Use the newer card, or the newer link."
 
 
 class NotClonable(Refusal):

@@ -9,12 +9,13 @@ from pipelines.jobs.chunks import among
 from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.staging import SERVED_BEFORE
 
-# A look-up per item by index, as at intake; the bounds keep every plan inside the chunk.
+# A look-up per item by index, as at intake; the bounds keep every plan inside the chunk. Written as
+# one expression, what is live is no reason to scan the index of live cards.
 _SKIP = text(f"""
 WITH served AS MATERIALIZED (
     SELECT o.position, (SELECT p.job_id FROM provisions p
                         WHERE p.campaign_id = :campaign AND p.person_key = o.person_key
-                          AND p.job_id <> :job AND p.undone_at IS NULL
+                          AND p.job_id <> :job AND coalesce(p.undone_at, p.replaced_at) IS NULL
                         LIMIT 1) AS job_id
     FROM unnest(CAST(:positions AS integer[]), CAST(:persons AS bytea[]))
       AS o (position, person_key))

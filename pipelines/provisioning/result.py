@@ -7,14 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import payer_of
-from pipelines.provisioning.refusals import ProvisionUndone
+from pipelines.provisioning.refusals import ProvisionReplaced, ProvisionUndone
 from pipelines.provisioning.reveal import reveal_token
 from pipelines.sealing import Keyring
 
 _SINGLE = text("""
 SELECT i.state, i.code, i.detail, p.id, p.charge_minor, p.cost_minor, p.cost_currency, p.last4,
     p.face_value_minor, p.currency, p.source, p.campaign_id, p.reveal_version,
-    p.undone_at IS NOT NULL AS is_undone, b.name AS brand
+    p.undone_at IS NOT NULL AS is_undone, p.replacement_job_id, b.name AS brand
 FROM items i
 LEFT JOIN provisions p ON p.job_id = i.job_id AND p.position = i.position
 LEFT JOIN brands b ON b.id = p.brand_id
@@ -28,6 +28,8 @@ _STATUS = {
     "job_cancelled": 409,
     "account_suspended": 403,
     "campaign_closed": 409,
+    "campaign_not_started": 409,
+    "campaign_ended": 409,
     "internal_error": 500,
 }
 _FAILED_STATES = {"failed", "needs_review", "cancelled", "skipped"}
@@ -57,6 +59,10 @@ def single_outcome(
     if row.is_undone:
         undone = ProvisionUndone()
         return None, {"status": 410, "code": undone.code, "detail": undone.detail}
+    if row.replacement_job_id is not None:
+        gone = ProvisionReplaced()
+        told = {"status": 410, "code": gone.code, "detail": gone.detail}
+        return None, told | {"replacement_job_id": str(row.replacement_job_id)}
     redemption: dict[str, Any] = {"id": row.id, "charge_minor": row.charge_minor}
     if sees_costs:
         same = row.cost_currency == row.currency and row.cost_minor is not None

@@ -10,9 +10,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models import clock
+from pipelines.audit.circumstances import circumstances
 from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
-from pipelines.provisioning.refusals import ProvisionUndone
+from pipelines.provisioning.refusals import ProvisionReplaced, ProvisionUndone
 from pipelines.sealing import Keyring, Purpose, Secret
 
 
@@ -26,10 +28,12 @@ class RevealLimited(Refusal):
 
 #: SEC-18: openings of one card in an hour.
 REVEALS_PER_HOUR_MAX = 5
-_TAG_BYTES = 16
+TAG_BYTES = 16
+#: The version of a card's first links.
+FIRST_VERSION = 1
 _LABEL = "reveal-links"
 #: What a malformed token names: it is looked for like any other.
-NOBODY = (UUID(int=0), bytes(_TAG_BYTES))
+NOBODY = (UUID(int=0), bytes(TAG_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +60,25 @@ class RevealFacts:
     currency: str
     last4: str
     revealed_at: datetime | None
+    #: Who sends it, and the last day on which the shop takes it.
+    sender: str
+    expires_on: date | None
+    is_expired: bool
 
 
-_FACTS = text("""
+_FACTS = text(f"""
 SELECT p.id, p.client_id, p.reveal_version, p.face_value_minor, p.currency, p.last4,
-    p.revealed_at, p.undone_at IS NOT NULL AS is_undone, b.name AS brand
-FROM provisions p JOIN brands b ON b.id = p.brand_id WHERE p.id = :provision
+    p.revealed_at, p.undone_at IS NOT NULL AS is_undone,
+    p.replaced_at IS NOT NULL AS is_replaced, b.name AS brand, l.name AS sender,
+    c.expires_on, c.expires_on < CAST({clock.SQL} AS date) AS is_expired
+FROM provisions p JOIN brands b ON b.id = p.brand_id JOIN clients l ON l.id = p.client_id
+LEFT JOIN cards c ON c.id = p.card_id WHERE p.id = :provision
 """)
 # A card that was taken back is not visible in this scope any more: the join must not hide that.
 _CARD = text("""
 SELECT p.id, p.agency_id, p.client_id, p.face_value_minor, p.currency, b.name AS brand,
-    p.undone_at IS NOT NULL AS is_undone, c.id AS card_id, c.sealed_number, c.sealed_pin,
+    p.undone_at IS NOT NULL AS is_undone, p.replaced_at IS NOT NULL AS is_replaced,
+    c.id AS card_id, c.sealed_number, c.sealed_pin,
     c.sealed_url, c.expires_on
 FROM provisions p JOIN brands b ON b.id = p.brand_id LEFT JOIN cards c ON c.id = p.card_id
 WHERE p.id = :provision FOR NO KEY UPDATE OF p
@@ -81,8 +93,12 @@ _NOTE = text("UPDATE provisions SET revealed_at = coalesce(revealed_at, :now) WH
 
 def reveal_token(provision_id: UUID, version: int, keyring: Keyring) -> str:
     """The token of a reveal link: rendered when needed, never stored."""
-    tag = _tag(provision_id, version, keyring)
-    return base64.urlsafe_b64encode(provision_id.bytes + tag).rstrip(b"=").decode()
+    return spell_token(provision_id, _tag(provision_id, version, keyring))
+
+
+def spell_token(identity: UUID, tag: bytes) -> str:
+    """How a link names something and proves that it may."""
+    return base64.urlsafe_b64encode(identity.bytes + tag).rstrip(b"=").decode()
 
 
 def read_token(token: str) -> tuple[UUID, bytes]:
@@ -91,7 +107,7 @@ def read_token(token: str) -> tuple[UUID, bytes]:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     except ValueError:
         return NOBODY
-    if len(raw) != 16 + _TAG_BYTES:
+    if len(raw) != 16 + TAG_BYTES:
         return NOBODY
     return UUID(bytes=raw[:16]), raw[16:]
 
@@ -106,9 +122,10 @@ def facts_by_token(session: Session, token: str, keyring: Keyring) -> RevealFact
     version = row.reveal_version if row is not None else 0
     is_genuine = hmac.compare_digest(tag, _tag(provision_id, version, keyring))
     is_last = hmac.compare_digest(tag, _tag(provision_id, max(0, version - 1), keyring))
-    if row is not None and row.is_undone:
-        # Undoing raised the version: who holds the last good link is told what became of it.
-        raise ProvisionUndone if is_last or is_genuine else NotFound
+    if row is not None and (row.is_undone or row.is_replaced):
+        # That raised the version: who holds the last good link is told what became of it.
+        gone = ProvisionUndone if row.is_undone else ProvisionReplaced
+        raise gone if is_last or is_genuine else NotFound
     if row is None or not is_genuine:
         raise NotFound
     return RevealFacts(
@@ -119,6 +136,9 @@ def facts_by_token(session: Session, token: str, keyring: Keyring) -> RevealFact
         row.currency,
         row.last4,
         row.revealed_at,
+        sender=row.sender,
+        expires_on=last_day(row.expires_on),
+        is_expired=bool(row.is_expired),
     )
 
 
@@ -136,6 +156,8 @@ def reveal(
         raise NotFound
     if row.is_undone:
         raise ProvisionUndone
+    if row.is_replaced:
+        raise ProvisionReplaced
     values = {"client": row.client_id, "provision": row.id, "now": now}
     if session.execute(_OPENED_LATELY, values).scalar_one() >= REVEALS_PER_HOUR_MAX:
         raise RevealLimited(retry_after_seconds=3600)
@@ -147,6 +169,7 @@ def reveal(
         actor_id=actor_id,
         agency_id=row.agency_id,
         client_id=row.client_id,
+        detail={"agent": circumstances().agent} if actor_id is None else None,
     )
     session.execute(_NOTE, {"id": row.id, "now": now})
 
@@ -163,13 +186,18 @@ def reveal(
         number=number,
         pin=opened(row.sealed_pin, Purpose.PINS, "sealed_pin"),
         url=opened(row.sealed_url, Purpose.CODES, "sealed_url"),
-        expires_on=None if row.expires_on.year == 2099 else row.expires_on,
+        expires_on=last_day(row.expires_on),
         brand=row.brand,
         value_minor=row.face_value_minor,
         currency=row.currency,
     )
 
 
+def last_day(expires_on: date | None) -> date | None:
+    """A card without a date is kept with one that never comes."""
+    return None if expires_on is None or expires_on.year == 2099 else expires_on
+
+
 def _tag(provision_id: UUID, version: int, keyring: Keyring) -> bytes:
     message = provision_id.bytes + version.to_bytes(4, "big")
-    return hmac.digest(keyring.lasting_key(_LABEL), message, hashlib.sha256)[:_TAG_BYTES]
+    return hmac.digest(keyring.lasting_key(_LABEL), message, hashlib.sha256)[:TAG_BYTES]

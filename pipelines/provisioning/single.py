@@ -1,6 +1,5 @@
 """Accept one card for one recipient: a job of one item, written with its key in one commit."""
 
-import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,14 +10,17 @@ from models import clock
 from models.base import new_id
 from pipelines.errors import ValidationFailed
 from pipelines.limits import Limits
+from pipelines.pricing.rules import charge_of
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse, asked_for
+from pipelines.provisioning.conditions import check_window, take_place
 from pipelines.provisioning.recipients import (
     DeliveryMethod,
     Recipient,
     RecipientRules,
     check_recipient,
 )
+from pipelines.provisioning.redemption_index import redemption_index
 from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.single_write import AcceptedRequest, write_single
 from pipelines.queue.keys import RequestInProgress, RequestKey, first_result, remember
@@ -71,12 +73,14 @@ def submit_single(
     """Accept the request in the caller's transaction, which must be in the client's scope.
 
     Raises `ValidationFailed`, `InsufficientCredit`, `AlreadyRedeemed`, campaign and brand
-    refusals; nothing is written then. The same code for the same person gives the first job.
+    refusals, `ConditionUnmet`, `RecipientLimitReached`; nothing is written then. The same code for the same person gives the
+    first job, whatever the campaign's conditions are by then.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return AcceptedSingle(made, None, is_replay=True)
     now = clock.now(session)
-    campaign, brand, payer = asked_for(session, request.campaign_id, request.brand_id)
+    asked = asked_for(session, request.campaign_id, request.brand_id)
+    campaign, brand = asked.campaign, asked.brand
     recipient = _recipient(request, brand)
     person = _person(recipient, person_secret)
     job_id = new_id()
@@ -93,11 +97,15 @@ def submit_single(
         recipient,
         person,
         delivery_method=request.delivery_method.value,
+        charge_minor=charge_of(asked.prices, recipient.denomination_minor, campaign.client_id),
         has_redemption_code=request.redemption_code is not None,
         actor_id=actor_id,
         key=key,
     )
-    return AcceptedSingle(job_id, write_single(session, accepted, payer, now=now, limits=limits))
+    check_window(campaign.conditions, now)
+    take_place(session, campaign.id, campaign.conditions, person)
+    task_id = write_single(session, accepted, asked.payer, now=now, limits=limits)
+    return AcceptedSingle(job_id, task_id)
 
 
 def _recipient(request: SingleRequest, brand: BrandInUse) -> Recipient:
@@ -132,10 +140,7 @@ def _spend_code(
     keyring: Keyring,
 ) -> UUID | None:
     """Claim the code for this request; the earlier job if the same person used it before."""
-    canonical = (request.redemption_code or "").strip().upper()
-    index = keyring.blind_index(
-        hashlib.sha256(canonical.encode()).hexdigest(), scope=campaign.id.bytes
-    )
+    index = redemption_index(request.redemption_code or "", campaign.id, keyring)
     values = {"campaign": campaign.id, "index": index}
     claim = values | {
         "agency": campaign.agency_id,

@@ -6,7 +6,7 @@ account is touched by the statement that also writes everything else, so nothing
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from models.base import new_id
-from pipelines.credit.hold import Payer
-from pipelines.credit.refusals import InsufficientCredit
+from pipelines.credit.hold import Payer, refusal_of
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.limits import Limits
 from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse
@@ -23,6 +22,15 @@ from pipelines.provisioning.recipients import Recipient
 from pipelines.queue.keys import RequestKey
 from pipelines.queue.kinds import RUN_SINGLE, TASK_VERSION
 from pipelines.queue.ring import rung_by_accepter
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What the card of a request takes the place of; its people are kept no longer than there."""
+
+    provision_id: UUID
+    job_id: UUID
+    retain_until: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +43,20 @@ class AcceptedRequest:
     recipient: Recipient
     person_key: bytes | None
     delivery_method: str
+    charge_minor: int
     has_redemption_code: bool
     actor_id: UUID
     key: RequestKey | None
-
-    @property
-    def charge_minor(self) -> int:
-        return self.recipient.denomination_minor
+    replaced: Replaced | None = None
 
 
 # `held` is empty when the account does not cover the charge: the caller then rolls everything back.
 _WRITE = text("""
 WITH job AS (
     INSERT INTO jobs (id, kind, agency_id, client_id, campaign_id, spec, total, currency,
-                      is_single, submitted_by, request_id, retain_until)
+                      is_single, submitted_by, request_id, retain_until, cloned_from_id)
     VALUES (:job, :kind, :agency, :client, :campaign, CAST(:spec AS jsonb), 1, :currency, true,
-            :actor, :request_id, CAST(:retain_until AS date))
+            :actor, :request_id, CAST(:retain_until AS date), :copied_from)
 ), chunk AS (
     INSERT INTO chunks (job_id, number, agency_id, client_id, first_position, last_position, state)
     VALUES (:job, 1, :agency, :client, 1, 1, 'released')
@@ -58,7 +64,7 @@ WITH job AS (
     INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, reference, email,
                        name, phone, person_key, brand_id, denomination_minor, charge_minor)
     VALUES (:job, 1, 1, :agency, :client, :reference, :email, :name, :phone, :person, :brand,
-            :charge, :charge)
+            :denomination, :charge)
 ), key AS (
     INSERT INTO idempotency_keys (id, actor_id, key, fingerprint, status, resource_kind,
                                   resource_id)
@@ -70,7 +76,8 @@ WITH job AS (
             :rung_at, :request_id, :v)
 ), held AS (
     UPDATE accounts SET held = held + :charge
-    WHERE id = :account AND (unlimited OR balance - held >= :charge)
+    WHERE id = :account AND frozen_at IS NULL AND restricted_at IS NULL
+      AND (unlimited OR balance - held >= :charge)
     RETURNING id, agency_id, client_id, currency
 ), hold AS (
     INSERT INTO holds (id, agency_id, client_id, account_id, job_id, round, currency, amount)
@@ -85,16 +92,12 @@ def write_single(
 ) -> UUID:
     """Write the request and return its task, which the accepter rings itself.
 
-    Raises `InsufficientCredit`; the caller's transaction must then be rolled back.
+    Raises what `place_hold` does; the caller's transaction must then be rolled back.
     """
     task_id = new_id()
     covered = session.execute(_WRITE, _values(request, payer, task_id, now, limits)).scalar_one()
     if covered == 0:
-        raise InsufficientCredit(
-            required_minor=request.charge_minor,
-            available_minor=payer.available,
-            held_minor=payer.held,
-        )
+        raise refusal_of(session, payer, request.charge_minor)
     return task_id
 
 
@@ -102,12 +105,15 @@ def _values(
     request: AcceptedRequest, payer: Payer, task_id: UUID, now: datetime, limits: Limits
 ) -> dict[str, object]:
     campaign, recipient, key = request.campaign, request.recipient, request.key
+    replaced = request.replaced
+    retain_until = (now + timedelta(days=limits.retention_days)).date()
     spec = {
         "brand_id": str(request.brand.id),
-        "denomination_minor": request.charge_minor,
+        "denomination_minor": recipient.denomination_minor,
+        "cheapest_minor": request.charge_minor,
         "has_redemption_code": request.has_redemption_code,
         "delivery_method": request.delivery_method,
-    }
+    } | ({"replaces": str(replaced.provision_id)} if replaced else {})
     return {
         "job": request.job_id,
         "kind": PROVISIONING,
@@ -118,13 +124,15 @@ def _values(
         "currency": request.brand.currency,
         "actor": request.actor_id,
         "request_id": get_contextvars().get("request_id"),
-        "retain_until": (now + timedelta(days=limits.retention_days)).date().isoformat(),
+        "retain_until": (replaced.retain_until if replaced else retain_until).isoformat(),
+        "copied_from": replaced.job_id if replaced else None,
         "reference": recipient.reference,
         "email": recipient.email,
         "name": recipient.name,
         "phone": recipient.phone,
         "person": request.person_key,
         "brand": request.brand.id,
+        "denomination": recipient.denomination_minor,
         "charge": request.charge_minor,
         "has_key": key is not None,
         "key_id": new_id(),

@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from pipelines.errors import FieldError
 from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError
+from pipelines.pricing.read import price_rules
+from pipelines.pricing.rules import charge_of
 from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse
 from pipelines.provisioning.clone_rows import CopiedRow
@@ -20,6 +22,7 @@ from pipelines.provisioning.recipients import (
     RecipientRules,
     Warn,
     check_recipient,
+    what_was_asked,
 )
 
 
@@ -32,19 +35,21 @@ class StagedRow:
     recipient: Recipient | None
     brand_id: UUID | None
     error: FieldError | None
+    #: Of a row without a recipient, in minor units: what it or the job said, zero if neither did.
+    denomination_minor: int = 0
 
 
 _CREATE = text("""
 CREATE TEMPORARY TABLE IF NOT EXISTS intake (
     position integer NOT NULL, reference text, email text, name text, phone text,
     person_key bytea, brand_id uuid, denomination_minor bigint NOT NULL,
-    code text, detail text, field text, warnings text[]) ON COMMIT DROP
+    charge_minor bigint NOT NULL, code text, detail text, field text, warnings text[]) ON COMMIT DROP
 """)
 _EMPTY = text("TRUNCATE intake")
 _ANALYZE = text("ANALYZE intake")
 _COPY = (
     "COPY intake (position, reference, email, name, phone, person_key, brand_id, "
-    "denomination_minor, code, detail, field, warnings) FROM STDIN"
+    "denomination_minor, charge_minor, code, detail, field, warnings) FROM STDIN"
 )
 _MARK_DUPLICATES = text("""
 UPDATE intake SET code = 'duplicate_recipient', field = 'email',
@@ -62,7 +67,7 @@ UPDATE intake SET code = 'already_served', field = 'email',
     detail = {SERVED_BEFORE}
 FROM (SELECT i.position, (SELECT p.job_id FROM provisions p
                           WHERE p.campaign_id = :campaign AND p.person_key = i.person_key
-                            AND p.undone_at IS NULL
+                            AND coalesce(p.undone_at, p.replaced_at) IS NULL
                           LIMIT 1) AS job_id
       FROM intake i WHERE i.code IS NULL AND i.person_key IS NOT NULL) served
 WHERE served.job_id IS NOT NULL AND intake.position = served.position
@@ -81,22 +86,29 @@ SELECT w.code, count(*) AS rows FROM intake, unnest(warnings) AS w (code)
 GROUP BY w.code ORDER BY w.code
 """)
 _GROUPS = text("""
-SELECT brand_id, denomination_minor, count(*) AS items FROM intake WHERE code IS NULL
-GROUP BY brand_id, denomination_minor
+SELECT brand_id, denomination_minor, charge_minor, count(*) AS items FROM intake
+WHERE code IS NULL GROUP BY brand_id, denomination_minor, charge_minor
+""")
+_CHARGE = text("""
+UPDATE intake i SET charge_minor = p.charge
+FROM unnest(CAST(:brands AS uuid[]), CAST(:denominations AS bigint[]), CAST(:charges AS bigint[]))
+  AS p (brand, denomination, charge)
+WHERE i.code IS NULL AND i.brand_id = p.brand AND i.denomination_minor = p.denomination
 """)
 _TALLY = text("""
 SELECT count(*) AS rows, count(*) FILTER (WHERE code IS NULL) AS valid,
     count(*) FILTER (WHERE code IN ('duplicate_recipient', 'already_served')) AS skippable,
     count(*) FILTER (WHERE code = 'duplicate_recipient') AS duplicates,
-    coalesce(sum(denomination_minor) FILTER (WHERE code IS NULL), 0) AS charge,
-    coalesce(max(position), 0) AS last_position
+    coalesce(sum(charge_minor) FILTER (WHERE code IS NULL), 0) AS charge,
+    coalesce(max(position), 0) AS last_position,
+    min(charge_minor) FILTER (WHERE code IS NULL) AS cheapest
 FROM intake
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the staged rows amount to; `charge` in minor units."""
+    """What the staged rows amount to; `charge` and the `cheapest` row's in minor units."""
 
     rows: int
     valid: int
@@ -104,6 +116,7 @@ class Tally:
     duplicates: int
     charge: int
     last_position: int
+    cheapest: int | None = None
 
     @property
     def invalid(self) -> int:
@@ -151,7 +164,7 @@ def rows_from_job(
         if row.refusal is not None:
             code, detail, field = row.refusal
             error = FieldError(code, detail, row=row.position, field=field)
-            yield StagedRow(row.position, row.cells, None, None, error)
+            yield _refused(row.position, row.cells, error, rules=rules, brands=brands)
         else:
             yield _staged(
                 row.position, row.cells, rules=rules, brands=brands, currency=currency, in_csv=True
@@ -172,7 +185,7 @@ def _staged(
     )
     checked = check_recipient(cells, rules=rules, **place)
     if isinstance(checked, tuple):
-        return StagedRow(position, cells, None, None, checked[0])
+        return _refused(position, cells, checked[0], rules=rules, brands=brands)
     brand = brands.get(checked.brand.casefold())
     error = None
     if brand is None:
@@ -184,6 +197,20 @@ def _staged(
             "currency_mismatch", f"The job is in {currency}; this brand is not.", field="brand"
         )
     return StagedRow(position, cells, checked, brand.id if brand else None, error)
+
+
+def _refused(
+    position: int,
+    cells: Mapping[str, str | int | None],
+    error: FieldError,
+    *,
+    rules: RecipientRules,
+    brands: Mapping[str, BrandInUse],
+) -> StagedRow:
+    """It keeps what was asked for, so that the results file says it to whoever mends the row."""
+    denomination_minor, name = what_was_asked(cells, rules)
+    brand = brands.get(name.casefold())
+    return StagedRow(position, cells, None, brand.id if brand else None, error, denomination_minor)
 
 
 def stage(session: Session, rows: Iterable[StagedRow], *, person_secret: bytes) -> None:
@@ -200,7 +227,8 @@ def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:
     person = row.recipient
     if person is None:
         shown = [_shown(row.cells.get(name)) for name in ("reference", "email", "name", "phone")]
-        return (row.position, *shown, None, None, 0, code, detail, field, None)
+        asked = (row.brand_id, row.denomination_minor)
+        return (row.position, *shown, None, *asked, 0, code, detail, field, None)
     key = person_key(person.email, secret, phone=person.phone, reference=person.reference)
     return (
         row.position,
@@ -210,6 +238,7 @@ def _as_columns(row: StagedRow, secret: bytes) -> tuple[Any, ...]:
         person.phone,
         key,
         row.brand_id,
+        person.denomination_minor,
         person.denomination_minor,
         code,
         detail,
@@ -236,14 +265,49 @@ def mark_served(session: Session, campaign_id: UUID) -> None:
 def tally(session: Session) -> Tally:
     row = session.execute(_TALLY).one()
     return Tally(
-        row.rows, row.valid, row.skippable, row.duplicates, int(row.charge), row.last_position
+        row.rows,
+        row.valid,
+        row.skippable,
+        row.duplicates,
+        int(row.charge),
+        row.last_position,
+        row.cheapest,
     )
 
 
-def groups(session: Session) -> dict[tuple[UUID, int], int]:
-    """How many valid rows there are of each brand and denomination in minor units."""
+@dataclass(frozen=True, slots=True)
+class StagedGroup:
+    """Valid rows of one brand and denomination; money in minor units."""
+
+    items: int
+    charge_minor: int
+
+
+def groups(session: Session) -> dict[tuple[UUID, int], StagedGroup]:
+    """The valid rows by brand and denomination."""
     found = session.execute(_GROUPS)
-    return {(row.brand_id, row.denomination_minor): row.items for row in found}
+    return {
+        (row.brand_id, row.denomination_minor): StagedGroup(row.items, row.charge_minor)
+        for row in found
+    }
+
+
+def set_charges(session: Session, client_id: UUID) -> None:
+    """Charge what the prices of today say where that is not the face value (EC-078)."""
+    staged = groups(session)
+    rules = price_rules(session, (brand_id for brand_id, _denomination in staged))
+    charges = {
+        (brand_id, denomination): charge_of(rules.get(brand_id, ()), denomination, client_id)
+        for brand_id, denomination in staged
+    }
+    changed = {group: charge for group, charge in charges.items() if charge != group[1]}
+    if changed:
+        values = {
+            "brands": [brand_id for brand_id, _denomination in changed],
+            "denominations": [denomination for _brand_id, denomination in changed],
+            "charges": list(changed.values()),
+        }
+        session.execute(_CHARGE, values)
 
 
 def first_errors(session: Session, limit: int) -> tuple[FieldError, ...]:

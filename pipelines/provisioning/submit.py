@@ -11,15 +11,16 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from pipelines.audit.record import record
-from pipelines.credit.hold import place_hold
+from pipelines.credit.hold import place_hold, stop_of
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.create import NewJob, Upload, create_job
-from pipelines.jobs.csv_reader import ColumnRules, open_csv
+from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
 from pipelines.jobs.quotas import QueueSaturated, admit_job, quota_refusal
 from pipelines.jobs.schedule import check_start
+from pipelines.jobs.settle import pause_for_credit
 from pipelines.limits import Limits
 from pipelines.provisioning import staging
 from pipelines.provisioning.campaigns import (
@@ -31,20 +32,20 @@ from pipelines.provisioning.campaigns import (
     client_of_campaign,
 )
 from pipelines.provisioning.clone_rows import CloneSource, copied_rows
+from pipelines.provisioning.conditions import end_beyond
+from pipelines.provisioning.funding import fund
 from pipelines.provisioning.plan import (
     BulkOptions,
     IntakePlan,
     judge,
+    plan_of,
     preview_view,
     refused_under,
 )
-from pipelines.provisioning.recipients import COLUMNS, DeliveryMethod, RecipientRules
+from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules, file_columns
 from pipelines.provisioning.refusals import EmptyRecipients, NoValidRows, PreviewStale, RowsRefused
 from pipelines.provisioning.sources import estimate
 from pipelines.queue.keys import RequestKey, first_result, remember
-
-#: Columns of our own results file: a results file can be uploaded again as it is.
-OUTCOME_COLUMNS = ("row", "state", "error_code", "error_detail", "source", "result_reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Intake:
     options: BulkOptions
     now: datetime
     is_clone: bool
+    content_sha256: bytes
 
 
 _ITEMS = text("""
@@ -87,8 +89,17 @@ SELECT :job, position, (position - 1) / :size + 1, :agency, :client,
             ELSE 'failed' END,
        code, detail, field, reference, email, name, phone, person_key, brand_id,
        nullif(denomination_minor, 0),
-       CASE WHEN code IS NULL THEN denomination_minor ELSE 0 END
+       CASE WHEN code IS NULL THEN charge_minor ELSE 0 END
 FROM intake ORDER BY position
+""")
+_CHEAPEST = text("""
+UPDATE jobs SET spec = spec || jsonb_build_object('cheapest_minor', CAST(:cheapest AS bigint))
+WHERE id = :job
+""")
+_UNFUNDED = text("""
+UPDATE jobs SET funded_to = 0 WHERE id = :job
+RETURNING id, round, agency_id, client_id, campaign_id, currency, funded_to, started_at,
+    scheduled_for
 """)
 
 
@@ -104,16 +115,14 @@ def preview_bulk(
     """The plan of api.md; only a temporary table is written, and it goes with the transaction."""
     check_start(options.scheduled_for, now=clock.now(session), limits=limits)
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
-    expected = estimate(
-        session,
-        staging.groups(session),
-        client_id=intake.campaign.client_id,
-        currency=plan.currency,
-        now=intake.now,
-    )
-    client_id = intake.campaign.client_id
+    client_id, currency = intake.campaign.client_id, plan.currency
+    groups = staging.groups(session)
+    expected = estimate(session, groups, client_id=client_id, currency=currency, now=intake.now)
     quota = quota_refusal(session, client_id, items=plan.tally.valid, limits=limits)
-    refusals = [refusal for refusal in (quota, saturated) if refusal is not None]
+    # What waits for credit may wait for this too.
+    is_held_for = plan.payer is not None and plan.tally.charge and not options.allow_partial
+    stopped = stop_of(session, plan.payer) if plan.payer is not None and is_held_for else None
+    refusals = [refusal for refusal in (quota, saturated, stopped) if refusal is not None]
     return preview_view(plan, intake.options, expected, refusals)
 
 
@@ -140,7 +149,9 @@ def submit_bulk(
     job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    fill_job(session, intake, plan, job_id, limits)
+    plan = write_items(session, intake, plan, job_id, limits)
+    _audit(session, intake, plan, job_id, actor_id)
+    start_job(session, intake, plan, job_id, limits)
     return Accepted(job_id)
 
 
@@ -157,33 +168,15 @@ def admit(
     admit_job(session, client_of_campaign(session, options.campaign_id), limits=limits)
 
 
-def fill_job(
-    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
-) -> None:
-    """Write the staged items into their job and start it.
-
-    Raises `RowsRefused`, `NoValidRows`, `PreviewStale`, `TenantQuotaExceeded`,
-    `InsufficientCredit`.
-    """
-    write_items(session, intake, plan, job_id, limits)
-    start_job(session, intake, plan, job_id, limits)
-
-
 def write_items(
     session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, limits: Limits
-) -> None:
-    """Write the staged items and their chunks; the job's row is there already.
+) -> IntakePlan:
+    """Write the staged items and their chunks into the job, which is there; the plan as written.
 
+    Places of a limited campaign may have gone to others since it was made.
     Raises `RowsRefused`, `NoValidRows`, `PreviewStale`, `TenantQuotaExceeded`.
     """
-    options = intake.options
-    refused = refused_under(options, plan.tally)
-    if refused:
-        raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
-    if intake.is_clone and plan.tally.valid == 0:
-        raise NoValidRows(errors=plan.errors)
-    if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
-        raise PreviewStale(extra={"plan_hash": plan.plan_hash})
+    _refuse_plan(intake, plan)
     agency_id, client_id = intake.campaign.agency_id, intake.campaign.client_id
     quota = quota_refusal(session, client_id, items=plan.tally.valid, own_jobs=1, limits=limits)
     if quota is not None:
@@ -198,7 +191,29 @@ def write_items(
     )
     values = {"job": job_id, "agency": agency_id, "client": client_id}
     session.execute(_ITEMS, values | {"size": limits.chunk_items_max})
+    if end_beyond(session, intake.campaign.id, job_id, written=plan.tally.valid):
+        plan = plan_of(
+            session,
+            intake.options,
+            currency=plan.currency,
+            content_sha256=intake.content_sha256,
+            limits=limits,
+        )
+        _refuse_plan(intake, plan)
+        session.execute(_CHEAPEST, {"job": job_id, "cheapest": plan.tally.cheapest})
     close_empty_chunks(session, job_id)
+    return plan
+
+
+def _refuse_plan(intake: Intake, plan: IntakePlan) -> None:
+    options = intake.options
+    refused = refused_under(options, plan.tally)
+    if refused:
+        raise RowsRefused(plan.errors, refused=refused, rows=plan.tally.rows)
+    if intake.is_clone and plan.tally.valid == 0:
+        raise NoValidRows(errors=plan.errors)
+    if options.plan_hash is not None and options.plan_hash != plan.plan_hash:
+        raise PreviewStale(extra={"plan_hash": plan.plan_hash})
 
 
 def start_job(
@@ -208,15 +223,16 @@ def start_job(
 
     Raises `InsufficientCredit`, `NoCreditAccount`.
     """
-    client_id = intake.campaign.client_id
+    client_id, priority = intake.campaign.client_id, intake.options.priority
     if plan.tally.valid == 0:
         defer_settlement(
-            session,
-            job_id=job_id,
-            tenant_id=client_id,
-            now=intake.now,
-            priority=intake.options.priority,
+            session, job_id=job_id, tenant_id=client_id, now=intake.now, priority=priority
         )
+        return
+    if plan.payer is None:
+        raise NoCreditAccount
+    if intake.options.allow_partial:
+        start_partly(session, job_id, now=intake.now, limits=limits)
         return
     release_first_chunks(
         session,
@@ -226,9 +242,14 @@ def start_job(
         limits=limits,
         run_after=intake.options.scheduled_for,
     )
-    if plan.payer is None:
-        raise NoCreditAccount
     place_hold(session, plan.payer, job_id=job_id, round_number=1, amount=plan.tally.charge)
+
+
+def start_partly(session: Session, job_id: UUID, *, now: datetime, limits: Limits) -> None:
+    """Start what the credit covers; a job of which nothing is covered waits, paused."""
+    job = session.execute(_UNFUNDED, {"job": job_id}).one()
+    if not fund(session, job, now, limits):
+        pause_for_credit(session, job_id, now)
 
 
 def plan_recipients(
@@ -240,7 +261,7 @@ def plan_recipients(
 ) -> tuple[Intake, IntakePlan]:
     """Read the recipients into the staging table and judge them; nothing lasting is written."""
     now = clock.now(session)
-    campaign = campaign_in_use(session, options.campaign_id)
+    campaign = campaign_in_use(session, options.campaign_id, begins_at=options.scheduled_for or now)
     brands = brands_of_client(session, campaign.client_id)
     brand = brand_in_use(brands, options.brand_id)
     # Of two brands with one name, the one in the job's currency is meant: it comes last.
@@ -267,20 +288,15 @@ def plan_recipients(
     plan = judge(
         session,
         options,
+        campaign=campaign,
         currency=brand.currency,
         content_sha256=recipients.sha256,
         limits=limits,
     )
     if plan.tally.rows == 0:
         raise EmptyRecipients
-    return Intake(campaign, brand, options, now, recipients.copied is not None), plan
-
-
-def file_columns(rules: RecipientRules) -> ColumnRules:
-    by_method = {DeliveryMethod.EMAIL: ("email",), DeliveryMethod.SMS: ("phone",)}
-    required = by_method.get(rules.delivery_method, ())
-    known = (*COLUMNS.optional, *OUTCOME_COLUMNS)
-    return ColumnRules(required, tuple(name for name in known if name not in required))
+    is_clone = recipients.copied is not None
+    return Intake(campaign, brand, options, now, is_clone, recipients.sha256), plan
 
 
 def _write_job(
@@ -306,6 +322,7 @@ def _write_job(
             "on_error": options.on_error.value,
             "dedupe": options.dedupe.value,
             "allow_repeat": options.allow_repeat,
+            "cheapest_minor": plan.tally.cheapest,
         },
         total=plan.tally.rows,
         currency=plan.currency,
@@ -315,15 +332,19 @@ def _write_job(
         cloned_from_id=recipients.copied.job_id if recipients.copied else None,
         submitted_by=actor_id,
     )
-    job_id = create_job(session, new, now=intake.now, limits=limits)
+    return create_job(session, new, now=intake.now, limits=limits)
+
+
+def _audit(
+    session: Session, intake: Intake, plan: IntakePlan, job_id: UUID, actor_id: UUID
+) -> None:
     record(
         session,
         "job.submitted",
         object_kind="job",
         object_id=job_id,
         actor_id=actor_id,
-        agency_id=campaign.agency_id,
-        client_id=campaign.client_id,
+        agency_id=intake.campaign.agency_id,
+        client_id=intake.campaign.client_id,
         detail={"rows": plan.tally.rows, "charge_minor": plan.tally.charge},
     )
-    return job_id

@@ -24,7 +24,7 @@ from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
 from pipelines.jobs.states import MAY, Move
 from pipelines.limits import Limits
 from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
-from pipelines.provisioning.undo_chunk import ALREADY_REVEALED, ALREADY_UNDONE
+from pipelines.provisioning.undo_chunk import ALREADY_REPLACED, ALREADY_REVEALED, ALREADY_UNDONE
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import Done, RequestKey, once
 from pipelines.queue.kinds import PLAN_JOB
@@ -41,12 +41,13 @@ _CODE_SPENT = (
 
 _JOB = text("SELECT kind, state, currency, spec FROM jobs WHERE id = :job")
 _TALLY = text("""
-SELECT count(*) FILTER (WHERE undone_at IS NULL AND revealed_at IS NULL) AS undoable,
-    coalesce(sum(charge_minor) FILTER (WHERE undone_at IS NULL AND revealed_at IS NULL), 0)
-        AS refund,
-    count(*) FILTER (WHERE undone_at IS NULL AND revealed_at IS NOT NULL) AS revealed,
-    count(*) FILTER (WHERE undone_at IS NOT NULL) AS undone
-FROM provisions WHERE job_id = :job
+SELECT count(*) FILTER (WHERE is_live AND revealed_at IS NULL) AS undoable,
+    coalesce(sum(charge_minor) FILTER (WHERE is_live AND revealed_at IS NULL), 0) AS refund,
+    count(*) FILTER (WHERE is_live AND revealed_at IS NOT NULL) AS revealed,
+    count(*) FILTER (WHERE undone_at IS NOT NULL) AS undone,
+    count(*) FILTER (WHERE replaced_at IS NOT NULL) AS replaced
+FROM (SELECT *, undone_at IS NULL AND replaced_at IS NULL AS is_live
+      FROM provisions WHERE job_id = :job) p
 """)
 
 
@@ -59,10 +60,15 @@ class UndoTally:
     currency: str
     revealed: int
     undone: int
+    replaced: int
 
     def as_json(self) -> dict[str, Any]:
         """The preview of the API."""
-        left = ((ALREADY_REVEALED, self.revealed), (ALREADY_UNDONE, self.undone))
+        left = (
+            (ALREADY_REVEALED, self.revealed),
+            (ALREADY_UNDONE, self.undone),
+            (ALREADY_REPLACED, self.replaced),
+        )
         return {
             "undoable": self.undoable,
             "refund_minor": self.refund_minor,
@@ -115,7 +121,9 @@ def _refuse(session: Session, job_id: UUID, job: Row[Any]) -> None:
 
 def _tally(session: Session, job_id: UUID, currency: str | None) -> UndoTally:
     row = session.execute(_TALLY, {"job": job_id}).one()
-    return UndoTally(row.undoable, int(row.refund), currency or "", row.revealed, row.undone)
+    return UndoTally(
+        row.undoable, int(row.refund), currency or "", row.revealed, row.undone, row.replaced
+    )
 
 
 def _write(

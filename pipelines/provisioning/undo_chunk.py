@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.jobs import ItemState, JobState
-from pipelines.credit.refund import refund
+from models.ledger import TransferKind
+from pipelines.credit.refund import give_back
 from pipelines.jobs.chunks import among, rest_chunk
 from pipelines.jobs.kinds import ChunkInHand
 from pipelines.jobs.work_chunk import pending_positions
 from pipelines.limits import Limits
+from pipelines.provisioning.deliveries import stop_deliveries
 from pipelines.provisioning.effects import Verdict
 from pipelines.provisioning.stops import CANCELLED
 from pipelines.telemetry import get_logger
@@ -30,6 +32,11 @@ ALREADY_REVEALED = Verdict(
 ALREADY_UNDONE = Verdict(
     ItemState.SKIPPED, "already_undone", "An earlier undo has taken this card back."
 )
+ALREADY_REPLACED = Verdict(
+    ItemState.SKIPPED,
+    "already_replaced",
+    "This card did not work; its charge went to the card that replaced it.",
+)
 NOT_TAKEN_BACK = Verdict(
     ItemState.FAILED, "internal_error", "An internal error; the card was not taken back."
 )
@@ -37,7 +44,7 @@ NOT_TAKEN_BACK = Verdict(
 _JOB = text("SELECT id, client_id, state, undoes_id FROM jobs WHERE id = :job")
 # The lock decides between a reveal and the undo: whoever comes second sees what the first did.
 _GIVEN = text("""
-SELECT id, position, card_id, charge_minor, revealed_at, undone_at FROM provisions
+SELECT id, position, card_id, charge_minor, revealed_at, undone_at, replaced_at FROM provisions
 WHERE job_id = :original AND position = ANY(:positions) AND position BETWEEN :first AND :last
 ORDER BY position FOR NO KEY UPDATE
 """)
@@ -52,7 +59,7 @@ UPDATE provisions p SET undone_at = :now, undone_job_id = :job, undo_transfer_id
     reveal_version = p.reveal_version + 1
 FROM unnest(CAST(:ids AS uuid[]), CAST(:transfers AS uuid[])) AS u (id, transfer)
 WHERE p.id = u.id AND p.job_id = :original AND p.position BETWEEN :first AND :last
-  AND p.undone_at IS NULL AND p.revealed_at IS NULL
+  AND p.undone_at IS NULL AND p.replaced_at IS NULL AND p.revealed_at IS NULL
 """)
 _RETURN = text("SELECT return_cards(:client, :job, CAST(:cards AS uuid[]))")
 _SUCCEED = text("""
@@ -90,7 +97,13 @@ class Given:
     charge_minor: int
     revealed_at: datetime | None
     undone_at: datetime | None
+    replaced_at: datetime | None
     account_id: UUID
+
+    @property
+    def is_live(self) -> bool:
+        """Neither taken back nor replaced."""
+        return self.undone_at is None and self.replaced_at is None
 
 
 def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
@@ -103,11 +116,13 @@ def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: 
         _rest(session, chunk, now, limits)
         return
     given = _given(session, undo, positions)
-    taken = [p for p in given if p.undone_at is None and p.revealed_at is None]
+    taken = [p for p in given if p.is_live and p.revealed_at is None]
     transfers = _take_back(session, undo, taken, now)
-    revealed = [p.position for p in given if p.undone_at is None and p.revealed_at is not None]
+    revealed = [p.position for p in given if p.is_live and p.revealed_at is not None]
+    replaced = [p.position for p in given if p.replaced_at is not None]
     undone = [p.position for p in given if p.undone_at is not None]
     _end(session, undo, revealed, ALREADY_REVEALED, is_final=True)
+    _end(session, undo, replaced, ALREADY_REPLACED, is_final=True)
     _end(session, undo, undone, ALREADY_UNDONE, is_final=True)
     _rest(session, chunk, now, limits)
     _refund(session, undo, taken, transfers)
@@ -161,6 +176,13 @@ def _take_back(
     }
     session.execute(_UNDO, values)
     cards = {"client": undo.client_id, "job": undo.id, "cards": [p.card_id for p in taken]}
+    stop_deliveries(
+        session,
+        undo.original_id,
+        among([p.position for p in taken]),
+        code="undone",
+        now=now,
+    )
     if session.execute(_RETURN, cards).scalar_one() != len(taken):
         raise LookupError("a card to take back is not in the hands it was given to")
     session.execute(_SUCCEED, values)
@@ -178,12 +200,13 @@ def _refund(
     for provision in taken:
         owed[provision.account_id] += provision.charge_minor
     for account_id in sorted(owed):
-        refund(
+        give_back(
             session,
             account_id=account_id,
             amount=owed[account_id],
             job_id=undo.id,
             transfer_id=transfers[account_id],
+            kind=TransferKind.REFUND,
         )
 
 

@@ -25,7 +25,7 @@ def settle(_session: Session, _job: Row[Any], _now: datetime) -> None:
     """An undo holds no credit: each chunk has given back what it took."""
 
 
-def reopen(session: Session, job: Row[Any], round_number: int) -> Reopened:
+def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> Reopened:
     """Try again what failed for a reason of ours; what was revealed stays as it is."""
     values = {"job": job.id, "round": round_number}
     found = session.execute(_REOPEN_ITEMS, values).one()

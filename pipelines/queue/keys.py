@@ -42,6 +42,7 @@ class Done:
     resource_id: UUID
     is_replay: bool
     status: int
+    resource_kind: str
 
 
 class KeyReused(Refusal):
@@ -78,7 +79,7 @@ def once(
 def once_made(session: Session, request: RequestKey | None, make: Callable[[], Made]) -> Done:
     """As `once`, where only doing it shows what is made of a request."""
     if request is not None and (earlier := _first(session, request)) is not None:
-        return Done(earlier.resource_id, is_replay=True, status=earlier.status)
+        return Done(earlier.resource_id, True, earlier.status, earlier.resource_kind)
     made = make()
     if request is not None:
         remember(
@@ -88,7 +89,7 @@ def once_made(session: Session, request: RequestKey | None, make: Callable[[], M
             resource_kind=made.resource_kind,
             resource_id=made.resource_id,
         )
-    return Done(made.resource_id, is_replay=False, status=made.status)
+    return Done(made.resource_id, False, made.status, made.resource_kind)
 
 
 def first_result(session: Session, request: RequestKey) -> UUID | None:

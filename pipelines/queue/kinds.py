@@ -1,6 +1,6 @@
 """The catalogue of task kinds, as pure data: what is deferred, where it runs, how it is driven."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -51,21 +51,60 @@ RUN_CHUNK = TaskKind("run_chunk", Queue.BULK)
 RUN_SINGLE = TaskKind("run_single", Queue.INTERACTIVE)
 SETTLE_JOB = TaskKind("settle_job", Queue.INTERACTIVE, runs_while_paused=True)
 IMPORT_CARDS = TaskKind("import_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: What is left of setting a card batch aside, or of giving it back.
+MOVE_CARDS = TaskKind("move_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 PLACE_ORDER = TaskKind("place_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=125.0)
 RECOVER_ORDER = TaskKind(
     "recover_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=45.0, runs_while_paused=True
 )
+#: The same work for an order that fills a pool: it is the platform's, and no tenant's.
+PLACE_POOL_ORDER = replace(PLACE_ORDER, name="place_pool_order", scope=ScopeOf.SYSTEM)
+RECOVER_POOL_ORDER = replace(RECOVER_ORDER, name="recover_pool_order", scope=ScopeOf.SYSTEM)
+#: Buffers are looked at, and orders written for what they lack.
+REFILL_BUFFERS = TaskKind("refill_buffers", Queue.BULK, scope=ScopeOf.SYSTEM)
 RETENTION = TaskKind("retention", Queue.BULK, scope=ScopeOf.SYSTEM)
 SEND_MAIL = TaskKind(
     "send_mail", Queue.DELIVERIES, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=60.0
+)
+#: The link of one issued card, to its recipient.
+DELIVER = TaskKind("deliver", Queue.DELIVERIES, Drive.STEPPED, lease_seconds=60.0)
+#: Makes deliveries of what happened, for the endpoints that are told of it.
+PUBLISH_EVENTS = TaskKind("publish_events", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+#: Of one endpoint, call after call: so it never has two at once, and a slow one holds one thread.
+SEND_EVENTS = TaskKind(
+    "send_events", Queue.DELIVERIES, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=30.0
 )
 PURGE_KEYS = TaskKind("purge_keys", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive, so that bulk work never makes the audit log wait.
 SEAL_AUDIT = TaskKind("seal_audit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
 WITNESS_AUDIT = TaskKind("witness_audit", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Interactive, so that bulk work never hides what is wrong.
+FOLD_ALERTS = TaskKind("fold_alerts", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+#: Its snapshot is no transaction that may hold the task: it reads, then writes.
+MONITOR = TaskKind(
+    "monitor", Queue.INTERACTIVE, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=120.0
+)
+INTEGRITY_CHECK = TaskKind(
+    "integrity_check", Queue.BULK, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=360.0
+)
 #: In the system's scope: a person is erased where the request says, drafts and users included.
 ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Adds up what was issued, by day.
+ADD_UP_ISSUED = TaskKind("add_up_issued", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Interactive: people wait for jobs that wait for credit.
+FOLLOW_CREDIT = TaskKind("follow_credit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+#: Compares every account with its movements.
+CHECK_BALANCES = TaskKind("check_balances", Queue.BULK, scope=ScopeOf.SYSTEM)
 RESEAL = TaskKind("reseal", Queue.BULK, scope=ScopeOf.SYSTEM)
+LOOK_AFTER_VENDORS = TaskKind("look_after_vendors", Queue.BULK, scope=ScopeOf.SYSTEM)
+CHECK_VENDOR = TaskKind(
+    "check_vendor", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=30.0
+)
+#: Catalogues of vendors: each account's, page by page.
+SYNC_CATALOGUES = TaskKind("sync_catalogues", Queue.BULK, scope=ScopeOf.SYSTEM)
+SYNC_CATALOGUE = TaskKind(
+    "sync_catalogue", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=30.0
+)
 
 ALL: dict[str, TaskKind] = {
     kind.name: kind
@@ -75,15 +114,32 @@ ALL: dict[str, TaskKind] = {
         RUN_SINGLE,
         SETTLE_JOB,
         IMPORT_CARDS,
+        MOVE_CARDS,
         PLACE_ORDER,
         RECOVER_ORDER,
+        PLACE_POOL_ORDER,
+        RECOVER_POOL_ORDER,
+        REFILL_BUFFERS,
         SEND_MAIL,
+        DELIVER,
+        PUBLISH_EVENTS,
+        SEND_EVENTS,
         RETENTION,
         PURGE_KEYS,
         SEAL_AUDIT,
         WITNESS_AUDIT,
+        FOLD_ALERTS,
+        MONITOR,
+        INTEGRITY_CHECK,
+        ADD_UP_ISSUED,
         ERASE_PERSON,
         RESEAL,
+        FOLLOW_CREDIT,
+        LOOK_AFTER_VENDORS,
+        CHECK_VENDOR,
+        SYNC_CATALOGUES,
+        SYNC_CATALOGUE,
+        CHECK_BALANCES,
     )
 }
 #: The version written into new tasks; workers accept this and the one before. It grows when a kind

@@ -21,6 +21,8 @@ from pipelines.limits import Limits
 from pipelines.queue.kinds import ACCEPTED_VERSIONS, ALL, TASK_VERSION, Queue
 
 RING_AT_MOST = 500
+#: From this priority on, work waits until nothing else is due in its lane, whosever it is.
+BEHIND_ALL = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ WITH RECURSIVE windows AS (
       AND r.tenant_id IS NOT DISTINCT FROM b.tenant_id
 ), by_lane AS (
     SELECT b.*, coalesce(r.tasks, 0) + row_number() OVER (
-        PARTITION BY b.queue, b.lane ORDER BY b.tenant_turn, b.run_after, b.id) AS turn
+        PARTITION BY b.queue, b.lane
+        ORDER BY b.priority >= :behind_all, b.tenant_turn, b.run_after, b.id) AS turn
     FROM by_tenant b LEFT JOIN rung_of_lane r ON r.queue = b.queue AND r.lane = b.lane
 ), placed AS (
     SELECT *, row_number() OVER (PARTITION BY queue ORDER BY turn, run_after, id) AS place
@@ -185,6 +188,7 @@ def ring_due(
             "known": _KNOWN,
             "versions": _VERSIONS,
             "while_paused": _WHILE_PAUSED,
+            "behind_all": BEHIND_ALL,
             "at_most": RING_AT_MOST,
         },
     )

@@ -7,7 +7,22 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.queue.defer import defer
-from pipelines.queue.kinds import PURGE_KEYS, RETENTION, SEAL_AUDIT, WITNESS_AUDIT, TaskKind
+from pipelines.queue.kinds import (
+    ADD_UP_ISSUED,
+    CHECK_BALANCES,
+    FOLD_ALERTS,
+    INTEGRITY_CHECK,
+    LOOK_AFTER_VENDORS,
+    MONITOR,
+    PUBLISH_EVENTS,
+    PURGE_KEYS,
+    REFILL_BUFFERS,
+    RETENTION,
+    SEAL_AUDIT,
+    SYNC_CATALOGUES,
+    WITNESS_AUDIT,
+    TaskKind,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +34,20 @@ class Duty:
 
 
 DUTIES = (
+    Duty(REFILL_BUFFERS, timedelta(minutes=1)),
     Duty(RETENTION, timedelta(hours=1)),
     Duty(PURGE_KEYS, timedelta(hours=1)),
     #: As often as schedulers look, so that an entry is sealed within ten seconds.
     Duty(SEAL_AUDIT, timedelta(seconds=5)),
+    Duty(CHECK_BALANCES, timedelta(days=1)),
     Duty(WITNESS_AUDIT, timedelta(days=1)),
+    Duty(FOLD_ALERTS, timedelta(seconds=5)),
+    Duty(PUBLISH_EVENTS, timedelta(seconds=5)),
+    Duty(MONITOR, timedelta(minutes=5)),
+    Duty(INTEGRITY_CHECK, timedelta(days=1)),
+    Duty(ADD_UP_ISSUED, timedelta(minutes=1)),
+    Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
+    Duty(SYNC_CATALOGUES, timedelta(hours=6)),
 )
 #: Rows of ticks are kept this long; they exist to be unique, not to be read.
 TICKS_KEPT = timedelta(days=2)

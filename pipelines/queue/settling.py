@@ -31,7 +31,12 @@ Written = TypeVar("Written")
 
 def settle_by(begun: float, kind: TaskKind, limits: Limits) -> float:
     """When a task begun at `begun` (monotonic) stops trying to settle: before its lease ends."""
-    return begun + LEASE_SHARE * (kind.lease_seconds + limits.lease_margin_seconds)
+    return begun + LEASE_SHARE * lease_seconds(kind, limits)
+
+
+def lease_seconds(kind: TaskKind, limits: Limits) -> float:
+    """How long a stepped task is held: the deadline of its calls and the margin."""
+    return kind.lease_seconds + limits.lease_margin_seconds
 
 
 def settle_in_hand(

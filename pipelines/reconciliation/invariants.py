@@ -5,7 +5,7 @@ Each statement takes `:job` and looks at that job alone, or at everything when i
 
 from dataclasses import dataclass
 
-from pipelines.reconciliation import audit_chain
+from pipelines.reconciliation import accounts, audit_chain, receivables, rewards
 
 
 def of_job(column: str) -> str:
@@ -78,16 +78,18 @@ WHERE {of_job("j.id")}
     <> (SELECT coalesce(sum(i.charge_minor), 0) FROM items i
         WHERE i.job_id = j.id AND i.state = 'needs_review'))
 """
-# An ended job is the business of the invariant above.
+# An ended job is the business of the invariant above. What no hold covers is what it still wants.
 _OPEN_HOLDS = f"""
-SELECT 'job ' || j.id || ': open hold is not the charge of its open items'
-FROM jobs j
-WHERE {of_job("j.id")} AND j.kind = 'provisioning'
+SELECT 'job ' || j.id || ': hold, or what it wants beside, is not the charge of its open items'
+FROM jobs j WHERE {of_job("j.id")} AND j.kind = 'provisioning'
   AND j.state IN ('queued', 'running', 'paused', 'cancelling')
-  AND (SELECT coalesce(sum(h.amount - h.captured - h.voided), 0) FROM holds h
-       WHERE h.job_id = j.id)
-   <> (SELECT coalesce(sum(i.charge_minor), 0) FROM items i WHERE i.job_id = j.id
-       AND i.state IN ('pending', 'running', 'retrying', 'needs_review'))
+  AND ((SELECT coalesce(sum(h.amount - h.captured - h.voided), 0) FROM holds h
+        WHERE h.job_id = j.id), CASE j.state WHEN 'cancelling' THEN 0 ELSE j.unfunded_minor END)
+   <> (SELECT coalesce(sum(i.charge_minor) FILTER (WHERE i.state IN ('pending', 'running',
+           'retrying', 'needs_review') AND i.position <= coalesce(j.funded_to, i.position)), 0),
+         coalesce(sum(i.charge_minor) FILTER (WHERE i.state = 'pending'
+           AND i.position > j.funded_to AND j.state <> 'cancelling'), 0)
+       FROM items i WHERE i.job_id = j.id)
 """
 _SERVED_ITEMS = f"""
 SELECT 'item ' || i.job_id || '/' || i.position || ': succeeded without its provision'
@@ -104,15 +106,15 @@ WHERE {of_job("p.job_id")} AND i.state <> 'succeeded'
 _CARDS_OF_PROVISIONS = f"""
 SELECT 'card ' || p.card_id || ': given more than once'
 FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NULL AND EXISTS (
-    SELECT FROM provisions o
-    WHERE o.card_id = p.card_id AND o.undone_at IS NULL AND o.id <> p.id)
+    SELECT FROM provisions o WHERE o.card_id = p.card_id AND o.undone_at IS NULL AND o.id <> p.id)
 UNION ALL
 SELECT 'card ' || c.id || ': given, yet ' || c.state
 FROM provisions p JOIN cards c ON c.id = p.card_id
-WHERE {of_job("p.job_id")} AND p.undone_at IS NULL AND c.state <> 'issued'
+WHERE {of_job("p.job_id")} AND p.undone_at IS NULL
+  AND c.state <> CASE WHEN p.replaced_at IS NULL THEN 'issued' ELSE 'defective' END
 UNION ALL
 SELECT 'card ' || c.id || ': issued to nobody'
-FROM cards c WHERE c.state = 'issued' AND {of_job("c.import_job_id")}
+FROM cards c WHERE c.state IN ('issued', 'defective') AND {of_job("c.import_job_id")}
   AND NOT EXISTS (SELECT FROM provisions p WHERE p.card_id = c.id AND p.undone_at IS NULL)
 """
 _TRANSFERS = f"""
@@ -147,6 +149,28 @@ SELECT 'provision ' || p.id || ': undone and not refunded'
 FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM transfers t WHERE t.id = p.undo_transfer_id AND t.kind = 'refund')
 """
+# A card that did not work was given for once: its charge went back, and one job gives another.
+_REPLACED = f"""
+SELECT 'transfer ' || t.id || ': gave back ' || t.amount || ', the replaced card had cost ' ||
+       coalesce(sum(p.charge_minor), 0)
+FROM transfers t LEFT JOIN provisions p ON p.replacement_job_id = t.job_id
+    AND p.replacement_transfer_id = t.id
+WHERE {of_job("t.job_id")} AND t.kind = 'replacement' GROUP BY t.id, t.amount
+HAVING t.amount <> coalesce(sum(p.charge_minor), 0)
+UNION ALL
+SELECT 'provision ' || p.id || ': replaced, but not by a job that has its charge'
+FROM provisions p WHERE {of_job("p.job_id")} AND p.replaced_at IS NOT NULL
+  AND (p.undone_at IS NOT NULL OR p.reveal_version = 1
+    OR NOT EXISTS (SELECT FROM jobs j WHERE j.id = p.replacement_job_id
+                   AND j.client_id = p.client_id AND j.spec->>'replaces' = p.id::text)
+    OR NOT EXISTS (SELECT FROM transfers t WHERE t.id = p.replacement_transfer_id
+                   AND t.kind = 'replacement' AND t.job_id = p.replacement_job_id))
+UNION ALL
+SELECT 'job ' || j.id || ': replaces a card that is not replaced by it'
+FROM jobs j WHERE {of_job("j.id")} AND j.spec ? 'replaces' AND NOT EXISTS (
+    SELECT FROM provisions p WHERE p.replacement_job_id = j.id
+    AND p.id::text = j.spec->>'replaces')
+"""
 _UNDONE = f"""
 SELECT 'provision ' || p.id || ': undone though it was seen, or not by an undo of its job'
 FROM provisions p WHERE {of_job("p.job_id")} AND p.undone_at IS NOT NULL
@@ -160,26 +184,6 @@ FROM items i JOIN jobs u ON u.id = i.job_id AND u.kind = 'provisioning_undo'
 WHERE {of_job("i.job_id")} AND i.state = 'succeeded' AND NOT EXISTS (
     SELECT FROM provisions p WHERE p.id = i.result_id AND p.undone_job_id = i.job_id
     AND p.undone_at IS NOT NULL)
-"""
-_BALANCES = """
-SELECT 'account ' || a.id || ': balance ' || a.balance || ', postings ' ||
-       coalesce(sum(p.amount), 0)
-FROM accounts a LEFT JOIN postings p ON p.account_id = a.id
-GROUP BY a.id, a.balance HAVING a.balance <> coalesce(sum(p.amount), 0)
-"""
-_HELD = """
-SELECT 'account ' || a.id || ': held ' || a.held || ', open holds ' ||
-       coalesce(sum(h.amount - h.captured - h.voided), 0)
-FROM accounts a LEFT JOIN holds h ON h.account_id = a.id AND h.state = 'open'
-GROUP BY a.id, a.held HAVING a.held <> coalesce(sum(h.amount - h.captured - h.voided), 0)
-"""
-_ZERO_SUM = """
-SELECT 'currency ' || currency || ': all balances sum to ' || sum(balance)
-FROM accounts GROUP BY currency HAVING sum(balance) <> 0
-"""
-_BOUNDED = """
-SELECT 'account ' || id || ': ' || balance || ' with ' || held || ' held'
-FROM accounts WHERE NOT unlimited AND balance - held < 0
 """
 _IMPORTS = f"""
 SELECT 'import ' || j.id || ': ' || c.succeeded || ' counted, ' || coalesce(n.cards, 0) || ' kept'
@@ -196,10 +200,14 @@ UNION ALL
 SELECT 'card ' || c.id || ': its order did not succeed'
 FROM cards c JOIN provider_orders o ON o.id = c.provider_order_id
 WHERE {of_job("o.job_id")} AND o.state <> 'succeeded'
+UNION ALL
+SELECT 'card ' || c.id || ': bought for a pool, and not in it'
+FROM provider_orders o JOIN cards c ON c.provider_order_id = o.id
+WHERE CAST(:job AS uuid) IS NULL AND o.pool_id IS NOT NULL AND c.pool_id IS DISTINCT FROM o.pool_id
 """
 _ORDERS_OF_ITEMS = f"""
 SELECT 'item ' || job_id || '/' || position || ': ' || count(*) || ' live orders'
-FROM provider_orders o WHERE {of_job("o.job_id")}
+FROM provider_orders o WHERE {of_job("o.job_id")} AND job_id IS NOT NULL
   AND state IN ('created', 'sent', 'accepted', 'unknown', 'succeeded')
 GROUP BY job_id, position HAVING count(*) > 1
 UNION ALL
@@ -216,6 +224,13 @@ FROM provider_orders o JOIN items i ON i.job_id = o.job_id AND i.position = o.po
 WHERE {of_job("o.job_id")}
   AND o.state IN ('created', 'sent', 'accepted', 'unknown') AND i.state = 'running'
   AND NOT EXISTS (SELECT FROM tasks t WHERE t.job_id = o.job_id
+                  AND t.state = 'ready' AND t.args->>'order_id' = o.id::text)
+UNION ALL
+SELECT 'order ' || o.id || ': ' || o.state || ' without a task, and nobody was asked to look'
+FROM provider_orders o
+WHERE CAST(:job AS uuid) IS NULL AND o.pool_id IS NOT NULL
+  AND o.state IN ('created', 'sent', 'accepted', 'unknown') AND o.review_since IS NULL
+  AND NOT EXISTS (SELECT FROM tasks t WHERE t.kind IN ('place_pool_order', 'recover_pool_order')
                   AND t.state = 'ready' AND t.args->>'order_id' = o.id::text)
 UNION ALL
 SELECT 'job ' || j.id || ': open without a task'
@@ -268,15 +283,37 @@ INVARIANTS = (
     Invariant("captures-match", "What was captured was provisioned", _TRANSFERS_OF, _CAPTURES),
     Invariant("refunds-match", "What was refunded was undone", _TRANSFERS_OF, _REFUNDS),
     Invariant(
+        "replaced-once",
+        "A card that did not work was replaced once, for no second charge",
+        f"provisions p WHERE {of_job('p.job_id')}",
+        _REPLACED,
+    ),
+    Invariant(
         "undone-unseen",
         "Only an undo takes back, and only what nobody saw",
         f"provisions p WHERE {of_job('p.job_id')}",
         _UNDONE,
     ),
-    Invariant("balances", "A balance is the sum of its postings", "accounts", _BALANCES, False),
-    Invariant("held", "Held credit is the sum of open holds", "accounts", _HELD, False),
-    Invariant("zero-sum", "Each currency sums to zero", "accounts", _ZERO_SUM, False),
-    Invariant("bounded", "No bounded account is below zero", "accounts", _BOUNDED, False),
+    Invariant(
+        "balances", "A balance is the sum of its postings", "accounts", accounts.BALANCES, False
+    ),
+    Invariant("held", "Held credit is the sum of open holds", "accounts", accounts.HELD, False),
+    Invariant("zero-sum", "Each currency sums to zero", "accounts", accounts.ZERO_SUM, False),
+    Invariant("bounded", "No bounded account is below zero", "accounts", accounts.BOUNDED, False),
+    Invariant(
+        "receivables",
+        "What was clawed back is in the books, and who owes is restricted",
+        "receivables",
+        receivables.VIOLATIONS,
+        False,
+    ),
+    Invariant(
+        "rewards",
+        "Rewards counted towards a limit are open or given",
+        f"campaigns c WHERE {rewards.LIMITED}",
+        rewards.VIOLATIONS,
+        False,
+    ),
     Invariant("imports", "Every imported card is there", _JOBS, _IMPORTS),
     Invariant("vendor-cards", "Vendor cards are succeeded orders", _ORDERS, _VENDOR_CARDS),
     Invariant("one-order", "An item has at most one live order", _ORDERS, _ORDERS_OF_ITEMS),

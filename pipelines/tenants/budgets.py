@@ -10,18 +10,37 @@ from models.tenants import BudgetMode, Campaign
 from pipelines.access.principals import Principal
 from pipelines.credit.allocate import allocate, recall
 from pipelines.credit.alone import may_move_alone, take_turns
+from pipelines.credit.refusals import AccountRestricted
 from pipelines.limits import Limits
 from pipelines.tenants.accounts import open_for_campaign
 from pipelines.tenants.campaigns import audit_campaign, campaign
-from pipelines.tenants.refusals import BudgetInUse, CurrencyRequired, SecondPersonNeeded
+from pipelines.tenants.refusals import CurrencyRequired, HoldsOutstanding, SecondPersonNeeded
 from pipelines.tenants.versions import change
 
+# What an ended job still holds waits for a person's review, and is settled where it was held.
+_OUTSTANDING = text("""
+SELECT EXISTS (
+    SELECT FROM accounts a JOIN holds h ON h.account_id = a.id AND h.state = 'open'
+    JOIN jobs j ON j.id = h.job_id
+    WHERE a.owner_id IN (:campaign, :client) AND j.campaign_id = :campaign
+) OR EXISTS (
+    SELECT FROM jobs j WHERE j.client_id = :client AND j.campaign_id = :campaign
+      AND j.state = 'paused' AND j.pause_reason = 'no_credit')
+""")
 _PAIRS = text("""
-SELECT own.id AS own_id, own.parent_id AS parent_id, own.balance, own.held, own.currency
+SELECT own.id AS own_id, own.parent_id AS parent_id, own.balance, own.held, own.currency,
+    own.restricted_at
 FROM accounts own
 WHERE own.owner_id = :campaign AND own.kind = 'credit'
   AND (CAST(:currency AS text) IS NULL OR own.currency = :currency)
 ORDER BY own.id
+""")
+# By id, as whoever moves credit locks them: nobody holds credit or claws it back until this is over.
+_LOCK_PAIRS = text("""
+SELECT FROM accounts WHERE id IN (
+    SELECT unnest(ARRAY[own.id, own.parent_id]) FROM accounts own
+    WHERE own.owner_id = :campaign AND own.kind = 'credit')
+ORDER BY id FOR NO KEY UPDATE
 """)
 
 
@@ -37,14 +56,15 @@ def isolate_budget(
 ) -> None:
     """Let the campaign pay from its own account, filled with `amount` from its client's.
 
-    Raises `CurrencyRequired`, `InsufficientCredit`, `NotFound`, `StepUpRequired`,
-    `SecondPersonNeeded`; nothing is changed then.
+    Raises `HoldsOutstanding`, `CurrencyRequired`, `InsufficientCredit`, `NotFound`,
+    `StepUpRequired`, `SecondPersonNeeded`; nothing is changed then.
     """
     actor_id = caller.actor_id
     take_turns(session, caller)
     row = campaign(session, campaign_id)
     open_for_campaign(session, campaign_id)
     if row.budget_mode != BudgetMode.ISOLATED:
+        _refuse_outstanding(session, row)
         values = {"budget_mode": BudgetMode.ISOLATED.value}
         change(session, Campaign, campaign_id, values, version=row.version)
     if amount:
@@ -67,18 +87,24 @@ def share_budget(
 ) -> None:
     """Let the campaign draw on its client's account again; what is left of its own goes back.
 
-    Raises `BudgetInUse` while jobs hold some of it, `StepUpRequired`, `SecondPersonNeeded`.
+    Raises `HoldsOutstanding` while its jobs hold credit or wait for it, `AccountRestricted` while
+    it owes (a debt is not left behind, EC-077), `StepUpRequired`, `SecondPersonNeeded`.
     """
     actor_id = caller.actor_id
     take_turns(session, caller)
     row = campaign(session, campaign_id)
     if row.budget_mode == BudgetMode.SHARED:
         return
+    _refuse_outstanding(session, row)
+    session.execute(_LOCK_PAIRS, {"campaign": campaign_id})
+    pairs = session.execute(_PAIRS, {"campaign": campaign_id, "currency": None}).all()
+    if any(pair.held for pair in pairs):
+        raise HoldsOutstanding
+    if any(pair.restricted_at is not None for pair in pairs):
+        raise AccountRestricted
     values = {"budget_mode": BudgetMode.SHARED.value}
     change(session, Campaign, campaign_id, values, version=row.version)
-    for pair in session.execute(_PAIRS, {"campaign": campaign_id, "currency": None}).all():
-        if pair.held:
-            raise BudgetInUse
+    for pair in pairs:
         if pair.balance:
             _alone(session, caller, pair, pair.balance, limits)
             recall(
@@ -91,6 +117,12 @@ def share_budget(
                 actor_id=actor_id,
             )
     audit_campaign(session, "campaign.shared", row, actor_id)
+
+
+def _refuse_outstanding(session: Session, row: Row[Any]) -> None:
+    values = {"campaign": row.id, "client": row.client_id}
+    if session.execute(_OUTSTANDING, values).scalar_one():
+        raise HoldsOutstanding
 
 
 def _alone(

@@ -1,4 +1,4 @@
-"""Campaigns of clients: made, listed, changed, paused and resumed."""
+"""Campaigns of clients: made, listed, changed (conditions too), paused and resumed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,11 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.tenants import Campaign, CampaignState, Client
+from models.tenants import Campaign, CampaignState, Client, RewardCount
 from pipelines.audit.record import Detail, Fact, record
 from pipelines.errors import NotFound
+from pipelines.limits import Limits
+from pipelines.tenants.conditions import check_conditions, keep_counting, lock_conditions
 from pipelines.tenants.refusals import InvalidCampaignState
 from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
 
@@ -23,6 +25,14 @@ _CAMPAIGNS = select(
     Campaign.state,
     Campaign.pause_reason,
     Campaign.budget_mode,
+    Campaign.starts_at,
+    Campaign.ends_at,
+    Campaign.max_rewards,
+    Campaign.max_rewards_per_recipient,
+    select(RewardCount.counted)
+    .where(RewardCount.campaign_id == Campaign.id, RewardCount.person_key == b"")
+    .scalar_subquery()
+    .label("rewards_counted"),
     Campaign.version,
     Campaign.created_at,
 )
@@ -30,9 +40,22 @@ PAUSED_BY_PERSON = "user"
 
 
 def create_campaign(
-    session: Session, *, client_id: UUID, name: str, time_zone: str | None, actor_id: UUID
+    session: Session,
+    *,
+    client_id: UUID,
+    name: str,
+    time_zone: str | None,
+    conditions: Mapping[str, Any] | None = None,
+    actor_id: UUID,
+    limits: Limits,
 ) -> UUID:
-    """Make an active campaign of a client that the caller's scope can see."""
+    """Make an active campaign of a client that the caller's scope can see.
+
+    `conditions`: any of `starts_at`, `ends_at`, `max_rewards`, `max_rewards_per_recipient`.
+    Raises `NotFound`, `NameTaken`, `ValidationFailed`.
+    """
+    given = dict(conditions or {})
+    check_conditions({}, given)
     owner = session.execute(
         select(Client.agency_id, Client.time_zone).where(Client.id == client_id)
     ).one_or_none()
@@ -45,8 +68,10 @@ def create_campaign(
         client_id=client_id,
         name=name,
         time_zone=time_zone or owner.time_zone,
+        **given,
     )
     under_unique_name(session, lambda: session.execute(statement))
+    keep_counting(session, identity, {}, given, limits=limits)
     made = campaign(session, identity)
     audit_campaign(session, "campaign.created", made, actor_id, {"name": name})
     return identity
@@ -59,9 +84,16 @@ def change_campaign(
     *,
     version: int | None,
     actor_id: UUID,
+    limits: Limits,
 ) -> None:
-    """Raises `NotFound`, `VersionConflict`, `NameTaken`."""
+    """Raises `NotFound`, `VersionConflict`, `NameTaken`, `ValidationFailed`, `TooManyToCount`.
+
+    A new limit counts what was given before it; one below that takes nothing back and gives no more.
+    """
+    before = lock_conditions(session, identity, values)
+    check_conditions(before, values)
     told = change(session, Campaign, identity, values, version=version)
+    keep_counting(session, identity, before, values, limits=limits)
     audit_campaign(session, "campaign.changed", campaign(session, identity), actor_id, told)
 
 

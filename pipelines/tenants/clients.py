@@ -1,6 +1,6 @@
 """Clients of agencies: made, listed, changed, and the brands they may draw on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +60,12 @@ def list_clients(session: Session, *, before: UUID | None, limit: int) -> list[R
 
 def client(session: Session, identity: UUID) -> Row[Any]:
     return one_of(session, _CLIENTS, Client, identity)
+
+
+def client_names(session: Session, identities: Iterable[UUID]) -> dict[UUID, str]:
+    """The names of those that this scope can see."""
+    found: Any = session.execute(select(Client.id, Client.name).where(Client.id.in_(identities)))
+    return {row.id: row.name for row in found}
 
 
 def only_client(session: Session) -> UUID | None:

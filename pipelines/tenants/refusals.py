@@ -34,12 +34,29 @@ class InvalidCampaignState(Refusal):
         super().__init__(f"A campaign that is {state} cannot be {move}.", extra={"state": state})
 
 
-class BudgetInUse(Refusal):
-    """Open jobs draw on the campaign's own account."""
+class TooManyToCount(Refusal):
+    """The campaign gave too much for its recipients to be counted while others wait."""
 
-    code = "budget_in_use"
+    code = "too_many_to_count"
     kind = Kind.CONFLICT
-    detail = "Open jobs draw on the campaign's own budget. Wait until they end, or cancel them."
+
+    def __init__(self, *, most: int) -> None:
+        super().__init__(
+            f"More than {most:,} rewards of this campaign are open or given, so that a number for "
+            "each recipient cannot be set any more. Make a new campaign that has it from its start.",
+            extra={"field": "max_rewards_per_recipient", "most": most},
+        )
+
+
+class HoldsOutstanding(Refusal):
+    """Jobs of the campaign hold credit of its budget, or wait for some (EC-075)."""
+
+    code = "holds_outstanding"
+    kind = Kind.CONFLICT
+    detail = (
+        "Jobs of the campaign hold credit of its budget, or wait for some. "
+        "Wait until they end, or cancel them."
+    )
 
 
 class CurrencyRequired(Refusal):

@@ -19,7 +19,15 @@ from tests.web.conftest import Caller, signed_in
 
 #: What a refused import leaves: the job that says so, what was asked and by whom, and that a key
 #: was used to seal.
-PLUMBING = {"jobs", "chunks", "items", "audit_entries", "idempotency_keys", "key_versions"}
+PLUMBING = {
+    "jobs",
+    "chunks",
+    "card_batches",
+    "items",
+    "audit_entries",
+    "idempotency_keys",
+    "key_versions",
+}
 
 
 @each(*AT_ONCE)

@@ -25,6 +25,7 @@ from tests.bench import engine_lines, limits
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
+from tests.bench.source_lines import source_lines
 from tests.chaos.exact import import_file
 from tests.chaos.stand import Stand, grounds, stand
 from tests.driving import cards_csv, recipients_csv, rows, submit
@@ -39,7 +40,7 @@ def main() -> int:
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument("--only", choices=("basics", "guards", "engine", *ENGINE))
+    arguments.add_argument("--only", choices=("basics", "guards", "sources", "engine", *ENGINE))
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -58,6 +59,8 @@ def main() -> int:
                 lines.append(_memory_line(ground))
             if chosen.only in {None, "guards"}:
                 lines.extend(guard_lines(ground, seeded, connection))
+            if chosen.only in {None, "sources"}:
+                lines.extend(source_lines(ground, seeded, chosen.items))
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))

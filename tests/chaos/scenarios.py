@@ -1,6 +1,7 @@
 """Every scenario of `make chaos`, by theme."""
 
 from tests.chaos import (
+    scenarios_all_vendors,
     scenarios_clock,
     scenarios_database,
     scenarios_jobs,
@@ -18,6 +19,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *scenarios_queue.SCENARIOS,
     *scenarios_database.SCENARIOS,
     *scenarios_vendor.SCENARIOS,
+    *scenarios_all_vendors.SCENARIOS,
     *scenarios_network.SCENARIOS,
     *scenarios_web.SCENARIOS,
     *scenarios_clock.SCENARIOS,

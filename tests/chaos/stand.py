@@ -24,6 +24,7 @@ from ops.bootstrap import create_from_template, database_url, drop_database, ens
 from ops.embedded import Servers, role_passwords, role_urls, start_servers
 from ops.home import Home
 from ops.unprivileged import discard
+from pipelines.jobs.states import OPEN_ITEMS
 from pipelines.wiring import House, build_house
 from tests import canary
 from tests.chaos.proxy import Proxy
@@ -159,24 +160,24 @@ class Stand:
         job_id: UUID,
         *,
         meanwhile: Callable[[], object] | None = None,
-        seconds: float = 240.0,
+        seconds: float = 120.0,
     ) -> dict[str, Any]:
-        """The job once it has ended; `meanwhile` is done again and again until then."""
-        next_at = time.monotonic()
+        """The job once it has ended; `meanwhile` is done again and again until then.
 
-        def has_ended() -> bool:
-            nonlocal next_at
+        A job of any size has time, but none in which no item ends for `seconds`.
+        """
+        next_at, moved_at, job = 0.0, time.monotonic(), view(self.house, job_id)
+        while job["finished_at"] is None:
             if meanwhile is not None and time.monotonic() >= next_at:
                 meanwhile()
                 next_at = time.monotonic() + MEANWHILE_SECONDS
-            return view(self.house, job_id)["finished_at"] is not None
-
-        try:
-            self.until(has_ended, seconds=seconds)
-        except AssertionError:
-            job = view(self.house, job_id)
-            raise AssertionError(f"the job does not end: {job['state']} {job['counts']}") from None
-        return view(self.house, job_id)
+            time.sleep(POLL_SECONDS)
+            before, job = job, view(self.house, job_id)
+            if _reached(job) != _reached(before):
+                moved_at = time.monotonic()
+            elif time.monotonic() - moved_at > seconds:
+                raise AssertionError(f"the job does not end: {job['state']} {job['counts']}")
+        return job
 
     def until_done(self, job_id: UUID, items: int) -> None:
         """Until so many items have succeeded: the moment to break something."""
@@ -221,6 +222,11 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+def _reached(job: Mapping[str, Any]) -> tuple[str, int]:
+    """What only ever goes on: the state, and how many items have not ended."""
+    return job["state"], sum(job["counts"][state] for state in OPEN_ITEMS)
 
 
 @contextmanager

@@ -8,8 +8,13 @@ from pathlib import Path
 import pipelines
 from models.jobs import ItemState
 from pipelines.messages import CATALOGUE, IN_REVIEW, UNKNOWN, message_of
-from pipelines.providers import reloadly_answers
-from pipelines.provisioning.waterfall import refusal_without_route
+from pipelines.providers import (
+    giftbit_answers,
+    reloadly_answers,
+    tango_answers,
+    tremendous_answers,
+)
+from pipelines.provisioning.waterfall import MARGIN_BELOW_FLOOR, refusal_without_route
 
 ROOT = Path(pipelines.__path__[0])
 #: What is made with a code that people read: by position or by keyword, in these folders.
@@ -43,9 +48,13 @@ def constants(value: ast.expr) -> Iterator[str]:
 
 def spoken_by_refusals() -> Iterator[str]:
     yield from reloadly_answers._CODES.values()
+    yield from tango_answers.CODES.values()
     yield from (code for _words, code in reloadly_answers._WORDS)
+    yield from (code for _part, code in (*tremendous_answers._PATHS, *tremendous_answers._WORDS))
+    yield from (code for _words, code in giftbit_answers._CODES)
     yield "vendor_rejected"
-    yield refusal_without_route([], 100, last_code=None)[0]
+    yield refusal_without_route([], 100, tried=frozenset(), last_code=None)[1]
+    yield MARGIN_BELOW_FLOOR[1]
 
 
 def codes() -> set[str]:

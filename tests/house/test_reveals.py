@@ -11,10 +11,14 @@ REVEALS = {
     "pipelines/erasure/erase.py": "the address to look for; it is erased with the rest",
     "pipelines/pools/import_cards.py": "sealed and indexed, in the import's transaction",
     "pipelines/mail/post.py": "address and values of a mail that is about to be sent",
+    "pipelines/deliveries/resend.py": "compared with the address that is asked for",
+    "pipelines/deliveries/send.py": "the address, to the mail server or the SMS company",
+    "pipelines/provisioning/reveal_link.py": "compared with the digits that a recipient typed",
     "pipelines/mail/send.py": "the mail itself, to the mail server",
     "pipelines/access/invitations.py": "address and name, to those above and to make the user",
     "pipelines/access/registration.py": "who registered, to make the user or to forget them",
     "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
+    "pipelines/providers/token_store.py": "a vendor's token, in a call to that vendor",
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
     "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
@@ -28,6 +32,8 @@ OPENINGS = {
     "pipelines/access/invitations.py": "invitation.made and .accepted in the audit",
     "pipelines/access/registration.py": "user.created or person.erased, in the same transaction",
     "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
+    "pipelines/providers/token_store.py": "used as it is in each call; opens no card",
+    "pipelines/provisioning/deliveries.py": "deliveries say what became of each link",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }
 

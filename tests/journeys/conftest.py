@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from pipelines.wiring import House
 from web.app import create_app
@@ -32,10 +32,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class Silent(WSGIRequestHandler):
+    """The test server's own log would quote links; the product's is another (`web/serving.py`)."""
+
+    def log_request(self, *_: object) -> None: ...
+
+
 @pytest.fixture
 def address(house: House) -> Iterator[str]:
     """The address of a front that serves this test's house."""
-    server = make_server("127.0.0.1", 0, create_app(house), threaded=True)
+    server = make_server("127.0.0.1", 0, create_app(house), threaded=True, request_handler=Silent)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

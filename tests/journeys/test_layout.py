@@ -25,7 +25,7 @@ def test_money_and_the_way_out_fit_a_laptop(
     sign_in(page, address)
     page.goto(f"{address}/console/")
     page.screenshot(path=tmp_path / "overview.png")
-    figure = page.get_by_text("$12,345,678.90", exact=True)
+    figure = page.locator(".figure", has_text="$12,345,678.90")
     shown = figure.evaluate(
         "e => [e.scrollWidth <= e.clientWidth, e.clientHeight < 1.5 * parseFloat("
         "getComputedStyle(e).lineHeight)]"

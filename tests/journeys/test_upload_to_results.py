@@ -46,6 +46,7 @@ def send_file(page: Page) -> None:
     page.get_by_label("Campaign").select_option(label="Spring Drop (Client)")
     page.get_by_label("Brand").select_option(index=1)
     page.get_by_label("Amount per card").fill("25")
+    page.get_by_label("Not sent").check()
     page.get_by_role("button", name="Continue").click()
     page.get_by_label("CSV file of recipients").set_input_files(
         files=[{"name": "spring.csv", "mimeType": "text/csv", "buffer": FILE.encode()}]

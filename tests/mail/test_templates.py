@@ -11,6 +11,11 @@ VALUES = {
     "name": "Ann",
     "inviter": "Bob",
     "place": "Acme",
+    "headline": "A pool is empty.",
+    "lines": "Critical: one.\nWarning: two.",
+    "sender": "Acme",
+    "brand": "Shop",
+    "amount": "$25.00",
 }
 WITHOUT_LINK = {"public_url", "name", "inviter", "place"}
 

@@ -22,9 +22,13 @@ DOORS = {
     "claim_cards",
     "count_available_cards",
     "stocked_sources",
+    "has_dearer_cards",
     "keep_vendor_card",
     "return_cards",
+    "mark_defective",
 }
+#: It takes what its caller's own scope has marked in the same transaction.
+IN_EVERY_SCOPE = {"mark_defective"}
 #: Run by triggers alone: nobody but the owner may call them.
 OF_TRIGGERS = {"admit_key_versions", "admit_inserted", "admit_changed"}
 _CLAIM = text(
@@ -173,6 +177,8 @@ def test_only_a_client_scope_may_go_through_the_doors(house: House) -> None:
     assert {row.proname for row in found} == DOORS | OF_TRIGGERS
     assert may == {
         (door, who) for door in DOORS for who in ("largesse_client", "largesse_owner")
+    } | {
+        (door, who) for door in IN_EVERY_SCOPE for who in ("largesse_agency", "largesse_platform")
     } | {(own, "largesse_owner") for own in OF_TRIGGERS}
     assert {row.proconfig[0] for row in found} == {"search_path=public, pg_temp"}
 

@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -26,6 +27,12 @@ from tests.conftest import Ground
 _SCRIPTS = ScriptDirectory(str(MIGRATIONS))
 #: Oldest first: (revision, the one before it).
 STEPS = [(s.revision, s.down_revision) for s in reversed(list(_SCRIPTS.walk_revisions()))]
+
+#: They commit before they are stamped: what is large is built or looked at beside running work.
+#: Of a few the last part commits with the stamp, and what came before may be done again.
+COMMITTING = {
+    s.revision for s in _SCRIPTS.walk_revisions() if "autocommit" in Path(s.path).read_text()
+} - {"0015", "0019", "0020", "0045"}
 
 _KEPT_STATISTICS = """
 SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -80,16 +87,21 @@ def test_the_revisions_are_one_line(empty: str) -> None:
     assert _SCRIPTS.get_heads() == [STEPS[-1][0]]
 
 
-@pytest.mark.parametrize(("revision", "before"), STEPS[1:])
-def test_each_later_migration_goes_up_from_the_one_before_it(
-    empty: str, engine: Engine, revision: str, before: str
-) -> None:
-    migrate(empty, revision=before)
-    assert revision_of(engine) == before
+def test_each_later_migration_goes_up_from_the_one_before_it(empty: str, engine: Engine) -> None:
+    """Each in a run of its own; one that commits before it is stamped also after it was cut.
 
-    migrate(empty, revision=revision)
+    Whatever such a run had done is done again.
+    """
+    for revision, before in STEPS:
+        migrate(empty, revision=revision)
+        if revision in COMMITTING:
+            with engine.begin() as connection:
+                stamp = text("UPDATE alembic_version SET version_num = :before")
+                connection.execute(stamp, {"before": before})
+            migrate(empty, revision=revision)
 
-    assert revision_of(engine) == revision
+        assert revision_of(engine) == revision
+    assert differences(engine) == []
 
 
 def test_a_column_that_no_migration_made_is_found(empty: str, engine: Engine) -> None:
@@ -185,6 +197,83 @@ def test_a_row_that_hangs_under_a_stranger_s_stops_the_migration(
         migrate(empty)
     assert differences(engine) == []
     assert revision_of(engine) == newest_revision()
+
+
+def test_s4_046_accounts_that_were_there_before_know_how_full_they_are(
+    ground: Ground, empty: str
+) -> None:
+    """0021, as the owner: what a credit account held then is the measure of its shortage."""
+    migrate(empty, revision="0020")
+    name = empty.rpartition("/")[2].partition("?")[0]
+    with psycopg.connect(database_url(ground.servers.admin_url, name), autocommit=True) as admin:
+        admin.execute(
+            "INSERT INTO accounts (id, kind, tier, owner_id, currency, balance, unlimited) "
+            "SELECT gen_random_uuid(), kind, 'platform', gen_random_uuid(), 'USD', balance, false "
+            "FROM (VALUES ('credit', 700), ('credit', 0), ('spent', 300)) AS a (kind, balance)"
+        )
+
+        migrate(empty, revision="0021")
+
+        full = admin.execute("SELECT kind, balance, full_minor FROM accounts ORDER BY 1, 2")
+        assert full.fetchall() == [("credit", 0, 0), ("credit", 700, 700), ("spent", 300, 0)]
+        forced = admin.execute(
+            "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'accounts'"
+        )
+        assert forced.fetchall() == [(True,)]
+
+
+_WAITING_JOBS = """
+INSERT INTO jobs (id, kind, spec, total, retain_until, funded_to, state)
+    SELECT n::text::uuid, 'provisioning', '{}', 4, now(), 1, state
+    FROM (VALUES ('00000000-0000-0000-0000-000000000001', 'paused'),
+                 ('00000000-0000-0000-0000-000000000002', 'running'),
+                 ('00000000-0000-0000-0000-000000000003', 'cancelled')) AS j (n, state);
+INSERT INTO chunks (job_id, number) SELECT id, 1 FROM jobs;
+INSERT INTO items (job_id, position, chunk_number, state, charge_minor)
+    SELECT id, n, 1, CASE n WHEN 2 THEN 'succeeded' ELSE 'pending' END, n * 100
+    FROM jobs CROSS JOIN generate_series(1, 4) n;
+"""
+
+
+def test_what_waiting_jobs_want_is_added_up_while_others_work_on_jobs(
+    ground: Ground, empty: str
+) -> None:
+    """0051, as the owner: whoever moves a job waits for its own sum alone, and is counted."""
+    migrate(empty, revision="0050")
+    name = empty.rpartition("/")[2].partition("?")[0]
+    address = database_url(ground.servers.admin_url, name)
+    moved: list[str] = []
+
+    def at_work(statement: str) -> None:
+        """Before the one job is added up, the other is moved, though the migration is under way."""
+        if moved or "FOR NO KEY UPDATE" not in statement:
+            return
+        moved.append(statement)
+        with psycopg.connect(address, autocommit=True) as worker:
+            worker.execute("SET lock_timeout = '1s'")
+            worker.execute("UPDATE jobs SET funded_to = 3 WHERE id::text LIKE '%2'")
+
+    execute = psycopg.Connection.execute
+
+    def executed(self: psycopg.Connection, query: str, *args: object, **named: object) -> object:
+        at_work(str(query))
+        return execute(self, query, *args, **named)
+
+    with psycopg.connect(address, autocommit=True) as admin:
+        admin.execute(_WAITING_JOBS)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(psycopg.Connection, "execute", executed)
+            migrate(empty, revision="0051")
+        wanted = admin.execute("SELECT funded_to, unfunded_minor FROM jobs ORDER BY id").fetchall()
+        left = admin.execute("SELECT polname FROM pg_policy WHERE polname = 'filling'").fetchall()
+        forced = admin.execute(
+            "SELECT relname FROM pg_class WHERE relname IN ('items', 'jobs') "
+            "AND relforcerowsecurity ORDER BY relname"
+        ).fetchall()
+
+    assert wanted == [(1, 700), (3, 400), (1, 0)]
+    assert moved and left == []
+    assert [row[0] for row in forced] == ["items", "jobs"]
 
 
 def test_of_two_migrations_at_once_one_is_told_to_wait(empty: str, engine: Engine) -> None:

@@ -1,26 +1,49 @@
 """Two clients of two agencies, each with at least one row in every tenant table."""
 
 from dataclasses import dataclass
+from datetime import date
 
-from sqlalchemy import func, insert, text
+from sqlalchemy import func, insert, select, text
 
 from models import clock
+from models.alerts import Severity
 from models.approvals import Approval
 from models.base import new_id
 from models.cards import ProviderOrder
 from models.database import scoped_transaction
+from models.deliveries import Delivery
 from models.drafts import UploadDraft
 from models.jobs import JobInput
+from models.ledger import Transfer
 from models.mails import Invitation
 from models.oversight import Erasure
 from models.people import ApiKey, Role, SignIn, User
+from models.receivables import Receivable
+from models.redemption_codes import LoadedCode
 from models.scope import SYSTEM, client
 from models.tenants import ClientBrand
+from models.usage import IssuedDelta
+from models.webhooks import WebhookDelivery, WebhookEndpoint
+from pipelines.alerts.handle import ByHand, raise_by_hand
+from pipelines.alerts.subscriptions import Chosen, Reader, choose_notices
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.single import SingleRequest, submit_single
+from pipelines.tenants.conditions import keep_counting
+from pipelines.usage.add_up import add_up
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
+
+#: One more delta, for those before are added up.
+ISSUED = {
+    "day": date(2026, 1, 1),
+    "source": "csv",
+    "currency": "USD",
+    "cards": 0,
+    "charge_minor": 0,
+    "cost_minor": 0,
+    "cards_without_cost": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +55,17 @@ class Two:
 
 
 def two_tenants(house: House) -> Two:
-    return Two(full_tenant(house), full_tenant(house))
+    two = Two(full_tenant(house), full_tenant(house))
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        add_up(session)
+        for seeded in (two.one, two.other):
+            whose = {
+                "agency_id": seeded.agency_id,
+                "client_id": seeded.client_id,
+                "campaign_id": seeded.campaign_id,
+            }
+            session.execute(insert(IssuedDelta).values(ISSUED | whose))
+    return two
 
 
 def full_tenant(house: House) -> Seeded:
@@ -40,6 +73,9 @@ def full_tenant(house: House) -> Seeded:
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(5))
     job_id = submit(house, seeded, recipients_csv(2))
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        values = {"max_rewards": 1000}
+        keep_counting(session, seeded.campaign_id, {}, values, limits=house.limits)
     tenant = {"agency_id": seeded.agency_id, "client_id": seeded.client_id}
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         submit_single(
@@ -61,6 +97,17 @@ def full_tenant(house: House) -> Seeded:
     hasten_singles(house)
     drain(house)
     user_id = new_id()
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        session.execute(
+            insert(LoadedCode).values(
+                campaign_id=seeded.campaign_id,
+                blind_index=user_id.bytes,
+                brand_id=seeded.brand_id,
+                denomination_minor=2500,
+                loaded_by=user_id,
+                **tenant,
+            )
+        )
     with scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(
             insert(User).values(
@@ -104,6 +151,19 @@ def full_tenant(house: House) -> Seeded:
                 **tenant,
             )
         )
+        session.execute(
+            insert(Receivable).values(
+                account_id=seeded.client_account,
+                transfer_id=select(Transfer.id).limit(1).scalar_subquery(),
+                dispute_id=str(user_id),
+                currency="USD",
+                claimed=1,
+                written_off=1,
+                settled_at=func.now(),
+                reason="",
+                **tenant,
+            )
+        )
         session.execute(insert(UploadDraft).values(user_id=user_id, options={}, **tenant))
         session.execute(
             insert(Invitation).values(
@@ -118,6 +178,14 @@ def full_tenant(house: House) -> Seeded:
                 **tenant,
             )
         )
+        choose_notices(
+            session,
+            Reader(user_id, *tenant.values()),
+            Chosen("critical", None),
+            now=clock.now(session),
+        )
+        by_hand = ByHand(Severity.INFO, "Seen", seeded.agency_id, seeded.client_id)
+        raise_by_hand(session, by_hand, actor_id=user_id, now=clock.now(session))
         session.execute(insert(ClientBrand).values(brand_id=seeded.brand_id, **tenant))
         session.execute(
             insert(JobInput).values(
@@ -134,6 +202,34 @@ def full_tenant(house: House) -> Seeded:
                 face_value_minor=2500,
                 currency="USD",
                 state="cancelled",
+                **tenant,
+            )
+        )
+        session.execute(
+            insert(Delivery).values(
+                job_id=job_id,
+                position=1,
+                channel="email",
+                state="cancelled",
+                good_until=func.now(),
+                ended_at=func.now(),
+                **tenant,
+            )
+        )
+        endpoint = {"id": new_id(), "url": "https://shop.example/hook", "created_by": user_id}
+        session.execute(insert(WebhookEndpoint).values(endpoint | tenant))
+        session.execute(
+            insert(WebhookDelivery).values(
+                endpoint_id=endpoint["id"],
+                event_id=new_id(),
+                type="job.finished",
+                object_kind="job",
+                object_id=job_id,
+                sequence=1,
+                data={},
+                happened_at=func.now(),
+                state="delivered",
+                ended_at=func.now(),
                 **tenant,
             )
         )

@@ -17,7 +17,7 @@ class Mutant:
 QUEUE = "pipelines/queue/"
 PROVISIONING = "pipelines/provisioning/"
 ORDERS = ("tests/pipelines/test_vendor_orders.py", "tests/pipelines/test_order_dangers.py")
-CREDIT = ("tests/pipelines/test_credit.py", "tests/pipelines/test_hold_machine.py")
+CREDIT = ("tests/pipelines/test_credit.py", "tests/pipelines/test_ledger_machine.py")
 
 DELIVERY = (
     Mutant(
@@ -163,11 +163,10 @@ VENDORS = (
     Mutant(
         "an unknown outcome goes on to the next source and frees its credit",
         PROVISIONING + "purchase.py",
-        "            move_order(session, order, OrderState.UNKNOWN, now=now, code=reason)\n"
-        "            recover_later(session, task, order, now=now, "
-        "seconds=limits.recovery_first_seconds)\n"
-        "            rest_order_chunk(session, setting, now, limits)",
-        "            write_refusal(session, setting, OrderState.REFUSED, code=reason, now=now, "
+        "            move_order(session, order, OrderState.UNKNOWN, now=now, code=code)\n"
+        "    ask_soon(session, order, now=now, limits=limits)\n"
+        "    setting.rest(session, now=now, limits=limits)",
+        "            write_refusal(session, setting, OrderState.REFUSED, code=code, now=now, "
         "limits=limits)",
         ORDERS,
     ),

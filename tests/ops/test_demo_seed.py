@@ -54,9 +54,7 @@ def urls(database):
 
 
 def counts(urls):
-    tables = (
-        "users agencies clients campaigns brands brand_routes vendor_accounts accounts transfers"
-    )
+    tables = "users agencies clients campaigns brands brand_routes prices vendor_accounts accounts transfers"
     with psycopg.connect(urls["largesse_readonly"]) as connection:
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -75,9 +73,10 @@ def test_seeding_twice_is_seeding_once(urls):
         "agencies": 1,
         "clients": 1,
         "campaigns": 1,
-        "brands": 2,
-        "brand_routes": 2,
-        "vendor_accounts": 1,
+        "brands": 5,
+        "brand_routes": 5,
+        "prices": 1,
+        "vendor_accounts": 4,
         "accounts": 2 * 7,
         "transfers": 2 * 3,
     }

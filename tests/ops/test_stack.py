@@ -127,6 +127,7 @@ def test_the_doctor_finds_everything_well(up):
     assert {c["name"] for c in found["checks"]} == {
         *("stack", "processes", "web_healthz", "web_readyz", "database", "schema"),
         *("connections", "settings", "isolation", "message_store", "sandbox", "audit"),
+        "monitor",
     }
 
 

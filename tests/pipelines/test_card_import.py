@@ -113,8 +113,9 @@ def test_abort_keeps_nothing_and_the_mended_file_is_welcome(house: House, seeded
 
 
 def test_ec069_a_card_is_known_in_every_pool_of_its_brand(house: House, seeded: Seeded) -> None:
-    """EC-069: however it is spelled; and nobody is told whose pool has it."""
-    import_cards_now(house, seeded.csv_pool, b"card_number\nABCD-1234-EFGH\n")
+    """EC-069: however it is spelled; it is named by batch and row, and never shown."""
+    first = import_cards_now(house, seeded.csv_pool, b"card_number\nABCD-1234-EFGH\n")
+    number = rows(house, "SELECT number FROM card_batches WHERE id = :id", id=first["id"])[0].number
 
     job = import_cards_now(
         house,
@@ -124,15 +125,29 @@ def test_ec069_a_card_is_known_in_every_pool_of_its_brand(house: House, seeded: 
     )
 
     assert items_of(house, job["id"], "position", "code", "detail") == [
-        (1, "duplicate_card", "This card is known already.")
+        (1, "duplicate_card", f"This card is known already: batch #{number}, row 1.")
     ]
     assert count(house, "cards") == 2
+
+
+def test_ec069_nobody_is_told_in_whose_pool_a_card_is_known(house: House, seeded: Seeded) -> None:
+    """EC-069: a client that has the number of a card of the platform learns that it is taken."""
+    import_cards_now(house, seeded.csv_pool, b"card_number\nABCD-1234-EFGH\n")
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        pool = NewPool(seeded.brand_id, 2500, "USD", PoolKind.CSV, client_id=seeded.client_id)
+        own = create_pool(session, pool, actor_id=ACTOR)
+
+    job = import_cards_now(house, own, b"card_number\nABCD-1234-EFGH\n", force=True)
+
+    assert items_of(house, job["id"], "position", "code", "detail") == [
+        (1, "duplicate_card", "This card is known already.")
+    ]
 
 
 def test_the_same_number_of_another_brand_is_another_card(house: House, seeded: Seeded) -> None:
     other = seed(house, vendor=False)
     for pool_id in (seeded.csv_pool, other.csv_pool):
-        job = import_cards_now(house, pool_id, b"card_number\nABCD-1234-EFGH\n")
+        job = import_cards_now(house, pool_id, b"card_number\nABCD-1234-EFGH\n", force=True)
         assert job["state"] == "succeeded"
 
     indexes = {row.blind_index for row in rows(house, "SELECT blind_index FROM cards")}
@@ -159,7 +174,7 @@ def test_two_imports_of_the_same_cards_at_once_keep_each_card_once(
 ) -> None:
     content = cards_csv(50)
     jobs = [
-        accept_cards(house, pool_id, content, on_error=OnError.SKIP)
+        accept_cards(house, pool_id, content, on_error=OnError.SKIP, force=True)
         for pool_id in (seeded.csv_pool, seeded.buffer_pool)
     ]
     wrapper = Wrapper(house.sessions, build_handlers(house))
@@ -174,15 +189,18 @@ def test_two_imports_of_the_same_cards_at_once_keep_each_card_once(
     assert_proven(house)
 
 
-def test_the_same_file_again_is_refused_unless_forced(house: House, seeded: Seeded) -> None:
-    first = import_cards_now(house, seeded.csv_pool, cards_csv(0) + b"ABCD-1,1234,2028-12-31\n")
-    before = table_sizes(house)
+def test_ec069_the_same_file_again_is_refused_unless_forced(house: House, seeded: Seeded) -> None:
+    """EC-069: whichever pool of the platform it is for."""
     content = cards_csv(0) + b"ABCD-1,1234,2028-12-31\n"
+    first = import_cards_now(house, seeded.csv_pool, content)
+    (batch,) = rows(house, "SELECT number FROM card_batches")
+    before = table_sizes(house)
 
-    with pytest.raises(DuplicateUpload) as refused:
-        accept_cards(house, seeded.csv_pool, content)
+    for pool_id in (seeded.csv_pool, seeded.buffer_pool):
+        with pytest.raises(DuplicateUpload) as refused:
+            accept_cards(house, pool_id, content)
+        assert refused.value.extra == {"job_id": str(first["id"]), "batch": batch.number}
 
-    assert refused.value.extra == {"job_id": str(first["id"])}
     assert table_sizes(house) == before
     forced = import_cards_now(house, seeded.csv_pool, content, force=True, on_error=OnError.SKIP)
     assert (forced["state"], forced["counts"]["failed"]) == ("failed", 1)

@@ -48,6 +48,7 @@ def test_a_claim_that_would_wait_in_a_circle_goes_on_without_the_card(house: Hou
                     job_of(seeded),
                     [item(seeded.brand_id, amount)],
                     pools=[Source.CSV],
+                    cost_max=None,
                     now=now,
                 )
                 got.append(len(served.pairs))

@@ -1,8 +1,6 @@
 """Credit moves down and back, never twice, never below zero, and its books cannot be rewritten."""
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
@@ -27,6 +25,7 @@ from pipelines.errors import NotFound
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.proof import assert_proven
+from tests.racing import race
 from tests.seeding import ACTOR, Seeded, seed
 
 
@@ -78,18 +77,6 @@ def hold(house: House, seeded: Seeded, amount: int) -> bool:
     except InsufficientCredit:
         return False
     return True
-
-
-def race(times: int, attempt: Callable[[], bool]) -> int:
-    """Run `attempt` in that many threads at the same moment; how many succeeded."""
-    start = threading.Barrier(times)
-
-    def run(_number: int) -> bool:
-        start.wait(timeout=30)
-        return attempt()
-
-    with ThreadPoolExecutor(times) as pool:
-        return sum(pool.map(run, range(times)))
 
 
 def test_credit_goes_down_one_tier_and_comes_back(house: House) -> None:

@@ -37,15 +37,19 @@ BREAKS = {
     "captures-match": "UPDATE provisions SET transfer_id = "
     "(SELECT id FROM transfers WHERE kind = 'top_up') WHERE job_id = '{ended}' AND position = 1",
     "refunds-match": "UPDATE transfers SET kind = 'refund' WHERE kind = 'top_up'",
+    "replaced-once": 'UPDATE jobs SET spec = spec || \'{{"replaces": "x"}}\' '
+    "WHERE id = '{ended}'",
     "undone-unseen": "UPDATE jobs SET kind = 'provisioning_undo' WHERE id = '{ended}'",
     "balances": "UPDATE accounts SET balance = balance + 1 WHERE id = '{client_account}'; "
     "UPDATE accounts SET balance = balance - 1 WHERE kind = 'outside'",
+    "receivables": "UPDATE accounts SET restricted_at = now() WHERE id = '{client_account}'",
     "held": "UPDATE accounts SET held = held + 1 WHERE id = '{client_account}'",
     "zero-sum": "INSERT INTO postings (transfer_id, account_id, amount, currency, balance_after) "
     "VALUES (gen_random_uuid(), '{client_account}', 1, 'USD', 0); "
     "UPDATE accounts SET balance = balance + 1 WHERE id = '{client_account}'",
     "bounded": "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_available; "
     "UPDATE accounts SET unlimited = false WHERE kind = 'outside'",
+    "rewards": "UPDATE campaigns SET max_rewards = 99",
     "imports": "DELETE FROM cards "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",
     "vendor-cards": "UPDATE cards SET provider_order_id = NULL WHERE provider_order_id IS NOT NULL",

@@ -99,7 +99,9 @@ def ask(house: House, seeded: Seeded, move: Move, job_id: UUID) -> Any:
             return control(house, seeded, set_priority, job_id, priority=Priority.LOW)
         case Move.RESCHEDULE:
             at = in_a_day(house)
-            return control(house, seeded, reschedule, job_id, at=at, limits=house.limits)
+            return control(
+                house, seeded, reschedule, job_id, at=at, kinds=house.job_kinds, limits=house.limits
+            )
 
 
 def in_a_day(house: House) -> datetime:

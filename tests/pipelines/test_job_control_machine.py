@@ -159,7 +159,9 @@ class People(RuleBasedStateMachine):
     @rule(job=jobs, is_ahead=st.booleans())
     def move(self, job: UUID, is_ahead: bool) -> None:
         at = tomorrow(self.house) if is_ahead else None
-        if self.asked(job, reschedule, {S.QUEUED}, at=at, limits=self.house.limits):
+        if self.asked(
+            job, reschedule, {S.QUEUED}, at=at, kinds=self.house.job_kinds, limits=self.house.limits
+        ):
             self.models[job].is_scheduled, self.models[job].is_ahead = True, is_ahead
 
     @rule(job=jobs)

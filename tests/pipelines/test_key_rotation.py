@@ -44,7 +44,10 @@ DIGESTS = {
     "check_value",
     "fingerprint",
     "person_key",
+    "address_key",
+    "number_key",
     "plan_hash",
+    "sha256",
 }
 DIGEST_ENDINGS = ("_hash", "_sha256", "_digest", "_mac")
 IN_CLEAR = {
@@ -52,6 +55,9 @@ IN_CLEAR = {
     "audit_heads.hash",
     "audit_witnesses.hash",
     "audit_witnesses.mac",
+    # Balances and names of tenants, for the platform alone.
+    "balance_sheets.file",
+    "balance_sheets.lines",
 }
 
 

@@ -126,7 +126,7 @@ def test_a_route_to_a_vendor_that_is_not_set_up_is_passed_over(
     vendor_house: House, sandbox: Sandbox
 ) -> None:
     seeded = seed(vendor_house)
-    add_route(vendor_house, seeded, "tango", "U123456", priority=1)
+    add_route(vendor_house, seeded, "elsewhere", "U123456", priority=1)
 
     job = settle(vendor_house, submit(vendor_house, seeded, recipients_csv(2)))
 
@@ -134,7 +134,7 @@ def test_a_route_to_a_vendor_that_is_not_set_up_is_passed_over(
     assert job["state"] == "succeeded"
     assert {(row.vendor, row.state, row.code) for row in found} == {
         ("reloadly", "succeeded", None),
-        ("tango", "cancelled", "vendor_not_configured"),
+        ("elsewhere", "cancelled", "vendor_not_configured"),
     }
     assert_proven(vendor_house)
 

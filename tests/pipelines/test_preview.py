@@ -11,13 +11,17 @@ from pipelines.jobs.kinds import OnError
 from pipelines.provisioning.plan import Dedupe
 from pipelines.provisioning.refusals import RowsRefused
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, view
+from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
 from tests.intake import money_of, preview_file, submit_file, table_sizes
 from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
 
 EMAILS = st.sampled_from([f"person{n}@example.com" for n in range(12)] + ["bad", ""])
 VALUES = st.sampled_from(["", "2500", "1000", "0", "2.5"])
+#: No call may start before an hour is over, so that no time passes while a test looks.
+EMPTY_BUCKET = """
+UPDATE vendor_accounts SET burst = 1, micro_tokens = 0, filled_at = now() + interval '1 hour' RETURNING 1
+"""
 ROWS = st.lists(st.tuples(EMAILS, VALUES), min_size=1, max_size=9)
 CHOICES = st.fixed_dictionaries(
     {
@@ -86,11 +90,31 @@ def test_a_preview_beyond_the_credit_names_the_blocker(house: House) -> None:
 
 def test_vendor_cards_are_quoted_with_the_time_they_take(house: House) -> None:
     seeded = seed(house, rate_per_minute=60)
+    rows(house, EMPTY_BUCKET)
 
     quoted = preview_file(house, seeded, recipients_csv(30))
 
     assert quoted["sources"] == {"csv": 0, "buffer": 0, "api": 30, "none": 0}
     assert quoted["eta_seconds"] == 31
+
+
+def test_calls_that_may_start_at_once_take_no_time(house: House) -> None:
+    """A vendor left alone for a while takes a burst before its rate tells."""
+    seeded = seed(house, rate_per_minute=60)
+
+    assert preview_file(house, seeded, recipients_csv(30))["eta_seconds"] == 1
+
+
+def test_orders_that_already_wait_are_waited_for(vendor_house: House) -> None:
+    """Two jobs share a vendor: while the first has orders left, it takes every second call."""
+    seeded = seed(vendor_house, rate_per_minute=60)
+    rows(vendor_house, EMPTY_BUCKET)
+    submit(vendor_house, seeded, recipients_csv(10))
+    drain(vendor_house)
+
+    quoted = preview_file(vendor_house, seeded, recipients_csv(30, start=100))
+
+    assert quoted["eta_seconds"] == 30 + 10 + 1
 
 
 class Ground:

@@ -61,7 +61,7 @@ def large(house: House, seeded: Seeded, content: bytes, at: datetime) -> UUID:
 
 
 def move(house: House, seeded: Seeded, job_id: UUID, at: datetime | None) -> None:
-    control(house, seeded, reschedule, job_id, at=at, limits=house.limits)
+    control(house, seeded, reschedule, job_id, at=at, kinds=house.job_kinds, limits=house.limits)
 
 
 @pytest.mark.parametrize("is_large", [False, True])

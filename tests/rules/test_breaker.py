@@ -105,6 +105,8 @@ def test_the_fields_are_flat():
         "window_calls",
         "openings",
         "blocked_until",
+        "refuses_keys",
+        "since",
     ]
 
 
@@ -135,3 +137,31 @@ def test_it_always_lets_a_call_through_in_the_end(steps):
         breaker = breaker.after_failure(now) if failed else breaker.after_success()
         assert 0 <= breaker.window < 2**50
         assert breaker.may_call(now + seconds(OPEN_MAX_SECONDS))
+
+
+@given(st.lists(st.sampled_from("x.k"), max_size=40))
+def test_ec060_refused_keys_let_no_order_through_until_a_check_found_them_good(outcomes):
+    """EC-060: whatever answers come late from calls that had begun."""
+    breaker = Breaker().after_keys_refused(NOW)
+    for outcome in outcomes:
+        breaker = breaker.after_keys_refused(NOW) if outcome == "k" else after(outcome, breaker)
+    much_later = NOW + seconds(OPEN_MAX_SECONDS)
+
+    assert not breaker.may_call(much_later)
+    assert not breaker.may_call(NOW, is_check=True)
+    assert breaker.may_call(much_later, is_check=True)
+    checked = breaker.beginning(much_later).after_success()
+    assert checked.is_recovering
+    assert not checked.after_success().is_recovering
+
+
+def test_ec060_the_wait_for_good_keys_grows_from_a_minute_to_ten():
+    """EC-060: asking often would only lock the account."""
+    breaker, waits = Breaker(), []
+    for _ in range(6):
+        breaker = breaker.after_keys_refused(NOW)
+        waits.append((breaker.blocked_until - NOW).total_seconds())
+        breaker = breaker.beginning(breaker.blocked_until)
+
+    assert waits == [60, 120, 240, 480, 600, 600]
+    assert breaker.since == NOW

@@ -29,6 +29,11 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "apply-ip": (5, 60),
         "apply": (5, 60),
         "reveal-ip": (60, 60),
+        "receipt-ip": (12_000, 60),
+        "trial": (20, 60),
+        "redeliver": (60, 60),
+        "redeem-ip": (20, 60),
+        "redeem": (10, 60),
         "miss-ip": (50, 3600),
         "miss": (100, 3600),
         "doubt-ip": (10, 3600),
@@ -48,8 +53,8 @@ def test_a_demo_asks_oftener_and_guesses_no_oftener():
 
     looser = {name for name in strict if loose[name] != strict[name]}
     assert looser == {
-        *("api", "submit", "upload", "session-ip", "reveal-ip"),
-        *("register-ip", "invite", "invite-to"),
+        *("api", "submit", "upload", "session-ip", "reveal-ip", "receipt-ip", "trial"),
+        *("redeliver", "register-ip", "invite", "invite-to"),
     }
     assert loose["submit"] == (60 * LOOSER, 60)
 

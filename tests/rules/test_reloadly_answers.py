@@ -257,7 +257,7 @@ def test_the_report_is_judged_by_our_own_reference(report, verdict):
         (answer(200, {"message": "No."}), Unknown("unreadable_answer")),
         (answer(200, HTML), Unknown("unreadable_answer")),
         (answer(404, GATEWAY_404), Unknown("http_404")),
-        (answer(429, b""), Unknown("http_429")),
+        (answer(429, b""), Unknown("question_throttled", 5.0)),
         (answer(500, b""), Unknown("http_500")),
     ],
 )
@@ -274,9 +274,10 @@ def test_only_a_whole_page_counts_as_a_report(given_answer, page):
         (answer(200, record(transactionId=8)), Unknown("other_order")),
         (answer(200, record(customIdentifier="f" * 32)), Conflicting("other_reference")),
         (answer(200, record(product={"productId": 1})), Conflicting("other_product")),
-        (refusal(404, None, "Gift Card transaction not found."), Unknown("http_404")),
-        (refusal(429, None), Unknown("http_429")),
-        (refusal(401, "INVALID_TOKEN"), Unknown("http_401")),
+        (refusal(404, None, "Gift Card transaction not found."), Unknown("order_gone")),
+        (answer(400, GATEWAY_404), Unknown("order_gone")),
+        (refusal(429, None), Unknown("question_throttled", 5.0)),
+        (refusal(401, "INVALID_TOKEN"), Unknown("question_not_authorised")),
         (answer(200, HTML), Unknown("unreadable_answer")),
     ],
 )

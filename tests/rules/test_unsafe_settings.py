@@ -89,6 +89,19 @@ REFUSED = [
         {"RELOADLY_BASE_URL": "http://giftcards.reloadly.com"},
         "RELOADLY_BASE_URL points to a sandbox",
     ),
+    (
+        {"TREMENDOUS_BASE_URL": "https://testflight.tremendous.com/api/v2"},
+        "TREMENDOUS_BASE_URL points to a sandbox",
+    ),
+    (
+        {"GIFTBIT_BASE_URL": "https://api-testbed.giftbit.com/papi/v1"},
+        "GIFTBIT_BASE_URL points to a sandbox",
+    ),
+    (
+        {"TWILIO_BASE_URL": "http://127.0.0.1:8100/twilio"},
+        "TWILIO_BASE_URL points to a sandbox",
+    ),
+    ({"TWILIO_AUTH_TOKEN": "sandbox"}, "TWILIO_AUTH_TOKEN is the sandbox's; "),
     ({"RELOADLY_CLIENT_ID": "sandbox"}, "RELOADLY_CLIENT_ID is the sandbox's; "),
     ({"PUBLIC_URL": None}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "http://gifts.acme.io"}, "Set PUBLIC_URL to the https:// address"),

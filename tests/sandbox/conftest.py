@@ -81,7 +81,7 @@ def start_sandbox(data: Path | None = None) -> Running:
     for _ in range(READY_TRIES):
         try:
             answer = running.call("GET", "/healthz", timeout=0.2)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             # The wait for a process that does not listen yet is this call's own time limit.
             try:
                 running.process.wait(timeout=0.05)

@@ -36,13 +36,19 @@ _OWNED = {
     "provisions": "client_id",
     "holds": "client_id",
     "provider_orders": "client_id",
+    "deliveries": "client_id",
     "upload_drafts": "client_id",
     "users": "client_id",
     "api_keys": "client_id",
     "card_pools": "client_id",
+    "card_batches": "client_id",
     "approvals": "client_id",
+    "receivables": "client_id",
     "erasures": "client_id",
     "invitations": "client_id",
+    "alerts": "client_id",
+    "webhook_endpoints": "client_id",
+    "webhook_deliveries": "client_id",
 }
 
 
@@ -87,7 +93,10 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "campaign_id": tenant.campaign_id,
         "account_id": tenant.client_account,
         "pool_id": tenant.csv_pool,
+        "batch_id": one("card_batches", f"pool_id = '{tenant.csv_pool}'"),
+        "card_id": one("cards", f"pool_id = '{tenant.csv_pool}' AND state = 'available'"),
         "job_id": one("jobs"),
+        "order_id": one("provider_orders"),
         "redemption_id": one("provisions"),
         "draft_id": one("upload_drafts"),
         "user_id": one("users"),
@@ -95,10 +104,20 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "approval_id": one("approvals"),
         "erasure_id": one("erasures"),
         "invitation_id": one("invitations"),
+        "alert_id": one("alerts"),
+        "endpoint_id": one("webhook_endpoints"),
+        "delivery_id": one("webhook_deliveries"),
         "session_id": sign_in,
         "sign_in_id": sign_in,
         # Tasks are the platform's; nobody else may even ask.
         "task_id": tenant.client_id,
+        # As are reversals of transfers.
+        "transfer_id": tenant.client_id,
+        # As are plans of buffers.
+        "plan_id": tenant.client_id,
+        # As are balance sheets, and forgiving what is owed.
+        "sheet_id": tenant.client_id,
+        "receivable_id": tenant.client_id,
     }
     marks = {str(tenant.agency_id), str(tenant.client_id), f"Agency {tenant.agency_id}"}
     for table, column in _OWNED.items():

@@ -24,15 +24,18 @@ NEVER = {
 }
 POOL = {
     *("brand", "brand_id", "client_id", "counts", "created_at", "currency", "denomination_minor"),
-    *("health", "id", "kind", "low_watermark"),
+    *("days_left", "disabled", "health", "health_rule", "id", "issued_per_day", "kind"),
+    *("last_import_at", "low_watermark", "soonest_expiry"),
 }
 ACCOUNT = {
-    *("available_minor", "balance_minor", "currency", "held_minor", "id", "name", "owner_id"),
+    *("available_minor", "balance_minor", "currency", "frozen_at", "held_minor", "id", "name"),
+    *("owed_minor", "owner_id", "restricted_at"),
     *("parent_id", "spent_minor", "tier", "unlimited"),
 }
 CAMPAIGN = {
     *("agency_id", "budget_mode", "client_id", "created_at", "id", "name", "pause_reason"),
     *("state", "time_zone", "version"),
+    *("starts_at", "ends_at", "max_rewards", "max_rewards_per_recipient", "rewards_counted"),
 }
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
@@ -48,7 +51,7 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     (
         "/gift-card-pools/{pool_id}",
         {"agency_admin", "agency_viewer"},
-        POOL | {"cost_per_card_minor"},
+        POOL | {"cost_per_card_minor", "cost_average_minor", "cost_missing", "too_dear"},
     ),
     ("/gift-card-pools/{pool_id}", {"client_admin"}, POOL),
     ("/credit/accounts/{account_id}", ALL | {"storefront_key"}, ACCOUNT),

@@ -25,28 +25,51 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 #: What is not anybody's: the argument, and why it has no row in the matrix.
 NOT_OWNED = {
     "brand_id": "brands are the platform's, shown to all; who may draw on them is tested by client",
+    "day": "statements are of the platform's accounts at vendors",
     "name": "queues and files of the front are the platform's",
+    "price_id": "prices are set by the platform; who sees which is tested by client",
     "token": "a reveal token is itself the right to what it opens",
+    "vendor": "the accounts at vendors are the platform's",
 }
+#: Nobody's role lets them in, but the signature of an outside company over the very address.
+SIGNED = {"webhooks.take_twilio_receipt"}
 #: A body that is good in itself, so that only the object is missing.
 BODIES: dict[str, dict[str, Any]] = {
+    "gift-card-pools.change_gift_card_pool": {"low_watermark": 1},
+    **{
+        f"card-batches.{move}_{what}": {"reason": "recall"}
+        for move in ("quarantine", "release", "void")
+        for what in ("card", "card_batch")
+    },
     "agencies.change_agency": {"name": "Taken over", "version": 1},
+    "alerts.snooze_alert": {"until": "2027-01-31T09:00:00Z"},
     "approvals.reject": {"reason": "No"},
     "campaigns.change_campaign": {"name": "Taken over", "version": 1},
     "campaigns.set_budget": {"mode": "isolated", "amount_minor": 1},
+    "redemption-codes.withdraw_redemption_codes": {"reason": "Leaked"},
     "clients.change_client": {"name": "Taken over", "version": 1},
     "clients.restrict_brands": {"brand_ids": []},
+    "gift-cards.report_defective_card": {"reason": "Does not work"},
     "jobs.change_job": {"priority": "low"},
+    "jobs.give_up_on_job": {"reason": "No"},
     "users.change_user": {"name": "Taken over"},
 }
 CSV = b"card_number\nKANARIE-BOLA\n"
+#: Routes that take such a file, and what they ask besides.
+FILES = {
+    "gift-card-pools.import_gift_cards": "",
+    "redemption-codes.load_redemption_codes": f"?brand_id={uuid4()}&denomination_minor=100",
+    "redemption-codes.withdraw_listed_codes": "?reason=Leaked",
+}
 
 
 def rules_with_ids(app: Flask, *, console: bool) -> list[Rule]:
     return [
         rule
         for rule in app.url_map.iter_rules()
-        if rule.arguments - set(NOT_OWNED) and rule.rule.startswith("/console") == console
+        if rule.arguments - set(NOT_OWNED)
+        and rule.rule.startswith("/console") == console
+        and rule.endpoint not in SIGNED
     ]
 
 
@@ -76,8 +99,10 @@ def seen(answer: TestResponse) -> tuple[int, str | None, str]:
 def ask(caller: Caller, rule: Rule, method: str, ids: dict[str, UUID]) -> TestResponse:
     headers = caller.headers | {"Idempotency-Key": secrets.token_hex(8)}
     path = filled(rule, ids)
-    if rule.endpoint.endswith("import_gift_cards"):
-        return caller.client.post(path, data=CSV, content_type="text/csv", headers=headers)
+    if rule.endpoint in FILES:
+        return caller.client.post(
+            path + FILES[rule.endpoint], data=CSV, content_type="text/csv", headers=headers
+        )
     body = BODIES.get(rule.endpoint)
     if body is None and method != "GET":
         body = {}
@@ -136,6 +161,7 @@ def nested(ids: dict[str, UUID], own: Two) -> list[tuple[str, str, dict[str, Any
             "/gift-cards/provision-jobs?preview=true",
             card | {"campaign_id": named["campaign_id"], "recipients": [{"reference": "r"}]},
         ),
+        ("POST", "/alerts", {"note": "Mine", "client_id": named["client_id"]}),
         ("POST", "/campaigns", {"name": "Mine", "client_id": named["client_id"]}),
         ("POST", "/clients", {"name": "Mine", "agency_id": named["agency_id"]}),
         ("POST", "/api-keys", key | {"client_id": named["client_id"]}),
@@ -220,16 +246,19 @@ def test_sec010_no_list_shows_a_mark_of_the_other_tenant(
         if rule.rule.startswith("/api/v1") and not rule.arguments and "GET" in rule.methods
     ]
     shown = [
-        (name, path, mark)
+        (name, path, marks)
         for name, caller in callers.items()
         if name != "neighbour's key"
         for path in lists
-        for mark in known.marks
-        if mark in caller.get(path).text
+        if (marks := marks_in(caller.get(path).text, known))
     ]
 
     assert len(lists) > 12
     assert shown == []
+
+
+def marks_in(answer: str, known: Known) -> list[str]:
+    return [mark for mark in known.marks if mark in answer]
 
 
 @pytest.mark.parametrize("role", CALLERS)

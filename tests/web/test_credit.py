@@ -4,6 +4,9 @@ from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.driving import drain, recipients_csv, submit
+from tests.funding import PRICE, funded
+from tests.later import tomorrow
 from tests.seeding import Seeded
 from tests.web.conftest import Caller, signed_in
 
@@ -132,5 +135,41 @@ def test_an_account_shows_what_the_contract_says(app: Flask, house: House, seede
         "held_minor": 0,
         "available_minor": 10_000_000,
         "spent_minor": 0,
+        "frozen_at": None,
+        "restricted_at": None,
+        "owed_minor": 0,
         "unlimited": False,
     }
+
+
+def test_s4_052_a_projection_says_when_the_credit_runs_out(app: Flask, house: House):
+    seeded = funded(house, cards=2, minor=6 * PRICE)
+    at = tomorrow(house, hours=48)
+    caller = signed_in(app, house, Role.CLIENT_VIEWER, seeded)
+    submit(house, seeded, recipients_csv(2))
+    drain(house)
+    job = submit(house, seeded, recipients_csv(5, 2), scheduled_for=at, allow_partial=True)
+
+    answer = caller.get(f"/credit/accounts/{seeded.client_account}/projection")
+    above = caller.get(f"/credit/accounts/{seeded.agency_account}/projection")
+
+    assert (answer.status_code, above.status_code) == (200, 404)
+    shown = answer.json
+    assert shown["jobs"] == [
+        {
+            "job_id": str(job),
+            "scheduled_for": shown["jobs"][0]["scheduled_for"],
+            "held_minor": 4 * PRICE,
+            "waiting_minor": PRICE,
+        }
+    ]
+    assert (shown["available_minor"], shown["held_minor"], shown["waiting_minor"]) == (
+        0,
+        4 * PRICE,
+        PRICE,
+    )
+    assert (shown["spent_minor"], shown["spent_days"]) == (2 * PRICE, 7)
+    assert (shown["days_left"], shown["redemptions_left"]) == (0, 0)
+    assert shown["runs_out_on"] == shown["as_of"][:10] == shown["days"][0]["day"]
+    assert len(shown["days"]) == 31
+    assert shown["covers_below"] is False

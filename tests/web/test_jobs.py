@@ -53,7 +53,7 @@ def test_items_show_masked_recipients_and_verdicts(manager: Caller, seeded: Seed
         "field": None,
         "error": None,
         "attempts": items[0]["attempts"],
-        "delivery_state": None,
+        "delivery_state": "none",
     }
     assert [item["code"] for item in failed["data"]] == ["invalid_email"]
     assert (failed["has_more"], failed["next_cursor"]) == (False, None)

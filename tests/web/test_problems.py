@@ -140,7 +140,7 @@ def test_a_wrong_member_is_named_with_its_code(admin: Caller, body, code, error)
         ("limit=5.5", 422, "validation_failed"),
         ("limit=٥", 422, "validation_failed"),
         ("cursor=garbage", 400, "invalid_cursor"),
-        ("cursor=%00", 400, "invalid_cursor"),
+        ("cursor=%00", 400, "illegal_character"),
         ("cursor=YWZ0ZXI6eA", 400, "invalid_cursor"),
     ],
 )

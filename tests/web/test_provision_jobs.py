@@ -232,6 +232,8 @@ def test_a_results_file_can_be_uploaded_again(manager: Caller, seeded: Seeded, h
     assert table[0]["name"] == "'=1+1"
     assert table[0]["denomination_minor"] == "2500"
     assert table[2]["error_code"] == "invalid_email"
+    asked = [(row["denomination_minor"], row["brand"]) for row in table]
+    assert asked == [("2500", table[0]["brand"])] * 3
     assert [row["row"] for row in csv.DictReader(io.StringIO(failed.text))] == ["3"]
     assert (again.status_code, again.json["counts"]["total"]) == (202, 3)
     assert again.json["counts"]["failed"] == 1

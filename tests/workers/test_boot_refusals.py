@@ -8,6 +8,7 @@ import pytest
 
 from models.base import new_id
 from ops.bootstrap import database_url, role_url
+from pipelines import vendor_settings
 from pipelines.access.passwords import hash_password
 from pipelines.boot import check_database
 from pipelines.settings import SettingsBroken
@@ -24,10 +25,8 @@ SAFE = {
     "LARGESSE_ENV": "production",
     "TRUSTED_PROXIES": "0",
     "LARGESSE_TIME_SCALE": "1",
-    "RELOADLY_CLIENT_ID": "",
-    "RELOADLY_AUTH_URL": "",
-    "RELOADLY_BASE_URL": "",
     "SMTP_URL": "",
+    **dict.fromkeys(vendor_settings.variables(), ""),
 }
 
 

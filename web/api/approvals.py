@@ -8,13 +8,13 @@ from marshmallow import Schema, fields
 from sqlalchemy import Row
 
 from models import clock
+from models.approvals import ApprovalState
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.approvals import approvals
-from pipelines.approvals.movements import KINDS
 from pipelines.approvals.people import check_people
 from web.api.routes import Routes, answers, asks, reads
-from web.fields import Flag, PageQuery, Text
+from web.fields import Flag, PageQuery, Text, Word
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed
@@ -25,9 +25,7 @@ routes = Routes("approvals", "Acts that wait for a second person.")
 class Approval(Schema):
     id = fields.UUID()
     kind = fields.String()
-    state = fields.String(
-        metadata={"description": "`pending`, `approved`, `rejected`, or `expired` undecided."}
-    )
+    state = Word([*ApprovalState, "expired"], description="`expired`: nobody decided in time.")
     detail = fields.Dict(keys=fields.String())
     requested_by = fields.UUID()
     decided_by = fields.UUID(allow_none=True)
@@ -95,10 +93,10 @@ def approve(approval_id: UUID) -> Response:
     caller, sessions = freshly_proven(), front().house.sessions
     with scoped_transaction(sessions, caller.scope) as session:
         approvals.approval_row(session, approval_id)
-    check_people(sessions, approval_id, caller, KINDS)
+    check_people(sessions, approval_id, caller, front().house.approval_kinds)
     with scoped_transaction(sessions, caller.scope) as session:
         now = clock.now(session)
-        approvals.approve(session, approval_id, caller, kinds=KINDS, now=now)
+        approvals.approve(session, approval_id, caller, kinds=front().house.approval_kinds, now=now)
         return jsonify(view(approvals.approval_row(session, approval_id), now))
 
 
@@ -111,5 +109,12 @@ def reject(body: dict[str, Any], approval_id: UUID) -> Response:
     caller = principal()
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         now = clock.now(session)
-        approvals.reject(session, approval_id, caller, reason=body["reason"], kinds=KINDS, now=now)
+        approvals.reject(
+            session,
+            approval_id,
+            caller,
+            reason=body["reason"],
+            kinds=front().house.approval_kinds,
+            now=now,
+        )
         return jsonify(view(approvals.approval_row(session, approval_id), now))

@@ -11,7 +11,7 @@ from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.audit.read import EntryFilter, summarise
 from pipelines.errors import FieldError, ValidationFailed
-from web.api.routes import Routes, answers, asks
+from web.api.routes import Routes, answers, answers_csv, asks
 from web.audit_seen import export_csv, look_at_entries, look_up_names
 from web.fields import Identity, PageQuery, Stamp, Text
 from web.front import front
@@ -122,7 +122,7 @@ def list_audit(query: dict[str, Any]) -> Response:
 @routes.get("/audit.csv")
 @permitted(Permission.AUDIT_READ)
 @asks(Wanted)
-@answers(200, content_type="text/csv")
+@answers_csv()
 def export_audit(query: dict[str, Any]) -> Response:
     """The same as a file; taking it is in the log too."""
     blocks = export_csv(front().house.sessions, principal(), _filter(query))

@@ -11,14 +11,14 @@ from sqlalchemy import Row
 
 from models.base import new_id
 from models.database import scoped_transaction
-from models.tenants import BudgetMode
+from models.tenants import BudgetMode, CampaignState
 from pipelines.access.permissions import Permission
 from pipelines.queue.keys import RequestKey, once
 from pipelines.tenants import budgets, campaigns
 from web.admission import canonical, mark_replay, offered_key, request_key
 from web.api.clients import TIME_ZONE
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Count, Identity, Minor, PageQuery, Text, one_of
+from web.fields import Count, Identity, Minor, PageQuery, Stamp, Text, Word, in_years, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed, read_version, with_version
@@ -26,14 +26,27 @@ from web.tenant_choice import chosen_client
 
 routes = Routes("campaigns", "Campaigns of clients.")
 
+REWARDS_MAX = 2**31 - 1
+#: What is said of a campaign's conditions, in the words of the body.
+CONDITIONS = ("starts_at", "ends_at", "max_rewards", "max_rewards_per_recipient")
 
-class CampaignBody(Schema):
+
+class CampaignConditions(Schema):
+    """When rewards are given and how many; null lifts a condition."""
+
+    starts_at = Stamp(allow_none=True, validate=in_years)
+    ends_at = Stamp(allow_none=True, validate=in_years)
+    max_rewards = Count(low=1, high=REWARDS_MAX, allow_none=True)
+    max_rewards_per_recipient = Count(low=1, high=REWARDS_MAX, allow_none=True)
+
+
+class CampaignBody(CampaignConditions):
     name = Text(required=True, longest=200)
     client_id = Identity()
     time_zone = Text(longest=64, validate=TIME_ZONE)
 
 
-class CampaignChange(Schema):
+class CampaignChange(CampaignConditions):
     name = Text(longest=200)
     time_zone = Text(longest=64, validate=TIME_ZONE)
     version = Count(low=1, high=2**31 - 1)
@@ -51,9 +64,15 @@ class Campaign(Schema):
     client_id = fields.UUID()
     name = fields.String()
     time_zone = fields.String()
-    state = fields.String()
+    state = Word(CampaignState)
     pause_reason = fields.String(allow_none=True)
-    budget_mode = fields.String()
+    budget_mode = Word(BudgetMode)
+    starts_at = fields.DateTime(allow_none=True)
+    ends_at = fields.DateTime(allow_none=True)
+    max_rewards = fields.Integer(allow_none=True)
+    max_rewards_per_recipient = fields.Integer(allow_none=True)
+    #: Open and given rewards; null while the campaign was never limited.
+    rewards_counted = fields.Integer(allow_none=True)
     version = fields.Integer()
     created_at = fields.DateTime()
 
@@ -85,7 +104,9 @@ def create_campaign(body: dict[str, Any]) -> Response:
                 client_id=chosen_client(session, caller, body.get("client_id")),
                 name=body["name"],
                 time_zone=body.get("time_zone"),
+                conditions={name: body[name] for name in CONDITIONS if name in body},
                 actor_id=caller.actor_id,
+                limits=front().house.limits,
             )
 
         done = once(session, key, make, status=201, resource_kind="campaign")
@@ -124,7 +145,12 @@ def change_campaign(body: dict[str, Any], campaign_id: UUID) -> Response:
     values = {name: value for name, value in body.items() if name != "version"}
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         campaigns.change_campaign(
-            session, campaign_id, values, version=read_version(body), actor_id=caller.actor_id
+            session,
+            campaign_id,
+            values,
+            version=read_version(body),
+            actor_id=caller.actor_id,
+            limits=front().house.limits,
         )
         row = campaigns.campaign(session, campaign_id)
     return with_version(shown(row))

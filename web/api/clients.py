@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields, validate
@@ -14,6 +13,7 @@ from pipelines.access.permissions import Permission
 from pipelines.errors import FieldError, ValidationFailed
 from pipelines.queue.keys import once
 from pipelines.tenants import clients
+from pipelines.tenants.time_zones import TIME_ZONES
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.fields import Count, Identity, PageQuery, Text
@@ -22,7 +22,6 @@ from web.guards import permitted, principal
 from web.pages import id_cursor, listed, read_version, with_version
 
 routes = Routes("clients", "Clients of agencies.")
-TIME_ZONES = frozenset(available_timezones())
 BRANDS_MAX = 1_000
 TIME_ZONE = validate.OneOf(TIME_ZONES, error="choice|Give a time zone such as Europe/Berlin.")
 

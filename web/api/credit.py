@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
+from models.ledger import Tier, TransferKind
 from pipelines.access.permissions import Permission
 from pipelines.approvals.approvals import ApprovalKind, approval_row
 from pipelines.approvals.movements import ALLOCATION, RECALL, move_or_ask
@@ -26,7 +27,7 @@ from web.api.routes import (
     may_answer,
     reads,
 )
-from web.fields import Identity, Minor, PageQuery, Text
+from web.fields import Identity, Minor, PageQuery, Text, Word
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed, number_cursor
@@ -48,7 +49,7 @@ class Account(Schema):
     id = fields.UUID()
     owner_id = fields.UUID()
     name = fields.String()
-    tier = fields.String()
+    tier = Word(Tier)
     parent_id = fields.UUID(allow_none=True)
     currency = fields.String()
     balance_minor = fields.Integer()
@@ -56,6 +57,15 @@ class Account(Schema):
     available_minor = fields.Integer()
     spent_minor = fields.Integer()
     unlimited = fields.Boolean()
+    frozen_at = fields.DateTime(
+        allow_none=True,
+        metadata={"description": "Nothing moves while its books are in doubt: 423."},
+    )
+    restricted_at = fields.DateTime(
+        allow_none=True,
+        metadata={"description": "It owes for a top-up that was taken back; nothing leaves: 423."},
+    )
+    owed_minor = fields.Integer()
 
 
 class AccountPage(Schema):
@@ -67,7 +77,7 @@ class AccountPage(Schema):
 class Transaction(Schema):
     id = fields.String()
     transfer_id = fields.UUID()
-    kind = fields.String()
+    kind = Word(TransferKind)
     amount_minor = fields.Integer()
     balance_after_minor = fields.Integer()
     currency = fields.String()

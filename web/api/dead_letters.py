@@ -12,6 +12,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from models.tasks import TaskState
 from pipelines.access.permissions import Permission
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.queue import dead_letters
 from web.api.routes import Routes, answers, asks, may_read, reads
 from web.fields import PageQuery, Text, one_of
@@ -22,7 +23,6 @@ from web.pages import id_cursor, listed
 routes = Routes("dead-letters", "Background work that waits for a person, for the platform.")
 
 NAME_CHARACTERS_MAX = 64
-REASON_CHARACTERS_MAX = 200
 
 
 class DeadLettersQuery(PageQuery):

@@ -11,6 +11,7 @@ from models import clock
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.erasure.ask import Asked, ask_erasure, erasure, list_erasures
 from pipelines.errors import NotFound
 from pipelines.provisioning.addresses import person_key
@@ -24,7 +25,6 @@ from web.guards import permitted, principal
 from web.pages import id_cursor, listed
 
 routes = Routes("erasures", "Forget a person: what was sent to them stays counted, not theirs.")
-REASON_CHARACTERS_MAX = 200
 
 
 class ErasureBody(Schema):

@@ -5,25 +5,30 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 from sqlalchemy.orm import Session
 
+from models import clock
 from models.cards import PoolKind
 from models.database import scoped_transaction
-from models.scope import SYSTEM
+from models.scope import ScopeRole
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
-from pipelines.errors import NotFound
 from pipelines.jobs.kinds import OnError
 from pipelines.pools.accept_import import accept_import
+from pipelines.pools.change import change_pool
 from pipelines.pools.create import NewPool, create_pool
-from pipelines.pools.read import PoolView, list_pools, visible_pools
+from pipelines.pools.health import Health
+from pipelines.pools.inventory import read_inventory
+from pipelines.pools.read import PoolView, read_pool, read_pools
+from pipelines.pricing.dear_stock import read_too_dear
 from pipelines.queue.keys import once
 from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.brands import CURRENCY
 from web.api.job_schemas import Job
 from web.api.routes import (
+    CSV_BODY,
     IDEMPOTENCY_KEY,
     MAY_HAVE_KEY,
     Routes,
@@ -32,7 +37,7 @@ from web.api.routes import (
     documented,
     reads,
 )
-from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, one_of
+from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, Word, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
@@ -54,6 +59,25 @@ class PoolBody(Schema):
     client_id = Identity(load_default=None, allow_none=True)
 
 
+class PoolChange(Schema):
+    """What is left out stays as it is."""
+
+    low_watermark = Count(low=0, high=10_000_000)
+    cost_per_card_minor = Minor(
+        zero=True,
+        allow_none=True,
+        metadata={"description": "Of cards imported from now on that name no cost of their own."},
+    )
+    disabled = Flag(metadata={"description": "Claims pass over a pool that is disabled."})
+
+    @validates_schema
+    def _says_something(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError(
+                "required|Give `low_watermark`, `cost_per_card_minor` or `disabled`."
+            )
+
+
 class Pool(Schema):
     id = fields.UUID()
     brand_id = fields.UUID()
@@ -61,14 +85,68 @@ class Pool(Schema):
     client_id = fields.UUID(allow_none=True)
     denomination_minor = fields.Integer()
     currency = fields.String()
-    kind = fields.String()
+    kind = Word(PoolKind)
     cost_per_card_minor = fields.Integer(
         allow_none=True, metadata={"description": "Not shown to clients."}
     )
+    cost_average_minor = fields.Integer(
+        allow_none=True,
+        metadata={"description": "Of the cards on stock whose cost is known. Not for clients."},
+    )
+    cost_missing = fields.Integer(
+        metadata={"description": "Cards on stock whose cost nobody gave. Not for clients."}
+    )
+    too_dear = fields.Integer(
+        metadata={
+            "description": "Of `available`, cards that cost more than price and floor allow: nobody is "
+            "given them. Of a single pool only, and not for clients."
+        }
+    )
     low_watermark = fields.Integer()
-    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
-    health = fields.String()
+    disabled = fields.Boolean()
+    counts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={
+            "description": "`available` can be given out; `expiring` expire within 30 days and "
+            "are not given any more, nor are `expired`; then `issued`, `quarantined`, `void`, `defective`."
+        },
+    )
+    health = Word(Health)
+    health_rule = fields.String()
+    issued_per_day = fields.Float(metadata={"description": "Average of the last 7 days."})
+    days_left = fields.Float(allow_none=True)
+    soonest_expiry = fields.Date(allow_none=True)
+    last_import_at = fields.DateTime(allow_none=True)
     created_at = fields.DateTime()
+
+
+class StockRoute(Schema):
+    vendor = fields.String()
+    breaker = fields.String(allow_none=True)
+
+
+class StockBought(Schema):
+    on_the_way = fields.Integer()
+    routes = fields.List(fields.Nested(StockRoute))
+
+
+class StockLine(Schema):
+    brand_id = fields.UUID()
+    brand = fields.String()
+    denomination_minor = fields.Integer()
+    currency = fields.String()
+    health = Word(Health)
+    health_rule = fields.String()
+    soonest_expiry = fields.Date(allow_none=True)
+    counts = fields.Dict(keys=fields.String(), values=fields.Integer())
+    by_source = fields.Dict(
+        keys=fields.String(), values=fields.Dict(keys=fields.String(), values=fields.Integer())
+    )
+    api = fields.Nested(
+        StockBought, allow_none=True, metadata={"description": "Null but for the platform."}
+    )
+    pools = fields.List(fields.Nested(Pool))
 
 
 class PoolPage(Schema):
@@ -105,19 +183,54 @@ def create_gift_card_pool(body: dict[str, Any]) -> Response:
 @answers(200, PoolPage)
 def list_gift_card_pools(query: dict[str, Any]) -> Response:
     """List pools with their counts and health, newest first."""
-    limit, before = query["limit"], id_cursor(query)
-    with scoped_transaction(front().house.sessions, principal().scope) as session:
-        visible = visible_pools(session, before=before, limit=limit + 1)
-    view = partial(PoolView.as_json, sees_costs=principal().sees_costs)
-    return listed(_counted(visible), limit=limit, view=view, place=lambda pool: pool.row.id)
+    limit, caller = query["limit"], principal()
+    before = id_cursor(query)
+    pools = read_pools(front().house.sessions, caller.scope, before=before, limit=limit + 1)
+    view = partial(PoolView.as_json, sees_costs=caller.sees_costs)
+    return listed(pools, limit=limit, view=view, place=lambda pool: pool.row.id)
 
 
 @routes.get("/gift-card-pools/<uuid:pool_id>")
 @permitted(Permission.POOLS_READ)
 @answers(200, Pool)
 def get_gift_card_pool(pool_id: UUID) -> Response:
-    """One pool with its counts and health."""
+    """One pool with its counts, cost and health."""
     return jsonify(_one(principal(), pool_id))
+
+
+@routes.patch("/gift-card-pools/<uuid:pool_id>")
+@permitted(Permission.POOLS_MANAGE)
+@reads(PoolChange)
+@documented(parameters=[MAY_HAVE_KEY])
+@answers(200, Pool)
+def change_gift_card_pool(body: dict[str, Any], pool_id: UUID) -> Response:
+    """Set a pool's threshold or the cost of its cards, or switch it off as a source."""
+    caller = principal()
+    key = offered_key(caller, canonical(body))
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        change = partial(
+            change_pool,
+            session,
+            pool_id,
+            body,
+            actor_id=caller.actor_id,
+            now=clock.now(session),
+        )
+        done = once(session, key, change, status=200, resource_kind="card_pool")
+    return mark_replay(jsonify(_one(caller, pool_id)), is_replay=done.is_replay)
+
+
+@routes.get("/inventory")
+@permitted(Permission.POOLS_READ)
+@answers(200, StockLine(many=True))
+def get_inventory() -> Response:
+    """The stock by brand, denomination and currency, with its sources; at most 1,000 pools."""
+    caller = principal()
+    lines = read_inventory(front().house.sessions, caller.scope)
+    is_platform = caller.scope.role is ScopeRole.PLATFORM
+    return jsonify(
+        [line.as_json(sees_sources=is_platform, sees_costs=caller.sees_costs) for line in lines]
+    )
 
 
 @routes.post("/gift-card-pools/<uuid:pool_id>/cards")
@@ -126,19 +239,7 @@ def get_gift_card_pool(pool_id: UUID) -> Response:
 @asks(ImportQuery)
 @documented(
     parameters=[IDEMPOTENCY_KEY],
-    requestBody={
-        "required": True,
-        "content": {
-            "text/csv": {"schema": {"type": "string"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            },
-        },
-    },
+    requestBody=CSV_BODY,
 )
 @answers(202, Job)
 def import_gift_cards(query: dict[str, Any], pool_id: UUID) -> Response:
@@ -175,14 +276,7 @@ def _made(session: Session, caller: Principal, body: dict[str, Any]) -> UUID:
 
 
 def _one(caller: Principal, pool_id: UUID) -> dict[str, Any]:
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        visible = visible_pools(session, before=None, limit=1, pool_id=pool_id)
-    if not visible:
-        raise NotFound
-    return _counted(visible)[0].as_json(sees_costs=caller.sees_costs)
-
-
-def _counted(pool_ids: list[UUID]) -> list[PoolView]:
-    """What the caller's scope was seen to have, counted where unissued cards can be seen."""
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
-        return list_pools(session, before=None, limit=len(pool_ids), pool_ids=pool_ids)
+    sessions = front().house.sessions
+    pool = read_pool(sessions, caller.scope, pool_id)
+    shown = pool.as_json(sees_costs=caller.sees_costs)
+    return shown | {"too_dear": read_too_dear(sessions, pool.row)} if caller.sees_costs else shown

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify
+from flask import Response, jsonify, url_for
 from marshmallow import Schema, fields
 
 from models import clock
@@ -12,24 +12,27 @@ from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
+from pipelines.approvals.approvals import approval_row
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.errors import NotFound
-from pipelines.provisioning.campaigns import client_of_campaign
+from pipelines.provisioning.campaigns import client_of_campaign, client_of_provision
 from pipelines.provisioning.recipients import DeliveryMethod
+from pipelines.provisioning.replace_approval import replace_or_ask
 from pipelines.provisioning.reveal import OpenedCard, facts_by_token, reveal
-from pipelines.provisioning.reveal_link import NotTheRecipient, needs_email, open_by_link
-from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
-from pipelines.queue.kinds import RUN_SINGLE
-from pipelines.queue.ring import Doorbell
-from web.admission import canonical, request_key
+from pipelines.provisioning.reveal_link import NotTheRecipient, Proof, open_by_link, proof_needed
+from pipelines.provisioning.single import SingleRequest, submit_single
+from web.admission import canonical, mark_replay, request_key
+from web.api.approvals import view as approval_view
 from web.api.job_schemas import Job
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, documented, may_read, reads
-from web.fields import Identity, Minor, Secret, Text, one_of
+from web.fields import Flag, Identity, Minor, Secret, Text, one_of
 from web.front import front
 from web.guards import enter, freshly_proven, permitted, principal, public
 from web.humans import humans_only
 from web.jobs_shown import accepted
 from web.misses import looking_up, misses
 from web.rate_limits import limited
+from web.ringing import ring_single
 
 routes = Routes("gift-cards", "Gift cards given to recipients.")
 CELL_CHARACTERS_MAX = 4_096
@@ -67,8 +70,23 @@ class RevealBody(Schema):
         allow_none=True,
         metadata={
             "description": "With a token: the address at which the link arrived. A card that went "
-            "to no address needs none."
+            "to no address may need `phone_last4` or `redemption_code` instead; `needs` of the "
+            "refusal names it."
         },
+    )
+    phone_last4 = Secret(longest=16, load_default=None, allow_none=True)
+    redemption_code = Secret(longest=64, load_default=None, allow_none=True)
+
+
+class DefectBody(Schema):
+    reason = Text(
+        longest=REASON_CHARACTERS_MAX,
+        required=True,
+        metadata={"description": "Your words for the audit log; no card numbers."},
+    )
+    ask_approval = Flag(
+        load_default=False,
+        metadata={"description": "For a further card: let it wait for a second person."},
     )
 
 
@@ -110,8 +128,52 @@ def provision_gift_card(body: dict[str, Any]) -> Response:
             person_secret=house.person_secret,
             limits=house.limits,
         )
-    _ring(done)
+    ring_single(done.task_id)
     return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+@routes.post("/gift-cards/<uuid:redemption_id>/report-defective")
+@permitted(Permission.CARDS_REPLACE)
+@limited(Policy.SUBMIT)
+@reads(DefectBody)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER])
+@answers(200, Job)
+@answers(202, Job)
+def report_defective_card(body: dict[str, Any], redemption_id: UUID) -> Response:
+    """Replace a card that does not work: the same value to the same recipient, charged no second time.
+
+    The old link dies. Reporting a card again gives the same replacement. A further card for one
+    recipient is 409 `replacement_limit`; with `ask_approval` it waits for a second person, and the
+    answer is the approval.
+    """
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        scope = client(client_of_provision(session, redemption_id))
+    with scoped_transaction(house.sessions, scope) as session:
+        done, task_id = replace_or_ask(
+            session,
+            caller,
+            redemption_id,
+            reason=body["reason"],
+            ask_approval=body["ask_approval"],
+            key=key,
+            limits=house.limits,
+            now=clock.now(session),
+        )
+        if done.resource_kind == "approval":
+            approval = approval_row(session, done.resource_id)
+            answer = _asked(approval_view(approval, clock.now(session)))
+            return mark_replay(answer, is_replay=done.is_replay)
+    ring_single(task_id)
+    return accepted(caller, done.resource_id, is_replay=done.is_replay)
+
+
+def _asked(approval: dict[str, Any]) -> Response:
+    response = jsonify(approval)
+    response.status_code = 202
+    response.headers["Location"] = url_for("approvals.get_approval", approval_id=approval["id"])
+    return response
 
 
 @routes.post("/gift-cards/<uuid:redemption_id>/reveal")
@@ -129,7 +191,7 @@ def reveal_gift_card(body: dict[str, Any], redemption_id: UUID) -> Response:
     if token is None:
         card = _opened_by_staff(redemption_id)
     else:
-        card = _opened_by_link(redemption_id, token, body["email"] or "")
+        card = _opened_by_link(redemption_id, token, body)
     response = jsonify(_laid_open(card))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -141,13 +203,6 @@ def client_scope(caller: Principal, campaign_id: UUID) -> Scope:
         return caller.scope
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         return client(client_of_campaign(session, campaign_id))
-
-
-def _ring(done: AcceptedSingle) -> None:
-    """The accepter rings by itself, within the budget; if nobody hears it the relay will."""
-    if done.task_id is not None:
-        bell = Doorbell(done.task_id, RUN_SINGLE.name, RUN_SINGLE.queue.value)
-        front().broker.ring([bell])
 
 
 def _opened_by_staff(redemption_id: UUID) -> OpenedCard:
@@ -163,27 +218,28 @@ def _opened_by_staff(redemption_id: UUID) -> OpenedCard:
         )
 
 
-def _opened_by_link(redemption_id: UUID, token: str, email: str) -> OpenedCard:
+def _opened_by_link(redemption_id: UUID, token: str, body: dict[str, Any]) -> OpenedCard:
     """The same question as the link's page asks (EC-079)."""
     house = front().house
     with looking_up(token), scoped_transaction(house.sessions, SYSTEM) as session:
         facts = facts_by_token(session, token, house.settings.keyring)
         if facts.provision_id != redemption_id:
             raise NotFound
-        by_email = needs_email(session, redemption_id)
-    if by_email and not email.strip():  # no try, and not counted as one
-        raise NotTheRecipient
+        proof = proof_needed(session, redemption_id)
+    answer = "" if proof is Proof.NONE else body[proof.value] or ""
+    if proof is not Proof.NONE and not answer.strip():  # no try, and not counted as one
+        raise NotTheRecipient(proof)
     with scoped_transaction(house.sessions, client(facts.client_id)) as session:
         card = open_by_link(
             session,
             redemption_id,
-            email,
+            answer,
             person_secret=house.person_secret,
             keyring=house.settings.keyring,
             now=clock.now(session),
         )
     if card is None:  # said only here, for the try has to stay written
-        raise NotTheRecipient
+        raise NotTheRecipient(proof)
     return card
 
 

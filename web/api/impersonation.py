@@ -9,10 +9,11 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
-from pipelines.access.impersonation import REASON_CHARACTERS_MAX, Look, begin_look
+from pipelines.access.impersonation import Look, begin_look
 from pipelines.access.permissions import Permission
 from pipelines.access.sign_ins import holder
 from pipelines.access.tokens import AccessClaims, issue_access_token
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from web.api.routes import Routes, answers, reads
 from web.devices import this_device
 from web.fields import Text

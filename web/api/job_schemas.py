@@ -2,6 +2,31 @@
 
 from marshmallow import Schema, fields
 
+from models.cards import Source
+from models.deliveries import DeliveryState
+from models.jobs import ItemState, JobState
+from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
+from web.fields import PRIORITIES, Word
+
+
+class RowFault(Schema):
+    """What is wrong at one place: a `row` and `field` of a file, or a `pointer` into a body."""
+
+    code = fields.String()
+    detail = fields.String()
+    row = fields.Integer()
+    field = fields.String(allow_none=True)
+    pointer = fields.String()
+
+
+class JobError(Schema):
+    """Why a job as a whole failed: the refusal that its request would have got."""
+
+    status = fields.Integer()
+    code = fields.String()
+    detail = fields.String()
+    errors = fields.List(fields.Nested(RowFault))
+
 
 class Counts(Schema):
     total = fields.Integer()
@@ -52,6 +77,34 @@ class Pause(Schema):
     )
 
 
+class GivenCard(Schema):
+    last4 = fields.String()
+    brand = fields.String()
+    value_minor = fields.Integer()
+    currency = fields.String()
+
+
+class GivenRedemption(Schema):
+    id = fields.UUID()
+    charge_minor = fields.Integer()
+    cost_minor = fields.Integer(
+        allow_none=True, metadata={"description": "For who sees costs; so is `margin_minor`."}
+    )
+    margin_minor = fields.Integer(allow_none=True)
+
+
+class JobResult(Schema):
+    """What a request of one card gave; a bulk job has none."""
+
+    redemption = fields.Nested(GivenRedemption)
+    card = fields.Nested(GivenCard)
+    source = Word(Source)
+    credit_remaining_minor = fields.Integer(allow_none=True)
+    reveal_url = fields.String(
+        allow_none=True, metadata={"description": "For who gives cards: it opens this one."}
+    )
+
+
 class Links(Schema):
     self = fields.String()
     items = fields.String()
@@ -61,31 +114,28 @@ class Links(Schema):
 
 class Job(Schema):
     id = fields.UUID()
-    kind = fields.String()
-    state = fields.String()
+    kind = Word([PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT])
+    state = Word(JobState)
     created_at = fields.DateTime()
     started_at = fields.DateTime(allow_none=True)
     finished_at = fields.DateTime(allow_none=True)
     scheduled_for = fields.DateTime(allow_none=True)
-    waits_for = fields.String(
+    waits_for = Word(
+        ["start_time", "campaign_paused", "queue_paused"],
         allow_none=True,
-        metadata={
-            "description": "What holds a job up that nobody has paused: start_time, campaign_paused "
-            "once that has come, or queue_paused while its work stands on a queue that the platform "
-            "has paused."
-        },
+        description="What holds a job up that nobody has paused: start_time, campaign_paused once "
+        "that has come, or queue_paused while its work stands on a queue that the platform has "
+        "paused.",
     )
-    priority = fields.String(
-        metadata={"description": "high, normal or low, among the jobs of one client."}
-    )
+    priority = Word(PRIORITIES, description="Among the jobs of one client.")
     campaign_id = fields.UUID(allow_none=True)
     client_id = fields.UUID(allow_none=True)
     counts = fields.Nested(Counts)
     progress = fields.Nested(Progress)
     sources = fields.Nested(Sources)
     money = fields.Nested(Money, allow_none=True)
-    result = fields.Dict(allow_none=True)
-    error = fields.Dict(allow_none=True)
+    result = fields.Nested(JobResult, allow_none=True)
+    error = fields.Nested(JobError, allow_none=True)
     pause = fields.Nested(Pause, allow_none=True)
     round = fields.Integer()
     undoes_id = fields.UUID(allow_none=True)
@@ -112,14 +162,18 @@ class JobItem(Schema):
     position = fields.Integer(
         metadata={"description": "The row of the file, counted without its header."}
     )
-    state = fields.String()
+    state = Word(ItemState)
     recipient = fields.String(allow_none=True)
-    source = fields.String(allow_none=True)
+    source = Word(Source, allow_none=True)
     code = fields.String(allow_none=True)
     field = fields.String(allow_none=True)
     error = fields.Nested(Verdict, allow_none=True)
     attempts = fields.Integer()
-    delivery_state = fields.String(allow_none=True)
+    delivery_state = Word(
+        ["none", *DeliveryState],
+        allow_none=True,
+        description="What became of the card's link; none if nothing is sent, null without a card.",
+    )
 
 
 class JobItemPage(Schema):
@@ -130,7 +184,7 @@ class JobItemPage(Schema):
 
 class FailureGroup(Schema):
     code = fields.String(allow_none=True)
-    state = fields.String()
+    state = Word(ItemState)
     count = fields.Integer()
     retryable = fields.Boolean()
     example = fields.String(allow_none=True)

@@ -15,16 +15,26 @@ from models.database import scoped_transaction
 from models.jobs import ItemState, JobState, Priority
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.jobs import control
 from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.jobs.schedule import reschedule, set_priority
-from pipelines.limits import Limits
+from pipelines.provisioning.give_up_margin import give_up_waiting
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
-from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, may_read, reads
+from web.api.routes import (
+    MAY_HAVE_KEY,
+    Routes,
+    answers,
+    answers_csv,
+    asks,
+    documented,
+    may_read,
+    reads,
+)
 from web.fields import PRIORITIES, Identity, PageQuery, Stamp, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -35,7 +45,6 @@ from web.rate_limits import limited
 routes = Routes("jobs", "Accepted work, recipient by recipient.")
 
 KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT)
-REASON_CHARACTERS_MAX = 200
 
 
 class JobsQuery(PageQuery):
@@ -63,6 +72,10 @@ class JobChange(Schema):
 
 class JobMove(Schema):
     """Nothing more is said about the move."""
+
+
+class JobGiveUp(Schema):
+    reason = Text(required=True, longest=REASON_CHARACTERS_MAX)
 
 
 class JobStop(JobMove):
@@ -140,7 +153,7 @@ def list_job_failures(job_id: UUID) -> Response:
 @routes.get("/jobs/<uuid:job_id>/results.csv")
 @permitted(Permission.JOBS_READ)
 @asks(ResultsQuery)
-@answers(200, content_type="text/csv")
+@answers_csv()
 def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
     """The input with what became of each row; the file can be uploaded again as it is."""
     house, caller = front().house, principal()
@@ -161,7 +174,7 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
 @answers(200, Job)
 def change_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Change the priority of a job that has not ended, or the start of one that has not started."""
-    move = partial(_change, body=body, limits=front().house.limits)
+    move = partial(_change, body=body)
     return _controlled(job_id, move, body)
 
 
@@ -202,19 +215,29 @@ def cancel_job(body: dict[str, Any], job_id: UUID) -> Response:
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(200, Job)
 def retry_job(body: dict[str, Any], job_id: UUID) -> Response:
-    """Try the failed items again under a new hold."""
+    """Try the failed items again under a new hold, and those that wait for their margin."""
     house = front().house
     move = partial(control.retry_job, kinds=house.job_kinds, limits=house.limits)
     return _controlled(job_id, move, body)
 
 
-def _change(
-    session: Session, job_id: UUID, *, body: dict[str, Any], limits: Limits, **who: Any
-) -> None:
+@routes.post("/jobs/<uuid:job_id>/give-up")
+@permitted(Permission.JOBS_CONTROL)
+@reads(JobGiveUp)
+@documented(parameters=[MAY_HAVE_KEY])
+@answers(200, Job)
+def give_up_on_job(body: dict[str, Any], job_id: UUID) -> Response:
+    """End the items that wait because every card costs too much; their credit goes back."""
+    return _controlled(job_id, partial(give_up_waiting, **body), body)
+
+
+def _change(session: Session, job_id: UUID, *, body: dict[str, Any], **who: Any) -> None:
+    house = front().house
     if "priority" in body:
         set_priority(session, job_id, Priority[body["priority"].upper()], **who)
     if "scheduled_for" in body:
-        reschedule(session, job_id, body["scheduled_for"], limits=limits, **who)
+        own: dict[str, Any] = {"kinds": house.job_kinds, "limits": house.limits}
+        reschedule(session, job_id, body["scheduled_for"], **own, **who)
 
 
 def _controlled(job_id: UUID, move: Callable[..., object], body: dict[str, Any]) -> Response:
@@ -242,7 +265,7 @@ def _item(row: Row[Any]) -> dict[str, Any]:
         "field": row.field,
         "error": {"code": row.code, "detail": row.detail} if has_verdict else None,
         "attempts": row.attempts,
-        "delivery_state": None,
+        "delivery_state": row.delivery_state,
     }
 
 

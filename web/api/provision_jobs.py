@@ -5,7 +5,7 @@ import re
 from typing import Any, cast
 
 from flask import Response, jsonify, request
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from models.database import scoped_transaction
 from models.jobs import Priority
@@ -20,8 +20,8 @@ from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
 from web.admission import canonical, intake_slot, request_key
 from web.api.gift_cards import RecipientBody, client_scope
-from web.api.job_schemas import Job
-from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, asks, documented
+from web.api.job_schemas import Job, RowFault, Sources
+from web.api.routes import IDEMPOTENCY_KEY, PREFER, CsvFile, Routes, answers, asks, documented
 from web.backpressure import saturation_now
 from web.bodies import InvalidBody
 from web.fields import PRIORITIES, Flag, Identity, Minor, Secret, Stamp, one_of
@@ -53,16 +53,17 @@ class BulkFields(Schema):
     on_error = fields.String(load_default=OnError.ABORT.value, validate=one_of(*OnError))
     dedupe = fields.String(load_default=Dedupe.REJECT.value, validate=one_of(*Dedupe))
     allow_repeat = Flag(load_default=False)
-    allow_partial = Flag(load_default=False)
+    allow_partial = Flag(
+        load_default=False,
+        metadata={
+            "description": "Begin with the first items that the credit covers; the rest waits, "
+            "paused for `no_credit`, and goes on when there is more."
+        },
+    )
     force = Flag(load_default=False)
     scheduled_for = Stamp(load_default=None, allow_none=True)
     priority = fields.String(load_default="normal", validate=one_of(*PRIORITIES))
     plan_hash = Secret(longest=64, load_default=None, allow_none=True)
-
-    @validates("allow_partial")
-    def _whole_jobs_only(self, value: Any, **_: Any) -> None:
-        if value:
-            raise ValidationError("unsupported|Partly funded jobs are not offered yet.")
 
 
 class BulkBody(BulkFields):
@@ -84,34 +85,62 @@ class BulkQuery(Schema):
     preview = Flag(in_text=True, load_default=False)
 
 
+class BulkFile(BulkFields, CsvFile):
+    """The same as a form, with the recipients in a CSV file."""
+
+
+class PlanCost(Schema):
+    charge_minor = fields.Integer()
+    currency = fields.String()
+
+
+class PlanSources(Sources):
+    none = fields.Integer(metadata={"description": "Items that no source has a card for."})
+
+
+class PlanCredit(Schema):
+    available_minor = fields.Integer()
+    after_minor = fields.Integer()
+    currency = fields.String()
+
+
+class Blocker(Schema):
+    """Why a submit would be refused; what else it says is what the refusal would."""
+
+    code = fields.String()
+    detail = fields.String()
+    required_minor = fields.Integer()
+    available_minor = fields.Integer()
+    rows = fields.Integer()
+    account_id = fields.UUID(metadata={"description": "The account that is restricted."})
+    owed_minor = fields.Integer()
+    currency = fields.String()
+
+
 class Plan(Schema):
     plan_hash = fields.String()
     rows = fields.Integer()
     valid = fields.Integer()
-    invalid = fields.List(fields.Dict())
-    invalid_count = fields.Integer()
-    warnings = fields.List(fields.Dict())
+    invalid = fields.List(fields.Nested(RowFault))
+    invalid_count = fields.Integer(
+        metadata={"description": "Rows that are wrong; `invalid` tells of repeats too."}
+    )
+    warnings = fields.List(fields.Nested(RowFault))
     warning_counts = fields.Dict(keys=fields.String(), values=fields.Integer())
     skipped_count = fields.Integer()
     duplicates = fields.Integer()
-    cost = fields.Dict()
-    sources = fields.Dict()
-    credit = fields.Dict()
+    cost = fields.Nested(PlanCost)
+    sources = fields.Nested(PlanSources)
+    credit = fields.Nested(PlanCredit)
     eta_seconds = fields.Integer()
-    blockers = fields.List(fields.Dict())
+    blockers = fields.List(fields.Nested(Blocker))
 
 
 REQUEST_BODY = {
     "required": True,
     "content": {
         "application/json": {"schema": BulkBody},
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": ["campaign_id", "brand_id", "file"],
-                "properties": {"file": {"type": "string", "format": "binary"}},
-            }
-        },
+        "multipart/form-data": {"schema": BulkFile},
     },
 }
 #: A preview's plan, or an accepted job.
@@ -130,7 +159,7 @@ _FIELDS, _BODY = BulkFields(), BulkBody()
 def provision_gift_cards(query: dict[str, Any]) -> Response:
     """Give cards to many recipients; `?preview=true` shows the plan and writes nothing.
 
-    Rows are counted without the header. Cards are issued; sending comes with a later release.
+    Rows are counted without the header. Links of issued cards go out by `delivery_method`.
     """
     caller, is_preview = principal(), query["preview"]
     if not is_preview:
@@ -229,6 +258,7 @@ def _options(body: dict[str, Any]) -> BulkOptions:
         on_error=OnError(body["on_error"]),
         dedupe=Dedupe(body["dedupe"]),
         allow_repeat=body["allow_repeat"],
+        allow_partial=body["allow_partial"],
         force=body["force"],
         scheduled_for=body["scheduled_for"],
         priority=Priority[body["priority"].upper()],

@@ -9,6 +9,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.permissions import Permission
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.queue import pausing
 from web.api.routes import Routes, answers, reads
 from web.fields import Text
@@ -17,8 +18,6 @@ from web.guards import permitted, principal
 from web.queues_seen import look_at_engine
 
 routes = Routes("queues", "The work engine at a glance, for the platform.")
-
-REASON_CHARACTERS_MAX = 200
 
 
 class PauseBody(Schema):

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped]
 from flask import Flask
-from marshmallow import Schema
+from marshmallow import Schema, fields
 
 from web.bodies import StrictParser
 
@@ -28,6 +28,22 @@ PREFER = {
     "name": "Prefer",
     "schema": {"type": "string"},
     "description": "`wait=N` answers with the finished job if it ends within N (at most 30) s.",
+}
+
+
+class CsvFile(Schema):
+    """A form with one file."""
+
+    file = fields.Raw(required=True, metadata={"type": "string", "format": "binary"})
+
+
+#: The body of a route that takes one CSV file: alone, or in a form.
+CSV_BODY = {
+    "required": True,
+    "content": {
+        "text/csv": {"schema": {"type": "string"}},
+        "multipart/form-data": {"schema": CsvFile},
+    },
 }
 
 
@@ -112,6 +128,12 @@ def answers(
 ) -> Decorator:
     """Say what the view answers with; the view itself returns a finished response."""
     return cast("Decorator", _DOC.response(status, schema, content_type=content_type))
+
+
+def answers_csv() -> Decorator:
+    """Say that the view answers with a CSV file."""
+    told = {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A CSV file."}
+    return cast("Decorator", _DOC.doc(responses={"200": told}))
 
 
 def may_answer(status: int, schema: type[Schema]) -> Decorator:

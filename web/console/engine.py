@@ -18,12 +18,12 @@ from pipelines.queue.overview import ProcessSeen, QueueSeen
 from web.console.formats import span
 from web.console.frame import go, page
 from web.console.job_words import StateWords
+from web.console.reasons import typed_reason
 from web.front import front
 from web.guards import permitted, principal
 from web.queues_seen import look_at_engine
 
 LETTERS_SHOWN = 50
-REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why; it is kept in the audit log."
 LETTER_STATES: Mapping[str, StateWords] = {
     TaskState.DEAD: StateWords("Dead", "alert", "bad"),
@@ -61,7 +61,7 @@ def show_queues() -> Response:
 @permitted(Permission.QUEUES_CONTROL)
 def pause(name: str) -> Response:
     """Stop a queue for a reason; without one the page asks again."""
-    reason = _reason()
+    reason = typed_reason()
     if not reason:
         return _queues(wrong=NO_REASON, status=422)
     actor_id = principal().actor_id
@@ -110,7 +110,7 @@ def replay_letters() -> Response:
 @permitted(Permission.QUEUES_CONTROL)
 def bury(task_id: UUID) -> Response:
     """Bury a task for a reason; without one the page asks again."""
-    reason = _reason()
+    reason = typed_reason()
     if not reason:
         return _letters(wrong=NO_REASON, status=422)
     house = front().house
@@ -198,10 +198,6 @@ def process_state(process: ProcessSeen, others: Iterable[ProcessSeen]) -> StateW
 def _replaces(other: ProcessSeen, gone: ProcessSeen) -> bool:
     is_same = (other.name, other.host) == (gone.name, gone.host)
     return other.is_alive and is_same and other.started_at > gone.started_at
-
-
-def _reason() -> str:
-    return " ".join(request.form.get("reason", "").split())[:REASON_CHARACTERS_MAX]
 
 
 def _uuid(value: str | None) -> UUID | None:

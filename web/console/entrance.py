@@ -6,18 +6,35 @@ from flask import Blueprint, Flask, Response, send_from_directory, url_for
 
 from web.console import (
     account,
+    alerts,
     api_key_new,
     api_keys,
     approvals,
     audit,
+    brand_price,
+    brand_route,
+    brands,
+    campaign_budget,
+    campaign_codes,
+    campaign_codes_withdraw,
+    campaign_form,
+    campaign_profit,
+    campaign_settings,
+    campaigns,
+    card_batch,
+    claw_back,
     credit,
+    credit_account,
+    credit_move,
     engine,
     formats,
+    inventory,
     invitation_new,
     invitations,
     job_actions,
     job_changes,
     job_followups,
+    job_give_up,
     jobs,
     links,
     look,
@@ -26,16 +43,24 @@ from web.console import (
     person,
     person_access,
     person_new,
-    pools,
+    receivables,
     second_factor,
+    sheets,
     sign_in,
     step_up,
+    stock_pool,
+    stock_refill,
+    vendor_statements,
+    vendors,
+    webhook_new,
+    webhooks,
     wizard,
 )
 from web.console.csrf import refuse_foreign_forms
 from web.console.errors import error_page
 from web.console.frame import go
 from web.console.intake_size import allow_upload
+from web.console.redeem import redeem_page
 from web.console.reveal import reveal_page
 from web.console.visit import authenticate
 from web.errors import ERROR_PAGES
@@ -44,6 +69,59 @@ from web.guards import PAGE_AUTHENTICATOR, public
 STATIC = Path(__file__).parent.parent / "static"
 #: Files carry no version in their names, so browsers ask again after an hour.
 STATIC_SECONDS = 3600
+
+#: Each adds its own pages.
+PARTS = (
+    sign_in,
+    step_up,
+    account,
+    alerts,
+    api_key_new,
+    api_keys,
+    approvals,
+    audit,
+    brand_price,
+    brand_route,
+    brands,
+    campaign_budget,
+    campaign_codes,
+    campaign_codes_withdraw,
+    campaign_form,
+    campaign_profit,
+    campaign_settings,
+    campaigns,
+    card_batch,
+    claw_back,
+    credit,
+    credit_account,
+    credit_move,
+    engine,
+    inventory,
+    invitation_new,
+    invitations,
+    job_actions,
+    job_changes,
+    job_followups,
+    job_give_up,
+    jobs,
+    links,
+    look,
+    overview,
+    people,
+    person,
+    person_access,
+    person_new,
+    receivables,
+    second_factor,
+    sheets,
+    stock_pool,
+    stock_refill,
+    vendor_statements,
+    vendors,
+    webhook_new,
+    webhooks,
+    wizard,
+)
 
 
 def register(app: Flask) -> None:
@@ -61,38 +139,16 @@ def register(app: Flask) -> None:
     console = Blueprint("console", __name__, url_prefix="/console")
     console.before_request(allow_upload)
     console.before_request(refuse_foreign_forms)
-    for part in (
-        sign_in,
-        step_up,
-        account,
-        second_factor,
-        look,
-        links,
-        overview,
-        jobs,
-        job_actions,
-        job_changes,
-        job_followups,
-        wizard,
-        pools,
-        credit,
-        approvals,
-        people,
-        person_new,
-        person,
-        person_access,
-        invitations,
-        invitation_new,
-        api_keys,
-        api_key_new,
-        engine,
-        audit,
-    ):
+    for part in PARTS:
         part.add_pages(console)
     app.register_blueprint(console)
     app.register_blueprint(reveal_page)
+    app.register_blueprint(redeem_page)
     app.add_url_rule("/static/<path:name>", "static", static_file)
     app.add_url_rule("/", "root", to_console)
+    app.add_url_rule("/admin/inventory", "admin_inventory", to_inventory)
+    app.add_url_rule("/agency/dashboard", "agency_dashboard", to_console)
+    app.add_url_rule("/client/credit", "client_credit", to_credit)
 
 
 @public
@@ -103,3 +159,15 @@ def static_file(name: str) -> Response:
 @public
 def to_console() -> Response:
     return go(url_for("console.overview"))
+
+
+@public
+def to_inventory() -> Response:
+    """The address by which the inventory was known before there was a console (S4-076)."""
+    return go(url_for("console.inventory"))
+
+
+@public
+def to_credit() -> Response:
+    """The address that the notes gave to a client's credit (S4-078)."""
+    return go(url_for("console.credit"))

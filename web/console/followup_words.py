@@ -59,10 +59,13 @@ def undo_words(plan: Mapping[str, Any]) -> UndoWords:
     )
 
 
-def after_words(view: Mapping[str, Any]) -> AfterWords:
-    """What may follow the job, what followed it, and what it follows."""
+def after_words(view: Mapping[str, Any], *, has_code: bool) -> AfterWords:
+    """What may follow the job, what followed it, and what it follows.
+
+    A redeemed code is good for one card: its job is neither taken back nor run again.
+    """
     state, counts, undone = JobState(view["state"]), view["counts"], view["undone"]
-    gives_cards = view["kind"] == PROVISIONING
+    gives_cards = view["kind"] == PROVISIONING and not has_code
     return AfterWords(
         can_undo=gives_cards and state in MAY[Move.UNDO] and counts["succeeded"] > 0,
         can_clone=gives_cards and state in MAY[Move.CLONE] and counts["total"] > 0,

@@ -1,23 +1,21 @@
 """Numbers, money and times as people read them: pure."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from babel.numbers import format_compact_decimal, format_decimal
-from babel.numbers import format_currency as babel_currency
 
 from pipelines.currencies import exponent
+from pipelines.currencies import money as money  # noqa: PLC0414
 
 LOCALE = "en_US"
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = 60, 3600, 86400
 
 
-def money(minor: int, currency: str) -> str:
-    """`$1,234.50`: minor units with their currency."""
+def decimal_of(minor: int, currency: str) -> str:
+    """`1234.50`, as a form's field takes it back."""
     digits = exponent(currency)
-    pattern = "¤#,##0" + ("." + "0" * digits if digits else "")
-    amount = Decimal(minor).scaleb(-digits)
-    return babel_currency(amount, currency, format=pattern, locale=LOCALE, currency_digits=False)
+    whole, rest = divmod(minor, 10**digits)
+    return f"{whole}.{rest:0{digits}d}" if digits else str(whole)
 
 
 def number(value: float) -> str:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, g, render_template, url_for
+from flask import Response, g, render_template, request, url_for
 
 from models.people import Role
 from pipelines.access.console_sessions import ConsoleSession
 from pipelines.access.permissions import Permission, is_allowed
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.settings import Environment
 from web.console.csrf import form_token
 from web.console.visit import find_visitor
@@ -28,14 +29,19 @@ class Entry:
 
 NAVIGATION = (
     Entry("overview", "Overview", "home", "console.overview", Permission.OWN_ACCOUNT),
+    Entry("campaigns", "Campaigns", "gift", "console.campaigns", Permission.CAMPAIGNS_READ),
     Entry("jobs", "Jobs", "layers", "console.jobs", Permission.JOBS_READ),
-    Entry("pools", "Card pools", "card", "console.pools", Permission.POOLS_READ),
+    Entry("inventory", "Gift-card inventory", "card", "console.inventory", Permission.POOLS_READ),
+    Entry("brands", "Brands and prices", "gift", "console.brands", Permission.BRANDS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
+    Entry("alerts", "Alerts", "alert", "console.alerts", Permission.ALERTS_READ),
     Entry("approvals", "Approvals", "check", "console.approvals", Permission.APPROVALS_READ),
     Entry("people", "People", "people", "console.people", Permission.USERS_MANAGE),
     Entry("look", "Look as a person", "eye", "console.look_find", Permission.IMPERSONATE),
     Entry("api-keys", "API keys", "key", "console.api_keys", Permission.KEYS_MANAGE),
+    Entry("webhooks", "Webhooks", "upload", "console.webhooks", Permission.WEBHOOKS_READ),
     Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
+    Entry("vendors", "Vendors", "upload", "console.vendors", Permission.VENDORS_READ),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
 )
@@ -50,6 +56,8 @@ ROLE_WORDS = {
 }
 #: Our own pages may see where a form came from, so that browsers send its origin; nobody else.
 PAGE_REFERRER = "same-origin"
+#: The name in an address that says that a form is still at work in another request.
+AT_WORK = "at_work"
 
 
 def page(
@@ -74,7 +82,9 @@ def page(
         crumbs=[*_scope_crumbs(visitor), *crumbs],
         csrf=form_token(visitor) if visitor else "",
         ribbon=_ribbon(),
+        reason_max=REASON_CHARACTERS_MAX,
         request_id=g.get("request_id", ""),
+        look_again=request.path if AT_WORK in request.args and status == 200 else None,
         **facts,
     )
     response = Response(html, status)

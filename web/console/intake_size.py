@@ -1,10 +1,17 @@
-"""How large a form may be: small everywhere, a whole file on the wizard's upload step."""
+"""How large a form may be: small everywhere, a whole file where files are uploaded."""
 
 from flask import request
 
 from pipelines.limits import DEFAULTS
 
-UPLOAD_ENDPOINT = "console.wizard_upload"
+UPLOAD_ENDPOINTS = {
+    "console.wizard_upload",
+    "console.pool_import",
+    "console.campaign_codes_load",
+    "console.campaign_codes_withdraw_listed",
+    "console.vendor_statement_take",
+    "console.sheet_take",
+}
 FORM_BYTES_MAX = 64 * 1024
 #: The multipart frame around the file.
 FRAME_BYTES = 64 * 1024
@@ -12,7 +19,7 @@ FRAME_BYTES = 64 * 1024
 
 def allow_upload() -> None:
     """Before the form is read: say how much of it will be."""
-    if request.endpoint == UPLOAD_ENDPOINT:
+    if request.endpoint in UPLOAD_ENDPOINTS:
         request.max_content_length = DEFAULTS.intake_inline_bytes_max + FRAME_BYTES
     else:
         request.max_content_length = FORM_BYTES_MAX

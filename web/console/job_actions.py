@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from uuid import UUID
 
@@ -23,15 +22,16 @@ from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.schedule import reschedule
 from pipelines.jobs.states import MAY, Move
 from pipelines.queue.keys import RequestInProgress, RequestKey, once
+from web.console.at_work import still_at_work
 from web.console.followup_words import undo_cancel_effect
 from web.console.frame import go, page
 from web.console.job_words import cancel_effect, job_name
+from web.console.reasons import typed_reason
 from web.console.visit import looking
 from web.front import front
 from web.guards import permitted, principal
 from web.rate_limits import limited
 
-REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why the job is cancelled; it is kept with the job."
 _VERSION = re.compile(r"[0-9]{1,10}", re.ASCII)
 
@@ -53,7 +53,7 @@ def ask(job_id: UUID) -> Response:
 @permitted(Permission.JOBS_CONTROL)
 def cancel(job_id: UUID) -> Response:
     """Cancel with a reason; without one the question is asked again."""
-    reason = " ".join(request.form.get("reason", "").split())[:REASON_CHARACTERS_MAX]
+    reason = typed_reason()
     if not reason:
         return _question(job_id, wrong=NO_REASON, status=422)
     return _moved(job_id, partial(cancel_job, reason=reason))
@@ -82,7 +82,9 @@ def retry(job_id: UUID) -> Response:
 @permitted(Permission.JOBS_CONTROL)
 def start(job_id: UUID) -> Response:
     """Do not wait for the time that the job was given."""
-    return _moved(job_id, partial(reschedule, at=None, limits=front().house.limits))
+    house = front().house
+    begin = partial(reschedule, at=None, kinds=house.job_kinds, limits=house.limits)
+    return _moved(job_id, begin)
 
 
 def _moved(job_id: UUID, move: Callable[..., object]) -> Response:
@@ -94,8 +96,11 @@ def _moved(job_id: UUID, move: Callable[..., object]) -> Response:
         return job_id
 
     key, scope = _key_of_form(caller.actor_id), client(_client_of(job_id))
-    with suppress(RequestInProgress), scoped_transaction(front().house.sessions, scope) as session:
-        once(session, key, moved, status=303, resource_kind="job")
+    try:
+        with scoped_transaction(front().house.sessions, scope) as session:
+            once(session, key, moved, status=303, resource_kind="job")
+    except RequestInProgress:
+        return still_at_work(url_for("console.job", job_id=job_id))
     return _to_job(job_id)
 
 

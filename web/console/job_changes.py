@@ -13,6 +13,7 @@ from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row
 from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
 from pipelines.jobs.states import MAY, Move
+from pipelines.provisioning.refusals import ConditionUnmet
 from web.console.frame import go, page
 from web.console.job_words import job_name
 from web.console.starts import (
@@ -45,7 +46,7 @@ def change(job_id: UUID) -> Response:
     try:
         with scoped_transaction(front().house.sessions, principal().scope) as session:
             _change(session, job_id, typed)
-    except ScheduleRefused as refusal:
+    except (ScheduleRefused, ConditionUnmet) as refusal:
         return _form(job_id, typed, {"starts_at": refusal.detail})
     return go(url_for("console.job", job_id=job_id))
 
@@ -56,8 +57,16 @@ def _change(session: Session, job_id: UUID, typed: StartForm) -> None:
     shown = start_of(row.scheduled_for, row.priority)
     set_priority(session, job_id, priority_of(typed), actor_id=actor_id, now=now)
     if "starts_at" in request.form and typed.starts_at != shown.starts_at:
-        limits = front().house.limits
-        reschedule(session, job_id, time_of(typed), actor_id=actor_id, now=now, limits=limits)
+        house = front().house
+        reschedule(
+            session,
+            job_id,
+            time_of(typed),
+            actor_id=actor_id,
+            now=now,
+            kinds=house.job_kinds,
+            limits=house.limits,
+        )
 
 
 def _form(

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request, url_for
 
 from models.database import scoped_transaction
 from models.scope import Scope, client
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.rate_policies import Policy
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.kinds import OnError
@@ -18,15 +18,18 @@ from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row
 from pipelines.provisioning.clone import CloneChoices, preview_clone, submit_clone
 from pipelines.provisioning.clone_rows import Only
+from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.refusals import PreviewTooLarge
 from pipelines.provisioning.undo import preview_undo, submit_undo
 from pipelines.queue.keys import RequestKey
 from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
+from web.console.delivery_ways import way_of
 from web.console.followup_words import WHOM, undo_words
 from web.console.frame import go, page
 from web.console.plan_words import cards_of, plan_words
 from web.console.visit import looking
+from web.console.wizard_pages import ways_here
 from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
@@ -133,6 +136,8 @@ def _clone_page(job_id: UUID, choices: CloneChoices, *, refusal: Refusal | None 
         plan=plan,
         cards=cards_of(plan) if plan else "",
         is_large=is_large,
+        may_see_credit=is_allowed(principal(), Permission.CREDIT_READ),
+        delivery=_delivery(job_id),
         whom=WHOM,
         only=choices.only.value,
         allow_repeat=bool(choices.allow_repeat),
@@ -197,3 +202,10 @@ def _place(job_id: UUID) -> tuple[Scope, str]:
         row = job_row(session, job_id)
         name = labels_of(session, [row]).campaign(row) or "Job"
     return (client(row.client_id) if row.client_id else principal().scope), name
+
+
+def _delivery(job_id: UUID) -> str:
+    """How the job sent its cards, which another run does too; empty for a job that gives none."""
+    with looking() as session:
+        method = job_row(session, job_id).spec.get("delivery_method")
+    return way_of(DeliveryMethod(method), ways_here()).summary if method else ""

@@ -78,6 +78,7 @@ class FailureGroup:
     items: int
     first_row: int
     is_retryable: bool
+    waits_for_margin: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,11 @@ def job_words(
     brand: str,
     file_name: str | None,
     retryable: int,
+    has_code: bool,
 ) -> JobWords:
-    """Put a job view of `pipelines.jobs.read` into words."""
+    """Put a job view of `pipelines.jobs.read` into words; `has_code`: a redeemed code asked for it."""
     state = JobState(view["state"])
-    words = JOB_STATES[state]
-    counts = view["counts"]
+    words, counts = JOB_STATES[state], view["counts"]
     name = job_name(view["kind"], campaign)
     percent = view["progress"]["percent"]
     is_ours = view["kind"] != CARD_IMPORT  # an import ends in one piece
@@ -161,7 +162,7 @@ def job_words(
         can_pause=is_ours and state in MAY[Move.PAUSE],
         can_resume=is_ours and state in MAY[Move.RESUME],
         can_cancel=is_ours and state in MAY[Move.CANCEL],
-        after=after_words(view),
+        after=after_words(view, has_code=has_code),
         cancelled=counts["cancelled"],
         retryable=retryable if is_ours and state in MAY[Move.RETRY] else 0,
         title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
@@ -194,6 +195,7 @@ def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
             items=int(row.items),
             first_row=int(row.first_position),
             is_retryable=bool(row.retryable),
+            waits_for_margin=(row.code, row.state) == ("margin_below_floor", "needs_review"),
         )
         for row in rows
     ]
@@ -254,7 +256,12 @@ def _segments(sources: Mapping[str, int]) -> tuple[Segment, ...]:
 def _pause(pause: Mapping[str, Any] | None) -> str | None:
     if pause is None:
         return None
-    reasons = {"no_credit": "there is not enough credit", "user": "somebody paused it"}
+    reasons = {
+        "no_credit": "there is not enough credit",
+        "provider_auth": "the supplier does not accept our keys; the platform has been told",
+        "account_restricted": "the account that pays owes for a top-up that was taken back",
+        "user": "somebody paused it",
+    }
     reason = reasons.get(pause["reason"], "something it needs is missing")
     return f"The job is paused because {reason}. It goes on when {pause['resumes_on']}."
 

@@ -11,13 +11,16 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.jobs import ItemState, JobState
 from pipelines.access.permissions import Permission, may
+from pipelines.deliveries.read import delivery_figures
 from pipelines.jobs.find_items import find_items
 from pipelines.jobs.labels import count_retryable, labels_of
 from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.addresses import Email, person_key, read_email
+from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
+from web.console.delivery_words import DELIVERY_STATES, delivery_counts, delivery_remedy
 from web.console.frame import page
 from web.console.job_words import (
     ITEM_STATES,
@@ -73,14 +76,16 @@ def show_list() -> Response:
     """Jobs in the visitor's scope, newest first; an unknown filter shows all."""
     asked = request.args.get("state")
     chosen = asked if asked in JOB_STATES or asked == LATELY_FAILED else None
+    campaign_id = _uuid(request.args.get("campaign"))
     with looking() as session:
+        only_of = campaign_seen(session, campaign_id) if campaign_id else None
         lately = clock.now(session) - LATELY
         rows = list_jobs(
             session,
             kind=None,
             state=chosen if chosen in JOB_STATES else None,
             failed_since=lately if chosen == LATELY_FAILED else None,
-            campaign_id=None,
+            campaign_id=campaign_id,
             before=_uuid(request.args.get("before")),
             limit=PAGE_SIZE + 1,
         )
@@ -88,7 +93,7 @@ def show_list() -> Response:
         words = _worded(session, shown)
     older = None
     if len(rows) > PAGE_SIZE:
-        older = url_for("console.jobs", state=chosen, before=shown[-1].id)
+        older = url_for("console.jobs", state=chosen, campaign=campaign_id, before=shown[-1].id)
     return page(
         "jobs.html",
         title="Jobs",
@@ -101,6 +106,7 @@ def show_list() -> Response:
             (LATELY_FAILED, "With failures, last 24 h"),
         ],
         chosen=chosen,
+        only_of=only_of,
         older=older,
         may_submit=may(principal().role, Permission.PROVISION),
     )
@@ -116,6 +122,7 @@ def show_job(job_id: UUID) -> Response:
     words = request.args.get("find", "").strip()[:FIND_CHARACTERS_MAX]
     with looking() as session:
         job, groups = _job(session, job_id)
+        figures = delivery_figures(session, job_id)
         if words:
             items = find_items(session, job_id, words, person=_person(words))
         else:
@@ -130,6 +137,9 @@ def show_job(job_id: UUID) -> Response:
         crumbs=[("Jobs", url_for("console.jobs")), (job.name, None)],
         job=job,
         groups=groups,
+        deliveries=delivery_counts(figures),
+        delivery_remedy=delivery_remedy(figures),
+        delivery_states=DELIVERY_STATES,
         items=[(item, item_words(job.kind, item.state)) for item in items[:PAGE_SIZE]],
         more=items[PAGE_SIZE - 1].position if len(items) > PAGE_SIZE else None,
         filters=[(s.value, item_words(job.kind, s).word) for s in ITEM_FILTERS],
@@ -150,10 +160,13 @@ def show_live(job_id: UUID) -> Response:
     """The part of the page that moves, for a poller that knows what it has."""
     with looking() as session:
         job, groups = _job(session, job_id)
+        figures = delivery_figures(session, job_id)
     html = render_template(
         "console/job_live.html",
         job=job,
         groups=groups,
+        deliveries=delivery_counts(figures),
+        delivery_remedy=delivery_remedy(figures),
         csrf=form_token(visitor()),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
         may_submit=may(principal().role, Permission.PROVISION),
@@ -191,6 +204,7 @@ def _job(session: Session, job_id: UUID) -> tuple[JobWords, list[FailureGroup]]:
         brand=labels.brand(row),
         file_name=row.file_name,
         retryable=count_retryable(session, job_id),
+        has_code=bool(row.spec.get("has_redemption_code")),
     )
     return words, failure_groups(job_failures(session, job_id))
 
@@ -205,14 +219,17 @@ def _worded(session: Session, rows: list[Any]) -> list[JobWords]:
             brand=labels.brand(row),
             file_name=row.file_name,
             retryable=0,
+            has_code=bool(row.spec.get("has_redemption_code")),
         )
         for row in rows
     ]
 
 
-def worded_jobs(session: Session, *, limit: int) -> list[JobWords]:
-    """The newest jobs in words, for the overview."""
-    rows = list_jobs(session, kind=None, state=None, campaign_id=None, before=None, limit=limit)
+def worded_jobs(session: Session, *, limit: int, campaign_id: UUID | None = None) -> list[JobWords]:
+    """The newest jobs in words, for the overview and the page of a campaign."""
+    rows = list_jobs(
+        session, kind=None, state=None, campaign_id=campaign_id, before=None, limit=limit
+    )
     return _worded(session, rows)
 
 

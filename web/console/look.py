@@ -8,7 +8,6 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.access.impersonation import (
-    REASON_CHARACTERS_MAX,
     Look,
     NotToBeImpersonated,
     begin_look,
@@ -18,6 +17,7 @@ from pipelines.access.impersonation import (
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.permissions import Permission
 from pipelines.access.read_users import user_of_address, user_row
+from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.errors import NotFound
 from web.console.frame import go, page
 from web.console.person_form import EMAIL_CHARACTERS_MAX, address

@@ -14,11 +14,11 @@ from pipelines.access.read_users import open_sign_ins, rests_until, user_row
 from pipelines.access.second_factor import has_second_factor
 from web.console.frame import go, page
 from web.console.people import person_words
+from web.console.reasons import typed_reason
 from web.console.role_words import WHO, roles_below
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
 
-REASON_CHARACTERS_MAX = 200
 NO_REASON = "Say in a few words why; it is kept in the audit log."
 
 
@@ -55,7 +55,7 @@ def ask(user_id: UUID) -> Response:
 @permitted(Permission.USERS_MANAGE)
 def disable(user_id: UUID) -> Response:
     """Disable for a reason; without one the question is asked again."""
-    reason = " ".join(request.form.get("reason", "").split())[:REASON_CHARACTERS_MAX]
+    reason = typed_reason()
     if not reason:
         return _question(user_id, errors={"reason": NO_REASON})
     return _changed(user_id, UserChange(is_disabled=True, reason=reason))

@@ -91,6 +91,18 @@ def client_choices(caller: Principal) -> Choices:
     return [(str(row.id), row.name) for row in rows]
 
 
+def offered_clients(caller: Principal) -> dict[str, Any]:
+    """The choices of a form, and how many are listed where there may be more than that."""
+    choices = client_choices(caller)
+    return {"clients": choices, "clients_cut": CHOICES_MAX if len(choices) == CHOICES_MAX else None}
+
+
+def typed_client(typed: Mapping[str, str]) -> tuple[str, str]:
+    """The field that says which client, and what it says: an id that was typed goes first."""
+    field = "other_client_id" if typed["other_client_id"] else "client_id"
+    return field, typed[field]
+
+
 def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)

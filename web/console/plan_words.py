@@ -33,6 +33,14 @@ class ProblemGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocker:
+    """What stands in the way, and the account whose page says more."""
+
+    words: str
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanWords:
     """The plan as pages say it."""
 
@@ -51,7 +59,7 @@ class PlanWords:
     sources: tuple[tuple[str, int], ...]
     without_source: int
     duration: str
-    blockers: tuple[str, ...]
+    blockers: tuple[Blocker, ...]
 
     @property
     def refused(self) -> int:
@@ -78,7 +86,10 @@ def plan_words(view: Mapping[str, Any]) -> PlanWords:
         sources=tuple((label, view["sources"][source]) for source, label in SOURCES),
         without_source=view["sources"]["none"],
         duration=span(view["eta_seconds"]),
-        blockers=tuple(_blocker(blocker, currency) for blocker in view["blockers"]),
+        blockers=tuple(
+            Blocker(_blocker(blocker, currency), blocker.get("account_id"))
+            for blocker in view["blockers"]
+        ),
     )
 
 
@@ -108,6 +119,12 @@ def _blocker(blocker: Mapping[str, Any], currency: str) -> str:
             return (
                 f"There is not enough credit: the job needs {money(required, currency)} and "
                 f"{money(available, currency)} is available. Ask for {short} more."
+            )
+        case "account_restricted":
+            owed = money(blocker["owed_minor"], currency)
+            return (
+                f"The account is restricted: it owes {owed} for a top-up that was taken back. "
+                "Credit that comes in pays that first; then it pays for jobs again."
             )
         case "rows_refused":
             rows = plural(int(blocker["rows"]), "row")

@@ -16,15 +16,25 @@ UNKNOWN_ACTOR = "somebody not known any more"
 WAITS = {
     "vendor_down": "the supplier does not answer well",
     "vendor_rate": "the supplier's rate is used up",
+    "vendor_busy": "the supplier has as many calls as it may have at once",
+    "vendor_disabled": "the supplier is out of use",
+    "provider_auth": "the supplier does not accept our keys",
     "job_paused": "the job is paused",
     "campaign_paused": "the campaign is paused",
+    "account_frozen": "the account that pays is frozen",
+    "account_restricted": "the account that pays owes for a top-up that was taken back",
     "queue_paused": "the platform has paused a queue of its work",
     "scheduled": "its time has not come",
     "vendor_not_configured": "the supplier is not set up here",
     "database": "the database was busy",
 }
 #: Reasons of the house; whatever else is said is a person's own words.
-PAUSES = {"no_credit": "there is not enough credit", "user": ""}
+PAUSES = {
+    "no_credit": "there is not enough credit",
+    "provider_auth": "the supplier does not accept our keys",
+    "account_restricted": "the account that pays owes for a top-up that was taken back",
+    "user": "",
+}
 
 
 @dataclass(frozen=True, slots=True)

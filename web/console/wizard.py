@@ -34,7 +34,14 @@ from web.console.frame import go
 from web.console.starts import priority_of, time_of, typed_start
 from web.console.visit import looking
 from web.console.wizard_forms import WhatForm, read_what, typed, what_of
-from web.console.wizard_pages import check_page, cost_page, draft_in_hand, upload_page, what_page
+from web.console.wizard_pages import (
+    check_page,
+    cost_page,
+    draft_in_hand,
+    upload_page,
+    ways_here,
+    what_page,
+)
 from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
@@ -70,7 +77,7 @@ def take_what() -> Response:
     what = typed(request.form)
     with looking() as session:
         offered = offer(session)
-        choices = read_what(what, offered)
+        choices = read_what(what, offered, ways_here())
         if isinstance(choices, Choices):
             client_id = client_of_campaign(session, choices.campaign_id)
     if not isinstance(choices, Choices):
@@ -97,7 +104,7 @@ def take_what_again(draft_id: UUID) -> Response:
     draft, what = draft_in_hand(draft_id), typed(request.form)
     with looking() as session:
         offered = offer(session)
-        choices = read_what(what, offered)
+        choices = read_what(what, offered, ways_here())
         if isinstance(choices, Choices):
             is_same = client_of_campaign(session, choices.campaign_id) == draft.client_id
     if not isinstance(choices, Choices):

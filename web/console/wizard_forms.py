@@ -1,6 +1,6 @@
 """Read the wizard's first form, and keep what was typed when something in it is wrong: pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -8,10 +8,8 @@ from pipelines.currencies import exponent
 from pipelines.jobs.cells import CellProblem, read_decimal
 from pipelines.provisioning.choices import Offer
 from pipelines.provisioning.drafts import Choices
-from pipelines.provisioning.recipients import DeliveryMethod
-
-#: Nothing is sent in this release, so nothing else is offered.
-OFFERED_DELIVERY = DeliveryMethod.NONE
+from web.console.delivery_ways import DeliveryWay, chosen_way
+from web.console.formats import decimal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +19,7 @@ class WhatForm:
     campaign_id: str = ""
     brand_id: str = ""
     amount: str = ""
+    delivery_method: str = ""
     errors: dict[str, str] = field(default_factory=dict)
 
 
@@ -30,10 +29,13 @@ def typed(form: Mapping[str, str]) -> WhatForm:
         campaign_id=form.get("campaign_id", "")[:36],
         brand_id=form.get("brand_id", "")[:36],
         amount=form.get("amount", "").strip()[:32],
+        delivery_method=form.get("delivery_method", "")[:16],
     )
 
 
-def read_what(what: WhatForm, offered: Offer) -> Choices | dict[str, str]:
+def read_what(
+    what: WhatForm, offered: Offer, ways: Sequence[DeliveryWay]
+) -> Choices | dict[str, str]:
     """The choices, or a sentence for each field that is wrong."""
     errors: dict[str, str] = {}
     campaign = offered.campaign(_uuid(what.campaign_id))
@@ -45,9 +47,10 @@ def read_what(what: WhatForm, offered: Offer) -> Choices | dict[str, str]:
     amount = None
     if what.amount and brand is not None:
         amount = _amount(what.amount, brand.currency, errors)
-    if errors or campaign is None or brand is None:
+    method = chosen_way(what.delivery_method, ways, errors)
+    if errors or campaign is None or brand is None or method is None:
         return errors
-    return Choices(campaign.id, brand.id, amount, OFFERED_DELIVERY)
+    return Choices(campaign.id, brand.id, amount, method)
 
 
 def what_of(choices: Choices, offered: Offer) -> WhatForm:
@@ -55,13 +58,12 @@ def what_of(choices: Choices, offered: Offer) -> WhatForm:
     brand = offered.brand(choices.brand_id)
     amount = ""
     if choices.denomination_minor is not None and brand is not None:
-        digits = exponent(brand.currency)
-        whole, rest = divmod(choices.denomination_minor, 10**digits)
-        amount = f"{whole}.{rest:0{digits}d}" if digits else str(whole)
+        amount = decimal_of(choices.denomination_minor, brand.currency)
     return WhatForm(
         campaign_id=str(choices.campaign_id),
         brand_id=str(choices.brand_id),
         amount=amount,
+        delivery_method=choices.delivery_method.value,
     )
 
 

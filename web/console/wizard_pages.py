@@ -9,6 +9,7 @@ from flask import Response, url_for
 
 from models.database import scoped_transaction
 from models.scope import client
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.schedule import ScheduleRefused
 from pipelines.limits import DEFAULTS
@@ -17,6 +18,7 @@ from pipelines.provisioning.drafts import Draft, find_draft, recipients_of
 from pipelines.provisioning.submit import preview_bulk
 from web.admission import intake_slot
 from web.backpressure import saturation_now
+from web.console.delivery_ways import DeliveryWay, delivery_ways, way_of
 from web.console.formats import money
 from web.console.frame import page
 from web.console.plan_words import PlanWords, cards_of, plan_words
@@ -29,7 +31,12 @@ from web.guards import principal
 STEPS = ("What", "Upload", "Check", "Cost and submit")
 #: Smaller files are judged without queueing for the intake slot.
 QUICK_BYTES_MAX = 1024 * 1024
-DELIVERY_WORDS = "Issued now; sending comes with a later release"
+
+
+def ways_here() -> tuple[DeliveryWay, ...]:
+    """How cards get to their recipients from this installation."""
+    settings = front().house.settings
+    return delivery_ways(has_mail=settings.mail is not None, has_sms=settings.sms is not None)
 
 
 def draft_in_hand(draft_id: UUID, *, open_only: bool = True) -> Draft:
@@ -54,6 +61,7 @@ def what_page(
         status=422 if errors else 200,
         offered=offered,
         what=what,
+        ways=ways_here(),
         errors=errors or {},
         draft=draft,
     )
@@ -66,6 +74,7 @@ def upload_page(draft: Draft, wrong: str | None = None) -> Response:
         status=422 if wrong else 200,
         draft=draft,
         wrong=wrong,
+        way=_way(draft),
         rows_max=DEFAULTS.csv_rows_max,
         bytes_max=DEFAULTS.intake_inline_bytes_max,
     )
@@ -107,11 +116,13 @@ def cost_page(
         draft=draft,
         plan=plan,
         cards=cards_of(plan),
+        way=_way(draft),
         facts=_facts(draft),
         idempotency_key=idempotency_key,
         start=start or StartForm(),
         priorities=PRIORITIES,
         may_move=True,
+        may_see_credit=is_allowed(principal(), Permission.CREDIT_READ),
         errors={"starts_at": refusal.detail} if isinstance(refusal, ScheduleRefused) else {},
         refusal=refusal,
         earlier=url_for("console.job", job_id=earlier) if earlier else None,
@@ -159,9 +170,13 @@ def _facts(draft: Draft) -> list[tuple[str, str]]:
         ("Campaign", campaign.name if campaign else "–"),
         ("Brand", brand.name if brand else "–"),
         ("Amount per card", amount),
-        ("Delivery", DELIVERY_WORDS),
+        ("Delivery", _way(draft).summary),
         ("File", draft.file_name or "–"),
     ]
+
+
+def _way(draft: Draft) -> DeliveryWay:
+    return way_of(draft.choices.delivery_method, ways_here())
 
 
 def _step(number: int, template: str, *, status: int = 200, **facts: Any) -> Response:

@@ -29,6 +29,11 @@
     });
   }
 
+  for (const button of document.querySelectorAll("[data-prints]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  }
+
   for (const form of document.querySelectorAll("form[data-once]")) {
     form.addEventListener("submit", () => {
       for (const button of form.querySelectorAll("button")) {

@@ -5,13 +5,16 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from models import clock
 from models.database import scoped_transaction
 from models.people import Role
-from models.scope import agency
+from models.scope import PLATFORM, SYSTEM, agency
 from pipelines.access.principals import Principal
+from pipelines.approvals.corrections import ask_to_unfreeze
 from pipelines.approvals.movements import RECALL, ask_for_movement
+from pipelines.credit.drift import check_balances
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.seeding import Seeded
@@ -59,6 +62,30 @@ def test_an_act_is_told_in_a_sentence_and_approved(house: House, boss: Visitor, 
     assert agreed.headers["Location"] == "/console/approvals?done=approved"
     assert "Approved" in boss.get("/console/approvals").text
     assert rows(house, "SELECT 1 FROM transfers WHERE amount = 600000 AND kind = 'recall'")
+
+
+def test_ec074_an_unfreezing_is_told_by_what_it_takes_back(
+    app: Flask, house: House, seeded: Seeded
+) -> None:
+    """EC-074: whose account, which of theirs, by how much it is off, and what it gets."""
+    boss = visitor_of(app, house, Role.PLATFORM_ADMIN, seeded)
+    asker = Principal(make_user(house, "p@x.example", Role.PLATFORM_ADMIN), Role.PLATFORM_ADMIN)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        spoil = (
+            "UPDATE accounts SET balance = 7 WHERE kind = 'spent' AND client_id = :c RETURNING id"
+        )
+        (spent,) = session.execute(text(spoil), {"c": seeded.client_id}).scalars()
+        check_balances(session, clock.now(session))
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        now = clock.now(session)
+        ask_to_unfreeze(
+            session, asker, account_id=spent, reason="edited", limits=house.limits, now=now
+        )
+
+    shown = boss.get("/console/approvals").text
+
+    assert "Unfreeze Client (spent): its balance is off by $0.07" in shown
+    assert "it gets $0.00, $0.00 of it held by jobs" in shown
 
 
 def test_a_rejection_needs_its_reason(house: House, boss: Visitor, seeded: Seeded):

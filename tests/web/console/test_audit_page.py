@@ -22,7 +22,14 @@ from web.console.audit_words import ACTIONS, action_words, fact_words
 
 def rename(house: House, seeded: Seeded, name: str) -> None:
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        change_campaign(session, seeded.campaign_id, {"name": name}, version=None, actor_id=ACTOR)
+        change_campaign(
+            session,
+            seeded.campaign_id,
+            {"name": name},
+            version=None,
+            actor_id=ACTOR,
+            limits=house.limits,
+        )
 
 
 def test_an_entry_is_told_in_words_with_before_and_after(

@@ -9,7 +9,15 @@ from models.people import Role
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit, view
 from tests.seeding import Seeded, seed
-from tests.undoing import ask_undo, card_states, open_card, provision_of, served_job, undo
+from tests.undoing import (
+    ask_undo,
+    card_states,
+    coded_job,
+    open_card,
+    provision_of,
+    served_job,
+    undo,
+)
 from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor, visitor_of
 from web import admission
 
@@ -116,6 +124,7 @@ def test_a_job_is_run_again_for_those_whose_card_was_taken_back(
     drain(house)
 
     assert "2 cards for $50.00" in page
+    assert "Cards go out as before: <strong>Nothing is sent</strong>" in page
     assert answer.status_code == 303
     cloned = view(house, newest(house))
     assert (cloned["state"], cloned["counts"]["total"]) == ("succeeded", 2)
@@ -132,7 +141,7 @@ def test_nobody_gets_a_second_card_unless_it_is_said(bob: Visitor, done: UUID) -
 
 
 def test_a_clone_without_credit_says_what_is_missing(house: House, app: Flask) -> None:
-    poor = seed(house, vendor=False, credit_minor=5000)
+    poor = seed(house, vendor=False, credit_minor=7500)
     job_id = served_job(house, poor, 2)
     visitor = visitor_of(app, house, Role.CAMPAIGN_MANAGER, poor)
 
@@ -158,6 +167,18 @@ def test_who_may_only_look_sees_neither(
 def test_an_open_job_offers_neither(house: House, bob: Visitor, seeded: Seeded) -> None:
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
     job_id = submit(house, seeded, recipients_csv(1))
+
+    page = bob.get(f"/console/jobs/{job_id}").text
+
+    assert "Undo…" not in page
+    assert "Run again…" not in page
+
+
+def test_s4_092_the_job_of_a_redeemed_code_offers_neither(
+    house: House, bob: Visitor, seeded: Seeded
+) -> None:
+    """S4-092: one code is one card; both pages would only refuse."""
+    job_id = coded_job(house, seeded, "SPRING-1", cards=1)
 
     page = bob.get(f"/console/jobs/{job_id}").text
 

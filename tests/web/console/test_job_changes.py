@@ -8,6 +8,7 @@ from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.conditions import HOUR, limit
 from tests.driving import drain, recipients_csv, rows, submit, view
 from tests.later import tomorrow, two_days_later
 from tests.seeding import Seeded
@@ -98,6 +99,21 @@ def test_a_job_is_moved_and_prioritised_on_one_page(house: House, bob: Visitor, 
     job = view(house, scheduled)
     assert (job["priority"], job["scheduled_for"].strftime("%Y-%m-%dT%H:%M")) == ("high", at)
     assert f'value="{at}"' in shown
+
+
+def test_s4_128_a_start_outside_the_campaigns_window_is_told_beside_its_field(
+    house: House, seeded: Seeded, bob: Visitor, scheduled: UUID
+):
+    """Nor is it started now: the campaign gives nothing yet."""
+    limit(house, seeded, starts_at=HOUR, ends_at=3 * 24 * HOUR)
+    home, before = f"/console/jobs/{scheduled}", view(house, scheduled)["scheduled_for"]
+
+    refused = bob.send(f"{home}/change", starts_at=field(5), priority="normal")
+    press(bob, scheduled, "start")
+
+    assert refused.status_code == 422
+    assert 'id="starts_at-wrong">The campaign has ended; it gives no more rewards.' in refused.text
+    assert view(house, scheduled)["scheduled_for"] == before
 
 
 def test_a_priority_is_changed_without_touching_the_start(

@@ -175,7 +175,7 @@ def test_a_viewer_sees_the_job_and_no_buttons(
     viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
 
     page = viewer.get(f"/console/jobs/{half_done}")
-    pools = viewer.get("/console/pools").text
+    pools = viewer.get("/console/inventory").text
 
     assert page.status_code == 200
     assert "Retry failed" not in page.text
@@ -201,11 +201,10 @@ def test_pools_and_credit_are_shown_in_words(
 ):
     admin = visitor_of(app, house, Role.PLATFORM_ADMIN)
 
-    pools, credit = admin.get("/console/pools").text, admin.get("/console/credit").text
+    pools, credit = admin.get("/console/inventory").text, admin.get("/console/credit").text
 
-    assert pools.count("Empty") == 2
-    assert "Low at 0 or fewer" in pools
-    assert str(seeded.csv_pool) in pools
+    assert "Empty: no usable card left" in pools
+    assert f"/console/inventory/pools/{seeded.csv_pool}" in pools
     assert "largesse import-cards FILE --pool ID" in pools
     assert "/api/v1/card-pools" not in pools
     assert credit.count("$99,950.00") == 1

@@ -4,9 +4,14 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
+from models.database import scoped_transaction
+from models.scope import PLATFORM
 from pipelines.provisioning.reveal import reveal_token
+from pipelines.sealing import Purpose
 from pipelines.wiring import House
+from tests.canary import MARK
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit
 from tests.seeding import Seeded
 
@@ -58,6 +63,23 @@ def test_the_recipient_opens_the_card_and_it_is_audited(
     assert rows(house, "SELECT count(*) FROM audit_entries WHERE action = 'card.revealed'") == [
         (1,)
     ]
+
+
+def test_a_card_that_is_a_link_is_shown_as_one(house: House, browser: FlaskClient, link: str):
+    address = f"https://reward.example/{MARK}"
+    (card,) = rows(house, "SELECT id FROM cards")
+    sealed = house.settings.keyring.seal(
+        Purpose.CODES, address, table="cards", row_id=card.id, column="sealed_number"
+    )
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        values = {"number": sealed, "card": card.id}
+        session.execute(text("UPDATE cards SET sealed_number = :number WHERE id = :card"), values)
+
+    answer = browser.post(link, data=OPEN)
+
+    assert f'<a href="{address}" rel="noreferrer noopener">' in answer.text
+    assert "Card number" not in answer.text
+    assert "Follow the link to your card." in answer.text
 
 
 def test_another_address_opens_nothing_and_the_tries_are_counted(

@@ -17,19 +17,24 @@ from tests.web.console.conftest import Visitor, visitor_of
 from web import admission
 
 
-def begin(bob: Visitor, seeded: Seeded, **fields: str):
+def begin(bob: Visitor, seeded: Seeded, *, at: str = "/console/jobs/new", **fields: str):
     chosen = {
         "campaign_id": str(seeded.campaign_id),
         "brand_id": str(seeded.brand_id),
         "amount": "25",
+        "delivery_method": "none",
     }
-    return bob.send("/console/jobs/new", **(chosen | fields))
+    return bob.send(at, **(chosen | fields))
+
+
+def upload(bob: Visitor, home: str, content: bytes):
+    return bob.send(f"{home}/upload", file=(io.BytesIO(content), "spring.csv"))
 
 
 def draft_with(bob: Visitor, seeded: Seeded, content: bytes) -> str:
     """The address of a draft that has a file."""
     home = begin(bob, seeded).headers["Location"].removesuffix("/upload")
-    answer = bob.send(f"{home}/upload", file=(io.BytesIO(content), "spring.csv"))
+    answer = upload(bob, home, content)
     assert answer.headers["Location"] == f"{home}/check"
     return home
 
@@ -52,15 +57,22 @@ def test_a_job_is_sent_step_by_step(house: House, bob: Visitor, seeded: Seeded, 
     assert rows(house, "SELECT content, job_id FROM upload_drafts") == [(None, job.id)]
 
 
-def test_the_wizard_promises_no_sending(house: House, bob: Visitor, seeded: Seeded):
+def test_s4_101_what_cannot_be_sent_from_here_is_shown_with_its_reason_and_refused(
+    house: House, bob: Visitor, seeded: Seeded
+):
     page = bob.get("/console/jobs/new").text
-    asked = begin(bob, seeded, delivery_method="email")
+    refused = [begin(bob, seeded, delivery_method=way) for way in ("email", "sms", "pigeon", "")]
 
-    assert "Cards are issued now and not sent." in page
-    assert "delivery_method" not in page
-    assert asked.status_code == 303
-    (draft,) = rows(house, "SELECT options FROM upload_drafts")
-    assert draft.options["delivery_method"] == "none"
+    for value in ("email", "sms"):
+        assert f'value="{value}" disabled' in page
+    assert "no mail server is set up" in page
+    assert "no account for SMS is set up" in page
+    assert [answer.status_code for answer in refused] == [422] * 4
+    assert "By SMS: Not possible" in refused[1].text
+    assert "Choose how the recipients get their cards." in refused[2].text
+    assert 'href="#delivery_method"' in refused[3].text
+    assert '<fieldset id="delivery_method" role="radiogroup" tabindex="-1"' in refused[3].text
+    assert rows(house, "SELECT count(*) FROM upload_drafts") == [(0,)]
 
 
 def test_pressing_twice_sends_once(house: House, bob: Visitor, home: str):
@@ -105,6 +117,7 @@ def test_going_back_loses_nothing(bob: Visitor, seeded: Seeded, home: str):
         campaign_id=str(seeded.campaign_id),
         brand_id=str(seeded.brand_id),
         amount="10",
+        delivery_method="none",
     )
 
     assert 'value="25.00"' in what
@@ -128,6 +141,7 @@ def test_rows_with_errors_are_shown_by_reason_and_can_be_left_out(
     assert "Row 2, email: This is not a deliverable e-mail address." in page
     assert "The recipient stands in the file twice" in page
     assert "row 1 is the first one below it" in page
+    assert "Issue a card for the 1 row that is ready." in page
     assert "2 rows cannot be used." in blocked
     assert "Issue 1 card" not in blocked
     assert sent.status_code == 303
@@ -233,7 +247,7 @@ def test_a_draft_is_forgotten_after_a_day(house: House, home: str):
     )
 
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        forgotten = forget_drafts(session, clock.now(session))
+        was_full = forget_drafts(session, clock.now(session))
 
-    assert forgotten == 1
+    assert not was_full
     assert rows(house, "SELECT 1 FROM upload_drafts") == []

@@ -1,0 +1,19 @@
+"""What is wrong becomes an alert: signals, written where it is noticed, and alerts, folded from them."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0016_alerts.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)

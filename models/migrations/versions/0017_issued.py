@@ -1,0 +1,24 @@
+"""Cards issued by day: a trigger counts them from here on, and those before are added up once.
+
+Readers and writers of provisions wait while those are added up, a second or so for each million, for
+only whoever has the table alone is shown its rows; who waits too long is told so and comes again.
+"""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    for part in ("0017_issued.sql", "0017_issued_before.sql"):
+        statements = (SQL / part).read_text(encoding="utf-8")
+        # Sent without parameters, so that a percent sign is only a percent sign.
+        op.get_bind().connection.driver_connection.execute(statements)

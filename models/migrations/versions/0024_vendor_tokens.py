@@ -1,0 +1,19 @@
+"""Vendors' access tokens are shared by all workers, sealed."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0024"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0024_vendor_tokens.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)

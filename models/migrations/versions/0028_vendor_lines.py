@@ -1,0 +1,19 @@
+"""Who finds no token at a vendor gets a place in the line before it."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0028_vendor_lines.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)

@@ -1,0 +1,19 @@
+"""Tenants are told of events by HTTP: endpoints, facts, and a delivery per event and endpoint."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0036"
+down_revision = "0035"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0036_webhooks.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)

@@ -1,0 +1,19 @@
+"""What vendors say that they sold us, to be compared with our orders."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0041"
+down_revision = "0040"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0041_vendor_statements.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)

@@ -1,0 +1,1 @@
+"""Short messages to phones: the port, the company behind it, what it says later."""

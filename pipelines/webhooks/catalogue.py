@@ -1,0 +1,78 @@
+"""The catalogue of events as pure data: what happened to what, and which facts are told of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """A named kind of event; `facts` are all that its `data` ever holds.
+
+    Ids, states, our own codes and numbers: never a code, PIN, link, name or address.
+    """
+
+    name: str
+    object: str
+    sentence: str
+    facts: tuple[str, ...] = ()
+
+
+JOB_FINISHED = EventType(
+    "job.finished",
+    "job",
+    "A round of a job has ended; its items are in their final states.",
+    (
+        "kind",
+        "state",
+        "round",
+        "campaign_id",
+        "is_single",
+        "succeeded",
+        "failed",
+        "skipped",
+        "needs_review",
+        "cancelled",
+    ),
+)
+DELIVERY_FAILED = EventType(
+    "delivery.failed",
+    "delivery",
+    "The link of a card did not reach its recipient, and is not tried any more.",
+    ("redemption_id", "job_id", "position", "channel", "sending", "outcome"),
+)
+CARD_REPORTED = EventType(
+    "card.reported_defective",
+    "redemption",
+    "A card does not work; the job that replaces it was submitted.",
+    ("job_id", "replaced_by"),
+)
+_CREDIT = ("percent", "balance_minor", "full_minor", "currency")
+CREDIT_LOW = EventType(
+    "credit.low", "account", "An account fell to `percent` of what it held when full.", _CREDIT
+)
+CREDIT_DEPLETED = EventType(
+    "credit.depleted", "account", "Less than a hundredth is left in an account.", _CREDIT
+)
+CREDIT_RESTORED = EventType(
+    "credit.restored", "account", "An account that was low has credit again.", _CREDIT
+)
+_ALERT = ("kind", "severity", "level", "subject_kind", "subject_id")
+ALERT_RAISED = EventType("alert.raised", "alert", "Something is wrong; `kind` says what.", _ALERT)
+ALERT_ESCALATED = EventType("alert.escalated", "alert", "A known trouble has become worse.", _ALERT)
+ALERT_RESOLVED = EventType("alert.resolved", "alert", "A trouble is over.", _ALERT)
+#: Sent when a person asks for it, and to nobody else: no endpoint chooses it.
+TEST = EventType("webhook.test", "webhook_endpoint", "A person tries the endpoint.")
+
+ALL: dict[str, EventType] = {
+    kind.name: kind
+    for kind in (
+        JOB_FINISHED,
+        DELIVERY_FAILED,
+        CARD_REPORTED,
+        CREDIT_LOW,
+        CREDIT_DEPLETED,
+        CREDIT_RESTORED,
+        ALERT_RAISED,
+        ALERT_ESCALATED,
+        ALERT_RESOLVED,
+    )
+}

@@ -1,0 +1,55 @@
+"""Rows of the gift-card system (S4) whose tests do not carry the row's number: which tests prove them.
+
+A row stands here, or in the name or text of a test, or in `OPEN` with what is missing.
+"""
+
+PROVEN = {
+    "S4-002": "tests/models/test_migrations.py::test_each_later_migration_goes_up_from_the_one_before_it",
+    "S4-003": "tests/pipelines/test_credit.py::test_credit_goes_down_one_tier_and_comes_back",
+    "S4-004": "tests/pipelines/test_ledger_laws.py::test_ec073_no_login_and_no_scope_may_change_the_ledger",
+    "S4-005": "tests/pipelines/test_usage.py::test_costs_are_summed_and_cards_without_one_are_counted_beside",
+    "S4-006": "tests/web/test_tenants.py::test_an_agency_is_made_with_accounts_in_the_platforms_currencies",
+    "S4-007": "tests/web/test_tenants.py::test_an_isolated_campaign_pays_from_its_own_account_and_gives_back_the_rest",
+    "S4-010": "tests/models/test_migrations.py::test_an_empty_database_becomes_what_the_models_say",
+    "S4-012": "tests/pipelines/test_card_claims.py::test_ec057_eight_threads_claim_a_thousand_cards_each_once",
+    "S4-017": "tests/web/test_provision.py::test_who_waits_gets_the_card",
+    "S4-018": "tests/pipelines/test_singles.py::test_more_than_the_credit_is_refused_and_the_code_is_not_spent",
+    "S4-019": "tests/pipelines/test_waterfall_job.py::test_ec058_pools_are_drawn_in_order_and_the_rest_is_refused_uncharged",
+    "S4-020": "tests/pipelines/test_credit.py::test_ec055_fifty_holds_race_for_credit_that_covers_twenty",
+    "S4-021": "tests/pipelines/test_vendor_orders.py::test_ec060_a_refusal_ends_the_item_uncharged",
+    "S4-023": "tests/pipelines/test_credit.py::test_an_isolated_campaign_pays_from_its_own_account",
+    "S4-024": "tests/web/test_credit.py::test_an_allocation_moves_credit_once",
+    "S4-026": "tests/rules/test_credit_rules.py::test_ec070_of_sixteen_pairs_three_lead_down",
+    "S4-027": "tests/pipelines/test_credit.py::test_ec071_twenty_allocations_race_for_a_parent_that_covers_ten",
+    "S4-028": "tests/rules/test_credit_rules.py::test_only_a_parent_recalls_and_only_from_its_own_child",
+    "S4-043": "tests/web/console/test_credit_account.py::test_s4_048_an_account_shows_its_balance_its_parts_and_every_movement",
+    "S4-046": "tests/pipelines/test_partly_funded.py::test_ec076_each_crossing_is_told_once_and_is_over_with_new_credit",
+    "S4-053": "tests/web/console/test_reveal_proofs.py::test_ec079_a_link_opens_with_what_its_recipient_knows",
+    "S4-063": "tests/web/test_provision.py::test_a_request_is_accepted_with_its_job",
+    "S4-064": "tests/pipelines/test_singles.py::test_more_than_the_credit_is_refused_and_the_code_is_not_spent",
+    "S4-066": "tests/pipelines/test_vendor_orders.py::test_every_item_without_a_pool_card_is_bought_once",
+    "S4-069": "tests/pipelines/test_credit.py::test_ec055_fifty_holds_race_for_credit_that_covers_twenty",
+    "S4-070": "tests/pipelines/test_intake_refusals.py::test_a_job_beyond_the_credit_is_refused_with_the_numbers",
+    "S4-072": "tests/models/test_migrations.py::test_the_revisions_are_one_line",
+    "S4-073": "tests/ops/test_procfile_docker.py::test_every_process_has_a_service_with_the_same_command",
+    "S4-081": "tests/providers/conformance/test_contract.py::test_every_vendor_has_a_bench",
+    "S4-083": "tests/pipelines/test_usage.py::test_costs_are_summed_and_cards_without_one_are_counted_beside",
+    "S4-084": "tests/pipelines/test_usage.py::test_s4_044_usage_is_exact_before_and_after_it_is_added_up",
+    "S4-088": "tests/web/test_matrix_rbac.py::test_sec009_each_role_is_let_into_exactly_its_routes",
+    "S4-089": "tests/web/test_matrix_rbac.py::test_sec009_each_role_is_let_into_exactly_its_routes",
+    "S4-103": "tests/web/test_credit.py::test_an_allocation_moves_credit_once",
+    "S4-104": "tests/web/test_credit.py::test_an_amount_is_an_integer_of_minor_units",
+    "S4-108": "tests/models/test_tenancy.py::test_tenant_tables_have_both_columns_forced_policies_and_no_other_table_has",
+    "S4-109": "tests/pipelines/test_ledger_laws.py::test_ec056_what_is_no_amount_cannot_be_stored",
+    "S4-110": "tests/pipelines/test_credit.py::test_ec071_twenty_allocations_race_for_a_parent_that_covers_ten",
+    "S4-113": "tests/pipelines/test_ledger_laws.py::test_ec073_even_a_superuser_is_stopped_by_the_trigger",
+    "S4-117": "tests/pipelines/test_card_claims.py::test_ec058_the_csv_pool_goes_before_the_buffer_even_if_the_buffer_expires_first",
+    "S4-119": "tests/ops/test_demo.py::test_a_demo_serves_a_thousand_recipients_and_proves_it",
+    "S4-122": "tests/web/test_inventory.py::test_s4_008_a_pool_is_changed_and_the_change_is_told",
+    "S4-123": "tests/web/test_tenants.py::test_an_agency_makes_its_own_clients_and_sees_no_others",
+    "S4-124": "tests/web/test_tenants.py::test_a_client_may_be_restricted_to_brands",
+}
+#: Row -> what a user cannot do yet, or why there is nothing to do.
+OPEN = {
+    "S4-009": "No system stood here before this one: there is nothing to archive.",
+}

@@ -1,0 +1,89 @@
+"""Standing checks for outside schedulers, with the cron secret; the house's own needs none."""
+
+from typing import Any
+
+from flask import Response, jsonify
+from marshmallow import Schema, fields
+
+from models.database import scoped_transaction
+from models.scope import SYSTEM, tenant_scope
+from pipelines.monitoring.integrity import check_integrity
+from pipelines.monitoring.runs import note_run
+from pipelines.reconciliation.prove import Patience
+from web.api.alerts import AlertSubject
+from web.api.invariants import STATEMENT_SHARE, ProofShown, proof_slot
+from web.api.routes import Routes, answers
+from web.cron_secret import has_cron_secret
+from web.front import front
+from web.guards import Unauthenticated, public
+from web.look_now import look_now
+
+routes = Routes("cron", "Standing checks, for schedulers outside that have the cron secret.")
+
+
+class Breakdown(Schema):
+    csv_pools = fields.Integer()
+    campaigns = fields.Integer()
+    agencies = fields.Integer()
+    clients = fields.Integer()
+    provisioning_failures = fields.Integer()
+    engine = fields.Integer()
+
+
+class Found(Schema):
+    kind = fields.String()
+    severity = fields.String()
+    level = fields.Integer()
+    subject = fields.Nested(AlertSubject)
+    agency_id = fields.UUID(allow_none=True)
+    client_id = fields.UUID(allow_none=True)
+    sentence = fields.String()
+    detail = fields.Dict(keys=fields.String())
+
+
+class Looked(Schema):
+    success = fields.Boolean()
+    at = fields.DateTime()
+    duration_ms = fields.Integer()
+    alerts_generated = fields.Integer(
+        metadata={"description": "What is wrong now, new or not: the sum of `breakdown`."}
+    )
+    breakdown = fields.Nested(Breakdown)
+    alerts = fields.List(fields.Nested(Found))
+
+
+class Checked(ProofShown):
+    success = fields.Boolean(metadata={"description": "Whether it was checked; see `ok`."})
+    duration_ms = fields.Integer()
+
+
+@routes.post("/cron/monitor")
+@public
+@answers(200, Looked)
+def run_monitor() -> Response:
+    """Look over pools, campaigns, credit, failures and the engine; what is wrong becomes alerts."""
+    _require_secret()
+    return jsonify(look_now().as_json())
+
+
+@routes.post("/cron/integrity-check")
+@public
+@answers(200, Checked)
+def run_integrity_check() -> Response:
+    """Prove the invariants within a request's time; `ok` is null where that did not suffice."""
+    _require_secret()
+    house = front().house
+    budget = house.limits.prove_request_seconds
+    patience = Patience(statement_seconds=budget * STATEMENT_SHARE, budget_seconds=budget)
+    with proof_slot(), tenant_scope(SYSTEM):
+        proof, run = check_integrity(house.sessions, patience=patience)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        note_run(session, run)
+    answer: dict[str, Any] = {"success": True, "duration_ms": run.duration_ms}
+    return jsonify(answer | proof.as_json())
+
+
+def _require_secret() -> None:
+    """Raises `Unauthenticated`, whatever else the request carries."""
+    if not has_cron_secret():
+        raise Unauthenticated
