@@ -57,7 +57,7 @@ def test_sec010_a_strangers_address_is_like_nobodys(
     assert told(agency_admin, "above")["email"] == "above@example.com"
 
 
-@pytest.mark.parametrize("query", ["", "email=", "email=no%20address", "email=a%00@example.com"])
+@pytest.mark.parametrize("query", ["", "email=", "email=no%20address"])
 def test_what_is_no_address_is_refused(client_admin: Caller, query: str):
     answer = client_admin.get(f"/users/search/by-email?{query}")
 
