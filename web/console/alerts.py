@@ -31,6 +31,7 @@ from pipelines.monitoring.runs import MONITOR, last_run
 from pipelines.webhooks.alerts import resolve_and_tell
 from web.console.alert_words import SEVERITIES, STATES, alert_line, look_words
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.visit import looking
 from web.front import front
 from web.guards import permitted, principal
@@ -145,18 +146,13 @@ def _asked() -> AlertQuery:
     )
 
 
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None
-
-
 def _page(*, wrong: str | None = None) -> Response:
     asked, caller = _asked(), principal()
     with looking() as session:
         now = clock.now(session)
-        rows = list_alerts(session, asked, before=_before(), limit=SHOWN + 1, now=now)
+        rows = list_alerts(
+            session, asked, before=id_in(request.args.get("before")), limit=SHOWN + 1, now=now
+        )
         run = last_run(session, MONITOR)
         own = own_notices(session, caller.actor_id, by_default=default_of(caller.role))
         told = {row.user_id: row.severity for row in who_is_told(session, limit=TOLD_SHOWN)}

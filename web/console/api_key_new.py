@@ -16,6 +16,7 @@ from pipelines.jobs.cells import FORBIDDEN_CONTROLS
 from pipelines.queue.keys import once
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.person_form import client_choices
 from web.console.role_words import ACTIONS
 from web.console.visit import looking
@@ -81,7 +82,7 @@ def chosen_days(form: Mapping[str, str]) -> int | None:
 
 
 def _wanted(session: Session, typed: Mapping[str, Any]) -> NewKey:
-    given = UUID(typed["client_id"]) if _is_uuid(typed["client_id"]) else None
+    given = id_in(typed["client_id"])
     networks = [read_network(text) for text in typed["networks"].split()]
     return NewKey(
         name=typed["name"],
@@ -134,11 +135,3 @@ def _form(typed: Mapping[str, Any], errors: dict[str, str]) -> Response:
         form_name=form_name(),
         errors=errors,
     )
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True

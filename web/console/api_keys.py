@@ -24,6 +24,7 @@ from pipelines.queue.keys import once
 from web.console.api_key_new import LIFETIMES, chosen_days, show_made
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ACTIONS
 from web.console.visit import looking
@@ -71,7 +72,7 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.KEYS_MANAGE)
 def show() -> Response:
     """The keys in the visitor's scope, newest first."""
-    before = _before()
+    before = id_in(request.args.get("before"))
     with looking() as session:
         rows = list_keys(session, before=before, limit=PAGE_SIZE + 1)
         keys = _worded(session, rows[:PAGE_SIZE])
@@ -199,10 +200,3 @@ def key_words(row: Any, places: Places, *, now: datetime, is_replaced: bool) -> 
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
     )
-
-
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None

@@ -11,6 +11,7 @@ from pipelines.audit.read import EntryFilter
 from web.audit_seen import export_csv, look_at_entries, look_at_standing, sees_addresses
 from web.console.audit_words import ACTIONS, entry_line, standing_words
 from web.console.frame import page
+from web.console.ids import id_in
 from web.front import front
 from web.guards import permitted, principal
 
@@ -75,12 +76,7 @@ def _filter() -> EntryFilter:
 
 def _uuid(name: str) -> UUID | None:
     value = request.args.get(name, "").strip()
-    if not value:
-        return None
-    try:
-        return UUID(value)
-    except ValueError:
-        return UUID(int=0)
+    return (id_in(value) or UUID(int=0)) if value else None
 
 
 def _day(name: str) -> datetime | None:

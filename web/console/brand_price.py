@@ -21,6 +21,7 @@ from web.console.amounts import amount_of, typed_amount
 from web.console.brand_words import charge_words, value_words, whose_words
 from web.console.brands import home_of, place_of
 from web.console.changes import Change, Line, agree, form_page, shown_again
+from web.console.ids import id_in
 from web.console.person_form import offered_clients, typed_client
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -150,7 +151,7 @@ def _setting(
 
 def _set(session: Session, reason: str, **values: Any) -> UUID:
     actor_id = principal().actor_id
-    shown, now = ShownPrice(_uuid(request.form.get(REPLACES, ""))), clock.now(session)
+    shown, now = ShownPrice(id_in(request.form.get(REPLACES, ""))), clock.now(session)
     return set_price(session, reason=reason, actor_id=actor_id, now=now, shown=shown, **values)
 
 
@@ -199,10 +200,3 @@ def _brand(brand_id: UUID) -> Row[Any]:
 def _form(brand: Row[Any], typed: dict[str, str], errors: dict[str, str]) -> Response:
     facts: dict[str, Any] = {"brand": brand, "ways": BY.items(), **offered_clients(principal())}
     return form_page("brand_price.html", place_of(brand), TITLE, typed, errors, **facts)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -14,6 +14,7 @@ from pipelines.tenants.clients import client_names
 from web.console.brand_words import floor_gap, floor_words, price_words, route_words
 from web.console.changes import Place
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 
@@ -35,7 +36,7 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.BRANDS_READ)
 def show_all() -> Response:
     """Newest first; `after` is the last of the page before."""
-    before = _after()
+    before = id_in(request.args.get("after"))
     with looking() as session:
         found = brands.list_brands(session, before=before, limit=BRANDS_SHOWN + 1)
     shown = found[:BRANDS_SHOWN]
@@ -97,10 +98,3 @@ def place_of(brand: Row[Any]) -> Place:
 def home_of(brand: Row[Any], done: str) -> str:
     """The brand's page, saying what was `done`."""
     return url_for("console.brand", brand_id=brand.id, done=done)
-
-
-def _after() -> UUID | None:
-    try:
-        return UUID(request.args.get("after", ""))
-    except ValueError:
-        return None

@@ -33,6 +33,7 @@ from web.console.code_words import code_lines, result_words
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import number, size
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.reasons import typed_reason
 from web.console.visit import looking
 from web.errors import STATUS
@@ -62,7 +63,7 @@ def load(campaign_id: UUID) -> Response:
     with looking() as session:
         campaign = campaign_seen(session, campaign_id)
         brands = brands_of_client(session, campaign.client_id)
-    brand_id = _uuid(request.form.get("brand_id", ""))
+    brand_id = id_in(request.form.get("brand_id", ""))
     brand = brands.get(brand_id) if brand_id else None
     if brand is None:
         errors["brand_id"] = "Choose the brand of the cards that the codes bring."
@@ -122,7 +123,7 @@ def codes_page(
     status: int | None = None,
 ) -> Response:
     """The page of a campaign's codes, with what became of the file that its address names."""
-    entry_id = _uuid(request.args.get("file", ""))
+    entry_id = id_in(request.args.get("file", ""))
     with looking() as session:
         campaign = campaign_seen(session, campaign_id)
         codes = codes_by_value(session, campaign_id)
@@ -184,10 +185,3 @@ def _words(refusal: Refusal) -> str:
     count = int(refusal.extra.get("error_count", len(refusal.errors)))
     rows = "1 row" if count == 1 else f"{number(count)} rows"
     return f"Nothing was changed: {rows} cannot be used. Correct the file and send it again."
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -17,6 +17,7 @@ from pipelines.tenants.time_zones import TIME_ZONES, zones_by_area
 from web.console.at_work import still_at_work
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.person_form import offered_clients, typed_client
 from web.console.visit import looking
 from web.errors import STATUS
@@ -47,7 +48,7 @@ def make() -> Response:
     """Make an active campaign; the form sent again shows the one it made."""
     caller, typed = principal(), typed_fields(*FIELDS)
     errors, (field, named) = name_errors(typed, zone_required=False), typed_client(typed)
-    given = _uuid(named)
+    given = id_in(named)
     if named and given is None:
         errors[field] = NO_CLIENT
     may_budget = is_allowed(caller, Permission.CAMPAIGNS_BUDGET)
@@ -114,10 +115,3 @@ def name_errors(typed: Mapping[str, Any], *, zone_required: bool) -> dict[str, s
     if typed["time_zone"] not in TIME_ZONES and (typed["time_zone"] or zone_required):
         errors["time_zone"] = NO_ZONE
     return errors
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

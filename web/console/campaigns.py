@@ -39,6 +39,7 @@ from web.console.condition_words import condition_lines
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import money, number
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.jobs import worded_jobs
 from web.console.projection_words import run_out_words
@@ -102,7 +103,11 @@ def show_list() -> Response:
     words = " ".join(request.args.get("find", "").split())[:FIND_CHARACTERS_MAX]
     with looking() as session:
         found = campaigns_seen(
-            session, state=chosen, words=words, before=_before(), limit=PAGE_SIZE + 1
+            session,
+            state=chosen,
+            words=words,
+            before=id_in(request.args.get("before")),
+            limit=PAGE_SIZE + 1,
         )
         shown = found[:PAGE_SIZE]
         lines = _lines(session, shown)
@@ -240,10 +245,3 @@ def _brands(restricted: Sequence[Row[Any]]) -> str:
     if not restricted:
         return "Every brand"
     return ", ".join(f"{brand.name} ({brand.currency})" for brand in restricted)
-
-
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None

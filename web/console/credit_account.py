@@ -20,6 +20,7 @@ from pipelines.errors import NotFound
 from web.console.charts import Chart, Series, line_chart, meter
 from web.console.formats import money
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.projection_words import projection_words
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -107,9 +108,12 @@ def _is_seen(session: Session, account_id: UUID | None) -> bool:
 
 def _just_moved(session: Session, account_id: UUID) -> JustMoved | None:
     """What the form before this page did, in words; None for anything else in the address."""
+    moved = id_in(request.args.get("moved"))
+    if moved is None:
+        return None
     try:
-        shown = read.transfer_view(session, UUID(request.args.get("moved", "")))
-    except (ValueError, NotFound):
+        shown = read.transfer_view(session, moved)
+    except NotFound:
         return None
     sides = shown["out_transaction"], shown["in_transaction"]
     ids = [side["account_id"] for side in sides]

@@ -17,6 +17,7 @@ from pipelines.queue import dead_letters, pausing
 from pipelines.queue.overview import ProcessSeen, QueueSeen
 from web.console.formats import span
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.reasons import typed_reason
 from web.front import front
@@ -144,7 +145,7 @@ def _queues(*, wrong: str | None = None, status: int = 200) -> Response:
 def _letters(*, wrong: str | None = None, status: int = 200) -> Response:
     chosen = request.args.get("state")
     state = chosen if chosen in LETTER_STATES else None
-    before = _uuid(request.args.get("before"))
+    before = id_in(request.args.get("before"))
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         rows = _read_letters(session, state, before)
     shown = rows[:LETTERS_SHOWN]
@@ -198,10 +199,3 @@ def process_state(process: ProcessSeen, others: Iterable[ProcessSeen]) -> StateW
 def _replaces(other: ProcessSeen, gone: ProcessSeen) -> bool:
     is_same = (other.name, other.host) == (gone.name, gone.host)
     return other.is_alive and is_same and other.started_at > gone.started_at
-
-
-def _uuid(value: str | None) -> UUID | None:
-    try:
-        return UUID(value) if value else None
-    except ValueError:
-        return None

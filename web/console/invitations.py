@@ -21,6 +21,7 @@ from pipelines.access.rate_policies import Policy
 from web.console.approvals import UNNAMED
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ROLES
 from web.console.visit import looking
@@ -77,7 +78,7 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.USERS_MANAGE)
 def show() -> Response:
     """The invitations of the visitor's tenant and below, newest first."""
-    before = _before()
+    before = id_in(request.args.get("before"))
     views = invitations_seen(before=before, limit=PAGE_SIZE + 1)
     older = None
     if len(views) > PAGE_SIZE:
@@ -144,10 +145,3 @@ def _words(
         may_change=has_address and may_manage(caller.role, role),
         user_id=view.user_id,
     )
-
-
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None

@@ -26,6 +26,7 @@ from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
 from web.console.delivery_ways import way_of
 from web.console.followup_words import WHOM, undo_words
+from web.console.form_names import sent_key
 from web.console.frame import go, page
 from web.console.plan_words import cards_of, plan_words
 from web.console.visit import looking
@@ -34,8 +35,6 @@ from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
 from web.rate_limits import limited
-
-KEY_CHARACTERS_MAX = 64
 
 
 def add_pages(console: Blueprint) -> None:
@@ -191,7 +190,7 @@ def _choices(given: Any) -> CloneChoices:
 
 def _key(job_id: UUID, asked: bytes) -> RequestKey:
     """The form's own name: pressing twice does it once."""
-    given = request.form.get("idempotency_key", "")[:KEY_CHARACTERS_MAX] or str(job_id)
+    given = sent_key(str(job_id))
     fingerprint = hashlib.sha256(b"console followup" + job_id.bytes + asked).digest()
     return RequestKey(principal().actor_id, given, fingerprint)
 

@@ -22,6 +22,7 @@ from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
 from web.console.delivery_words import DELIVERY_STATES, delivery_counts, delivery_remedy
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.job_words import (
     ITEM_STATES,
     JOB_STATES,
@@ -76,7 +77,7 @@ def show_list() -> Response:
     """Jobs in the visitor's scope, newest first; an unknown filter shows all."""
     asked = request.args.get("state")
     chosen = asked if asked in JOB_STATES or asked == LATELY_FAILED else None
-    campaign_id = _uuid(request.args.get("campaign"))
+    campaign_id = id_in(request.args.get("campaign"))
     with looking() as session:
         only_of = campaign_seen(session, campaign_id) if campaign_id else None
         lately = clock.now(session) - LATELY
@@ -86,7 +87,7 @@ def show_list() -> Response:
             state=chosen if chosen in JOB_STATES else None,
             failed_since=lately if chosen == LATELY_FAILED else None,
             campaign_id=campaign_id,
-            before=_uuid(request.args.get("before")),
+            before=id_in(request.args.get("before")),
             limit=PAGE_SIZE + 1,
         )
         shown = rows[:PAGE_SIZE]
@@ -239,10 +240,3 @@ def _person(words: str) -> bytes | None:
     if not isinstance(email, Email):
         return None
     return person_key(email.address, front().house.person_secret)
-
-
-def _uuid(value: str | None) -> UUID | None:
-    try:
-        return UUID(value) if value else None
-    except ValueError:
-        return None

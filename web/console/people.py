@@ -13,6 +13,7 @@ from pipelines.access.permissions import GRANTS, KEY_SCOPES, Permission
 from pipelines.access.places import Places, places_of
 from pipelines.access.read_users import Wanted, list_users
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ACTIONS, ROLES, WHO
 from web.console.visit import looking
@@ -52,7 +53,9 @@ def show() -> Response:
     words = "" if chosen is Role.END_USER else words[:WORDS_CHARACTERS_MAX]
     wanted = Wanted(chosen, {"active": False, "disabled": True}.get(state), words)
     with looking() as session:
-        rows = list_users(session, wanted, before=_before(), limit=PAGE_SIZE + 1)
+        rows = list_users(
+            session, wanted, before=id_in(request.args.get("before")), limit=PAGE_SIZE + 1
+        )
         people = worded_people(session, rows[:PAGE_SIZE])
     kept: dict[str, Any] = {
         "role": chosen,
@@ -73,7 +76,7 @@ def show() -> Response:
         role=kept["role"] or "",
         state=kept["state"] or "",
         words=words,
-        is_filtered=any(kept.values()) or _before() is not None,
+        is_filtered=any(kept.values()) or id_in(request.args.get("before")) is not None,
     )
 
 
@@ -113,10 +116,3 @@ def person_words(row: Any, places: Places) -> PersonWords:
         state=state,
         last_sign_in_at=row.last_sign_in_at,
     )
-
-
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None

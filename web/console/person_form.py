@@ -14,6 +14,7 @@ from pipelines.provisioning.addresses import read_email
 from pipelines.tenants.agencies import list_agencies
 from pipelines.tenants.clients import list_clients
 from web.console.form_names import form_name
+from web.console.ids import id_in
 from web.console.role_words import ROLES, roles_below
 from web.console.visit import looking
 from web.guards import principal
@@ -62,8 +63,8 @@ def address(text: str) -> str:
 def named_place(typed: Mapping[str, str]) -> tuple[UUID | None, UUID | None]:
     """Agency and client as the role needs them; the other field does not matter."""
     role = Role(typed["role"])
-    agency_id = _uuid(typed["agency_id"]) if role in OF_AGENCIES else None
-    return agency_id, _uuid(typed["client_id"]) if role in OF_CLIENTS else None
+    agency_id = id_in(typed["agency_id"]) if role in OF_AGENCIES else None
+    return agency_id, id_in(typed["client_id"]) if role in OF_CLIENTS else None
 
 
 def person_fields() -> dict[str, Any]:
@@ -101,10 +102,3 @@ def typed_client(typed: Mapping[str, str]) -> tuple[str, str]:
     """The field that says which client, and what it says: an id that was typed goes first."""
     field = "other_client_id" if typed["other_client_id"] else "client_id"
     return field, typed[field]
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -14,6 +14,7 @@ from pipelines.credit.receivables import all_receivables
 from web.console.credit_account import KINDS
 from web.console.formats import moment, money
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -50,7 +51,7 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.CREDIT_READ)
 def show() -> Response:
     """Newest first; `state=all` with those that are settled, `after` the last of the page before."""
-    with_settled, before = request.args.get("state") == "all", _after()
+    with_settled, before = request.args.get("state") == "all", id_in(request.args.get("after"))
     with looking() as session:
         found = all_receivables(
             session, with_settled=with_settled, before=before, limit=RECEIVABLES_SHOWN + 1
@@ -89,10 +90,3 @@ def _words(row: Row[Any], names: dict[UUID, tuple[str, str]]) -> OwedWords:
         owed=money(row.owed, row.currency),
         is_open=row.owed > 0,
     )
-
-
-def _after() -> UUID | None:
-    try:
-        return UUID(request.args.get("after", ""))
-    except ValueError:
-        return None

@@ -15,6 +15,7 @@ from pipelines.provisioning.refusals import (
 )
 from pipelines.provisioning.suspicion import TooManyCodes
 from web.console.csrf import ForeignForm
+from web.console.ids import id_in
 from web.console.intake_size import FORM_BYTES_MAX
 from web.console.reveal import gift_page, look_at_own, replaced, taken_back, wrong_link
 from web.errors import STATUS
@@ -38,10 +39,7 @@ _USED = (
 
 def _campaign() -> UUID | None:
     """The campaign of the page's address, or of its form."""
-    try:
-        return UUID(request.values.get("campaign", ""))
-    except ValueError:
-        return None
+    return id_in(request.values.get("campaign"))
 
 
 def _typed() -> tuple[str, str]:

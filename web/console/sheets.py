@@ -27,6 +27,7 @@ from web.console.approvals import UNNAMED
 from web.console.at_work import still_at_work, told_when
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.reasons import NO_REASON, typed_reason
 from web.console.sheet_words import ReportWords, report_words, sheet_state
 from web.console.visit import looking
@@ -168,7 +169,7 @@ def _page(
     applied: UUID | None = None,
     status: int | None = None,
 ) -> Response:
-    before = _after()
+    before = id_in(request.args.get("after"))
     with looking() as session:
         now = clock.now(session)
         found = list_sheets(session, before=before, limit=SHEETS_SHOWN + 1)
@@ -200,10 +201,3 @@ def _people(sheets: Sequence[Any]) -> Mapping[UUID, str]:
     people = {who for one in sheets for who in (one.asked_by, one.decided_by) if who}
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         return names_of(session, people, caller=principal())
-
-
-def _after() -> UUID | None:
-    try:
-        return UUID(request.args.get("after", ""))
-    except ValueError:
-        return None

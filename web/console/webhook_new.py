@@ -23,6 +23,7 @@ from pipelines.webhooks.endpoints import (
 from pipelines.webhooks.signing import secret_of
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
+from web.console.ids import id_in
 from web.console.person_form import client_choices
 from web.console.visit import looking
 from web.front import front
@@ -86,7 +87,7 @@ def _typed() -> dict[str, Any]:
         "url": form.get("url", "").strip()[: URL_CHARACTERS_MAX + 1],
         "description": form.get("description", "").strip()[: DESCRIPTION_CHARACTERS_MAX + 1],
         "events": [name for name in form.getlist("events") if name in ALL],
-        "client_id": _uuid(form.get("client_id", "")),
+        "client_id": id_in(form.get("client_id", "")),
     }
 
 
@@ -115,10 +116,3 @@ def _form(typed: Mapping[str, Any], errors: dict[str, str]) -> Response:
         form_name=form_name(),
         errors=errors,
     )
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

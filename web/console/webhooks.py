@@ -16,6 +16,7 @@ from pipelines.queue.keys import once
 from pipelines.webhooks import endpoints, redeliver
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.ids import id_in
 from web.console.visit import looking
 from web.console.webhook_new import show_made
 from web.console.webhook_words import STATES, delivery_words, endpoint_words
@@ -48,7 +49,7 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.WEBHOOKS_READ)
 def show() -> Response:
     """The endpoints in the visitor's scope, newest first."""
-    before = _before()
+    before = id_in(request.args.get("before"))
     with looking() as session:
         rows = endpoints.list_endpoints(session, before=before, limit=PAGE_SIZE + 1)
         shown, now = rows[:PAGE_SIZE], clock.now(session)
@@ -147,7 +148,7 @@ def send_again(delivery_id: UUID) -> Response:
 
 
 def _one(endpoint_id: UUID, *, wrong: str | None = None, status: int = 200) -> Response:
-    asked, before = request.args.get("state"), _before()
+    asked, before = request.args.get("state"), id_in(request.args.get("before"))
     chosen = asked if asked in STATES else None
     with looking() as session:
         row = endpoints.endpoint_row(session, endpoint_id)
@@ -205,10 +206,3 @@ def _back(endpoint_id: UUID, word: str) -> Response:
 
 def _crumbs(url: str) -> list[tuple[str, str | None]]:
     return [("Webhooks", url_for("console.webhooks")), (endpoints.host_of(url), None)]
-
-
-def _before() -> UUID | None:
-    try:
-        return UUID(request.args.get("before", ""))
-    except ValueError:
-        return None

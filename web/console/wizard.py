@@ -30,6 +30,7 @@ from pipelines.provisioning.submit import submit_bulk
 from pipelines.queue.keys import RequestKey
 from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
+from web.console.form_names import sent_key
 from web.console.frame import go
 from web.console.starts import priority_of, time_of, typed_start
 from web.console.visit import looking
@@ -46,8 +47,6 @@ from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
 from web.rate_limits import limited
-
-KEY_CHARACTERS_MAX = 64
 
 
 def add_pages(console: Blueprint) -> None:
@@ -164,7 +163,7 @@ def submit(draft_id: UUID) -> Response:
     draft = draft_in_hand(draft_id, open_only=False)
     if draft.job_id is not None:
         return _to_job(draft.job_id)
-    key = request.form.get("idempotency_key", "")[:KEY_CHARACTERS_MAX] or str(draft_id)
+    key = sent_key(str(draft_id))
     try:
         job_id = _submitted(draft, key)
     except (NotFound, IntakeBusy):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from pipelines.currencies import exponent
 from pipelines.jobs.cells import CellProblem, read_decimal
@@ -10,6 +9,7 @@ from pipelines.provisioning.choices import Offer
 from pipelines.provisioning.drafts import Choices
 from web.console.delivery_ways import DeliveryWay, chosen_way
 from web.console.formats import decimal_of
+from web.console.ids import id_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ def read_what(
 ) -> Choices | dict[str, str]:
     """The choices, or a sentence for each field that is wrong."""
     errors: dict[str, str] = {}
-    campaign = offered.campaign(_uuid(what.campaign_id))
-    brand = offered.brand(_uuid(what.brand_id))
+    campaign = offered.campaign(id_in(what.campaign_id))
+    brand = offered.brand(id_in(what.brand_id))
     if campaign is None:
         errors["campaign_id"] = "Choose the campaign that pays for the cards."
     if brand is None:
@@ -76,10 +76,3 @@ def _amount(text: str, currency: str, errors: dict[str, str]) -> int | None:
         errors["amount"] = "The amount must be more than zero."
         return None
     return value
-
-
-def _uuid(value: str) -> UUID | None:
-    try:
-        return UUID(value)
-    except ValueError:
-        return None
