@@ -17,6 +17,8 @@ from pipelines.alerts.kinds import AlertKind
 from pipelines.credit.burn_down import WINDOW_DAYS, covers, pace_of
 from pipelines.credit.follow import SHORTAGE
 from pipelines.credit.hold import PAYS
+from pipelines.pricing.read import PRICES_FOR, rules_in
+from pipelines.pricing.rules import charge_of, cost_max, is_too_dear
 
 #: Findings of one check; what is beyond waits until there are fewer.
 FINDINGS_MAX = 500
@@ -265,8 +267,10 @@ WHERE n.items > 0 ORDER BY b.id LIMIT :limit
 """)
 
 # It stands until what its card cost is allowed by the price and floor of today, or the cost is known.
-_LOSSES = text("""
-SELECT a.kind, a.subject_id, a.agency_id, a.client_id, 0 AS level, a.detail
+_LOSSES = text(f"""
+SELECT a.kind, a.subject_id, a.agency_id, a.client_id, 0 AS level, a.detail,
+    d.face, d.cost, d.client, b.min_margin_minor,
+    {PRICES_FOR.format(brand="b.id", client="d.client")} AS prices
 FROM alerts a CROSS JOIN LATERAL (
     SELECT CAST(a.detail ->> 'face_value_minor' AS bigint) AS face,
         CAST(a.detail ->> 'cost_minor' AS bigint) AS cost,
@@ -274,16 +278,16 @@ FROM alerts a CROSS JOIN LATERAL (
 JOIN brands b ON b.id = CAST(a.detail ->> 'brand_id' AS uuid)
 JOIN route_costs c ON c.brand_id = b.id AND c.vendor = a.detail ->> 'vendor'
     AND c.product = a.detail ->> 'product' AND c.cost_bp IS NULL
-LEFT JOIN LATERAL (
-    SELECT coalesce(p.charge_minor, greatest(1, (d.face * p.charge_bp + 5000) / 10000)) AS charge
-    FROM prices p WHERE p.brand_id = b.id AND p.ended_at IS NULL
-      AND (p.client_id IS NULL OR p.client_id = d.client)
-      AND (p.denomination_minor IS NULL OR p.denomination_minor = d.face)
-    ORDER BY p.client_id IS NULL, p.denomination_minor IS NULL LIMIT 1) p ON true
 WHERE a.kind = 'route_sells_at_loss' AND a.state <> 'resolved'
-  AND d.cost > coalesce(p.charge, d.face) - b.min_margin_minor
 ORDER BY a.id LIMIT :limit
 """)
+
+
+def _sells_at_loss(row: Row[Any], _now: datetime) -> bool:
+    """Whether the card would be too dear at the price and floor of today (EC-081)."""
+    charge = charge_of(rules_in(row.prices), row.face, row.client)
+    return is_too_dear(row.cost, cost_max(charge, row.min_margin_minor))
+
 
 CHECKS = (
     Check(Group.CSV_POOLS, (kinds.POOL_LOW, kinds.POOL_DEPLETED), _POOLS),
@@ -299,6 +303,6 @@ CHECKS = (
     Check(Group.ENGINE, (kinds.PROCESS_SILENT,), _SILENT),
     Check(Group.ENGINE, (kinds.ORDERS_UNKNOWN,), _UNKNOWN),
     Check(Group.ENGINE, (kinds.MARGIN_BELOW_FLOOR,), _MARGINS),
-    Check(Group.ENGINE, (kinds.ROUTE_SELLS_AT_LOSS,), _LOSSES),
+    Check(Group.ENGINE, (kinds.ROUTE_SELLS_AT_LOSS,), _LOSSES, _sells_at_loss),
     Check(Group.ENGINE, (kinds.BOOKS_BROKEN, kinds.BOOKS_UNPROVED), _BOOKS),
 )

@@ -12,6 +12,12 @@ from pipelines.pricing.rules import PriceRule
 
 #: How far back the last card of a route is looked for.
 ORDERS_LOOKED_AT = 5_000
+#: Today's prices of a row's brand that may hold for its client, as `rules_in` reads them: one look,
+#: beside whatever else is asked. To be formatted with `brand` and `client`, two expressions.
+PRICES_FOR = """(SELECT jsonb_agg(jsonb_build_array(
+    p.denomination_minor, p.charge_minor, p.charge_bp, p.client_id))
+  FROM prices p WHERE p.brand_id = {brand} AND p.ended_at IS NULL
+    AND (p.client_id IS NULL OR p.client_id = {client}))"""
 _CURRENT = text("""
 SELECT brand_id, denomination_minor, charge_minor, charge_bp, client_id FROM prices
 WHERE ended_at IS NULL AND brand_id = ANY(:brands)
@@ -63,6 +69,14 @@ def price_rules(session: Session, brand_ids: Iterable[UUID]) -> dict[UUID, list[
         rule = PriceRule(row.denomination_minor, row.charge_minor, row.charge_bp, row.client_id)
         found.setdefault(row.brand_id, []).append(rule)
     return found
+
+
+def rules_in(found: list[list[Any]] | None) -> tuple[PriceRule, ...]:
+    """The rules in a column of `PRICES_FOR`."""
+    return tuple(
+        PriceRule(denomination, charge, share_bp, UUID(client) if client else None)
+        for denomination, charge, share_bp, client in found or ()
+    )
 
 
 def list_prices(

@@ -12,6 +12,7 @@ from models.tenants import CampaignState
 from pipelines.credit.hold import PAYS, Payer
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import NotFound
+from pipelines.pricing.read import PRICES_FOR, rules_in
 from pipelines.pricing.rules import PriceRule
 from pipelines.provisioning.conditions import UNCONDITIONAL, Conditions, check_window
 from pipelines.provisioning.refusals import BrandNotAllowed, CampaignNotActive, ClientSuspended
@@ -35,11 +36,8 @@ SELECT b.id, b.name, b.currency FROM brands b WHERE {_MAY_DRAW.format(client=":c
 _ASKED = text(f"""
 SELECT c.id, c.agency_id, c.client_id, c.state, c.version, l.suspended_at, c.starts_at, c.ends_at,
        c.max_rewards, c.max_rewards_per_recipient, b.id AS brand_id, b.name, b.currency,
-       a.id AS account_id, a.balance, a.held, a.unlimited, (
-           SELECT jsonb_agg(jsonb_build_array(p.denomination_minor, p.charge_minor, p.charge_bp,
-                                              p.client_id))
-           FROM prices p WHERE p.brand_id = b.id AND p.ended_at IS NULL
-             AND (p.client_id IS NULL OR p.client_id = c.client_id)) AS prices
+       a.id AS account_id, a.balance, a.held, a.unlimited,
+       {PRICES_FOR.format(brand="b.id", client="c.client_id")} AS prices
 FROM campaigns c JOIN clients l ON l.id = c.client_id
 LEFT JOIN brands b ON b.id = :brand AND {_MAY_DRAW.format(client="c.client_id")}
 LEFT JOIN accounts a ON {PAYS} AND a.currency = b.currency
@@ -118,14 +116,8 @@ def asked_for(session: Session, campaign_id: UUID, brand_id: UUID) -> Asked:
         campaign,
         BrandInUse(row.brand_id, row.name, row.currency),
         Payer(row.account_id, row.currency, row.balance, row.held, row.unlimited),
-        tuple(_rule(*values) for values in row.prices or ()),
+        rules_in(row.prices),
     )
-
-
-def _rule(
-    denomination: int | None, charge: int | None, share_bp: int | None, client: str | None
-) -> PriceRule:
-    return PriceRule(denomination, charge, share_bp, UUID(client) if client else None)
 
 
 def _checked(row: Row[Any] | None) -> CampaignInUse:

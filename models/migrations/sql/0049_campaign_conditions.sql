@@ -49,7 +49,9 @@ BEGIN
 END $$;
 
 -- The row of the whole is locked first, so that those of recipients are nobody else's meanwhile.
-CREATE FUNCTION move_reward_counts(p_campaigns uuid[], p_persons bytea[], p_moves integer[])
+-- A recipient of whom nothing counts has no row: who is erased leaves no key here.
+CREATE FUNCTION move_reward_counts(
+    p_campaigns uuid[], p_persons bytea[], p_moves integer[])
   RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM FROM reward_counts r
@@ -69,6 +71,10 @@ BEGIN
   JOIN campaigns c ON c.id = m.campaign AND c.max_rewards_per_recipient IS NOT NULL
   WHERE m.person <> '' AND m.moved > 0 AND NOT EXISTS (
     SELECT FROM reward_counts r WHERE r.campaign_id = m.campaign AND r.person_key = m.person);
+  DELETE FROM reward_counts r
+  USING unnest(p_campaigns, p_persons, p_moves) AS m (campaign, person, moved)
+  WHERE r.campaign_id = m.campaign AND r.person_key = m.person AND m.person <> ''
+    AND m.moved < 0 AND r.counted = 0;
 END $$;
 
 CREATE FUNCTION count_open_rewards() RETURNS trigger LANGUAGE plpgsql AS $$
