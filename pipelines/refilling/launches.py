@@ -19,19 +19,20 @@ FOLLOWED = timedelta(days=30)
 #: So long what a launch has not used of its cards is kept for it.
 KEPT = timedelta(days=1)
 
-# What was used since a launch counts as having been there; no more of it than all of them need.
-_FOLLOWED = text("""
+#: Cards of a plan's pool that were used since its launch: they count as having been there. No more
+#: are counted than all plans of the pool need. A part of statements whose `plan` has `all_need`.
+USED = """(SELECT count(*) FROM (
+    SELECT FROM cards c WHERE c.pool_id = plan.pool_id AND c.state = 'issued'
+      AND c.issued_at >= plan.by LIMIT plan.all_need) issued) AS used"""
+_FOLLOWED = text(f"""
 WITH followed AS (
     SELECT l.*, sum(l.needed) OVER (PARTITION BY l.pool_id) AS all_need FROM refill_plans l
     WHERE l.by <= :now AND l.by > :since AND l.cancelled_at IS NULL
       AND (l.met_at IS NULL OR l.by > :kept))
-SELECT f.id, f.pool_id, f.needed, f.met_at, f.missed_at,
-    (SELECT count(*) FROM (
-        SELECT FROM cards c WHERE c.pool_id = f.pool_id AND c.state = 'issued'
-          AND c.issued_at >= f.by LIMIT f.all_need) used) AS used
-FROM followed f
-WHERE EXISTS (SELECT FROM followed o WHERE o.pool_id = f.pool_id AND o.met_at IS NULL)
-ORDER BY f.pool_id, f.by, f.id
+SELECT plan.id, plan.pool_id, plan.needed, plan.met_at, plan.missed_at, {USED}
+FROM followed plan
+WHERE EXISTS (SELECT FROM followed o WHERE o.pool_id = plan.pool_id AND o.met_at IS NULL)
+ORDER BY plan.pool_id, plan.by, plan.id
 """)
 _POOLS = text("""
 SELECT p.id, p.brand_id, p.client_id, p.denomination_minor, p.currency, p.kind,

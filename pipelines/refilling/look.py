@@ -20,7 +20,7 @@ from pipelines.provisioning.orders import PoolInHand
 from pipelines.provisioning.sources import ways_by_brand
 from pipelines.provisioning.waterfall import Route, Ways, next_route
 from pipelines.queue.ring import BEHIND_ALL
-from pipelines.refilling.launches import FOLLOWED, KEPT
+from pipelines.refilling.launches import FOLLOWED, KEPT, USED
 from pipelines.refilling.rules import (
     Level,
     Means,
@@ -68,15 +68,13 @@ WHERE pool_id = ANY(:pools) AND cancelled_at IS NULL
   AND (by > :now OR missed_at IS NOT NULL AND met_at IS NULL AND by > :followed)
 ORDER BY by, id
 """)
-_KEPT = text("""
+_KEPT = text(f"""
 WITH had AS (
     SELECT l.*, sum(l.needed) OVER (PARTITION BY l.pool_id) AS all_need FROM refill_plans l
     WHERE l.pool_id = ANY(:pools) AND l.by <= :now AND l.by > :kept AND l.met_at IS NOT NULL
       AND l.cancelled_at IS NULL)
-SELECT h.pool_id, h.needed, (SELECT count(*) FROM (
-    SELECT FROM cards c WHERE c.pool_id = h.pool_id AND c.state = 'issued'
-      AND c.issued_at >= h.by LIMIT h.all_need) used) AS used
-FROM had h ORDER BY h.pool_id, h.by, h.id
+SELECT plan.pool_id, plan.needed, {USED}
+FROM had plan ORDER BY plan.pool_id, plan.by, plan.id
 """)
 _RESTING = text("""
 SELECT pool_id, vendor, product FROM provider_orders
