@@ -57,24 +57,27 @@ def mark_tokens() -> None:
     secrets.token_urlsafe = marked
 
 
-#: Tables with their columns of words and of bytes.
+#: Tables with their columns of words and of bytes, and whether they ever had a row.
 COLUMNS = """
 SELECT c.relname, array_agg(quote_ident(a.attname)) FILTER (WHERE a.atttypid <> 'bytea'::regtype),
-    array_agg(quote_ident(a.attname)) FILTER (WHERE a.atttypid = 'bytea'::regtype)
+    array_agg(quote_ident(a.attname)) FILTER (WHERE a.atttypid = 'bytea'::regtype),
+    pg_relation_size(c.oid) > 0
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
   AND (t.typcategory = 'S' OR a.atttypid IN ('bytea'::regtype, 'json'::regtype, 'jsonb'::regtype)
        OR a.atttypid IN ('text[]'::regtype, 'varchar[]'::regtype))
-GROUP BY c.relname ORDER BY c.relname
+GROUP BY c.relname, c.oid ORDER BY c.relname
 """
 
 
 def in_database(url: str) -> list[str]:
     """The tables in which a row shows a secret: one statement over every text and byte column."""
     with psycopg.connect(url, autocommit=True) as connection:
-        statement = _statement(connection)
-        return [f"table {name}" for name, shown in _suspects(connection, statement) if shown]
+        parts = _of_tables(connection)
+        statement = sql.SQL(" UNION ALL ").join(parts)
+        found = _suspects(connection, statement) if parts else ()
+        return [f"table {name}" for name, shown in found if shown]
 
 
 def _suspects(
@@ -85,11 +88,12 @@ def _suspects(
         yield name, is_bytes or SECRET.search(text) is not None
 
 
-def _statement(connection: psycopg.Connection) -> sql.Composed:
-    parts = [
-        _of_table(name, texts or [], raw or []) for name, texts, raw in connection.execute(COLUMNS)
+def _of_tables(connection: psycopg.Connection) -> list[sql.Composed]:
+    return [
+        _of_table(name, texts or [], raw or [])
+        for name, texts, raw, was_used in connection.execute(COLUMNS)
+        if was_used
     ]
-    return sql.SQL(" UNION ALL ").join(parts)
 
 
 def _of_table(name: str, texts: list[str], raw: list[str]) -> sql.Composed:

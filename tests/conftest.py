@@ -25,6 +25,7 @@ from pipelines import telemetry, vendor_settings
 from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
 from tests import canary
+from tests.quicker import make_once
 from tests.vendor import Sandbox
 from web import rate_windows
 
@@ -112,6 +113,13 @@ def ground() -> Iterator[Ground]:
         )
     discard(home)
     canary.refuse(found)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fronts_are_made_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        make_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

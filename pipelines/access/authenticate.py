@@ -43,10 +43,10 @@ WHERE account = :account
 """)
 _CLEAR = text("DELETE FROM sign_in_failures WHERE account = :account")
 _FORGET = text("""
-DELETE FROM sign_in_failures WHERE account IN (
+DELETE FROM sign_in_failures WHERE account = ANY (ARRAY(
     SELECT account FROM sign_in_failures
     WHERE tried_at < CAST(:now AS timestamptz) - make_interval(days => :days)
-    ORDER BY tried_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY tried_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 _HOLD = text("SELECT FROM users WHERE id = :user FOR SHARE")
 _UPGRADE = text("""

@@ -10,11 +10,11 @@ REMEMBERED_DAYS = 90
 FORGOTTEN_AT_ONCE = 5_000
 
 _FORGET = text("""
-DELETE FROM sign_ins WHERE id IN (
+DELETE FROM sign_ins WHERE id = ANY (ARRAY(
     SELECT id FROM sign_ins
     WHERE least(expires_at, coalesce(revoked_at, expires_at))
         < CAST(:now AS timestamptz) - make_interval(days => :days)
-    LIMIT :limit FOR UPDATE SKIP LOCKED)
+    LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

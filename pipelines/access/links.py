@@ -13,9 +13,9 @@ INVITATIONS_KEPT = timedelta(days=30)
 FORGOTTEN_AT_ONCE = 5_000
 
 _FORGET_SQL = """
-DELETE FROM {table} WHERE id IN (
+DELETE FROM {table} WHERE id = ANY (ARRAY(
     SELECT id FROM {table} WHERE expires_at < :before
-    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """
 _FORGET = (
     (text(_FORGET_SQL.format(table="password_resets")), LINKS_KEPT),

@@ -51,7 +51,8 @@ class Sightings:
 # The detail as text: it is only passed on.
 _TAKE = text("""
 WITH taken AS (
-    DELETE FROM alert_signals WHERE id IN (SELECT id FROM alert_signals ORDER BY id LIMIT :limit)
+    DELETE FROM alert_signals WHERE id = ANY (ARRAY(
+        SELECT id FROM alert_signals ORDER BY id LIMIT :limit))
     RETURNING *
 )
 SELECT id, kind, subject_id, agency_id, client_id, severity, level, is_over,

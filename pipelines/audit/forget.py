@@ -10,10 +10,10 @@ REMEMBERED_DAYS = 90
 FORGOTTEN_AT_ONCE = 20_000
 
 _FORGET = text("""
-UPDATE audit_entries SET address = NULL WHERE id IN (
+UPDATE audit_entries SET address = NULL WHERE id = ANY (ARRAY(
     SELECT id FROM audit_entries WHERE address IS NOT NULL
       AND at < CAST(:now AS timestamptz) - make_interval(days => :days)
-    ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

@@ -11,19 +11,21 @@ DRAFTS_AT_ONCE = 500
 
 # People are forgotten; counts, verdicts and money stay for the books.
 _FORGET_PEOPLE = text(f"""
-UPDATE items SET email = NULL, name = NULL, phone = NULL, reference = NULL, person_key = NULL
-WHERE (job_id, position) IN (
+WITH old AS MATERIALIZED (
     SELECT i.job_id, i.position FROM items i JOIN jobs j ON j.id = i.job_id
     WHERE j.retain_until < CAST(:now AS date)
       AND coalesce(i.email, i.name, i.phone, i.reference) IS NOT NULL
     LIMIT {PEOPLE_AT_ONCE})
+UPDATE items i
+SET email = NULL, name = NULL, phone = NULL, reference = NULL, person_key = NULL
+FROM old WHERE i.job_id = old.job_id AND i.position = old.position
 """)
 
 # A draft is a file of people that nobody answers for: it lives a day.
 _FORGET_DRAFTS = text(f"""
-DELETE FROM upload_drafts WHERE id IN (
+DELETE FROM upload_drafts WHERE id = ANY (ARRAY(
     SELECT id FROM upload_drafts
-    WHERE created_at < CAST(:now AS timestamptz) - interval '24 hours' LIMIT {DRAFTS_AT_ONCE})
+    WHERE created_at < CAST(:now AS timestamptz) - interval '24 hours' LIMIT {DRAFTS_AT_ONCE}))
 """)
 
 

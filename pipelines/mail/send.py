@@ -47,10 +47,10 @@ WHERE id = :id AND state = 'waiting' RETURNING template
 """)
 _NOTE = text("UPDATE outgoing_mails SET code = :code WHERE id = :id AND state = 'waiting'")
 _FORGET = text("""
-DELETE FROM outgoing_mails WHERE id IN (
+DELETE FROM outgoing_mails WHERE id = ANY (ARRAY(
     SELECT id FROM outgoing_mails
     WHERE ended_at < CAST(:now AS timestamptz) - make_interval(days => :days)
-    ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

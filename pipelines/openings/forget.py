@@ -10,8 +10,8 @@ SHEETS_KEPT = timedelta(days=7)
 
 # One that is being approved is locked: whoever waited for that finds it applied, and leaves it.
 _FORGET = text("""
-DELETE FROM balance_sheets WHERE applied_at IS NULL AND id IN (
-    SELECT id FROM balance_sheets WHERE applied_at IS NULL AND created_at < :before LIMIT 100)
+DELETE FROM balance_sheets WHERE applied_at IS NULL AND id = ANY (ARRAY(
+    SELECT id FROM balance_sheets WHERE applied_at IS NULL AND created_at < :before LIMIT 100))
 """)
 
 

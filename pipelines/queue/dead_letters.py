@@ -88,8 +88,8 @@ UPDATE tasks SET state = 'buried', run_after = :kept_until WHERE id = :id AND st
 RETURNING id
 """)
 _PURGE = text("""
-DELETE FROM tasks WHERE id IN (
-    SELECT id FROM tasks WHERE state = 'buried' AND run_after <= :now LIMIT :limit)
+DELETE FROM tasks WHERE id = ANY (ARRAY(
+    SELECT id FROM tasks WHERE state = 'buried' AND run_after <= :now LIMIT :limit))
 """)
 
 

@@ -139,10 +139,10 @@ def remember(
 
 #: Two passes at once forget different keys.
 _PURGE = text("""
-DELETE FROM idempotency_keys WHERE id IN (
+DELETE FROM idempotency_keys WHERE id = ANY (ARRAY(
     SELECT id FROM idempotency_keys
     WHERE created_at < CAST(:now AS timestamptz) - make_interval(days => :days)
-    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

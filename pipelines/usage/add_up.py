@@ -9,7 +9,7 @@ DELTAS_PER_PASS = 10_000
 
 _ADD_UP = text("""
 WITH taken AS (
-    DELETE FROM issued_deltas WHERE id IN (SELECT id FROM issued_deltas LIMIT :limit)
+    DELETE FROM issued_deltas WHERE id = ANY (ARRAY(SELECT id FROM issued_deltas LIMIT :limit))
     RETURNING *
 ), summed AS (
     INSERT INTO issued_daily AS d (campaign_id, day, source, currency, agency_id, client_id, cards,

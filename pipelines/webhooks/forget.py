@@ -11,14 +11,14 @@ COUNTED = timedelta(days=730)
 FORGOTTEN_AT_ONCE = 5_000
 
 _FORGET = text("""
-DELETE FROM webhook_deliveries WHERE id IN (
+DELETE FROM webhook_deliveries WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries WHERE ended_at < :before
-    ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY ended_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 _FORGET_COUNTS = text("""
-DELETE FROM webhook_sequences WHERE object_id IN (
+DELETE FROM webhook_sequences WHERE object_id = ANY (ARRAY(
     SELECT object_id FROM webhook_sequences WHERE at < :before
-    ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 
 

@@ -25,7 +25,7 @@ FACTS_PER_PASS = 1_000
 _TAKE = text("""
 WITH taken AS (
     DELETE FROM webhook_facts
-    WHERE number IN (SELECT number FROM webhook_facts ORDER BY number LIMIT :limit)
+    WHERE number = ANY (ARRAY(SELECT number FROM webhook_facts ORDER BY number LIMIT :limit))
     RETURNING *
 ), told AS (
     SELECT t.*, e.id AS endpoint_id, e.agency_id AS teller_agency_id,

@@ -1,5 +1,8 @@
 """SEC-22: no statement is made of values; what is put into SQL text is fixed in the code.
 
+And a piece that is taken is taken once: what is chosen with a LIMIT in `IN (SELECT ...)` may be chosen
+again for every row, as the plan likes, and more is taken than the limit says.
+
 bandit's B608 sees that a statement is put together, not from what. Here each part must be a
 constant of a module, or the function is listed with the reason why its parts are fixed too.
 """
@@ -13,6 +16,7 @@ from tests.house.test_sizes import PRODUCT, ROOT, parsed
 _STATEMENT = re.compile(
     r"^\s*(SELECT|INSERT|UPDATE|DELETE|WITH|COPY|ALTER|CREATE|DROP|GRANT|SET)\b"
 )
+_IN = re.compile(r"\bIN \(\s*(?=SELECT\b)")
 _CONSTANT = re.compile(r"^_{0,2}[A-Z][A-Z0-9_]*(\.[A-Z][A-Z0-9_]*)?$|^clock\.SQL$")
 #: File and function -> why what it puts in is not from outside.
 FIXED = {
@@ -102,6 +106,40 @@ def test_sec022_no_statement_is_put_together_from_values() -> None:
     }
     assert {where: parts for where, parts in loose.items() if where not in FIXED} == {}
     assert set(FIXED) <= set(loose)
+
+
+def test_what_a_limit_chooses_is_chosen_once() -> None:
+    """As `= ANY (ARRAY(SELECT ...))` or from `WITH ... AS MATERIALIZED`; migrations are history."""
+    loose = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in parsed(*PRODUCT)
+        if "migrations" not in path.parts
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if chooses_again(node.value)
+    ]
+
+    assert loose == []
+
+
+def chooses_again(statement: str) -> bool:
+    """Whether a SELECT inside `IN (...)`, and none further inside, has a LIMIT."""
+    for found in _IN.finditer(statement):
+        inside, depth = "", 1
+        for sign in statement[found.end() :]:
+            depth += {"(": 1, ")": -1}.get(sign, 0)
+            if depth == 0:
+                break
+            inside += sign if depth == 1 else ""
+        if "LIMIT" in inside:
+            return True
+    return False
+
+
+def test_the_rule_of_limits_finds_what_it_is_for() -> None:
+    assert chooses_again("DELETE FROM t WHERE id IN (\n SELECT id FROM t WHERE (a) LIMIT 5)")
+    assert not chooses_again("DELETE FROM t WHERE id IN (SELECT id FROM t) LIMIT 5")
+    assert not chooses_again("DELETE FROM t WHERE id = ANY (ARRAY(SELECT id FROM t LIMIT 5))")
 
 
 def test_the_rule_finds_what_it_is_for() -> None:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import select
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,14 @@ def wait_until_gone(pids: list[int], seconds: float = 20.0) -> list[int]:
             if not select.select([handle], [], [], seconds)[0]:
                 left.append(pid)
     return left
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sigint_is_heard() -> Iterator[None]:
+    """Who runs the tests in the background of a shell ignores SIGINT; a user's stack does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

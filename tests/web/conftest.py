@@ -1,5 +1,6 @@
 """A front on a test's own database, with people of every role who can sign in."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,15 +15,17 @@ from models import clock
 from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
+from pipelines.access.passwords import hash_password
 from pipelines.access.sign_ins import SignInKind, open_sign_in
 from pipelines.access.tokens import AccessClaims, issue_access_token
-from pipelines.access.users import NewUser, create_user
+from pipelines.access.users import NewUser, add_user
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.seeding import Seeded, seed
 from web.app import create_app
 
 PASSWORD = f"correct horse {MARK}"
+_hashed_once = functools.cache(hash_password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def make_user(house: House, email: str, role: Role, seeded: Seeded | None = None
         client_id=seeded.client_id if seeded and in_client else None,
     )
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return create_user(session, person, actor_id=None)
+        return add_user(session, person, password_hash=_hashed_once(PASSWORD), actor_id=None)
 
 
 def signed_in(
