@@ -86,9 +86,9 @@ def soonest_start(bucket: Bucket, now: datetime) -> datetime:
     return max(now, bucket.taken_until - (bucket.burst - 1) * _interval(bucket))
 
 
-def started(bucket: Bucket, now: datetime) -> Bucket:
-    """The bucket once a call began."""
-    taken_until = max(now, bucket.taken_until or now) + _interval(bucket)
+def started(bucket: Bucket, at: datetime) -> Bucket:
+    """The bucket once it is sure that a call begins at that moment."""
+    taken_until = max(at, bucket.taken_until or at) + _interval(bucket)
     return replace(bucket, taken_until=taken_until)
 
 

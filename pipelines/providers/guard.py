@@ -40,6 +40,11 @@ BLOCKED_SECONDS = 5.0
 #: How long before its time a call may be promised a token; after it, how long that is kept.
 LINE_SECONDS = 5.0
 PLACE_KEPT_SECONDS = 10.0
+#: An order is let in so long before its turn and waits for it in hand: to be woken takes about so
+#: long, and a call that begins late may hold up all that follow. Not sooner than so many calls
+#: before its own, so that few threads stand at one vendor.
+EARLY_SECONDS = 0.25
+EARLY_CALLS = 3
 #: An account that is out of use, or not there yet, is looked at again after this.
 AWAY_SECONDS = 60.0
 #: Calls are counted by slices of this.
@@ -66,10 +71,10 @@ class Went(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """May the call begin? If not, when to ask again and why."""
+    """May the call begin, and at which moment? If not, when to ask again and why."""
 
     is_granted: bool
-    ask_again_at: datetime
+    at: datetime
     reason: str
 
 
@@ -137,14 +142,15 @@ def ask(
     flying = session.execute(_IN_FLIGHT, values).one()
     if flying.calls >= _places(row, breaker, now):
         return _later(now, BUSY_SECONDS, "vendor_busy")
-    starts_at = _turn(session, row, values, flying.place, now)
-    if starts_at > now:
-        return Permit(False, starts_at, "vendor_rate")
+    early = _early(row) if purpose is Purpose.ORDER else timedelta(0)
+    permit = _turn(session, row, values, flying.place, now, early)
+    if not permit.is_granted:
+        return permit
     until = now + timedelta(seconds=seconds)
     session.execute(_ENTER, values | {"until": until, "starts_at": None})
     if (begun := breaker.beginning(now)) != breaker:
         _store_breaker(session, row, begun, answered_at=row.answered_at)
-    return Permit(True, now, "")
+    return permit
 
 
 def note(
@@ -196,23 +202,32 @@ def close(session: Session, vendor: str) -> Breaker | None:
 
 
 def _turn(
-    session: Session, row: Row[Any], values: dict[str, Any], place: datetime | None, now: datetime
-) -> datetime:
-    """When the call may begin: now, with a token; at its `place`; or when to come again."""
+    session: Session,
+    row: Row[Any],
+    values: dict[str, Any],
+    place: datetime | None,
+    now: datetime,
+    early: timedelta,
+) -> Permit:
+    """A token and the moment of the call, at most `early`; else a place in the line, or none."""
     bucket = _bucket(row)
     if place is None:
         found = line_up(bucket, now, line_seconds=LINE_SECONDS)
         bucket, place = found.bucket, now + timedelta(seconds=found.wait_seconds)
         if not found.is_kept:
-            return place
+            return Permit(False, place, "vendor_rate")
     starts_at = max(place, soonest_start(bucket, now))
-    if starts_at <= now:
-        _store_bucket(session, row.vendor, started(bucket, now))
-        return starts_at
+    if starts_at <= now + early:
+        _store_bucket(session, row.vendor, started(bucket, starts_at))
+        return Permit(True, starts_at, "")
     _store_bucket(session, row.vendor, bucket)
     until = starts_at + timedelta(seconds=PLACE_KEPT_SECONDS)
     session.execute(_ENTER, values | {"until": until, "starts_at": starts_at})
-    return starts_at
+    return Permit(False, starts_at - early, "vendor_rate")
+
+
+def _early(row: Row[Any]) -> timedelta:
+    return timedelta(seconds=min(EARLY_SECONDS, EARLY_CALLS * 60 / row.rate_per_minute))
 
 
 def _later(now: datetime, seconds: float, reason: str) -> Permit:

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 from models.cards import OrderState
 from pipelines.limits import Limits
 from pipelines.provisioning.order_outcome import set_order, write_refusal, write_review
-from pipelines.provisioning.orders import move_order
-from pipelines.provisioning.purchase import ask_soon
+from pipelines.provisioning.orders import ask_soon, move_order
 from pipelines.queue.work import TaskInHand
 
 _OVER = {OrderState.SUCCEEDED, OrderState.REFUSED, OrderState.CANCELLED}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import insert, text
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models.base import new_id
 from models.cards import OrderState, ProviderOrder
 from pipelines.jobs.chunks import among
+from pipelines.limits import Limits
 from pipelines.provisioning.effects import JobInHand, OpenItem
 from pipelines.provisioning.waterfall import Route
 from pipelines.queue.defer import defer, defer_many
@@ -239,6 +240,12 @@ def recover_later(
     """Have the order's true state found out, in its vendor's lane."""
     kind = RECOVER_ORDER if order.job_id else RECOVER_POOL_ORDER
     _defer_for(session, kind, order, now=now, run_after=run_after, dedupe_key=str(order.id))
+
+
+def ask_soon(session: Session, order: OrderInHand, *, now: datetime, limits: Limits) -> None:
+    """The vendor has had a moment when recovery first asks what became of the order."""
+    first = timedelta(seconds=limits.recovery_first_seconds)
+    recover_later(session, order, now=now, run_after=now + first)
 
 
 def _defer_for(

@@ -129,7 +129,7 @@ def _begin(
     )
     if not permit.is_granted:
         # Committed, not raised: a place in the vendor's line is kept.
-        postpone(session, task, until=permit.ask_again_at, reason=permit.reason)
+        postpone(session, task, until=permit.at, reason=permit.reason)
         return None
     is_safe = providers[order.vendor].resend_is_safe
     may_buy = facts.stop is None and not facts.is_paused and not facts.is_disabled

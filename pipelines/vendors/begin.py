@@ -51,5 +51,5 @@ def begin_question(
         finish(session, task)
         ended(account)
     else:
-        postpone(session, task, until=permit.ask_again_at, reason=permit.reason)
+        postpone(session, task, until=permit.at, reason=permit.reason)
     return None

@@ -172,11 +172,9 @@ VENDORS = (
     ),
     Mutant(
         "an order whose worker died is sent again unasked",
-        PROVISIONING + "purchase.py",
-        "    if order.state is OrderState.SENT:\n"
-        "        _worker_lost(session, task, order, now=now, limits=limits)\n"
-        "        return None\n",
-        "    if order.state is OrderState.SENT:\n        return order\n",
+        PROVISIONING + "begin_order.py",
+        "    if order.state is OrderState.SENT and order.id == begun.order_id:\n",
+        "    if order.state is OrderState.SENT:\n",
         ("tests/pipelines/test_lost_workers.py",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from models.vendors import VendorAccount
 from pipelines.providers import guard
+from pipelines.providers.guard import Purpose
 from pipelines.providers.ports import Throttled, Unknown
 from pipelines.wiring import House
 from tests.driving import rows
@@ -35,14 +36,16 @@ def one_a_second(house: House) -> House:
     return house
 
 
-def ask(house: House, call: UUID, *, after: float) -> guard.Permit:
+def ask(
+    house: House, call: UUID, *, after: float, purpose: Purpose = Purpose.QUESTION
+) -> guard.Permit:
     now = NOON + timedelta(seconds=after)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return guard.ask(session, "reloadly", now=now, call=call, seconds=60)
+        return guard.ask(session, "reloadly", now=now, call=call, seconds=60, purpose=purpose)
 
 
 def wait_of(permit: guard.Permit) -> float:
-    return (permit.ask_again_at - NOON).total_seconds()
+    return (permit.at - NOON).total_seconds()
 
 
 def test_ec061_each_call_of_a_crowd_gets_a_second_of_its_own(one_a_second: House):
@@ -53,6 +56,32 @@ def test_ec061_each_call_of_a_crowd_gets_a_second_of_its_own(one_a_second: House
     assert [wait_of(permit) for permit in told] == [0, 1, 2, 3]
     for call, permit in zip(calls[1:], told[1:], strict=True):
         assert ask(one_a_second, call, after=wait_of(permit)).is_granted
+
+
+def test_ec061_an_order_is_let_in_a_little_before_its_turn_and_told_the_moment(one_a_second: House):
+    """EC-061: being woken late may not hold up who comes after; the vendor hears one a second."""
+    calls = [new_id() for _ in range(3)]
+    told = [ask(one_a_second, call, after=0, purpose=Purpose.ORDER) for call in calls]
+    early = [
+        ask(one_a_second, call, after=wait_of(permit), purpose=Purpose.ORDER)
+        for call, permit in zip(calls[1:], told[1:], strict=True)
+    ]
+    next_one = ask(one_a_second, new_id(), after=2.0)
+
+    assert [wait_of(permit) for permit in told] == [0, 0.75, 1.75]
+    assert [(permit.is_granted, wait_of(permit)) for permit in early] == [(True, 1), (True, 2)]
+    assert wait_of(next_one) == 3
+
+
+def test_an_order_without_a_place_comes_when_it_is_told_and_not_before(one_a_second: House):
+    call = new_id()
+    ask(one_a_second, call, after=0, purpose=Purpose.ORDER)
+    with scoped_transaction(one_a_second.sessions, SYSTEM) as session:
+        guard.note(session, "reloadly", Throttled(30.0), call=call, now=NOON)
+
+    told = ask(one_a_second, new_id(), after=29.9, purpose=Purpose.ORDER)
+
+    assert (told.is_granted, wait_of(told)) == (False, 31)
 
 
 def test_a_place_is_nobody_else_s_and_is_waited_for(one_a_second: House):
