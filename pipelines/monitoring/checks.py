@@ -22,6 +22,8 @@ from pipelines.pricing.rules import charge_of, cost_max, is_too_dear
 
 #: Findings of one check; what is beyond waits until there are fewer.
 FINDINGS_MAX = 500
+#: Rows of a check whose trouble a rule decides: most of them may be none.
+JUDGED_MAX = 20_000
 #: Failed rows that are counted by their code.
 FAILURES_COUNTED_MAX = 100_000
 #: A job of which nothing moves for so long, and an order nobody knows the end of.

@@ -18,7 +18,7 @@ from pipelines.alerts.kinds import ALL, AlertKind
 from pipelines.alerts.raise_alert import Sighting, signal_all
 from pipelines.limits import Limits
 from pipelines.monitoring import checks
-from pipelines.monitoring.checks import CHECKS, FINDINGS_MAX, Check, Group
+from pipelines.monitoring.checks import CHECKS, FINDINGS_MAX, JUDGED_MAX, Check, Group
 from pipelines.monitoring.runs import MONITOR, Run, note_run
 from pipelines.pools.health import CONSUMPTION_DAYS, DAYS_LEFT_MIN, usable_from
 from pipelines.queue.work import TaskInHand, finish
@@ -120,11 +120,13 @@ def look(
     findings: list[Finding] = []
     whole: set[str] = set()
     for check in CHECKS:
-        rows = session.execute(check.statement, values).all()
         decides = check.is_trouble
-        findings += [_finding(check, row) for row in rows if not decides or decides(row, now)]
+        limit = JUDGED_MAX if decides else FINDINGS_MAX
+        rows = session.execute(check.statement, values | {"limit": limit}).all()
+        troubles = [row for row in rows if not decides or decides(row, now)]
+        findings += [_finding(check, row) for row in troubles[:FINDINGS_MAX]]
         # What was cut says nothing of the rest.
-        if len(rows) < FINDINGS_MAX:
+        if len(rows) < limit and len(troubles) <= FINDINGS_MAX:
             whole |= {kind.name for kind in check.kinds}
     return now, tuple(findings), tuple(_over(session, findings, whole))
 
@@ -148,7 +150,6 @@ def tell(session: Session, report: Report) -> None:
 def _values(now: datetime, limits: Limits) -> dict[str, Any]:
     return {
         "now": now,
-        "limit": FINDINGS_MAX,
         "today": now.date(),
         "usable_from": date.fromisoformat(usable_from(now)),
         "lately": now - timedelta(days=CONSUMPTION_DAYS),

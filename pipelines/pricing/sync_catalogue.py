@@ -23,6 +23,7 @@ from pipelines.providers.ports import (
     Product,
     Provider,
 )
+from pipelines.providers.turn import Turn
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import SYNC_CATALOGUE
 from pipelines.queue.settling import lease_seconds, settle_by, settle_in_hand
@@ -107,12 +108,13 @@ def sync_catalogue(
     A vendor that does not answer is read again with the next run: what is not listed counts as
     gone only when a whole catalogue has been read.
     """
-    begun = time.monotonic()
+    begun, turn = time.monotonic(), Turn()
     with transaction(sessions) as session:
         seconds = lease_seconds(SYNC_CATALOGUE, limits)
-        account = _begin(session, task, providers, seconds=seconds)
+        account = _begin(session, task, providers, seconds=seconds, turn=turn)
     if account is None:
         return
+    turn.wait()
     answer = providers[account.vendor].catalogue(account.catalogue_page)
 
     def write(session: Session) -> None:
@@ -134,7 +136,12 @@ def sync_catalogue(
 
 
 def _begin(
-    session: Session, task: TaskInHand, providers: Mapping[str, Provider], *, seconds: float
+    session: Session,
+    task: TaskInHand,
+    providers: Mapping[str, Provider],
+    *,
+    seconds: float,
+    turn: Turn,
 ) -> Row[Any] | None:
     """The account if its vendor may be asked now; one that is down is read with the next run."""
 
@@ -146,6 +153,7 @@ def _begin(
         task,
         providers,
         seconds=seconds,
+        turn=turn,
         ends_for={"vendor_down", PROVIDER_AUTH},
         ended=ended,
     )

@@ -4,6 +4,7 @@ Rate, breaker and bulkhead stand in that row; a call in flight is a row of its o
 that the place of a worker that died comes free by itself.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -26,6 +27,7 @@ from pipelines.providers.ports import (
     Throttled,
     Unknown,
 )
+from pipelines.providers.turn import Turn, early_by
 
 #: All places are taken: one comes free when any call ends.
 BUSY_SECONDS = 1.0
@@ -40,11 +42,6 @@ BLOCKED_SECONDS = 5.0
 #: How long before its time a call may be promised a token; after it, how long that is kept.
 LINE_SECONDS = 5.0
 PLACE_KEPT_SECONDS = 10.0
-#: An order is let in so long before its turn and waits for it in hand: to be woken takes about so
-#: long, and a call that begins late may hold up all that follow. Not sooner than so many calls
-#: before its own, so that few threads stand at one vendor.
-EARLY_SECONDS = 0.25
-EARLY_CALLS = 3
 #: An account that is out of use, or not there yet, is looked at again after this.
 AWAY_SECONDS = 60.0
 #: Calls are counted by slices of this.
@@ -81,7 +78,8 @@ class Permit:
 _LOCK = text("SELECT * FROM vendor_accounts WHERE vendor = :vendor FOR NO KEY UPDATE")
 _IN_FLIGHT = text("""
 SELECT count(*) FILTER (WHERE starts_at IS NULL AND id <> :call) AS calls,
-    max(starts_at) FILTER (WHERE id = :call) AS place
+    max(starts_at) FILTER (WHERE id = :call) AS place,
+    clock_timestamp() - transaction_timestamp() AS elapsed
 FROM vendor_calls WHERE vendor = :vendor AND until > :now
 """)
 _ENTER = text("""
@@ -121,11 +119,13 @@ def ask(
     call: UUID,
     seconds: float,
     purpose: Purpose = Purpose.ORDER,
+    turn: Turn | None = None,
 ) -> Permit:
     """Take one call's worth from the vendor's bucket and a place among its calls in flight.
 
     `call` is the task that calls, `seconds` how long it holds its place at most: its lease.
     A refusal may have given it a place in the line: commit that, and come back when told.
+    Who gives a `turn` may be let in a little early, and is told there when the call may begin.
     """
     row = session.execute(_LOCK, {"vendor": vendor}).one_or_none()
     if row is None:
@@ -134,18 +134,21 @@ def ask(
         return _later(now, AWAY_SECONDS, "vendor_disabled")
     breaker = _breaker(row)
     if not breaker.may_call(now, is_check=purpose is Purpose.CHECK):
-        assert breaker.blocked_until is not None
-        reason = PROVIDER_AUTH if breaker.refuses_keys else "vendor_down"
-        soonest = now + timedelta(seconds=BLOCKED_SECONDS)
-        return Permit(False, max(breaker.blocked_until, soonest), reason)
+        return _blocked(breaker, now)
     values = {"vendor": vendor, "now": now, "call": call}
     flying = session.execute(_IN_FLIGHT, values).one()
-    if flying.calls >= _places(row, breaker, now):
+    looked, places = time.monotonic(), _places(row, breaker, now)
+    if flying.calls >= places:
         return _later(now, BUSY_SECONDS, "vendor_busy")
-    early = _early(row) if purpose is Purpose.ORDER else timedelta(0)
+    early = timedelta(0)
+    if turn is not None:
+        rate = row.rate_per_minute
+        early = early_by(rate_per_minute=rate, calls=flying.calls, places=places)
     permit = _turn(session, row, values, flying.place, now, early)
     if not permit.is_granted:
         return permit
+    if turn is not None:
+        turn.at = looked + (permit.at - now - flying.elapsed).total_seconds()
     until = now + timedelta(seconds=seconds)
     session.execute(_ENTER, values | {"until": until, "starts_at": None})
     if (begun := breaker.beginning(now)) != breaker:
@@ -226,8 +229,11 @@ def _turn(
     return Permit(False, starts_at - early, "vendor_rate")
 
 
-def _early(row: Row[Any]) -> timedelta:
-    return timedelta(seconds=min(EARLY_SECONDS, EARLY_CALLS * 60 / row.rate_per_minute))
+def _blocked(breaker: Breaker, now: datetime) -> Permit:
+    assert breaker.blocked_until is not None
+    reason = PROVIDER_AUTH if breaker.refuses_keys else "vendor_down"
+    soonest = now + timedelta(seconds=BLOCKED_SECONDS)
+    return Permit(False, max(breaker.blocked_until, soonest), reason)
 
 
 def _later(now: datetime, seconds: float, reason: str) -> Permit:

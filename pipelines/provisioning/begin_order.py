@@ -1,8 +1,6 @@
 """Bring an order to its turn at the vendor and mark it sent, committed before the call."""
 
-import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -14,6 +12,7 @@ from models.cards import OrderState
 from models.database import Sessions
 from pipelines.limits import Limits
 from pipelines.providers import guard
+from pipelines.providers.turn import Turn
 from pipelines.provisioning.order_outcome import order_facts, set_order, write_refusal
 from pipelines.provisioning.order_setting import OrderFacts
 from pipelines.provisioning.orders import OrderInHand, ask_soon, lock_order, move_order
@@ -36,25 +35,13 @@ def begin_order(
 
     `until` (monotonic): marking is tried until then.
     """
-    begun = Begun()
-    mark = partial(_mark, task=task, limits=limits, vendors=vendors, begun=begun)
+    marked: set[UUID] = set()
+    turn = Turn()
+    mark = partial(_mark, task=task, limits=limits, vendors=vendors, marked=marked, turn=turn)
     order = settle_in_hand(sessions, task, mark, until=until, draw=draw)
     if order is not None:
-        time.sleep(max(0.0, begun.turn - time.monotonic()))
+        turn.wait()
     return order
-
-
-@dataclass(slots=True)
-class Begun:
-    """What tries of one transaction leave behind: an order marked here, and when its turn is.
-
-    An order that an earlier try marked, under this same token, is still uncalled, though nobody
-    heard of that try's commit.
-    """
-
-    order_id: UUID | None = None
-    #: Monotonic.
-    turn: float = 0.0
 
 
 def _mark(
@@ -63,9 +50,14 @@ def _mark(
     task: TaskInHand,
     limits: Limits,
     vendors: Collection[str],
-    begun: Begun,
+    marked: set[UUID],
+    turn: Turn,
 ) -> OrderInHand | None:
-    """Mark the order sent, committed before the call; None when there is nothing to call."""
+    """Mark the order sent, committed before the call; None when there is nothing to call.
+
+    `marked`: an order that an earlier try marked here, under this same token, is still uncalled,
+    though nobody heard of that try's commit.
+    """
     now = clock.now(session)
     order_id = UUID(task.args["order_id"])
     facts = order_facts(session, order_id)
@@ -76,22 +68,20 @@ def _mark(
         return None
     # Only the order itself is locked: orders of one chunk are sent side by side.
     order = lock_order(session, order_id)
-    if order.state is OrderState.SENT and order.id == begun.order_id:
+    if order.state is OrderState.SENT and order.id in marked:
         return order
     if order.state is not OrderState.CREATED:
         _not_to_send(session, task, order, now=now, limits=limits)
         return None
     if facts.is_paused:
         raise Postpone(now, "job_paused")
-    permit = guard.ask(
-        session, order.vendor, now=now, call=task.id, seconds=lease_seconds(PLACE_ORDER, limits)
-    )
+    seconds = lease_seconds(PLACE_ORDER, limits)
+    permit = guard.ask(session, order.vendor, now=now, call=task.id, seconds=seconds, turn=turn)
     if not permit.is_granted:  # committed, not raised: a place in the vendor's line is kept
         postpone(session, task, until=permit.at, reason=permit.reason)
         return None
     move_order(session, order, OrderState.SENT, now=now)
-    begun.order_id = order.id
-    begun.turn = time.monotonic() + (permit.at - now).total_seconds()
+    marked.add(order.id)
     return order
 
 

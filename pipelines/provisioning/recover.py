@@ -22,6 +22,7 @@ from pipelines.providers.ports import (
     Refused,
     Succeeded,
 )
+from pipelines.providers.turn import Turn
 from pipelines.provisioning.ask_vendor import ask_vendor, never_ran
 from pipelines.provisioning.order_outcome import (
     order_facts,
@@ -73,10 +74,12 @@ def recover_order(
     order is settled or recovery gives up and a person must look.
     """
     begun = time.monotonic()
+    turn = Turn()
     with transaction(sessions) as session:
-        found = _begin(session, task, providers, limits)
+        found = _begin(session, task, providers, limits, turn)
     if found is None:
         return
+    turn.wait()
     order, question = found
     send_by = begun + limits.order_send_seconds
     answer = ask_vendor(providers[order.vendor], order, question, send_by=send_by)
@@ -107,7 +110,11 @@ def recover_order(
 
 
 def _begin(
-    session: Session, task: TaskInHand, providers: Mapping[str, Provider], limits: Limits
+    session: Session,
+    task: TaskInHand,
+    providers: Mapping[str, Provider],
+    limits: Limits,
+    turn: Turn,
 ) -> tuple[OrderInHand, Question] | None:
     """The order and how it is asked after; a repeated send is noted here, before the call."""
     fence(session, task)
@@ -126,6 +133,7 @@ def _begin(
         call=task.id,
         seconds=lease_seconds(RECOVER_ORDER, limits),
         purpose=Purpose.QUESTION,
+        turn=turn,
     )
     if not permit.is_granted:
         # Committed, not raised: a place in the vendor's line is kept.

@@ -11,6 +11,7 @@ from models import clock
 from pipelines.providers import guard
 from pipelines.providers.guard import Purpose
 from pipelines.providers.ports import Provider
+from pipelines.providers.turn import Turn
 from pipelines.queue.work import TaskInHand, fence, finish, postpone
 
 ACCOUNT = text("""
@@ -25,11 +26,12 @@ def begin_question(
     providers: Mapping[str, Provider],
     *,
     seconds: float,
+    turn: Turn,
     ends_for: Collection[str],
     found: Callable[[Row[Any]], None] = lambda _account: None,
     ended: Callable[[Row[Any]], None] = lambda _account: None,
 ) -> Row[Any] | None:
-    """The task's account if its vendor may be asked now, for a call of at most `seconds`.
+    """The task's account if its vendor may be asked at this `turn`, for at most `seconds`.
 
     Else the task is put down: until it may be asked, or for good where the guard refuses for one
     of `ends_for`, after which `ended` is called. `found` is called before the guard is asked.
@@ -43,7 +45,13 @@ def begin_question(
         return None
     found(account)
     permit = guard.ask(
-        session, account.vendor, now=now, call=task.id, seconds=seconds, purpose=Purpose.CHECK
+        session,
+        account.vendor,
+        now=now,
+        call=task.id,
+        seconds=seconds,
+        purpose=Purpose.CHECK,
+        turn=turn,
     )
     if permit.is_granted:
         return account

@@ -16,6 +16,7 @@ from pipelines.jobs.standstill import pause_standing, resume_standing
 from pipelines.limits import Limits
 from pipelines.providers.guard import PROVIDER_AUTH, Purpose
 from pipelines.providers.ports import Balance, Provider, Unknown
+from pipelines.providers.turn import Turn
 from pipelines.queue.kinds import CHECK_VENDOR
 from pipelines.queue.settling import lease_seconds, settle_by, settle_in_hand
 from pipelines.queue.work import TaskInHand, finish, postpone
@@ -49,26 +50,12 @@ def check_vendor(
 
     A balance is an answer with our keys: it lets orders through again, and resumes what waited.
     """
-    begun = time.monotonic()
+    begun, turn = time.monotonic(), Turn()
     with transaction(sessions) as session:
-        seconds = lease_seconds(CHECK_VENDOR, limits)
-
-        def stand_still(account: Row[Any]) -> None:
-            """Jobs that only wait for an account whose keys are refused."""
-            if account.refuses_keys:
-                pause_standing(session, PROVIDER_AUTH, now=clock.now(session))
-
-        # Of one that is down an order is the probe.
-        account = begin_question(
-            session,
-            task,
-            providers,
-            seconds=seconds,
-            ends_for={"vendor_down"},
-            found=stand_still,
-        )
+        account = _begin(session, task, providers, limits, turn)
     if account is None:
         return
+    turn.wait()
     answer = providers[account.vendor].balance()
 
     def write(session: Session) -> None:
@@ -87,6 +74,31 @@ def check_vendor(
     until = settle_by(begun, CHECK_VENDOR, limits)
     settle_in_hand(sessions, task, write, until=until, draw=draw)
     log.info("vendor.checked", vendor=account.vendor, answer=type(answer).__name__)
+
+
+def _begin(
+    session: Session,
+    task: TaskInHand,
+    providers: Mapping[str, Provider],
+    limits: Limits,
+    turn: Turn,
+) -> Row[Any] | None:
+    """The account, if it may be asked; of one that is down an order is the probe."""
+
+    def stand_still(account: Row[Any]) -> None:
+        """Jobs that only wait for an account whose keys are refused."""
+        if account.refuses_keys:
+            pause_standing(session, PROVIDER_AUTH, now=clock.now(session))
+
+    return begin_question(
+        session,
+        task,
+        providers,
+        seconds=lease_seconds(CHECK_VENDOR, limits),
+        turn=turn,
+        ends_for={"vendor_down"},
+        found=stand_still,
+    )
 
 
 def _keep(session: Session, vendor: str, answer: Balance | Unknown, now: datetime) -> None:

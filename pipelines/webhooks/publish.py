@@ -4,7 +4,7 @@ In the system's scope. An event has its number among those of its object from he
 cause waits for another one's (decision 0032); what nobody is told of has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,26 +27,21 @@ WITH taken AS (
     DELETE FROM webhook_facts
     WHERE number = ANY (ARRAY(SELECT number FROM webhook_facts ORDER BY number LIMIT :limit))
     RETURNING *
-), told AS (
-    SELECT t.*, e.id AS endpoint_id, e.agency_id AS teller_agency_id,
-        e.client_id AS teller_client_id
-    FROM taken t JOIN webhook_endpoints e ON e.state = 'enabled'
-        AND (e.events IS NULL OR t.type = ANY(e.events))
-        AND (e.agency_id IS NULL OR e.agency_id = t.agency_id)
-        AND (e.client_id IS NULL OR e.client_id = t.client_id)
-), placed AS (
-    SELECT number, object_id, row_number() OVER (PARTITION BY object_id ORDER BY number) AS place,
-        count(*) OVER (PARTITION BY object_id) AS places
-    FROM (SELECT DISTINCT number, object_id FROM told) d
-), counted AS (
-    INSERT INTO webhook_sequences AS s (object_id, last, at)
-    SELECT object_id, count(*), CAST(:now AS timestamptz) FROM placed GROUP BY object_id
-    ON CONFLICT (object_id) DO UPDATE SET last = s.last + excluded.last, at = excluded.at
-    RETURNING object_id, last
 )
-SELECT t.*, c.last - p.places + p.place AS sequence
-FROM told t JOIN placed p ON p.number = t.number JOIN counted c ON c.object_id = t.object_id
-ORDER BY t.number, t.endpoint_id
+SELECT t.*, e.id AS endpoint_id, e.agency_id AS teller_agency_id, e.client_id AS teller_client_id
+FROM taken t JOIN webhook_endpoints e ON e.state = 'enabled'
+    AND (e.events IS NULL OR t.type = ANY(e.events))
+    AND (e.agency_id IS NULL OR e.agency_id = t.agency_id)
+    AND (e.client_id IS NULL OR e.client_id = t.client_id)
+ORDER BY t.number, e.id
+""")
+_COUNT = text("""
+INSERT INTO webhook_sequences AS s (object_id, last, at)
+SELECT object_id, events, :now
+FROM unnest(CAST(:objects AS uuid[]), CAST(:events AS bigint[])) AS u (object_id, events)
+ORDER BY object_id
+ON CONFLICT (object_id) DO UPDATE SET last = s.last + excluded.last, at = excluded.at
+RETURNING object_id, last
 """)
 _WAITING = text("SELECT count(*) FROM (SELECT FROM webhook_facts LIMIT 1) f")
 
@@ -56,11 +51,28 @@ def publish(session: Session, now: datetime) -> bool:
     wait_for_lock(session, Namespace.WEBHOOK_FACTS, "publish")
     rows = session.execute(_TAKE, {"limit": FACTS_PER_PASS, "now": now}).all()
     if rows:
-        session.execute(insert(WebhookDelivery), [_delivery(row, now) for row in rows])
+        numbers = _sequence_numbers(session, rows, now)
+        made = [_delivery(row, now) | {"sequence": numbers[row.number]} for row in rows]
+        session.execute(insert(WebhookDelivery), made)
         owners = {r.endpoint_id: r.teller_client_id or r.teller_agency_id for r in rows}
         wake_endpoints(session, owners, now=now)
     more: int = session.execute(_WAITING).scalar_one()
     return more > 0
+
+
+def _sequence_numbers(session: Session, rows: Sequence[Row[Any]], now: datetime) -> dict[int, int]:
+    """By fact, its number among the events of its object: one, however many are told of it."""
+    facts: dict[UUID, list[int]] = {}
+    for number, object_id in sorted({(row.number, row.object_id) for row in rows}):
+        facts.setdefault(object_id, []).append(number)
+    counts = [len(numbers) for numbers in facts.values()]
+    values = {"objects": list(facts), "events": counts, "now": now}
+    last = {row.object_id: row.last for row in session.execute(_COUNT, values)}
+    return {
+        number: last[object_id] - len(numbers) + place
+        for object_id, numbers in facts.items()
+        for place, number in enumerate(numbers, start=1)
+    }
 
 
 def wake_endpoints(session: Session, owners: Mapping[UUID, UUID | None], *, now: datetime) -> None:
@@ -83,7 +95,6 @@ def _delivery(row: Row[Any], now: datetime) -> dict[str, object]:
         "type": row.type,
         "object_kind": row.object_kind,
         "object_id": row.object_id,
-        "sequence": row.sequence,
         "object_agency_id": row.agency_id,
         "object_client_id": row.client_id,
         "data": row.data,

@@ -173,7 +173,7 @@ VENDORS = (
     Mutant(
         "an order whose worker died is sent again unasked",
         PROVISIONING + "begin_order.py",
-        "    if order.state is OrderState.SENT and order.id == begun.order_id:\n",
+        "    if order.state is OrderState.SENT and order.id in marked:\n",
         "    if order.state is OrderState.SENT:\n",
         ("tests/pipelines/test_lost_workers.py",),
     ),

@@ -1,8 +1,12 @@
 """What the monitor tells of stock and margins (EC-068, EC-081)."""
 
+import pytest
+from sqlalchemy import text
+
 from models import clock
 from models.database import scoped_transaction
-from models.scope import agency
+from models.scope import PLATFORM, agency
+from pipelines.monitoring import monitor as monitor_module
 from pipelines.pricing.read import last_costs
 from pipelines.provisioning.give_up_margin import give_up_waiting
 from pipelines.provisioning.margin import route_subject
@@ -89,6 +93,35 @@ def test_ec081_a_route_of_unknown_cost_that_sells_at_a_loss_is_told_until_it_is_
     assert alert not in standing(vendor_house)
     assert (last.face_value_minor, last.cost_minor, last.cost_currency) == (2_500, 2_363, "USD")
     assert_proven(vendor_house)
+
+
+def test_ec081_many_losses_that_are_none_any_more_are_over_at_one_look(
+    vendor_house: House, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    """EC-081: what a rule clears does not count towards what one look may find."""
+    monkeypatch.setattr(monitor_module, "FINDINGS_MAX", 1)
+    sellers = [seed(vendor_house, vendor=first) for first in (True, False)]
+    with scoped_transaction(vendor_house.sessions, PLATFORM) as session:
+        session.execute(
+            text(
+                "INSERT INTO brand_routes (id, brand_id, vendor, product) "
+                "VALUES (gen_random_uuid(), :brand, 'reloadly', '120')"
+            ),
+            {"brand": sellers[1].brand_id},
+        )
+    for seller in sellers:
+        charge(vendor_house, seller, 2_300)
+        settle(vendor_house, submit(vendor_house, seller, recipients_csv(1)))
+    for _ in sellers:
+        looked(vendor_house)
+    before = [kind for kind, _subject in standing(vendor_house)].count("route_sells_at_loss")
+
+    for seller in sellers:
+        charge(vendor_house, seller, 2_500)
+    looked(vendor_house)
+
+    assert before == 2
+    assert "route_sells_at_loss" not in {kind for kind, _subject in standing(vendor_house)}
 
 
 def test_ec081_saying_the_cost_of_a_route_ends_what_was_told_of_its_losses(

@@ -1,5 +1,8 @@
 """EC-061: who finds no token at a vendor keeps a place in the line, and no token is lost to waiting."""
 
+import heapq
+import random
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +16,7 @@ from models.vendors import VendorAccount
 from pipelines.providers import guard
 from pipelines.providers.guard import Purpose
 from pipelines.providers.ports import Throttled, Unknown
+from pipelines.providers.turn import Turn
 from pipelines.wiring import House
 from tests.driving import rows
 
@@ -37,11 +41,18 @@ def one_a_second(house: House) -> House:
 
 
 def ask(
-    house: House, call: UUID, *, after: float, purpose: Purpose = Purpose.QUESTION
+    house: House,
+    call: UUID,
+    *,
+    after: float,
+    turn: Turn | None = None,
+    purpose: Purpose = Purpose.ORDER,
 ) -> guard.Permit:
     now = NOON + timedelta(seconds=after)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return guard.ask(session, "reloadly", now=now, call=call, seconds=60, purpose=purpose)
+        return guard.ask(
+            session, "reloadly", now=now, call=call, seconds=60, purpose=purpose, turn=turn
+        )
 
 
 def wait_of(permit: guard.Permit) -> float:
@@ -58,30 +69,83 @@ def test_ec061_each_call_of_a_crowd_gets_a_second_of_its_own(one_a_second: House
         assert ask(one_a_second, call, after=wait_of(permit)).is_granted
 
 
-def test_ec061_an_order_is_let_in_a_little_before_its_turn_and_told_the_moment(one_a_second: House):
+def test_ec061_who_waits_in_hand_is_let_in_a_little_before_its_turn_and_told_the_moment(
+    one_a_second: House,
+):
     """EC-061: being woken late may not hold up who comes after; the vendor hears one a second."""
-    calls = [new_id() for _ in range(3)]
-    told = [ask(one_a_second, call, after=0, purpose=Purpose.ORDER) for call in calls]
+    calls, turns = [new_id() for _ in range(3)], [Turn() for _ in range(3)]
+    told = [ask(one_a_second, call, after=0, turn=Turn()) for call in calls]
+    asked = time.monotonic()
     early = [
-        ask(one_a_second, call, after=wait_of(permit), purpose=Purpose.ORDER)
-        for call, permit in zip(calls[1:], told[1:], strict=True)
+        ask(one_a_second, call, after=wait_of(permit), turn=turn)
+        for call, permit, turn in zip(calls[1:], told[1:], turns[1:], strict=True)
     ]
     next_one = ask(one_a_second, new_id(), after=2.0)
 
     assert [wait_of(permit) for permit in told] == [0, 0.75, 1.75]
     assert [(permit.is_granted, wait_of(permit)) for permit in early] == [(True, 1), (True, 2)]
+    assert all(turn.at > asked for turn in turns[1:])
     assert wait_of(next_one) == 3
 
 
-def test_an_order_without_a_place_comes_when_it_is_told_and_not_before(one_a_second: House):
+def test_who_has_no_place_comes_when_it_is_told_and_not_before(one_a_second: House):
     call = new_id()
-    ask(one_a_second, call, after=0, purpose=Purpose.ORDER)
+    ask(one_a_second, call, after=0, turn=Turn())
     with scoped_transaction(one_a_second.sessions, SYSTEM) as session:
         guard.note(session, "reloadly", Throttled(30.0), call=call, now=NOON)
 
-    told = ask(one_a_second, new_id(), after=29.9, purpose=Purpose.ORDER)
+    told = ask(one_a_second, new_id(), after=29.9, turn=Turn())
 
     assert (told.is_granted, wait_of(told)) == (False, 31)
+
+
+def test_where_calls_are_few_nobody_stands_in_the_place_of_one(one_a_second: House):
+    """Of two places the second is for who calls: it is asked for at the turn itself."""
+    with scoped_transaction(one_a_second.sessions, SYSTEM) as session:
+        session.connection().exec_driver_sql("UPDATE vendor_accounts SET concurrency = 2")
+    first, second = new_id(), new_id()
+    ask(one_a_second, first, after=0, turn=Turn())
+    ask(one_a_second, second, after=0, turn=Turn())
+
+    early = ask(one_a_second, second, after=0.9, turn=Turn())
+
+    assert (early.is_granted, wait_of(early)) == (False, 1)
+    assert ask(one_a_second, second, after=1, turn=Turn()).is_granted
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(600, 1), (300, 1), (60, 1)])
+def test_ec061_in_a_crowd_every_question_has_its_turn_and_no_two_calls_come_too_close(
+    one_a_second: House, rate: int, burst: int
+):
+    """EC-061: for 20 seconds of virtual time more orders wait than the rate allows."""
+    with scoped_transaction(one_a_second.sessions, SYSTEM) as session:
+        session.connection().exec_driver_sql(
+            f"UPDATE vendor_accounts SET rate_per_minute = {rate}, burst = {burst}, "
+            "micro_tokens = 0, concurrency = 10000"
+        )
+    chance, seconds = random.Random(rate + burst), 20
+    orders = [(0.001 * n, n, new_id(), Purpose.ORDER) for n in range(rate // 3)]
+    asked = [(2.0 * n, -n, new_id(), Purpose.QUESTION) for n in range(1, 5)]
+    waiting, begun, answered = orders + asked, [], {}
+    heapq.heapify(waiting)
+    while waiting and waiting[0][0] < seconds:
+        at, number, call, purpose = heapq.heappop(waiting)
+        permit = ask(one_a_second, call, after=at, turn=Turn(), purpose=purpose)
+        if not permit.is_granted:
+            woken = wait_of(permit) + chance.uniform(0, 0.02)
+            heapq.heappush(waiting, (woken, number, call, purpose))
+            continue
+        begun.append(wait_of(permit))
+        if purpose is Purpose.QUESTION:
+            answered[-number] = wait_of(permit) - 2.0 * -number
+    begun.sort()
+    interval = 60 / rate
+
+    assert sorted(answered) == [1, 2, 3, 4]
+    assert max(answered.values()) <= 6
+    assert len(begun) >= 0.95 * seconds / interval - 1
+    gaps = [last - first for first, last in zip(begun, begun[burst:], strict=False)]
+    assert min(gaps) >= interval - 1e-4
 
 
 def test_a_place_is_nobody_else_s_and_is_waited_for(one_a_second: House):
