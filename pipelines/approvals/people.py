@@ -1,8 +1,11 @@
 """Whether those who ask and agree are still, and were already, who may: read in the SYSTEM scope."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
 
 from models.database import Sessions, scoped_transaction
 from models.people import Role
@@ -13,10 +16,10 @@ from pipelines.approvals.approvals import Kinds
 from pipelines.errors import Kind, Refusal
 
 _PEOPLE = text("""
-SELECT a.kind, a.created_at AS asked_at, r.role AS asker_role, r.disabled_at AS asker_disabled_at,
+SELECT a.id, a.kind, a.created_at AS asked_at, r.role AS asker_role, r.disabled_at AS asker_disabled_at,
     d.created_at AS decider_made_at
 FROM approvals a LEFT JOIN users r ON r.id = a.requested_by LEFT JOIN users d ON d.id = :decider
-WHERE a.id = :approval
+WHERE a.id = ANY(:approvals)
 """)
 
 
@@ -42,10 +45,24 @@ def check_people(sessions: Sessions, approval_id: UUID, caller: Principal, kinds
     The caller's scope has shown the approval before. Raises `AskerLeft`, `ApproverTooNew`.
     """
     with scoped_transaction(sessions, SYSTEM) as session:
-        values = {"approval": approval_id, "decider": caller.actor_id}
-        row = session.execute(_PEOPLE, values).one()
+        objection = objections(session, [approval_id], caller, kinds).get(approval_id)
+    if objection is not None:
+        raise objection
+
+
+def objections(
+    session: Session, approvals: Sequence[UUID], caller: Principal, kinds: Kinds
+) -> dict[UUID, Refusal]:
+    """Why the caller cannot approve which of these; in the SYSTEM scope."""
+    values = {"approvals": list(approvals), "decider": caller.actor_id}
+    found = ((row.id, _objection(row, kinds)) for row in session.execute(_PEOPLE, values))
+    return {approval: objection for approval, objection in found if objection is not None}
+
+
+def _objection(row: Row[Any], kinds: Kinds) -> Refusal | None:
     has_left = row.asker_role is None or row.asker_disabled_at is not None
     if has_left or not may(Role(row.asker_role), kinds[row.kind].needs):
-        raise AskerLeft
+        return AskerLeft()
     if row.decider_made_at is None or row.decider_made_at >= row.asked_at:
-        raise ApproverTooNew
+        return ApproverTooNew()
+    return None

@@ -15,8 +15,9 @@ from models.scope import SYSTEM
 from pipelines.access.actors import names_of
 from pipelines.access.permissions import Permission, may
 from pipelines.approvals.approvals import approval_row, approve, list_approvals, reject, shown_state
-from pipelines.approvals.people import check_people
+from pipelines.approvals.people import check_people, objections
 from pipelines.credit.read import account_names
+from pipelines.errors import Refusal
 from pipelines.openings.open_sheet import APPROVAL as OPENING
 from pipelines.provisioning.replace import APPROVAL
 from web.console.formats import money
@@ -59,6 +60,8 @@ class ApprovalWords:
     reason: str | None
     may_decide: bool
     is_own: bool
+    #: Why it can only be rejected.
+    objection: str | None
     #: The page that says more of it.
     about: str | None
 
@@ -119,6 +122,8 @@ def _page(errors: dict[str, str] | None = None, *, status: int = 200) -> Respons
     people = {person for row in rows for person in (row.requested_by, row.decided_by) if person}
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         names = names_of(session, people, caller=principal())
+        waiting = [row.id for row in rows if row.state == "pending"]
+        against = objections(session, waiting, principal(), front().house.approval_kinds)
     return page(
         "approvals.html",
         title="Approvals",
@@ -126,7 +131,7 @@ def _page(errors: dict[str, str] | None = None, *, status: int = 200) -> Respons
         status=status,
         errors=errors or {},
         done=DONE.get(request.args.get("done", "")),
-        approvals=[_words(row, names, accounts, now=now) for row in rows],
+        approvals=[_words(row, names, accounts, against.get(row.id), now=now) for row in rows],
     )
 
 
@@ -140,6 +145,7 @@ def _words(
     row: Row[Any],
     names: dict[UUID, str],
     accounts: dict[str, tuple[str, str]],
+    objection: Refusal | None,
     *,
     now: datetime,
 ) -> ApprovalWords:
@@ -159,6 +165,7 @@ def _words(
         reason=row.reason,
         may_decide=waits and not is_own,
         is_own=waits and is_own,
+        objection=objection.detail if objection else None,
         about=url_for("console.sheet", sheet_id=row.detail["balance_sheet_id"])
         if row.kind == OPENING
         else None,

@@ -110,5 +110,23 @@ def test_who_asked_is_shown_no_button(house: House, boss: Visitor, seeded: Seede
     assert "/approve" not in shown
 
 
+def test_who_cannot_approve_is_told_why_and_may_reject(
+    app: Flask, house: House, boss: Visitor, seeded: Seeded
+):
+    """Nobody is made to approve; nothing is done for somebody who has left."""
+    asked = ask(house, seeded)
+    puppet = visitor_of(app, house, Role.PLATFORM_ADMIN)
+
+    too_new = puppet.get("/console/approvals").text
+    rows(house, "UPDATE users SET disabled_at = now() WHERE email = 'asker@x.example' RETURNING 1")
+    left = boss.get("/console/approvals").text
+
+    assert "Your account was made after this was asked for" in too_new
+    assert "Who asked for this is disabled or lost the right to it" in left
+    for shown in (too_new, left):
+        assert f"/approvals/{asked}/approve" not in shown
+        assert f"/approvals/{asked}/reject" in shown
+
+
 def test_with_nothing_to_decide_the_page_says_what_comes_here(boss: Visitor):
     assert "Nothing waits" in boss.get("/console/approvals").text
