@@ -25,13 +25,14 @@ from pipelines import telemetry, vendor_settings
 from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
 from tests import canary
-from tests.quicker import make_once
+from tests.quicker import keep_what_was_collected, look_for_no_garbage, make_once
 from tests.vendor import Sandbox
 from web import rate_windows
 
 hypothesis_settings.register_profile("house", deadline=None, derandomize=True, max_examples=60)
 hypothesis_settings.load_profile("house")
 canary.mark_tokens()
+look_for_no_garbage()
 
 TEMPLATE = "largesse_test_template"
 #: What the servers of two test processes may need of the memory's file system.
@@ -68,6 +69,10 @@ class Database:
     name: str
     admin_url: str
     urls: dict[str, str]
+
+
+def pytest_collection_finish() -> None:
+    keep_what_was_collected()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,13 +4,15 @@ Each test has a front of its own; its routes and templates are the same each tim
 changes what is done, only how often.
 """
 
+import functools
+import gc
 from typing import Any
 
 import pytest
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from werkzeug.routing import Rule
+from werkzeug.routing import Rule, rules
 
 
 class _Bytecode(BytecodeCache):
@@ -31,6 +33,20 @@ def make_once(patch: pytest.MonkeyPatch) -> None:
     """For as long as `patch` stands."""
     patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": _Bytecode()})
     patch.setattr(Rule, "_compile_builder", _remembered(Rule._compile_builder))
+    read = functools.cache(rules.parse_converter_args)
+    patch.setattr(rules, "parse_converter_args", read)
+
+
+def look_for_no_garbage() -> None:
+    """While tests are collected nothing is let go of."""
+    gc.disable()
+
+
+def keep_what_was_collected() -> None:
+    """Tests and modules live as long as the process: looking for garbage in them is in vain."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def _remembered(compile_builder: Any) -> Any:

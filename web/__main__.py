@@ -4,7 +4,7 @@ import sys
 
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, refusal, unreachable
+from pipelines.boot import check_database, keep_what_is_made, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme
 from pipelines.settings import SettingsBroken, load
 from pipelines.telemetry import configure, get_logger, tell_ends_by_class
@@ -34,6 +34,7 @@ def main() -> int:
     # Connections made here would be shared by the forked worker.
     house.sessions.kw["bind"].dispose()
     log.info("process.started", threads=settings.pool_size, port=settings.port)
+    keep_what_is_made()
     heart = ServingHeart(house, count_requests(app))
     options = gunicorn_settings(settings, drain_seconds=house.limits.drain_seconds)
     Server(app, options | heart.hooks()).run()

@@ -10,7 +10,7 @@ from dramatiq import Worker
 from dramatiq.middleware import TimeLimit
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.boot import check_database, make_heartbeat, refusal, unreachable
+from pipelines.boot import check_database, keep_what_is_made, make_heartbeat, refusal, unreachable
 from pipelines.queue.broker import UnknownScheme, make_broker
 from pipelines.queue.kinds import Queue
 from pipelines.queue.processes import Heartbeat, Tally
@@ -61,6 +61,7 @@ def serve(process: str, settings: Settings, house: House, asked: Asked) -> int:
     heartbeat = make_heartbeat(house, process, tally)
     log.info("process.started", threads=settings.pool_size)
     heartbeat.start()
+    keep_what_is_made()
     if process in {"relay", "scheduler"}:
         Watchdog(heartbeat, house.limits, is_ending=asked.stop.is_set).start()
         _repeat(process, settings, house, asked, heartbeat)
