@@ -13,7 +13,7 @@ from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.principals import Principal
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.states import ENDED
-from pipelines.provisioning.result import single_outcome
+from pipelines.provisioning.result import UNDECIDED, single_outcome
 from web.admission import mark_replay
 from web.errors import Problem, answer
 from web.front import front
@@ -86,8 +86,13 @@ def accepted(caller: Principal, job_id: UUID, *, is_replay: bool) -> Response:
 
 
 def _ended(body: dict[str, Any]) -> Response:
-    """A single request that was refused in the end answers as if it had been refused at once."""
+    """A single request that was refused in the end answers as if it had been refused at once.
+
+    One that waits for a person is still accepted: who asked must not ask anew.
+    """
     error = body["error"]
+    if error is not None and error.get("status") == UNDECIDED:
+        return job_answer(body, UNDECIDED)
     if body["result"] is None and error is not None and "status" in error:
         extra = {"job_id": body["id"]}
         return answer(Problem(error["status"], error["code"], error["detail"], extra=extra))

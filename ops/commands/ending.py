@@ -110,7 +110,8 @@ def _for_commands(words: str) -> str:
 def _row_errors(refusal: Refusal) -> list[str]:
     lines = []
     for error in refusal.errors[:ERRORS_SHOWN_MAX]:
-        where = f"row {error.row}, {error.field}" if error.row is not None else error.pointer
+        row = f"row {error.row}, {error.field}" if error.field else f"row {error.row}"
+        where = row if error.row is not None else error.pointer
         lines.append(f"  {where}: {error.detail} ({error.code})")
     left = len(refusal.errors) - len(lines)
     if left > 0:

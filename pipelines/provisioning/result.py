@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import payer_of
@@ -32,7 +32,13 @@ _STATUS = {
     "campaign_ended": 409,
     "internal_error": 500,
 }
-_FAILED_STATES = {"failed", "needs_review", "cancelled", "skipped"}
+_FAILED_STATES = {"failed", "cancelled", "skipped"}
+#: As an answer to who waits: it is accepted, and neither served nor refused.
+UNDECIDED = 202
+_A_PERSON_LOOKS = (
+    "A person looks at this request. It is not refused: its credit stays held, and it is served or "
+    "given up without being asked again."
+)
 
 
 def single_outcome(
@@ -52,10 +58,7 @@ def single_outcome(
     if row is None:
         return None, None
     if row.id is None:
-        if row.state not in _FAILED_STATES:
-            return None, None
-        status = _STATUS.get(row.code, 502)
-        return None, {"status": status, "code": row.code, "detail": row.detail}
+        return None, _unserved(row)
     if row.is_undone:
         undone = ProvisionUndone()
         return None, {"status": 410, "code": undone.code, "detail": undone.detail}
@@ -83,3 +86,12 @@ def single_outcome(
         "reveal_url": f"{public_url}/r/{token}" if sees_link else None,
     }
     return result, None
+
+
+def _unserved(row: Row[Any]) -> dict[str, Any] | None:
+    """Why there is no card; None while it may still come by itself."""
+    if row.state == "needs_review":
+        return {"status": UNDECIDED, "code": row.code, "detail": _A_PERSON_LOOKS}
+    if row.state in _FAILED_STATES:
+        return {"status": _STATUS.get(row.code, 502), "code": row.code, "detail": row.detail}
+    return None

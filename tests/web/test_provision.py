@@ -11,6 +11,7 @@ from pipelines.wiring import House
 from tests.canary import PIN
 from tests.conftest import load_settings, process_environment
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows
+from tests.pipelines.test_margin import set_cost, set_floor
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
 from tests.web.test_tenants import NOWHERE
@@ -122,6 +123,26 @@ def test_a_refused_single_request_answers_with_its_own_status(
     assert answer.content_type == "application/problem+json"
     assert answer.status_code == answer.json["status"] == 409
     assert answer.headers["Location"] == f"/api/v1/jobs/{answer.json['job_id']}"
+
+
+def test_ec081_a_request_that_waits_for_a_person_is_still_accepted(
+    house: House, manager: Caller, stocked: Seeded, working: None
+):
+    """EC-081: who is told that it failed asks anew, and may give two cards."""
+    set_floor(house, 500)
+    set_cost(house, 9_900)
+
+    answer = manager.post(
+        "/gift-cards/provision", asked(stocked), Idempotency_Key="k", Prefer="wait=20"
+    )
+
+    job = answer.json
+    assert (answer.status_code, job["result"]) == (202, None)
+    assert answer.headers["Preference-Applied"] == "wait=20"
+    assert (job["counts"]["needs_review"], job["money"]["held_minor"]) == (1, 2500)
+    assert (job["error"]["status"], job["error"]["code"]) == (202, "margin_below_floor")
+    assert "served or given up without being asked again" in job["error"]["detail"]
+    assert "cost" not in job["error"]["detail"]
 
 
 def test_a_foreign_campaign_answers_like_one_that_never_was(

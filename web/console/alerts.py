@@ -31,7 +31,7 @@ from pipelines.monitoring.runs import MONITOR, last_run
 from pipelines.webhooks.alerts import resolve_and_tell
 from web.console.alert_words import SEVERITIES, STATES, alert_line, look_words
 from web.console.frame import go, page
-from web.console.ids import id_in
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.front import front
 from web.guards import permitted, principal

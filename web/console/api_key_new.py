@@ -16,9 +16,9 @@ from pipelines.jobs.cells import FORBIDDEN_CONTROLS
 from pipelines.queue.keys import once
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
-from web.console.ids import id_in
-from web.console.person_form import client_choices
+from web.console.person_form import offered_clients, typed_client
 from web.console.role_words import ACTIONS
+from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
 from web.new_keys import draw
@@ -59,7 +59,8 @@ def make() -> Response:
             done = once(session, key, write, status=200, resource_kind="api_key")
             row = key_row(session, done.resource_id)
     except (ClientRequired, NotFound):
-        return _form(typed, {"client_id": "Choose the client whose storefront gets the key."})
+        field, _named = typed_client(typed)
+        return _form(typed, {field: "Choose the client whose storefront gets the key."})
     return show_made(row, None if done.is_replay else drawn)
 
 
@@ -82,7 +83,10 @@ def chosen_days(form: Mapping[str, str]) -> int | None:
 
 
 def _wanted(session: Session, typed: Mapping[str, Any]) -> NewKey:
-    given = id_in(typed["client_id"])
+    _field, named = typed_client(typed)
+    given = id_in(named)
+    if named and given is None:
+        raise NotFound
     networks = [read_network(text) for text in typed["networks"].split()]
     return NewKey(
         name=typed["name"],
@@ -97,7 +101,7 @@ def _typed() -> dict[str, Any]:
     form = request.form
     return {
         "name": form.get("name", "").strip()[: NAME_CHARACTERS_MAX + 1],
-        "client_id": form.get("client_id", "")[:36],
+        **typed_fields("client_id", "other_client_id"),
         "scopes": [scope for scope in form.getlist("scopes") if scope in set(KeyScope)],
         "networks": form.get("networks", "").replace(",", " ")[:NETWORKS_CHARACTERS_MAX],
         "days": form.get("days", ""),
@@ -130,7 +134,7 @@ def _form(typed: Mapping[str, Any], errors: dict[str, str]) -> Response:
         status=422 if errors else 200,
         typed=typed,
         scopes=[(scope.value, ACTIONS[permission]) for permission, scope in KEY_SCOPES.items()],
-        clients=client_choices(principal()),
+        **offered_clients(principal()),
         lifetimes=LIFETIMES,
         form_name=form_name(),
         errors=errors,

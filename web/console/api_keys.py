@@ -24,9 +24,9 @@ from pipelines.queue.keys import once
 from web.console.api_key_new import LIFETIMES, chosen_days, show_made
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ACTIONS
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
 from web.new_keys import draw

@@ -11,7 +11,7 @@ from pipelines.audit.read import EntryFilter
 from web.audit_seen import export_csv, look_at_entries, look_at_standing, sees_addresses
 from web.console.audit_words import ACTIONS, entry_line, standing_words
 from web.console.frame import page
-from web.console.ids import id_in
+from web.console.typed import id_in
 from web.front import front
 from web.guards import permitted, principal
 

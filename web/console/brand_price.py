@@ -21,8 +21,8 @@ from web.console.amounts import amount_of, typed_amount
 from web.console.brand_words import charge_words, value_words, whose_words
 from web.console.brands import home_of, place_of
 from web.console.changes import Change, Line, agree, form_page, shown_again
-from web.console.ids import id_in
 from web.console.person_form import offered_clients, typed_client
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 

@@ -14,7 +14,7 @@ from pipelines.tenants.clients import client_names
 from web.console.brand_words import floor_gap, floor_words, price_words, route_words
 from web.console.changes import Place
 from web.console.frame import page
-from web.console.ids import id_in
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 

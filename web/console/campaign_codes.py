@@ -33,8 +33,8 @@ from web.console.code_words import code_lines, result_words
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import number, size
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.reasons import typed_reason
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 
 from models.tenants import BudgetMode
 from pipelines.access.permissions import Permission, is_allowed
@@ -17,8 +17,8 @@ from pipelines.tenants.time_zones import TIME_ZONES, zones_by_area
 from web.console.at_work import still_at_work
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.person_form import offered_clients, typed_client
+from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front
@@ -26,7 +26,6 @@ from web.guards import permitted, principal
 from web.tenant_choice import ClientRequired, chosen_client
 
 NAME_CHARACTERS_MAX = 200
-FIELD_CHARACTERS_MAX = 400
 FIELDS = ("name", "time_zone", "client_id", "other_client_id", "budget")
 NO_NAME = f"Give a name of at most {NAME_CHARACTERS_MAX} ordinary characters."
 NO_ZONE = "Choose a time zone."
@@ -98,11 +97,6 @@ def _new_page(
         areas=zones_by_area(),
         form_name=form_name(),
     )
-
-
-def typed_fields(*names: str) -> dict[str, str]:
-    """What stands in the fields of the form that was sent."""
-    return {name: request.form.get(name, "").strip()[:FIELD_CHARACTERS_MAX] for name in names}
 
 
 def name_errors(typed: Mapping[str, Any], *, zone_required: bool) -> dict[str, str]:

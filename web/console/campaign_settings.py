@@ -13,11 +13,12 @@ from pipelines.tenants import campaigns
 from pipelines.tenants.refusals import NameTaken, TooManyToCount, VersionConflict
 from pipelines.tenants.time_zones import zones_by_area
 from web.console.at_work import still_at_work
-from web.console.campaign_form import name_errors, typed_fields
+from web.console.campaign_form import name_errors
 from web.console.condition_form import read_conditions, shown_conditions
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import number
 from web.console.frame import go, page
+from web.console.typed import typed_fields
 from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front

@@ -39,10 +39,10 @@ from web.console.condition_words import condition_lines
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import money, number
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.jobs import worded_jobs
 from web.console.projection_words import run_out_words
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 

@@ -20,8 +20,8 @@ from pipelines.errors import NotFound
 from web.console.charts import Chart, Series, line_chart, meter
 from web.console.formats import money
 from web.console.frame import page
-from web.console.ids import id_in
 from web.console.projection_words import projection_words
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 from web.statements import statement_file

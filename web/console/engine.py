@@ -17,9 +17,9 @@ from pipelines.queue import dead_letters, pausing
 from pipelines.queue.overview import ProcessSeen, QueueSeen
 from web.console.formats import span
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.reasons import typed_reason
+from web.console.typed import id_in
 from web.front import front
 from web.guards import permitted, principal
 from web.queues_seen import look_at_engine

@@ -21,9 +21,9 @@ from pipelines.access.rate_policies import Policy
 from web.console.approvals import UNNAMED
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ROLES
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.front import front
 from web.guards import freshly_proven, permitted, principal

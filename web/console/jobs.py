@@ -22,7 +22,6 @@ from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
 from web.console.delivery_words import DELIVERY_STATES, delivery_counts, delivery_remedy
 from web.console.frame import page
-from web.console.ids import id_in
 from web.console.job_words import (
     ITEM_STATES,
     JOB_STATES,
@@ -33,6 +32,7 @@ from web.console.job_words import (
     job_words,
 )
 from web.console.timeline_words import timeline_lines
+from web.console.typed import id_in
 from web.console.visit import looking, visitor
 from web.front import front
 from web.guards import permitted, principal

@@ -20,7 +20,8 @@ from pipelines.access.read_users import user_of_address, user_row
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.errors import NotFound
 from web.console.frame import go, page
-from web.console.person_form import EMAIL_CHARACTERS_MAX, address
+from web.console.links import EMAIL_CHARACTERS_MAX
+from web.console.person_form import address
 from web.console.visit import hand_cookie, look_cookie_name, looking, take_cookie
 from web.devices import this_device
 from web.front import front

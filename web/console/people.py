@@ -13,9 +13,9 @@ from pipelines.access.permissions import GRANTS, KEY_SCOPES, Permission
 from pipelines.access.places import Places, places_of
 from pipelines.access.read_users import Wanted, list_users
 from web.console.frame import page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
 from web.console.role_words import ACTIONS, ROLES, WHO
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import request
-
 from models.people import Role
 from pipelines.access.principals import Principal
 from pipelines.access.users import OF_AGENCIES, OF_CLIENTS
@@ -14,15 +12,14 @@ from pipelines.provisioning.addresses import read_email
 from pipelines.tenants.agencies import list_agencies
 from pipelines.tenants.clients import list_clients
 from web.console.form_names import form_name
-from web.console.ids import id_in
 from web.console.role_words import ROLES, roles_below
+from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.guards import principal
 
 #: More do not fit into a field of choices; the API takes any.
 CHOICES_MAX = 500
 NAME_CHARACTERS_MAX = 200
-EMAIL_CHARACTERS_MAX = 320
 #: End users come with their claims and coupons.
 MADE: Mapping[Role, str] = {
     role: words for role, words in ROLES.items() if role is not Role.END_USER
@@ -32,8 +29,7 @@ Choices = list[tuple[str, str]]
 
 def typed_person() -> dict[str, str]:
     """What stands in the fields of the form that was sent."""
-    names = ("email", "name", "role", "agency_id", "client_id")
-    return {name: request.form.get(name, "").strip()[:EMAIL_CHARACTERS_MAX] for name in names}
+    return typed_fields("email", "name", "role", "agency_id", "client_id", "other_client_id")
 
 
 def person_errors(caller: Principal, typed: Mapping[str, str]) -> dict[str, str]:
@@ -50,7 +46,7 @@ def person_errors(caller: Principal, typed: Mapping[str, str]) -> dict[str, str]
 
 def nowhere(typed: Mapping[str, str]) -> dict[str, str]:
     """The error of a place that was not chosen, or is not the visitor's to choose."""
-    field = "client_id" if Role(typed["role"]) in OF_CLIENTS else "agency_id"
+    field = typed_client(typed)[0] if Role(typed["role"]) in OF_CLIENTS else "agency_id"
     return {field: "Choose where the person belongs."}
 
 
@@ -64,7 +60,7 @@ def named_place(typed: Mapping[str, str]) -> tuple[UUID | None, UUID | None]:
     """Agency and client as the role needs them; the other field does not matter."""
     role = Role(typed["role"])
     agency_id = id_in(typed["agency_id"]) if role in OF_AGENCIES else None
-    return agency_id, id_in(typed["client_id"]) if role in OF_CLIENTS else None
+    return agency_id, id_in(typed_client(typed)[1]) if role in OF_CLIENTS else None
 
 
 def person_fields() -> dict[str, Any]:
@@ -78,7 +74,7 @@ def person_fields() -> dict[str, Any]:
     return {
         "roles": roles_below(caller.role, MADE),
         "agencies": agencies,
-        "clients": client_choices(caller),
+        **offered_clients(caller),
         "form_name": form_name(),
     }
 

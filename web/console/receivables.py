@@ -14,8 +14,8 @@ from pipelines.credit.receivables import all_receivables
 from web.console.credit_account import KINDS
 from web.console.formats import moment, money
 from web.console.frame import page
-from web.console.ids import id_in
 from web.console.job_words import StateWords
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 

@@ -15,9 +15,9 @@ from pipelines.provisioning.refusals import (
 )
 from pipelines.provisioning.suspicion import TooManyCodes
 from web.console.csrf import ForeignForm
-from web.console.ids import id_in
 from web.console.intake_size import FORM_BYTES_MAX
 from web.console.reveal import gift_page, look_at_own, replaced, taken_back, wrong_link
+from web.console.typed import id_in
 from web.errors import STATUS
 from web.front import front
 from web.guards import public

@@ -27,9 +27,9 @@ from web.console.approvals import UNNAMED
 from web.console.at_work import still_at_work, told_when
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.ids import id_in
 from web.console.reasons import NO_REASON, typed_reason
 from web.console.sheet_words import ReportWords, report_words, sheet_state
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front

@@ -23,12 +23,14 @@ from pipelines.webhooks.endpoints import (
 from pipelines.webhooks.signing import secret_of
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
-from web.console.ids import id_in
-from web.console.person_form import client_choices
+from web.console.person_form import offered_clients, typed_client
+from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
 from web.tenant_choice import place_of_endpoint
+
+NO_CLIENT = "Choose one of your clients, or nobody for all that you see."
 
 
 def add_pages(console: Blueprint) -> None:
@@ -47,13 +49,16 @@ def make() -> Response:
     """Make the endpoint and show its secret this once; sent again, it shows which one it made."""
     caller, typed, house = freshly_proven(), _typed(), front().house
     anywhere = house.settings.webhooks_anywhere
-    errors = _errors(typed, anywhere=anywhere)
+    errors, (field, named) = _errors(typed, anywhere=anywhere), typed_client(typed)
+    client_id = id_in(named)
+    if named and client_id is None:
+        errors[field] = NO_CLIENT
     if errors:
         return _form(typed, errors)
     wanted = Wanted(typed["url"], typed["description"], typed["events"] or None)
 
     def write() -> UUID:
-        place = place_of_endpoint(session, caller, typed["client_id"])
+        place = place_of_endpoint(session, caller, client_id)
         return make_endpoint(session, wanted, place, actor_id=caller.actor_id, anywhere=anywhere)
 
     try:
@@ -62,7 +67,7 @@ def make() -> Response:
             done = once(session, key, write, status=200, resource_kind="webhook_endpoint")
             row = endpoint_row(session, done.resource_id)
     except NotFound:
-        return _form(typed, {"client_id": "Choose one of the clients that are listed."})
+        return _form(typed, {field: NO_CLIENT})
     except TooManyEndpoints as refusal:
         return _form(typed, {"url": refusal.detail})
     return show_made(row, is_repeat=done.is_replay)
@@ -87,7 +92,7 @@ def _typed() -> dict[str, Any]:
         "url": form.get("url", "").strip()[: URL_CHARACTERS_MAX + 1],
         "description": form.get("description", "").strip()[: DESCRIPTION_CHARACTERS_MAX + 1],
         "events": [name for name in form.getlist("events") if name in ALL],
-        "client_id": id_in(form.get("client_id", "")),
+        **typed_fields("client_id", "other_client_id"),
     }
 
 
@@ -112,7 +117,7 @@ def _form(typed: Mapping[str, Any], errors: dict[str, str]) -> Response:
         status=422 if errors else 200,
         typed=typed,
         types=list(ALL.values()),
-        clients=client_choices(principal()),
+        **offered_clients(principal()),
         form_name=form_name(),
         errors=errors,
     )

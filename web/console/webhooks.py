@@ -16,7 +16,7 @@ from pipelines.queue.keys import once
 from pipelines.webhooks import endpoints, redeliver
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.ids import id_in
+from web.console.typed import id_in
 from web.console.visit import looking
 from web.console.webhook_new import show_made
 from web.console.webhook_words import STATES, delivery_words, endpoint_words

@@ -9,7 +9,7 @@ from pipelines.provisioning.choices import Offer
 from pipelines.provisioning.drafts import Choices
 from web.console.delivery_ways import DeliveryWay, chosen_way
 from web.console.formats import decimal_of
-from web.console.ids import id_in
+from web.console.typed import id_in
 
 
 @dataclass(frozen=True, slots=True)
