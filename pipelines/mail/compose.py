@@ -7,6 +7,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from uuid import UUID
 
+from email_validator import validate_email
+
 from pipelines.errors import Fault
 from pipelines.mail.templates import Rendered
 
@@ -34,9 +36,15 @@ def compose(
 def _address(text: str) -> Address:
     """One address and nothing else; the library's own error would quote it."""
     try:
-        address = Address(addr_spec=text)
+        address = Address(addr_spec=text) if text.isascii() else _wide_address(text)
     except (ValueError, IndexError, HeaderParseError):
         raise NotAnAddress("not_an_address") from None
     if not address.username or not address.domain:
         raise NotAnAddress("not_an_address")
     return address
+
+
+def _wide_address(text: str) -> Address:
+    """One with other letters than ASCII before its @, which servers with SMTPUTF8 take."""
+    valid = validate_email(text, check_deliverability=False, strict=True)
+    return Address(username=valid.local_part, domain=valid.ascii_domain)

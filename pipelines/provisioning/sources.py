@@ -45,11 +45,12 @@ FROM vendor_accounts v WHERE v.vendor = ANY(:vendors)
 """)
 _WAYS = text("""
 SELECT b.id AS brand_id, b.min_margin_minor, r.vendor, r.product, r.priority, r.min_minor,
-    r.max_minor, c.cost_bp, c.cost_flat_minor,
+    r.max_minor, c.cost_bp, c.cost_flat_minor, p.fixed_minor, p.least_minor, p.most_minor,
     coalesce(v.breaker_refuses_keys, false) AS is_blocked,
     r.id IS NOT NULL AND c.fits AND v.disabled_at IS NULL AS is_in_use
 FROM brands b LEFT JOIN brand_routes r ON r.brand_id = b.id
 LEFT JOIN route_costs c ON c.route_id = r.id
+LEFT JOIN vendor_products p ON p.vendor = r.vendor AND p.product = r.product
 LEFT JOIN vendor_accounts v ON v.vendor = r.vendor
 WHERE b.id = ANY(CAST(:brands AS uuid[]))
 """)
@@ -174,6 +175,9 @@ def _route(row: Row[Any]) -> Route:
         is_blocked=row.is_blocked,
         cost_bp=row.cost_bp,
         cost_flat_minor=row.cost_flat_minor,
+        listed_minor=frozenset(row.fixed_minor or ()),
+        least_minor=row.least_minor,
+        most_minor=row.most_minor,
     )
 
 

@@ -30,15 +30,29 @@ class Route:
     #: basis points and a flat part. None: nobody knows.
     cost_bp: int | None = None
     cost_flat_minor: int | None = None
+    #: What the vendor's catalogue says it sells: certain amounts, a range, or nothing is known.
+    listed_minor: frozenset[int] = frozenset()
+    least_minor: int | None = None
+    most_minor: int | None = None
 
     def sells(self, denomination_minor: int) -> bool:
-        return (self.min_minor or 0) <= denomination_minor and (
-            self.max_minor is None or denomination_minor <= self.max_minor
-        )
+        """Within the route's own bounds, and in the catalogue as far as that says."""
+        if not _is_between(denomination_minor, self.min_minor, self.max_minor):
+            return False
+        if denomination_minor in self.listed_minor:
+            return True
+        has_range = self.least_minor is not None or self.most_minor is not None
+        if self.listed_minor and not has_range:
+            return False
+        return _is_between(denomination_minor, self.least_minor, self.most_minor)
 
     def cost(self, denomination_minor: int) -> int | None:
         """What a card of this denomination is expected to cost, if that is known."""
         return expected_cost(denomination_minor, self.cost_bp, self.cost_flat_minor)
+
+
+def _is_between(amount: int, least: int | None, most: int | None) -> bool:
+    return (least is None or least <= amount) and (most is None or amount <= most)
 
 
 @dataclass(frozen=True, slots=True)

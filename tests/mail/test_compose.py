@@ -51,6 +51,10 @@ def test_a_mail_has_these_headers_and_no_others():
         "@example.com",
         "ann@",
         "",
+        "ännchen@example.com\r\nBcc: eve@example.com",
+        "ännchen@example.com, eve@example.com",
+        "Änn <ann@example.com>",
+        "ä nn@example.com",
     ],
 )
 def test_b46_what_is_not_one_address_gets_no_mail(address: str):
@@ -58,6 +62,12 @@ def test_b46_what_is_not_one_address_gets_no_mail(address: str):
         composed(address)
 
     assert str(refused.value) == "not_an_address"
+
+
+def test_an_address_with_other_letters_is_left_to_servers_that_take_them():
+    assert composed("bööl@bücher.example")["To"].addresses[0].addr_spec == (
+        "bööl@xn--bcher-kva.example"
+    )
 
 
 def test_j22_a_subject_with_a_line_end_is_refused():

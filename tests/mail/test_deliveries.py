@@ -48,6 +48,16 @@ def outcomes(house: House) -> list[str]:
     return [one["outcome"] for one in delivery(house).tries]
 
 
+def test_an_address_with_other_letters_gets_its_mail_from_a_server_that_takes_them(
+    mail_house: House, sandbox: Sandbox, seeded: Seeded
+):
+    issue(mail_house, seeded, "bööl@example.com")
+
+    assert outcomes(mail_house) == ["sent"]
+    (mail,) = sandbox.mails("bööl@example.com")
+    assert mail["subject"].startswith("Client sent you a $25.00 gift card")
+
+
 def test_a_card_s_link_goes_to_its_recipient_and_never_its_number(
     mail_house: House, sandbox: Sandbox, seeded: Seeded
 ):

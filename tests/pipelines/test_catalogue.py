@@ -14,6 +14,7 @@ from pipelines.queue.work import TaskInHand
 from pipelines.tenants.brands import Route, change_brand
 from pipelines.wiring import House, build_handlers
 from tests.driving import drain, hasten, recipients_csv, rows, submit, view
+from tests.intake import preview_file
 from tests.pipelines.test_margin import CODE, set_cost, set_floor, verdicts
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, seed
@@ -195,3 +196,21 @@ def test_a_routes_own_country_goes_before_its_products_where_it_is_bought_too(
     assert set(foreign) == {"route_does_not_fit"}
     assert standing(vendor_house) == {}
     assert verdicts(vendor_house, job_id) == {("succeeded", None): 1}
+
+
+def test_s4_081_what_the_catalogue_does_not_sell_is_refused_before_any_order(
+    vendor_house: House, sandbox: Sandbox
+) -> None:
+    """S4-081: a preview promises no such card, and the vendor is not asked for it."""
+    seeded = seed(vendor_house)
+    read(vendor_house)
+    spec = {"denomination_minor": product(vendor_house, "120").most_minor + 100}
+
+    foreseen = preview_file(vendor_house, seeded, recipients_csv(1), **spec)
+    job_id = submit(vendor_house, seeded, recipients_csv(1), **spec)
+    drain(vendor_house)
+
+    assert (foreseen["sources"]["api"], foreseen["sources"]["none"]) == (0, 1)
+    assert verdicts(vendor_house, job_id) == {("failed", "denomination_unavailable"): 1}
+    assert rows(vendor_house, "SELECT 1 FROM provider_orders") == []
+    assert_proven(vendor_house)
