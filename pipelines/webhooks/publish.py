@@ -49,7 +49,7 @@ _WAITING = text("SELECT count(*) FROM (SELECT FROM webhook_facts LIMIT 1) f")
 def publish(session: Session, now: datetime) -> bool:
     """One pass over the facts; True if more of them wait. Publishers take turns."""
     wait_for_lock(session, Namespace.WEBHOOK_FACTS, "publish")
-    rows = session.execute(_TAKE, {"limit": FACTS_PER_PASS, "now": now}).all()
+    rows = session.execute(_TAKE, {"limit": FACTS_PER_PASS}).all()
     if rows:
         numbers = _sequence_numbers(session, rows, now)
         made = [_delivery(row, now) | {"sequence": numbers[row.number]} for row in rows]

@@ -25,13 +25,14 @@ from pipelines.queue.keys import RequestInProgress, once
 from pipelines.refilling.controls import refill_state
 from pipelines.tenants.brands import list_brands
 from web.admission import intake_slot
-from web.console.amounts import FIELD_CHARACTERS_MAX, amount_of, whole_of
+from web.console.amounts import amount_of, whole_of
 from web.console.at_work import still_at_work, told_when
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import decimal_of
 from web.console.frame import go, page
 from web.console.refill_words import RefillWords, refill_words
 from web.console.stock_words import file_words, pool_words
+from web.console.typed import typed_fields
 from web.console.visit import looking
 from web.errors import STATUS
 from web.front import front
@@ -128,8 +129,7 @@ def ask() -> Response:
 def make() -> Response:
     """Make a pool; the form sent again shows the one it made."""
     caller, errors = principal(), dict[str, str]()
-    names = ("brand_id", "amount", "kind", "low_watermark", "cost")
-    typed = {name: request.form.get(name, "").strip()[:FIELD_CHARACTERS_MAX] for name in names}
+    typed = typed_fields("brand_id", "amount", "kind", "low_watermark", "cost")
     currencies = _brands()
     brand = currencies.get(typed["brand_id"])
     if brand is None:

@@ -64,3 +64,13 @@ def test_a_client_that_is_not_listed_is_named_by_its_id(
     assert before == []
     assert made.status_code in (200, 303)
     assert rows(house, f"SELECT client_id FROM {MADE[path]}") == [(seeded.client_id,)]
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_choice_that_is_no_client_makes_nothing(house: House, boss: Visitor, path: str) -> None:
+    """A webhook for nobody in particular is told of everything that its maker sees."""
+    answer = boss.send(path, **FORMS[path] | {"client_id": "nobody"})
+
+    assert answer.status_code == 422
+    assert 'id="client_id-wrong"' in answer.text
+    assert rows(house, f"SELECT 1 FROM {MADE[path]}") == []
