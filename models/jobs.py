@@ -223,6 +223,8 @@ class Item(Base):
     name: Mapped[str | None]
     phone: Mapped[str | None]
     person_key: Mapped[bytes | None]
+    #: Who gets a coupon, or acts on one.
+    user_id: Mapped[UUID | None]
     brand_id: Mapped[UUID | None]
     denomination_minor: Mapped[int | None] = mapped_column(BigInteger)
     charge_minor: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

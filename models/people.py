@@ -43,13 +43,21 @@ def _listed(name: str, where: str) -> tuple[Index, Index]:
 
 
 class User(Base):
-    """A person, with or without credentials; the e-mail is unique after normalisation."""
+    """A person, with or without credentials; the e-mail is unique after normalisation.
+
+    Whoever came by a client's own id alone has none.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
         of_agency(),
         states("role", Role, "role"),
         CheckConstraint(_PLACE, name="place"),
+        CheckConstraint(
+            "(email IS NULL) = (email_normalised IS NULL) "
+            "AND (email IS NOT NULL OR role = 'end_user')",
+            name="address",
+        ),
         *_listed("staff", "role <> 'end_user'"),
         Index("ix_users_staff", "id", postgresql_where=text("role <> 'end_user'")),
         *_listed("end_users", "role = 'end_user'"),
@@ -58,8 +66,8 @@ class User(Base):
     )
 
     id: Mapped[Id]
-    email: Mapped[str]
-    email_normalised: Mapped[str] = mapped_column(unique=True)
+    email: Mapped[str | None]
+    email_normalised: Mapped[str | None] = mapped_column(unique=True)
     name: Mapped[str] = mapped_column(server_default=text("''"))
     password_hash: Mapped[str | None]
     role: Mapped[str]

@@ -1,0 +1,70 @@
+"""Distributions: who was in the pool, what was drawn for whom, and from which seed."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, INTEGER
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Utc, of_same_tenant
+
+
+class Draw(Base):
+    """The draw of one distribution; while it is open its part of the deck is nobody else's."""
+
+    __tablename__ = "draws"
+    __table_args__ = (
+        of_same_tenant("jobs", "job_id", ondelete="CASCADE"),
+        of_same_tenant("books", "book_id"),
+        of_same_tenant("user_pools", "pool_id"),
+        Index("ix_draws_open", "book_id", postgresql_where=text("closed_at IS NULL")),
+        Index(None, "pool_id"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    book_id: Mapped[UUID]
+    pool_id: Mapped[UUID]
+    #: Which draw of its book this is.
+    number: Mapped[int]
+    #: Its digest is told at once, the seed itself when the job has ended.
+    seed: Mapped[str]
+    seed_is_given: Mapped[bool]
+    plan_hash: Mapped[str]
+    members: Mapped[int]
+    #: The part of the deck that is drawn from: keys after the first, up to the second.
+    after_key: Mapped[int | None] = mapped_column(BigInteger)
+    upto_key: Mapped[int | None] = mapped_column(BigInteger)
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
+class DrawMembers(Base):
+    """A piece of the pool as it was at accept, in the order of ids, and what each could take."""
+
+    __tablename__ = "draw_members"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("draws.job_id", ondelete="CASCADE"), primary_key=True
+    )
+    piece: Mapped[int] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    user_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    capacities: Mapped[list[int]] = mapped_column(ARRAY(INTEGER))
+
+
+class DrawChunk(Base):
+    """The coupons drawn for one chunk, in the order of its positions."""
+
+    __tablename__ = "draw_chunks"
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey("draws.job_id", ondelete="CASCADE"), primary_key=True
+    )
+    chunk_number: Mapped[int] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    coupon_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))

@@ -1,0 +1,163 @@
+-- People as a client knows them, and the pools it puts them in.
+
+-- Whoever came by an external id alone has no address.
+ALTER TABLE users ALTER COLUMN email DROP NOT NULL, ALTER COLUMN email_normalised DROP NOT NULL;
+ALTER TABLE users ADD CONSTRAINT ck_users_address
+  CHECK ((email IS NULL) = (email_normalised IS NULL) AND (email IS NOT NULL OR role = 'end_user'))
+  NOT VALID;
+ALTER TABLE users VALIDATE CONSTRAINT ck_users_address;
+
+-- A person is one row of `users`, whoever knows them; what a client said of them is the client's own.
+CREATE TABLE client_users (
+    client_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    agency_id UUID NOT NULL,
+    email TEXT,
+    email_normalised TEXT,
+    name TEXT DEFAULT '' NOT NULL,
+    external_id TEXT,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_client_users PRIMARY KEY (client_id, user_id),
+    CONSTRAINT ck_client_users_external_id CHECK (length(external_id) BETWEEN 1 AND 255),
+    CONSTRAINT fk_client_users_user_id_users FOREIGN KEY (user_id) REFERENCES users (id),
+    CONSTRAINT fk_client_users_agency_id_client_id_clients
+        FOREIGN KEY (agency_id, client_id) REFERENCES clients (agency_id, id)
+);
+CREATE INDEX ix_client_users_user_id ON client_users (user_id);
+CREATE UNIQUE INDEX uq_client_users_email ON client_users (client_id, email_normalised)
+  WHERE email_normalised IS NOT NULL;
+CREATE UNIQUE INDEX uq_client_users_external_id ON client_users (client_id, external_id)
+  WHERE external_id IS NOT NULL;
+CREATE INDEX ix_client_users_agency_id_user_id ON client_users (agency_id, user_id);
+
+CREATE TABLE user_pools (
+    id UUID NOT NULL,
+    agency_id UUID NOT NULL,
+    client_id UUID NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT DEFAULT '' NOT NULL,
+    members INTEGER DEFAULT 0 NOT NULL,
+    version INTEGER DEFAULT 1 NOT NULL,
+    archived_at TIMESTAMP WITH TIME ZONE,
+    created_by UUID NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_user_pools PRIMARY KEY (id),
+    CONSTRAINT ck_user_pools_members CHECK (members >= 0),
+    CONSTRAINT fk_user_pools_agency_id_client_id_clients
+        FOREIGN KEY (agency_id, client_id) REFERENCES clients (agency_id, id)
+);
+CREATE UNIQUE INDEX uq_user_pools_tenant ON user_pools (id, agency_id, client_id);
+CREATE INDEX ix_user_pools_client_id_id ON user_pools (client_id, id);
+CREATE INDEX ix_user_pools_agency_id_id ON user_pools (agency_id, id);
+
+CREATE TABLE user_pool_members (
+    pool_id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    agency_id UUID NOT NULL,
+    client_id UUID NOT NULL,
+    added_by UUID NOT NULL,
+    added_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT pk_user_pool_members PRIMARY KEY (pool_id, user_id),
+    CONSTRAINT fk_user_pool_members_pool_id_agency_id_client_id_user_pools
+        FOREIGN KEY (pool_id, agency_id, client_id) REFERENCES user_pools (id, agency_id, client_id),
+    CONSTRAINT fk_user_pool_members_client_id_user_id_client_users
+        FOREIGN KEY (client_id, user_id) REFERENCES client_users (client_id, user_id)
+);
+CREATE INDEX ix_user_pool_members_user_id ON user_pool_members (user_id);
+
+DO $$
+DECLARE
+  t text;
+BEGIN
+  FOREACH t IN ARRAY ARRAY['client_users', 'user_pools', 'user_pool_members'] LOOP
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN agency_id SET STATISTICS 0', t);
+    EXECUTE format('ALTER TABLE %I ALTER COLUMN client_id SET STATISTICS 0', t);
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
+    EXECUTE format('CREATE POLICY platform ON %I TO largesse_platform USING (true)', t);
+    EXECUTE format('CREATE POLICY system ON %I TO largesse_system USING (true)', t);
+    EXECUTE format('CREATE POLICY readonly ON %I FOR SELECT TO largesse_readonly USING (true)', t);
+    EXECUTE format($p$CREATE POLICY agency ON %I TO largesse_agency
+      USING (agency_id = nullif(current_setting('app.agency_id', true), '')::uuid)$p$, t);
+    EXECUTE format($p$CREATE POLICY client ON %I TO largesse_client
+      USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid)$p$, t);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE ON %I TO largesse_platform, largesse_agency,
+      largesse_client, largesse_system', t);
+    EXECUTE format('GRANT SELECT ON %I TO largesse_readonly', t);
+  END LOOP;
+END $$;
+GRANT DELETE ON user_pool_members
+  TO largesse_platform, largesse_agency, largesse_client, largesse_system;
+-- The functions below run as the owner: they look for whom a client may not see, and make no staff.
+CREATE POLICY owner ON client_users TO largesse_owner USING (true);
+CREATE POLICY owner ON users TO largesse_owner USING (true)
+  WITH CHECK (role = 'end_user' AND agency_id IS NULL AND client_id IS NULL AND password_hash IS NULL);
+
+-- How many are in a pool, and that its preview is out of date (EC-092).
+CREATE FUNCTION count_pool_members() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    UPDATE user_pools p SET members = p.members + m.moved, version = p.version + 1
+    FROM (SELECT pool_id, count(*) AS moved FROM moved GROUP BY 1) m WHERE p.id = m.pool_id;
+  ELSE
+    UPDATE user_pools p SET members = p.members - m.moved, version = p.version + 1
+    FROM (SELECT pool_id, count(*) AS moved FROM moved GROUP BY 1) m WHERE p.id = m.pool_id;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER members_added AFTER INSERT ON user_pool_members
+  REFERENCING NEW TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION count_pool_members();
+CREATE TRIGGER members_removed AFTER DELETE ON user_pool_members
+  REFERENCING OLD TABLE AS moved FOR EACH STATEMENT EXECUTE FUNCTION count_pool_members();
+
+-- Whoever is made for a client is known to it; whoever is disabled is so for everybody.
+CREATE FUNCTION know_client_users() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised, name,
+                              disabled_at)
+    VALUES (NEW.client_id, NEW.id, NEW.agency_id, NEW.email, NEW.email_normalised, NEW.name,
+            NEW.disabled_at)
+    ON CONFLICT DO NOTHING;
+  ELSE
+    UPDATE client_users SET disabled_at = NEW.disabled_at WHERE user_id = NEW.id;
+  END IF;
+  RETURN NULL;
+END $$;
+REVOKE ALL ON FUNCTION know_client_users FROM PUBLIC;
+CREATE TRIGGER users_made AFTER INSERT ON users FOR EACH ROW
+  WHEN (NEW.client_id IS NOT NULL) EXECUTE FUNCTION know_client_users();
+CREATE TRIGGER users_disabled AFTER UPDATE OF disabled_at ON users FOR EACH ROW
+  WHEN (NEW.disabled_at IS DISTINCT FROM OLD.disabled_at) EXECUTE FUNCTION know_client_users();
+-- FORCE hides every row from the owner too, but for the policies above.
+INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised, name, disabled_at)
+  SELECT client_id, id, agency_id, email, email_normalised, name, disabled_at FROM users
+  WHERE client_id IS NOT NULL;
+
+-- Make the client in scope know these people, by address or by its own id of them, and make those
+-- whom nobody knows. It says nothing of what other clients know.
+CREATE FUNCTION know_people(p_agency uuid, p_client uuid, p_ids uuid[], p_emails text[],
+    p_normalised text[], p_names text[], p_external_ids text[])
+  RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
+    RAISE EXCEPTION 'the client is not the one in scope' USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  INSERT INTO users (id, email, email_normalised, name, role)
+    SELECT p.id, p.email, p.normalised, p.name, 'end_user'
+    FROM unnest(p_ids, p_emails, p_normalised, p_names) AS p (id, email, normalised, name)
+    ORDER BY p.normalised
+    ON CONFLICT (email_normalised) DO NOTHING;
+  INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised, name,
+                            external_id, disabled_at)
+    SELECT p_client, coalesce(u.id, p.id), p_agency, p.email, p.normalised, p.name, p.external_id,
+      u.disabled_at
+    FROM unnest(p_ids, p_emails, p_normalised, p_names, p_external_ids)
+      AS p (id, email, normalised, name, external_id)
+    LEFT JOIN users u ON u.email_normalised = p.normalised
+    ON CONFLICT DO NOTHING;
+END $$;
+REVOKE ALL ON FUNCTION know_people FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION know_people TO largesse_client;
