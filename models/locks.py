@@ -29,12 +29,21 @@ class Namespace(StrEnum):
     WEBHOOK_FACTS = "webhook_facts"
     #: Whoever takes one of the places for slow receivers.
     WEBHOOK_PLACES = "webhook_places"
+    #: Shared by whoever takes coupons out of a book, alone for who sets a part of its deck aside.
+    DECK = "deck"
+    #: Whoever adds up how many coupons a book has in each state.
+    BOOK_STOCK = "book_stock"
+    #: One import of codes into the books of a client at a time.
+    CODE_IMPORT = "code_import"
+    #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).
+    COUPON = "coupon"
     #: One change of the key versions at a time; taken before `SEALING`.
     KEY_VERSIONS = "key_versions"
 
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))")
 _WAIT = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:key, 0))")
 
 
 def try_lock(session: Session, namespace: Namespace, key: str) -> bool:
@@ -46,3 +55,8 @@ def try_lock(session: Session, namespace: Namespace, key: str) -> bool:
 def wait_for_lock(session: Session, namespace: Namespace, key: str) -> None:
     """Take the lock for this transaction, waiting as long as the role's lock_timeout allows."""
     session.execute(_WAIT, {"key": f"{namespace}:{key}"})
+
+
+def share_lock(session: Session, namespace: Namespace, key: str) -> None:
+    """Take the lock for this transaction beside others who share it; waits for who has it alone."""
+    session.execute(_SHARE, {"key": f"{namespace}:{key}"})

@@ -55,6 +55,14 @@ class Permission(StrEnum):
     ALERTS_HANDLE = "alerts_handle"
     WEBHOOKS_READ = "webhooks_read"
     WEBHOOKS_MANAGE = "webhooks_manage"
+    OWN_COUPONS = "own_coupons"
+    BOOKS_READ = "books_read"
+    BOOKS_MANAGE = "books_manage"
+    CODES_REVEAL = "codes_reveal"
+    COUPONS_ASSIGN = "coupons_assign"
+    COUPONS_REDEEM = "coupons_redeem"
+    USER_POOLS_READ = "user_pools_read"
+    USER_POOLS_MANAGE = "user_pools_manage"
 
 
 class Forbidden(Refusal):
@@ -99,6 +107,8 @@ class KeyScope(StrEnum):
     PROVISION = "provision"
     JOBS_READ = "jobs:read"
     CREDIT_READ = "credit:read"
+    BOOKS_READ = "books:read"
+    COUPONS = "coupons"
 
 
 #: The scope of a key that each permission needs; what is not here no key may do.
@@ -106,6 +116,9 @@ KEY_SCOPES: Mapping[Permission, KeyScope] = {
     Permission.PROVISION: KeyScope.PROVISION,
     Permission.JOBS_READ: KeyScope.JOBS_READ,
     Permission.CREDIT_READ: KeyScope.CREDIT_READ,
+    Permission.BOOKS_READ: KeyScope.BOOKS_READ,
+    Permission.COUPONS_ASSIGN: KeyScope.COUPONS,
+    Permission.COUPONS_REDEEM: KeyScope.COUPONS,
 }
 
 P = Permission
@@ -113,12 +126,15 @@ _LOOK_AT_CLIENT = frozenset(
     {
         P.OWN_ACCOUNT,
         P.OWN_CREDENTIALS,
+        P.OWN_COUPONS,
         P.CLIENTS_READ,
         P.CAMPAIGNS_READ,
         P.BRANDS_READ,
         P.CREDIT_READ,
         P.JOBS_READ,
         P.ALERTS_READ,
+        P.BOOKS_READ,
+        P.USER_POOLS_READ,
     }
 )
 _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
@@ -126,6 +142,10 @@ _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
     P.PROVISION,
     P.JOBS_CONTROL,
     P.ALERTS_HANDLE,
+    P.BOOKS_MANAGE,
+    P.COUPONS_ASSIGN,
+    P.COUPONS_REDEEM,
+    P.USER_POOLS_MANAGE,
 }
 _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.USERS_MANAGE,
@@ -143,6 +163,7 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.PEOPLE_ERASE,
     P.WEBHOOKS_READ,
     P.WEBHOOKS_MANAGE,
+    P.CODES_REVEAL,
 }
 _LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {
     P.AGENCIES_READ,
@@ -150,8 +171,8 @@ _LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {
     P.ORDERS_READ,
     P.WEBHOOKS_READ,
 }
-#: Cards are bearer money: an agency does not open its clients' cards, nor erases their recipients.
-_RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL, P.PEOPLE_ERASE}) | {
+#: Cards and sealed codes are bearer money: an agency does not open its clients', nor erases their recipients.
+_RUN_AGENCY = (_RUN_CLIENT - {P.CARDS_REVEAL, P.CODES_REVEAL, P.PEOPLE_ERASE}) | {
     P.AGENCIES_READ,
     P.AGENCIES_EDIT,
     P.CLIENTS_CREATE,
@@ -170,7 +191,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.CAMPAIGN_MANAGER: _RUN_CAMPAIGNS,
     Role.CLIENT_VIEWER: _LOOK_AT_CLIENT,
     Role.STOREFRONT_KEY: frozenset(KEY_SCOPES),
-    Role.END_USER: frozenset({P.OWN_ACCOUNT, P.OWN_CREDENTIALS}),
+    Role.END_USER: frozenset({P.OWN_ACCOUNT, P.OWN_CREDENTIALS, P.OWN_COUPONS}),
 }
 #: What somebody may do who looks through another's eyes: look, and stop (SEC-30).
 LOOKING: frozenset[Permission] = frozenset(

@@ -7,7 +7,7 @@ from pipelines.jobs.cells import CellProblem
 
 CODE_CHARACTERS_MIN = 4
 CODE_CHARACTERS_MAX = 64
-_CODE = re.compile(r"[A-Z0-9-]{%d,%d}" % (CODE_CHARACTERS_MIN, CODE_CHARACTERS_MAX), re.ASCII)
+_CODE = re.compile(rf"[A-Z0-9-]{{{CODE_CHARACTERS_MIN},{CODE_CHARACTERS_MAX}}}", re.ASCII)
 
 CODE_REQUIRED = CellProblem("required", "This value is required.")
 CODE_CHARSET = CellProblem("code_charset", "A code has letters A-Z, digits and hyphens.")

@@ -35,7 +35,7 @@ class Pattern:
     @property
     def space(self) -> int:
         """How many codes fit it."""
-        return len(self.alphabet) ** self.random_length
+        return int(len(self.alphabet) ** self.random_length)
 
     @property
     def bits(self) -> float:

@@ -44,7 +44,7 @@ def draw_members(seed: str, capacities: Sequence[int], count: int) -> Iterator[i
     Each is drawn among the members who can still take one. Where nobody can, it is drawn among
     all who are active, and will be refused for its limit: members of capacity -1 are not active.
     """
-    left = [capacity for capacity in capacities]
+    left = list(capacities)
     open_members = [index for index, capacity in enumerate(left) if capacity > 0]
     active = [index for index, capacity in enumerate(left) if capacity >= 0]
     for number in range(1, count + 1):

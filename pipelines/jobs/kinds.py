@@ -20,6 +20,13 @@ from pipelines.sealing import Keyring
 PROVISIONING = "provisioning"
 PROVISIONING_UNDO = "provisioning_undo"
 CARD_IMPORT = "card_import"
+CODE_GENERATION = "code_generation"
+CODE_IMPORT = "code_import"
+COUPON_ASSIGNMENT = "coupon_assignment"
+COUPON_REDEMPTION = "coupon_redemption"
+DISTRIBUTION = "distribution"
+DISTRIBUTION_UNDO = "distribution_undo"
+POOL_IMPORT = "pool_import"
 
 
 class OnError(StrEnum):
