@@ -34,6 +34,9 @@ class Limits:
     json_depth_max: int = 16
     json_number_digits_max: int = 20
 
+    #: How long a holder may set a coupon aside; the notes say five minutes.
+    coupon_lock_seconds: float = 300.0
+
     #: The relay looks for due tasks this often.
     relay_poll_seconds: float = 0.1
     #: A one-transaction task rung and not done is rung again after this (scaled).

@@ -17,6 +17,7 @@ from pipelines.access.links import forget_links
 from pipelines.alerts.fold import forget_alerts
 from pipelines.approvals import corrections
 from pipelines.approvals.approvals import Kinds
+from pipelines.assignment import job_kind as assignment
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
@@ -53,6 +54,7 @@ from pipelines.queue.dead_letters import forget_buried
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
+from pipelines.redemption import job_kind as redemption
 from pipelines.refilling.refill import refill_buffers
 from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
@@ -140,6 +142,8 @@ def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
 JOB_KINDS: Mapping[str, JobKind] = {
     job_kind.KIND.name: job_kind.KIND,
     undo_kind.KIND.name: undo_kind.KIND,
+    assignment.KIND.name: assignment.KIND,
+    redemption.KIND.name: redemption.KIND,
     CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
 }
 

@@ -11,9 +11,10 @@ from models import clock
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.principals import Principal
+from pipelines.jobs.kinds import Viewer
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.states import ENDED
-from pipelines.provisioning.result import UNDECIDED, single_outcome
+from pipelines.provisioning.result import UNDECIDED
 from web.admission import mark_replay
 from web.errors import Problem, answer
 from web.front import front
@@ -29,15 +30,15 @@ def job_json(session: Session, row: Row[Any], caller: Principal, *, deep: bool) 
     house = front().house
     body = job_view(row, now=clock.now(session), limits=house.limits)
     result, error = None, body["error"]
-    if deep and row.is_single and row.finished_at is not None:
-        result, failure = single_outcome(
-            session,
-            row.id,
-            keyring=house.settings.keyring,
-            public_url=house.settings.public_url,
+    outcome = house.job_kinds[row.kind].outcome
+    if deep and outcome is not None and row.finished_at is not None:
+        viewer = Viewer(
+            house.settings.keyring,
+            house.settings.public_url,
             sees_costs=caller.sees_costs,
             sees_link=is_allowed(caller, Permission.PROVISION),
         )
+        result, failure = outcome(session, row, viewer)
         error = error or failure
     base = f"/api/v1/jobs/{row.id}"
     return body | {

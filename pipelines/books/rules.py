@@ -9,6 +9,29 @@ from pipelines.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """From when to when the coupons of a book are worth something, unless it was closed."""
+
+    starts_at: datetime | None
+    expires_at: datetime | None
+    closed_at: datetime | None
+
+    def ended(self, now: datetime) -> Refusal | None:
+        """Why nothing is assigned or redeemed any more (EC-100)."""
+        if self.closed_at is not None:
+            return BookClosed()
+        if self.expires_at is not None and self.expires_at <= now:
+            return BookExpired()
+        return None
+
+    def refuse_redemption(self, now: datetime) -> Refusal | None:
+        """Why its coupons cannot be redeemed at that moment; they may be assigned before they start."""
+        if self.starts_at is not None and self.starts_at > now:
+            return BookNotStarted(self.starts_at)
+        return self.ended(now)
+
+
+@dataclass(frozen=True, slots=True)
 class BookRules:
     """What decides about the coupons of a book; limits of None are none."""
 
@@ -45,16 +68,14 @@ class BookRules:
         """Whether what it gives as a whole is counted; whoever counts waits for each other."""
         return self.max_assignments is not None or self.max_redemptions is not None
 
+    @property
+    def window(self) -> Window:
+        return Window(self.starts_at, self.expires_at, self.closed_at)
+
     def ended(self, now: datetime) -> Refusal | None:
-        """Why nothing is assigned or redeemed any more (EC-100)."""
-        if self.closed_at is not None:
-            return BookClosed()
-        if self.expires_at is not None and self.expires_at <= now:
-            return BookExpired()
-        return None
+        """As its window says."""
+        return self.window.ended(now)
 
     def refuse_redemption(self, now: datetime) -> Refusal | None:
-        """Why its coupons cannot be redeemed at that moment; they may be assigned before they start."""
-        if self.starts_at is not None and self.starts_at > now:
-            return BookNotStarted(self.starts_at)
-        return self.ended(now)
+        """As its window says."""
+        return self.window.refuse_redemption(now)

@@ -90,6 +90,25 @@ Fund = Callable[[Session, Row[Any], datetime, Limits], bool]
 MayBegin = Callable[[Session, Row[Any], datetime], None]
 
 
+#: What came of an ended job: its result, or its error with the status that the same refusal has at
+#: submit; both None while there is neither.
+Ended = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks at what came of a job, and what they may see of it."""
+
+    keyring: Keyring
+    public_url: str
+    sees_costs: bool
+    sees_link: bool
+
+
+#: Looks up what came of a job (its row as `jobs.read` has it).
+Outcome = Callable[[Session, Row[Any], Viewer], Ended]
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """The parts of a kind that the generic job machinery calls; an import has no chunks of work."""
@@ -105,6 +124,7 @@ class JobKind:
     hold: Hold | None = None
     fund: Fund | None = None
     may_begin: MayBegin | None = None
+    outcome: Outcome | None = None
 
 
 class InvalidJobState(Refusal):

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.jobs.chunks import release_next_chunk
+from pipelines.jobs.kinds import Reopened
 from pipelines.limits import Limits
 
 _CHUNKS = text("""
@@ -21,6 +22,13 @@ _CLOSE_EMPTY = text(
 _LOCK_FAILED = text("""
 SELECT number FROM chunks WHERE job_id = :job AND (failed > 0 OR needs_review > 0)
 ORDER BY number FOR NO KEY UPDATE
+""")
+_REOPEN_ITEMS = text("""
+WITH reopened AS (
+    UPDATE items SET state = 'pending', round = :round, code = NULL, detail = NULL, field = NULL
+    WHERE job_id = :job AND state = 'failed' RETURNING chunk_number
+)
+SELECT count(*) AS items, array_agg(DISTINCT chunk_number) AS chunks FROM reopened
 """)
 _REOPEN = text("""
 UPDATE chunks SET state = 'waiting', holds_slot = true
@@ -62,6 +70,14 @@ def reopen_chunks(session: Session, job_id: UUID, chunks: Sequence[int] | None) 
     """For another round: these chunks have pending items again."""
     if chunks:
         session.execute(_REOPEN, {"job": job_id, "chunks": list(chunks)})
+
+
+def reopen_failed(session: Session, job_id: UUID, round_number: int) -> Reopened:
+    """Make every failed item of an uncharged job pending in the new round."""
+    values = {"job": job_id, "round": round_number}
+    found = session.execute(_REOPEN_ITEMS, values).one()
+    reopen_chunks(session, job_id, found.chunks)
+    return Reopened(int(found.items), 0)
 
 
 def release_first_chunks(

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.jobs import JobState
-from pipelines.jobs.chunks import ALL_POSITIONS, lock_chunk
+from pipelines.jobs.chunks import ALL_POSITIONS, lock_chunk, rest_chunk
 from pipelines.jobs.kinds import ChunkInHand, JobKind, WorkChunk
 from pipelines.jobs.settle import settle_job
 from pipelines.limits import Limits
@@ -114,6 +114,19 @@ def part_of(chunk: ChunkInHand) -> dict[str, object]:
         "first": chunk.first,
         "last": chunk.last,
     }
+
+
+def rest_in_hand(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+    """After a kind has worked on the items in hand: the chunk's state, and what comes next."""
+    rest_chunk(
+        session,
+        job_id=chunk.job_id,
+        number=chunk.number,
+        tenant_id=chunk.tenant_id,
+        now=now,
+        open_orders_max=limits.open_orders_per_job_max,
+        is_whole_job=chunk.is_whole_job,
+    )
 
 
 def _in_hand(task: TaskInHand) -> ChunkInHand:

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from models.base import new_id
 from models.cards import Source
 from models.deliveries import Channel
-from models.jobs import ItemState, Priority
+from models.jobs import Priority
 from pipelines.credit.hold import capture_and_void
 from pipelines.jobs.chunks import among
+from pipelines.jobs.verdicts import Verdict, end_positions
 from pipelines.provisioning.deliveries import open_deliveries
 
 #: The delivery methods by which something is sent.
@@ -70,20 +71,6 @@ class CardInHand:
     last4: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why an item ends without a card."""
-
-    state: ItemState
-    code: str
-    detail: str
-
-    @property
-    def is_final(self) -> bool:
-        """Its credit goes back; that of one which waits for a person stays held."""
-        return self.state is not ItemState.NEEDS_REVIEW
-
-
 _JOB = text("""
 SELECT id, agency_id, client_id, campaign_id, currency, state, spec->>'delivery_method' AS
     delivery_method, spec->'allow_repeat' = 'false' AS once_per_person, is_single, round,
@@ -111,11 +98,6 @@ FROM unnest(CAST(:ids AS uuid[]), CAST(:positions AS integer[]), CAST(:sources A
   AS p (id, position, source)
 WHERE i.job_id = :job AND i.position = p.position AND i.position BETWEEN :first AND :last
   AND i.state IN ('pending', 'running', 'retrying')
-""")
-_END = text("""
-UPDATE items SET state = :state, code = :code, detail = :detail, attempts = attempts + 1
-WHERE job_id = :job AND position = ANY(:positions) AND position BETWEEN :first AND :last
-  AND state IN ('pending', 'running', 'retrying')
 """)
 
 
@@ -211,17 +193,7 @@ def end_items(
     session: Session, job: JobInHand, items: Sequence[OpenItem], verdict: Verdict
 ) -> None:
     """End items with one verdict, in one statement."""
-    if items:
-        session.execute(
-            _END,
-            among([item.position for item in items])
-            | {
-                "job": job.id,
-                "state": verdict.state.value,
-                "code": verdict.code,
-                "detail": verdict.detail,
-            },
-        )
+    end_positions(session, job.id, [item.position for item in items], verdict)
 
 
 def settle_credit(

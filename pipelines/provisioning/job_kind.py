@@ -13,6 +13,7 @@ from pipelines.jobs.layout import reopen_chunks
 from pipelines.provisioning.conditions import check_window, conditions_of, refuse_beyond
 from pipelines.provisioning.funding import fund
 from pipelines.provisioning.large import give_up_plan, plan_job
+from pipelines.provisioning.result import single_outcome
 from pipelines.provisioning.run_chunk import give_up, run_chunk
 
 # What the round's hold still sets aside beyond the charge of items a person must look at.
@@ -134,4 +135,5 @@ KIND = JobKind(
     hold=hold,
     fund=fund,
     may_begin=may_begin,
+    outcome=single_outcome,
 )

@@ -14,13 +14,13 @@ from pipelines.alerts.kinds import ORDER_IN_REVIEW
 from pipelines.alerts.kinds import VALUE_MISMATCH as VALUE_MISMATCH_ALERT
 from pipelines.alerts.raise_alert import raise_alert
 from pipelines.jobs.chunks import lock_chunk, rest_chunk
+from pipelines.jobs.verdicts import Verdict
 from pipelines.limits import Limits
 from pipelines.pricing.rules import cost_max, expected_cost, is_too_dear
 from pipelines.provisioning.effects import (
     CardInHand,
     JobInHand,
     OpenItem,
-    Verdict,
     end_items,
     job_in_hand,
     open_item,

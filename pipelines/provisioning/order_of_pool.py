@@ -15,11 +15,12 @@ from models.cards import Source
 from models.jobs import ItemState
 from pipelines.alerts.kinds import REFILL_ORDER_UNCLEAR
 from pipelines.alerts.raise_alert import raise_alert
+from pipelines.jobs.verdicts import Verdict
 from pipelines.limits import Limits
 from pipelines.pools.health import usable_from
 from pipelines.pricing.read import price_rules
 from pipelines.pricing.rules import charge_of, cost_max, expected_cost, is_too_dear
-from pipelines.provisioning.effects import CardInHand, Verdict
+from pipelines.provisioning.effects import CardInHand
 from pipelines.provisioning.order_setting import OrderFacts
 from pipelines.provisioning.orders import OrderInHand, lock_order
 

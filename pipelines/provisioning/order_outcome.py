@@ -13,11 +13,12 @@ from models.base import new_id
 from models.cards import OrderState, Source
 from models.jobs import ItemState
 from pipelines.audit.record import record
+from pipelines.jobs.verdicts import Verdict
 from pipelines.limits import Limits
 from pipelines.pools.card_rows import canonical_code
 from pipelines.providers.ports import Succeeded
 from pipelines.provisioning import order_of_item, order_of_pool
-from pipelines.provisioning.effects import CardInHand, Verdict
+from pipelines.provisioning.effects import CardInHand
 from pipelines.provisioning.margin import tell_of_cost
 from pipelines.provisioning.order_setting import (
     DUPLICATE_CARD,

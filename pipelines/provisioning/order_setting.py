@@ -8,8 +8,9 @@ from typing import Protocol
 from sqlalchemy.orm import Session
 
 from models.jobs import ItemState
+from pipelines.jobs.verdicts import Verdict
 from pipelines.limits import Limits
-from pipelines.provisioning.effects import CardInHand, Verdict
+from pipelines.provisioning.effects import CardInHand
 from pipelines.provisioning.orders import OrderInHand
 
 VALUE_MISMATCH = Verdict(

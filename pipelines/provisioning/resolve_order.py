@@ -14,8 +14,8 @@ from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.moves import refuse_beside_undo
+from pipelines.jobs.verdicts import CANCELLED, Verdict
 from pipelines.limits import Limits
-from pipelines.provisioning.effects import Verdict
 from pipelines.provisioning.order_outcome import set_order, write_refusal
 from pipelines.provisioning.order_setting import OrderSetting
 from pipelines.provisioning.orders import (
@@ -26,7 +26,6 @@ from pipelines.provisioning.orders import (
     move_order,
     recover_later,
 )
-from pipelines.provisioning.stops import CANCELLED
 
 #: Before this a vendor may still be at work on an order, and recovery has hardly asked.
 RESOLVED_AFTER = timedelta(minutes=15)

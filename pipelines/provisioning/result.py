@@ -1,15 +1,14 @@
 """The outcome of a single request: the redemption, the masked card, what is left, the link."""
 
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.credit.hold import payer_of
+from pipelines.jobs.kinds import Ended, Viewer
 from pipelines.provisioning.refusals import ProvisionReplaced, ProvisionUndone
 from pipelines.provisioning.reveal import reveal_token
-from pipelines.sealing import Keyring
 
 _SINGLE = text("""
 SELECT i.state, i.code, i.detail, p.id, p.charge_minor, p.cost_minor, p.cost_currency, p.last4,
@@ -41,20 +40,14 @@ _A_PERSON_LOOKS = (
 )
 
 
-def single_outcome(
-    session: Session,
-    job_id: UUID,
-    *,
-    keyring: Keyring,
-    public_url: str,
-    sees_costs: bool,
-    sees_link: bool,
-) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """(result, error) of a job of one item; both None while it is open.
+def single_outcome(session: Session, job: Row[Any], viewer: Viewer) -> Ended:
+    """Result and error of a job of one item; both None while it is open, and of a bulk job.
 
-    The link opens the card, so it is bearer money: `reveal_url` is null without `sees_link`.
+    The link opens the card, so it is bearer money: `reveal_url` is null for who may not have it.
     """
-    row = session.execute(_SINGLE, {"job": job_id}).one_or_none()
+    if not job.is_single:
+        return None, None
+    row = session.execute(_SINGLE, {"job": job.id}).one_or_none()
     if row is None:
         return None, None
     if row.id is None:
@@ -67,11 +60,11 @@ def single_outcome(
         told = {"status": 410, "code": gone.code, "detail": gone.detail}
         return None, told | {"replacement_job_id": str(row.replacement_job_id)}
     redemption: dict[str, Any] = {"id": row.id, "charge_minor": row.charge_minor}
-    if sees_costs:
+    if viewer.sees_costs:
         same = row.cost_currency == row.currency and row.cost_minor is not None
         redemption["cost_minor"] = row.cost_minor
         redemption["margin_minor"] = row.charge_minor - row.cost_minor if same else None
-    token = reveal_token(row.id, row.reveal_version, keyring)
+    token = reveal_token(row.id, row.reveal_version, viewer.keyring)
     payer = payer_of(session, row.campaign_id, row.currency)
     result = {
         "redemption": redemption,
@@ -83,7 +76,7 @@ def single_outcome(
         },
         "source": row.source,
         "credit_remaining_minor": payer.available,
-        "reveal_url": f"{public_url}/r/{token}" if sees_link else None,
+        "reveal_url": f"{viewer.public_url}/r/{token}" if viewer.sees_link else None,
     }
     return result, None
 

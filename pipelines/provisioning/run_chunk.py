@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.jobs import ItemState, JobState
-from pipelines.jobs.chunks import rest_chunk
 from pipelines.jobs.kinds import ChunkInHand
-from pipelines.jobs.work_chunk import part_of
+from pipelines.jobs.verdicts import Verdict
+from pipelines.jobs.work_chunk import part_of, rest_in_hand
 from pipelines.limits import Limits
 from pipelines.provisioning.claim import claim_from_pools
 from pipelines.provisioning.conditions import Conditions, lock_count
@@ -21,7 +21,6 @@ from pipelines.provisioning.effects import (
     CardInHand,
     JobInHand,
     OpenItem,
-    Verdict,
     end_items,
     job_in_hand,
     open_item,
@@ -82,7 +81,7 @@ def run_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limit
         served, refused, ordered = _serve(session, job, items, now)
     transfer_id = new_id()
     provision(session, job, served, transfer_id=transfer_id, now=now)
-    _rest(session, chunk, now, limits)
+    rest_in_hand(session, chunk, now, limits)
     settle_credit(
         session,
         job,
@@ -106,7 +105,7 @@ def give_up(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits)
     job, state = job_in_hand(session, chunk.job_id)
     items = _pending(session, chunk, job, state)
     end_items(session, job, items, INTERNAL_ERROR)
-    _rest(session, chunk, now, limits)
+    rest_in_hand(session, chunk, now, limits)
     settle_credit(session, job, served=[], refused=items, transfer_id=new_id(), now=now)
 
 
@@ -115,18 +114,6 @@ def _pending(session: Session, chunk: ChunkInHand, job: JobInHand, state: str) -
     if job.funded_to is not None and state != JobState.CANCELLING:
         chunk = replace(chunk, last=min(chunk.last, job.funded_to))
     return [open_item(row) for row in session.execute(_OPEN_ITEMS, part_of(chunk))]
-
-
-def _rest(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
-    rest_chunk(
-        session,
-        job_id=chunk.job_id,
-        number=chunk.number,
-        tenant_id=chunk.tenant_id,
-        now=now,
-        open_orders_max=limits.open_orders_per_job_max,
-        is_whole_job=chunk.is_whole_job,
-    )
 
 
 def _stop_verdict(

@@ -1,10 +1,8 @@
 """Why a job's remaining items are not worked on any more: pure."""
 
 from models.jobs import ItemState, JobState
-from pipelines.provisioning.effects import Verdict
+from pipelines.jobs.verdicts import CANCELLED, SUSPENDED, Verdict
 
-CANCELLED = Verdict(ItemState.CANCELLED, "job_cancelled", "The job was cancelled.")
-SUSPENDED = Verdict(ItemState.CANCELLED, "account_suspended", "The account was suspended.")
 CAMPAIGN_CLOSED = Verdict(ItemState.CANCELLED, "campaign_closed", "The campaign was closed.")
 
 

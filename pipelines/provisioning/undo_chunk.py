@@ -13,13 +13,12 @@ from models.base import new_id
 from models.jobs import ItemState, JobState
 from models.ledger import TransferKind
 from pipelines.credit.refund import give_back
-from pipelines.jobs.chunks import among, rest_chunk
+from pipelines.jobs.chunks import among
 from pipelines.jobs.kinds import ChunkInHand
-from pipelines.jobs.work_chunk import pending_positions
+from pipelines.jobs.verdicts import CANCELLED, Verdict
+from pipelines.jobs.work_chunk import pending_positions, rest_in_hand
 from pipelines.limits import Limits
 from pipelines.provisioning.deliveries import stop_deliveries
-from pipelines.provisioning.effects import Verdict
-from pipelines.provisioning.stops import CANCELLED
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -113,7 +112,7 @@ def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: 
     positions = pending_positions(session, chunk)
     if row.state == JobState.CANCELLING:
         _end(session, undo, positions, CANCELLED, is_final=False)
-        _rest(session, chunk, now, limits)
+        rest_in_hand(session, chunk, now, limits)
         return
     given = _given(session, undo, positions)
     taken = [p for p in given if p.is_live and p.revealed_at is None]
@@ -124,7 +123,7 @@ def run_undo_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: 
     _end(session, undo, revealed, ALREADY_REVEALED, is_final=True)
     _end(session, undo, replaced, ALREADY_REPLACED, is_final=True)
     _end(session, undo, undone, ALREADY_UNDONE, is_final=True)
-    _rest(session, chunk, now, limits)
+    rest_in_hand(session, chunk, now, limits)
     _refund(session, undo, taken, transfers)
     log.info(
         "undo.chunk_passed",
@@ -141,7 +140,7 @@ def give_up_undo(session: Session, chunk: ChunkInHand, now: datetime, limits: Li
     undo = UndoInHand(row.id, row.client_id, row.undoes_id)
     positions = pending_positions(session, chunk)
     _end(session, undo, positions, NOT_TAKEN_BACK, is_final=False)
-    _rest(session, chunk, now, limits)
+    rest_in_hand(session, chunk, now, limits)
 
 
 def _given(session: Session, undo: UndoInHand, positions: Sequence[int]) -> list[Given]:
@@ -230,14 +229,3 @@ def _end(
                 "is_final": is_final,
             },
         )
-
-
-def _rest(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
-    rest_chunk(
-        session,
-        job_id=chunk.job_id,
-        number=chunk.number,
-        tenant_id=chunk.tenant_id,
-        now=now,
-        open_orders_max=limits.open_orders_per_job_max,
-    )

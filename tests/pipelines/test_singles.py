@@ -14,7 +14,8 @@ from models.scope import client
 from pipelines.credit.refusals import InsufficientCredit
 from pipelines.errors import Refusal, ValidationFailed
 from pipelines.jobs.control import retry_job
-from pipelines.jobs.kinds import NothingToRetry
+from pipelines.jobs.kinds import NothingToRetry, Viewer
+from pipelines.jobs.read import job_row
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.result import single_outcome
@@ -67,13 +68,12 @@ def ask(
 
 def outcome(house: House, seeded: Seeded, accepted: AcceptedSingle, **more: Any) -> tuple[Any, Any]:
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        return single_outcome(
-            session,
-            accepted.job_id,
-            keyring=house.settings.keyring,
-            public_url="https://cards.example",
+        viewer = Viewer(
+            house.settings.keyring,
+            "https://cards.example",
             **({"sees_costs": True, "sees_link": True} | more),
         )
+        return single_outcome(session, job_row(session, accepted.job_id), viewer)
 
 
 def finish(house: House) -> None:

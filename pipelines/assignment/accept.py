@@ -1,0 +1,101 @@
+"""Accept the assignment of one coupon to one person: drawn from its book, or a certain one."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.base import new_id
+from pipelines.books.coupon_states import refuse_assign
+from pipelines.books.deck import is_set_aside
+from pipelines.books.look_up import find_coupon
+from pipelines.books.read import book_rules
+from pipelines.books.refusals import CouponNotAvailable, RecipientInactive, UserNotFound
+from pipelines.jobs.kinds import COUPON_ASSIGNMENT
+from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
+from pipelines.limits import Limits
+from pipelines.queue.keys import RequestKey, first_result
+from pipelines.sealing import Keyring
+
+_WRITE = text(WITH_SINGLE_ROWS + "SELECT 1")
+_RECIPIENT = text("""
+SELECT disabled_at IS NOT NULL AS is_disabled FROM client_users
+WHERE client_id = :client AND user_id = :user
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedCoupon:
+    """The job of an accepted request; `task_id` is what the accepter rings itself."""
+
+    job_id: UUID
+    task_id: UUID | None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentRequest:
+    """Whom a coupon is for; one of the book's at random, or the one with this code."""
+
+    client_id: UUID
+    user_id: UUID
+    book_id: UUID | None = None
+    code: str | None = None
+
+
+def submit_assignment(
+    session: Session,
+    request: AssignmentRequest,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    keyring: Keyring,
+    limits: Limits,
+) -> AcceptedCoupon:
+    """Accept the request in the caller's transaction, which is in the client's scope.
+
+    Raises `NotFound`, `UserNotFound`, `RecipientInactive`, `BookClosed`, `BookExpired`, and of a
+    certain coupon why it cannot be given; nothing is written then. Limits decide when it is given.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedCoupon(made, None, is_replay=True)
+    now = clock.now(session)
+    spec: dict[str, str] = {}
+    book_id = request.book_id
+    if request.code is not None:
+        coupon = find_coupon(session, request.code, clients=[request.client_id], keyring=keyring)
+        book_id, spec = coupon.book_id, {"coupon_id": str(coupon.id)}
+        refusal = refuse_assign(coupon.facts, now)
+        if refusal is None and is_set_aside(session, coupon.book_id, coupon.draw_key):
+            refusal = CouponNotAvailable()
+        if refusal is not None:
+            raise refusal
+    assert book_id is not None, "a request names a book or a code"
+    rules = book_rules(session, book_id)
+    if (ended := rules.ended(now)) is not None:
+        raise ended
+    _check_recipient(session, request)
+    job = SingleJob(
+        new_id(),
+        COUPON_ASSIGNMENT,
+        rules.agency_id,
+        rules.client_id,
+        spec | {"book_id": str(book_id)},
+        actor_id,
+        key,
+        item=SingleItem(user_id=request.user_id),
+    )
+    task_id = new_id()
+    session.execute(_WRITE, single_values(job, task_id, now=now, limits=limits))
+    return AcceptedCoupon(job.id, task_id)
+
+
+def _check_recipient(session: Session, request: AssignmentRequest) -> None:
+    values = {"client": request.client_id, "user": request.user_id}
+    known = session.execute(_RECIPIENT, values).one_or_none()
+    if known is None:
+        raise UserNotFound
+    if known.is_disabled:
+        raise RecipientInactive

@@ -1,0 +1,81 @@
+"""Take coupons that nobody has from the top of a book's deck (EC-088).
+
+Each coupon has a random place in the deck, drawn when it came in or came back. What a distribution
+is drawing from is left alone: that part of the deck is spoken for while its draw is open.
+"""
+
+import secrets
+from collections.abc import Iterable
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.locks import Namespace, share_lock
+from pipelines.books.history import Step
+
+#: Places of the deck: 63 bits.
+KEYS = 1 << 63
+_LAST_KEY = KEYS - 1
+
+_SET_ASIDE = text("""
+SELECT after_key, upto_key FROM draws
+WHERE book_id = :book AND closed_at IS NULL AND upto_key IS NOT NULL ORDER BY after_key
+""")
+_TAKE = """
+SELECT id, version, draw_key FROM coupons
+WHERE book_id = :book AND state = 'unassigned' AND draw_key > :low AND draw_key <= :high
+ORDER BY draw_key LIMIT :limit FOR NO KEY UPDATE{skip}
+"""
+_TAKE_FREE = text(_TAKE.format(skip=" SKIP LOCKED"))
+_TAKE_WAITING = text(_TAKE.format(skip=""))
+
+
+def take_from_deck(session: Session, book_id: UUID, count: int) -> list[Step]:
+    """Up to `count` coupons from the top of the deck, locked; their holders are still to be named.
+
+    Fewer only if there are no more: what others have in hand, and may put back, is waited for.
+    """
+    share_lock(session, Namespace.DECK, str(book_id))
+    gaps = free_parts(session, book_id)
+    taken: list[Step] = []
+    for statement in (_TAKE_FREE, _TAKE_WAITING):
+        for low, high in gaps:
+            if len(taken) == count:
+                return taken
+            # What is in hand already is still unassigned, and comes again.
+            values = {"book": book_id, "low": low, "high": high, "limit": count}
+            known = {step.id for step in taken}
+            rows = session.execute(statement, values)
+            new = [Step(row.id, row.version, None) for row in rows if row.id not in known]
+            taken += new[: count - len(taken)]
+    return taken
+
+
+def free_parts(session: Session, book_id: UUID) -> list[tuple[int, int]]:
+    """The parts of the deck that no open draw has set aside: above the first, up to the second key."""
+    rows = session.execute(_SET_ASIDE, {"book": book_id})
+    return gaps_between((row.after_key, row.upto_key) for row in rows)
+
+
+def gaps_between(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What lies between, before and after parts in ascending order; parts may touch or overlap."""
+    gaps = []
+    low = -1
+    for after, upto in parts:
+        if after > low:
+            gaps.append((low, after))
+        low = max(low, upto)
+    return [*gaps, (low, _LAST_KEY)] if low < _LAST_KEY else gaps
+
+
+def is_set_aside(session: Session, book_id: UUID, draw_key: int) -> bool:
+    """Whether an open draw has spoken for this place; the deck is shared from now on."""
+    share_lock(session, Namespace.DECK, str(book_id))
+    parts = session.execute(_SET_ASIDE, {"book": book_id})
+    return any(row.after_key < draw_key <= row.upto_key for row in parts)
+
+
+def new_place() -> int:
+    """A random place in the deck, for a coupon that comes back."""
+    return secrets.randbelow(KEYS)

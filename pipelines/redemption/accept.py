@@ -1,0 +1,93 @@
+"""Accept the redemption of one coupon: one at a time, whoever asks (EC-085)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.base import new_id
+from pipelines.books.coupon_states import check_holder, refuse_redeem
+from pipelines.books.look_up import CouponInHand, coupon_by_id
+from pipelines.books.read import book_rules
+from pipelines.books.refusals import ConcurrentRedemption
+from pipelines.jobs.kinds import COUPON_REDEMPTION
+from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
+from pipelines.limits import Limits
+from pipelines.queue.keys import RequestKey, first_result
+from pipelines.redemption.lock_tokens import is_lock_token
+from pipelines.sealing import Keyring
+
+# `opened` is empty while another redemption of the coupon is under way.
+_WRITE = text(
+    WITH_SINGLE_ROWS
+    + """, opened AS (
+    INSERT INTO open_redemptions (coupon_id, book_id, agency_id, client_id, job_id)
+    VALUES (:coupon, :book, :agency, :client, :job) ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT count(*) FROM opened
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts on a coupon: for themselves, for a named holder, or (None) for whoever holds it."""
+
+    actor_id: UUID
+    holder: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRedemption:
+    """The job of an accepted request; `task_id` is what the accepter rings itself."""
+
+    job_id: UUID
+    task_id: UUID | None
+    is_replay: bool = False
+
+
+def submit_redemption(
+    session: Session,
+    coupon: CouponInHand,
+    acting: Acting,
+    *,
+    lock_token: str | None,
+    key: RequestKey | None,
+    keyring: Keyring,
+    limits: Limits,
+) -> AcceptedRedemption:
+    """Accept the request in the caller's transaction, which is in the scope of the coupon's client.
+
+    Raises `NotFound` for somebody else's coupon, what its state or its book refuses, and
+    `ConcurrentRedemption`; the caller's transaction must then be rolled back.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedRedemption(made, None, is_replay=True)
+    now = clock.now(session)
+    coupon = coupon_by_id(session, coupon.book_id, coupon.id)
+    check_holder(coupon.facts, acting.holder)
+    rules = book_rules(session, coupon.book_id)
+    has_token = is_lock_token(lock_token, coupon, keyring)
+    refusal = refuse_redeem(coupon.facts, now, has_lock_token=has_token)
+    refusal = refusal or rules.refuse_redemption(now)
+    if refusal is not None:
+        raise refusal
+    spec = {"book_id": str(coupon.book_id), "coupon_id": str(coupon.id), "has_lock": has_token}
+    job = SingleJob(
+        new_id(),
+        COUPON_REDEMPTION,
+        coupon.agency_id,
+        coupon.client_id,
+        spec,
+        acting.actor_id,
+        key,
+        item=SingleItem(user_id=coupon.facts.user_id),
+    )
+    task_id = new_id()
+    values = single_values(job, task_id, now=now, limits=limits)
+    opened = {"coupon": coupon.id, "book": coupon.book_id}
+    if session.execute(_WRITE, values | opened).scalar_one() == 0:
+        raise ConcurrentRedemption
+    return AcceptedRedemption(job.id, task_id)

@@ -1,0 +1,344 @@
+"""Coupons over HTTP: given to people, set aside, redeemed, and what was done to one."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from marshmallow import Schema, fields
+from sqlalchemy import Row
+
+from models import clock
+from models.books import CouponMove, CouponState
+from models.database import scoped_transaction
+from models.scope import client
+from pipelines.access.permissions import Permission, is_allowed
+from pipelines.assignment.accept import AssignmentRequest, submit_assignment
+from pipelines.audit.record import REASON_CHARACTERS_MAX
+from pipelines.books.coupon_view import coupon_view, events_of
+from pipelines.books.look_up import CouponInHand, client_of_book
+from pipelines.queue.keys import once
+from pipelines.redemption.accept import submit_redemption
+from pipelines.redemption.lock import lock_coupon, unlock_coupon
+from pipelines.redemption.withdraw import release_coupon, void_coupon
+from web.admission import canonical, mark_replay, request_key
+from web.api.job_schemas import Job
+from web.api.routes import (
+    IDEMPOTENCY_KEY,
+    PREFER,
+    Routes,
+    answers,
+    asks,
+    documented,
+    may_read,
+    reads,
+)
+from web.coupon_choice import Chosen, acted_on, know_recipient, managed_coupon, own_coupon
+from web.fields import Identity, PageQuery, Secret, Text, Word
+from web.front import front
+from web.guards import permitted, principal
+from web.jobs_shown import accepted
+from web.pages import listed, number_cursor
+from web.ringing import ring_single
+from web.tenant_choice import chosen_client
+
+routes = Routes("coupons", "Coupons of books: assigned, set aside, redeemed.")
+CLIENT = {"description": "Of which client, for who sees several."}
+HOLDER = {
+    "description": "Whose coupon it is, for who acts for others. A person without it acts on "
+    "their own; a program, on whosever it is."
+}
+
+
+class AssignBody(Schema):
+    book_id = Identity(required=True)
+    user_id = Identity(required=True)
+
+
+class AssignCodeBody(Schema):
+    user_id = Identity(required=True)
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+
+class ActBody(Schema):
+    user_id = Identity(load_default=None, metadata=HOLDER)
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+
+class RedeemBody(ActBody):
+    lock_token = Secret(
+        longest=128,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Redeems a coupon that is locked: given by `lock`, once."},
+    )
+
+
+class WithdrawBody(Schema):
+    client_id = Identity(load_default=None, metadata=CLIENT)
+    reason = Text(
+        longest=REASON_CHARACTERS_MAX,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Your words for the history; no codes."},
+    )
+
+
+class ChoiceQuery(Schema):
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+
+class EventQuery(PageQuery):
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+
+class MoveAllowed(Schema):
+    code = fields.String(allow_none=True, metadata={"description": "Null: it can be done."})
+    detail = fields.String(allow_none=True)
+
+
+class Moves(Schema):
+    redeem = fields.Nested(MoveAllowed)
+    lock = fields.Nested(MoveAllowed)
+    unlock = fields.Nested(MoveAllowed)
+    assign = fields.Nested(MoveAllowed)
+    release = fields.Nested(MoveAllowed)
+    void = fields.Nested(MoveAllowed)
+
+
+class Coupon(Schema):
+    id = fields.UUID()
+    code = fields.String(metadata={"description": "Its last characters, where codes are sealed."})
+    is_sealed = fields.Boolean()
+    state = Word(CouponState)
+    book_id = fields.UUID()
+    book = fields.String()
+    client_id = fields.UUID()
+    user_id = fields.UUID(allow_none=True)
+    assigned_at = fields.DateTime(allow_none=True)
+    locked_until = fields.DateTime(allow_none=True)
+    redemptions = fields.Integer()
+    max_redemptions = fields.Integer(allow_none=True)
+    expires_at = fields.DateTime(allow_none=True)
+    moves = fields.Nested(Moves)
+
+
+class LockedCoupon(Schema):
+    lock_token = fields.String(
+        allow_none=True,
+        metadata={"description": "Null in a replay after the lock has ended."},
+    )
+    locked_until = fields.DateTime(allow_none=True)
+    coupon = fields.Nested(Coupon)
+
+
+class CouponEvent(Schema):
+    number = fields.Integer()
+    move = Word(CouponMove)
+    user_id = fields.UUID(allow_none=True)
+    actor_id = fields.UUID(allow_none=True)
+    job_id = fields.UUID(allow_none=True)
+    at = fields.DateTime()
+    reason = fields.String(allow_none=True)
+
+
+class CouponEventPage(Schema):
+    data = fields.List(fields.Nested(CouponEvent))
+    has_more = fields.Boolean()
+    next_cursor = fields.String(allow_none=True)
+
+
+@routes.post("/coupons/assign")
+@permitted(Permission.COUPONS_ASSIGN)
+@reads(AssignBody)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER])
+@answers(200, Job)
+@answers(202, Job)
+def assign_coupon(body: dict[str, Any]) -> Response:
+    """Give a person a coupon of the book, drawn at random; `Prefer: wait=N` answers with it."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        client_id = client_of_book(session, body["book_id"])
+    asked = AssignmentRequest(client_id, body["user_id"], book_id=body["book_id"])
+    return _assign(asked, body)
+
+
+@routes.post("/coupons/assign/<string:code>")
+@permitted(Permission.COUPONS_ASSIGN)
+@reads(AssignCodeBody)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER])
+@answers(200, Job)
+@answers(202, Job)
+def assign_coupon_by_code(body: dict[str, Any], code: str) -> Response:
+    """Give a person this very coupon; 409 `coupon_not_available` if somebody has it."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        client_id = chosen_client(session, caller, body["client_id"])
+    return _assign(AssignmentRequest(client_id, body["user_id"], code=code), body)
+
+
+def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    know_recipient(caller, asked.client_id, asked.user_id)
+    with scoped_transaction(house.sessions, client(asked.client_id)) as session:
+        done = submit_assignment(
+            session,
+            asked,
+            actor_id=caller.actor_id,
+            key=key,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+        )
+    ring_single(done.task_id)
+    return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+@routes.post("/coupons/redeem/<string:code>")
+@permitted(Permission.OWN_COUPONS)
+@may_read(RedeemBody)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER])
+@answers(200, Job)
+@answers(202, Job)
+def redeem_coupon(body: dict[str, Any], code: str) -> Response:
+    """Redeem a coupon once; 409 `concurrent_redemption` while another redemption is under way."""
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    chosen = _acted_on(body, code)
+    with scoped_transaction(house.sessions, chosen.scope) as session:
+        done = submit_redemption(
+            session,
+            chosen.coupon,
+            chosen.acting,
+            lock_token=body["lock_token"],
+            key=key,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+        )
+    ring_single(done.task_id)
+    return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+@routes.post("/coupons/lock/<string:code>")
+@permitted(Permission.OWN_COUPONS)
+@may_read(ActBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(200, LockedCoupon)
+def lock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
+    """Set a coupon aside for its holder, for five minutes; asking again does not extend it."""
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    chosen = _acted_on(body, code)
+    with scoped_transaction(house.sessions, chosen.scope) as session:
+        now = clock.now(session)
+        locked = lock_coupon(
+            session,
+            chosen.coupon,
+            chosen.acting,
+            key=key,
+            now=now,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+        )
+        shown = {
+            "lock_token": locked.token,
+            "locked_until": locked.locked_until,
+            "coupon": coupon_view(session, locked.coupon, now=now).as_json(),
+        }
+    return mark_replay(jsonify(shown), is_replay=locked.is_replay)
+
+
+@routes.post("/coupons/unlock/<string:code>")
+@permitted(Permission.OWN_COUPONS)
+@may_read(ActBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(200, Coupon)
+def unlock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
+    """Take the lock of a coupon off."""
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    chosen = _acted_on(body, code)
+    with scoped_transaction(house.sessions, chosen.scope) as session:
+        now = clock.now(session)
+
+        def unlock() -> UUID:
+            return unlock_coupon(session, chosen.coupon, chosen.acting, now=now).id
+
+        done = once(session, key, unlock, status=200, resource_kind="coupon")
+        shown = coupon_view(session, chosen.coupon, now=now).as_json()
+    return mark_replay(jsonify(shown), is_replay=done.is_replay)
+
+
+@routes.post("/coupons/<string:code>/release")
+@permitted(Permission.COUPONS_ASSIGN)
+@may_read(WithdrawBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(200, Coupon)
+def release_coupon_by_code(body: dict[str, Any], code: str) -> Response:
+    """Take a coupon that was not redeemed back from its holder into the book."""
+    return _withdraw(body, code, release_coupon)
+
+
+@routes.post("/coupons/<string:code>/void")
+@permitted(Permission.BOOKS_MANAGE)
+@may_read(WithdrawBody)
+@documented(parameters=[IDEMPOTENCY_KEY])
+@answers(200, Coupon)
+def void_coupon_by_code(body: dict[str, Any], code: str) -> Response:
+    """Make a coupon worthless for good."""
+    return _withdraw(body, code, void_coupon)
+
+
+def _withdraw(body: dict[str, Any], code: str, verb: Any) -> Response:
+    house, caller = front().house, principal()
+    key = request_key(caller, canonical(body))
+    coupon = managed_coupon(caller, code, client_id=body["client_id"])
+    with scoped_transaction(house.sessions, client(coupon.client_id)) as session:
+        now = clock.now(session)
+
+        def withdraw() -> UUID:
+            by = {"actor_id": caller.actor_id, "reason": body["reason"], "now": now}
+            identity: UUID = verb(session, coupon, **by).id
+            return identity
+
+        done = once(session, key, withdraw, status=200, resource_kind="coupon")
+        shown = coupon_view(session, coupon, now=now).as_json()
+    return mark_replay(jsonify(shown), is_replay=done.is_replay)
+
+
+@routes.get("/coupons/<string:code>")
+@permitted(Permission.OWN_COUPONS)
+@asks(ChoiceQuery)
+@answers(200, Coupon)
+def get_coupon(query: dict[str, Any], code: str) -> Response:
+    """A coupon, with what can be done to it and why not: one's own, or any of a book one sees."""
+    coupon = _seen(query, code)
+    with scoped_transaction(front().house.sessions, client(coupon.client_id)) as session:
+        return jsonify(coupon_view(session, coupon, now=clock.now(session)).as_json())
+
+
+@routes.get("/coupons/<string:code>/history")
+@permitted(Permission.OWN_COUPONS)
+@asks(EventQuery)
+@answers(200, CouponEventPage)
+def get_coupon_history(query: dict[str, Any], code: str) -> Response:
+    """Everything that was done to a coupon, the oldest first."""
+    coupon, after = _seen(query, code), number_cursor(query)
+    with scoped_transaction(front().house.sessions, client(coupon.client_id)) as session:
+        rows = events_of(session, coupon.id, after=after or 0, limit=query["limit"] + 1)
+    return listed(rows, limit=query["limit"], view=_event, place=lambda row: row.number)
+
+
+def _event(row: Row[Any]) -> dict[str, Any]:
+    return dict(row._mapping)
+
+
+def _seen(query: dict[str, Any], code: str) -> CouponInHand:
+    """One's own coupon; for who sees books, any of theirs."""
+    caller = principal()
+    if is_allowed(caller, Permission.BOOKS_READ):
+        return managed_coupon(caller, code, client_id=query["client_id"])
+    return own_coupon(caller, code, client_id=query["client_id"])
+
+
+def _acted_on(body: dict[str, Any], code: str) -> Chosen:
+    return acted_on(principal(), code, user_id=body["user_id"], client_id=body["client_id"])

@@ -1,0 +1,70 @@
+"""The coupons of a person over HTTP: one's own, and those of somebody in the caller's sight."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from marshmallow import Schema, fields
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import SYSTEM, Scope
+from pipelines.access.permissions import Permission
+from pipelines.books.coupon_view import CouponView, coupons_of_person
+from pipelines.books.reveal_code import reveal_own_code
+from web.api.coupons import Coupon
+from web.api.routes import Routes, answers, asks
+from web.fields import PageQuery
+from web.front import front
+from web.guards import permitted, principal
+from web.pages import id_cursor, listed
+
+routes = Routes("user-coupons", "The coupons that a person holds.")
+
+
+class CouponPage(Schema):
+    data = fields.List(fields.Nested(Coupon))
+    has_more = fields.Boolean()
+    next_cursor = fields.String(allow_none=True)
+
+
+class RevealedCode(Schema):
+    code = fields.String()
+
+
+@routes.get("/users/me/coupons")
+@permitted(Permission.OWN_COUPONS)
+@asks(PageQuery)
+@answers(200, CouponPage)
+def list_own_coupons(query: dict[str, Any]) -> Response:
+    """Your coupons, the newest first, each with what you can do with it and why not."""
+    return _listed(query, SYSTEM, principal().actor_id)
+
+
+@routes.get("/users/<uuid:user_id>/coupons")
+@permitted(Permission.BOOKS_READ)
+@asks(PageQuery)
+@answers(200, CouponPage)
+def list_coupons_of_user(query: dict[str, Any], user_id: UUID) -> Response:
+    """The coupons of a person from books in your sight."""
+    return _listed(query, principal().scope, user_id)
+
+
+@routes.post("/users/me/coupons/<uuid:coupon_id>/reveal")
+@permitted(Permission.OWN_COUPONS)
+@answers(200, RevealedCode)
+def reveal_own_coupon(coupon_id: UUID) -> Response:
+    """The whole code of a coupon of yours whose book seals its codes; each opening is audited."""
+    house, caller = front().house, principal()
+    code = reveal_own_code(
+        house.sessions, coupon_id, holder=caller.actor_id, keyring=house.settings.keyring
+    )
+    return jsonify({"code": code.reveal()})
+
+
+def _listed(query: dict[str, Any], scope: Scope, user_id: UUID) -> Response:
+    before, limit = id_cursor(query), query["limit"]
+    with scoped_transaction(front().house.sessions, scope) as session:
+        now = clock.now(session)
+        rows = coupons_of_person(session, user_id, now=now, before=before, limit=limit + 1)
+    return listed(rows, limit=limit, view=CouponView.as_json, place=lambda view: view.row.id)
