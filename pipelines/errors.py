@@ -24,10 +24,12 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     GONE = "gone"
+    STALE = "stale"
     TOO_LARGE = "too_large"
     MEDIA = "media"
     INVALID = "invalid"
     FROZEN = "frozen"
+    UNCONDITIONAL = "unconditional"
     THROTTLED = "throttled"
     BUSY = "busy"
 

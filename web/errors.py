@@ -25,10 +25,12 @@ STATUS: Mapping[Kind, int] = {
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
     Kind.GONE: 410,
+    Kind.STALE: 412,
     Kind.TOO_LARGE: 413,
     Kind.MEDIA: 415,
     Kind.INVALID: 422,
     Kind.FROZEN: 423,
+    Kind.UNCONDITIONAL: 428,
     Kind.THROTTLED: 429,
     Kind.BUSY: 503,
 }

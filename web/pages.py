@@ -28,6 +28,14 @@ class InvalidCursor(Refusal):
     detail = "The cursor is not valid. Take it from `next_cursor` of the page before."
 
 
+class PreconditionRequired(Refusal):
+    """A change of this must say which version of it the caller has read."""
+
+    code = "precondition_required"
+    kind = Kind.UNCONDITIONAL
+    detail = 'Send If-Match with the ETag that you read, such as "3", so that no change is lost.'
+
+
 def listed(
     rows: Sequence[Shown],
     *,
@@ -108,6 +116,16 @@ def read_version(body: dict[str, Any]) -> int | None:
         detail = 'Send If-Match as the ETag you were given, such as "3".'
         raise ValidationFailed(errors=(FieldError("version", detail, pointer="/version"),))
     return int(match[1])
+
+
+def insisted_version() -> int | None:
+    """As `read_version`, where the header must be there; None for `*`, which is any version.
+
+    Raises `PreconditionRequired`.
+    """
+    if not request.headers.get("If-Match", "").strip():
+        raise PreconditionRequired
+    return read_version({})
 
 
 def with_version(body: dict[str, Any], status: int = 200) -> Response:

@@ -173,3 +173,23 @@ class PatternSpaceTooSmall(Refusal):
     """
 
     code = "pattern_space_too_small"
+
+
+class PatternRequired(Refusal):
+    """The book has no pattern: its codes are uploaded."""
+
+    code = "pattern_required"
+    detail = "The book has no pattern to make codes of. Give it one, or upload codes."
+
+
+class PreconditionFailed(Refusal):
+    """The book was changed since the caller read it; `version` is the current one."""
+
+    code = "precondition_failed"
+    kind = Kind.STALE
+
+    def __init__(self, *, current: int) -> None:
+        super().__init__(
+            "It was changed since you read it. Read it again and repeat your change.",
+            extra={"version": current},
+        )

@@ -23,6 +23,13 @@ IDEMPOTENCY_KEY = {
     "description": "Your name for this request: the same name never does the work twice.",
 }
 MAY_HAVE_KEY = IDEMPOTENCY_KEY | {"required": False}
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": 'The ETag that you read, such as `"3"`: no change is lost beside yours.',
+}
 PREFER = {
     "in": "header",
     "name": "Prefer",

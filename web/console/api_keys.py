@@ -18,7 +18,7 @@ from pipelines.access.api_keys import (
     list_keys,
     rotate_key,
 )
-from pipelines.access.permissions import KEY_SCOPES, Permission
+from pipelines.access.permissions import KEY_SCOPES, KeyScope, Permission
 from pipelines.access.places import Places, places_of
 from pipelines.queue.keys import once
 from web.console.api_key_new import LIFETIMES, chosen_days, show_made
@@ -41,7 +41,10 @@ OVERLAPS = {
     "604800": "Seven days",
     "2592000": "Thirty days",
 }
-SCOPE_WORDS = {scope.value: ACTIONS[permission] for permission, scope in KEY_SCOPES.items()}
+SCOPE_WORDS = {
+    scope.value: ", ".join(ACTIONS[may] for may, needs in KEY_SCOPES.items() if needs is scope)
+    for scope in KeyScope
+}
 
 
 @dataclass(frozen=True, slots=True)
