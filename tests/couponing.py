@@ -1,0 +1,123 @@
+"""Coupons in every state and people who hold them, made by the product's own verbs, for tests."""
+
+import secrets
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert
+
+from models import clock
+from models.base import new_id
+from models.books import Coupon, CouponMove, CouponState
+from models.database import scoped_transaction
+from models.people import Role
+from models.scope import SYSTEM, client
+from pipelines.books.history import Moved, Step, move_coupons
+from pipelines.books.look_up import CouponInHand, find_coupon
+from pipelines.wiring import House
+from tests.booking import make_book
+from tests.driving import drain, hasten, rows
+from tests.seeding import ACTOR, Seeded
+from tests.web.conftest import Caller
+
+#: How a coupon comes into each state.
+WAYS: dict[CouponState, tuple[CouponMove, ...]] = {
+    CouponState.UNASSIGNED: (),
+    CouponState.ASSIGNED: (CouponMove.ASSIGNED,),
+    CouponState.LOCKED: (CouponMove.ASSIGNED, CouponMove.LOCKED),
+    CouponState.REDEEMED: (CouponMove.ASSIGNED, CouponMove.REDEEMED),
+    CouponState.VOID: (CouponMove.VOIDED,),
+}
+
+
+def put_codes(house: House, seeded: Seeded, book_id: UUID, count: int) -> list[str]:
+    """So many new coupons in the book; their codes."""
+    codes = [secrets.token_hex(8).upper() for _ in range(count)]
+    values = [
+        {
+            "book_id": book_id,
+            "id": new_id(),
+            "agency_id": seeded.agency_id,
+            "client_id": seeded.client_id,
+            "code": code,
+            "blind_index": house.settings.keyring.blind_index(code, scope=seeded.client_id.bytes),
+            "draw_key": secrets.randbits(63),
+            "load_job_id": ACTOR,
+        }
+        for code in codes
+    ]
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        session.execute(insert(Coupon), values)
+    return codes
+
+
+def coupon(house: House, seeded: Seeded, code: str) -> CouponInHand:
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        return find_coupon(
+            session, code, clients=[seeded.client_id], keyring=house.settings.keyring
+        )
+
+
+def coupon_in(house: House, seeded: Seeded, state: CouponState, holder: UUID, **book: Any) -> str:
+    """The code of a coupon of a new book that is in this state, held by `holder` if by anybody."""
+    book_id = make_book(house, seeded, **book)
+    (code,) = put_codes(house, seeded, book_id, 1)
+    for move in WAYS[state]:
+        found = coupon(house, seeded, code)
+        with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+            now = clock.now(session)
+            until = now + (now.replace(minute=5) - now.replace(minute=0))
+            step = Step(found.id, found.version, None if move is CouponMove.VOIDED else holder)
+            assert move_coupons(session, book_id, [step], Moved(move, now, ACTOR, until=until))
+    return code
+
+
+def state_of(house: House, code: str) -> str:
+    (row,) = rows(house, "SELECT state FROM coupons WHERE code = :code", code=code)
+    return str(row.state)
+
+
+def events(house: House, code: str) -> list[str]:
+    found = rows(
+        house,
+        "SELECT e.move FROM coupon_events e JOIN coupons c ON c.id = e.coupon_id "
+        "WHERE c.code = :code ORDER BY e.number",
+        code=code,
+    )
+    return [row.move for row in found]
+
+
+def key() -> dict[str, str]:
+    return {"Idempotency_Key": secrets.token_hex(8)}
+
+
+def act(caller: Caller, path: str, body: Any = None, **headers: str) -> Any:
+    """POST with a new key."""
+    return caller.post(path, {} if body is None else body, **(key() | headers))
+
+
+def finish(house: House) -> None:
+    """Work off what was accepted."""
+    hasten(house)
+    drain(house)
+
+
+def end_of(house: House, caller: Caller, answer: Any) -> tuple[int, dict[str, Any]]:
+    """The status and body of a request that was refused at once, or of its job when it has ended."""
+    if answer.status_code != 202:
+        return answer.status_code, answer.get_json()
+    finish(house)
+    job = caller.get(f"/jobs/{answer.get_json()['id']}").get_json()
+    error = job["error"]
+    return (error["status"], error) if error else (200, job)
+
+
+def other_person(house: House, seeded: Seeded, name: str = "other") -> UUID:
+    """Somebody of the same client."""
+    from tests.web.conftest import make_user
+
+    return make_user(house, f"{name}.{seeded.client_id}@x.example", Role.CLIENT_VIEWER, seeded)
+
+
+def system_scope(house: House) -> Any:
+    return scoped_transaction(house.sessions, SYSTEM)
