@@ -23,6 +23,7 @@ from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
+from pipelines.distribution import job_kind as distribution
 from pipelines.erasure.erase import erase_person
 from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
@@ -144,6 +145,7 @@ JOB_KINDS: Mapping[str, JobKind] = {
     undo_kind.KIND.name: undo_kind.KIND,
     assignment.KIND.name: assignment.KIND,
     redemption.KIND.name: redemption.KIND,
+    distribution.KIND.name: distribution.KIND,
     CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
 }
 

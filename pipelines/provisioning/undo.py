@@ -21,9 +21,9 @@ from pipelines.jobs.kinds import (
     InvalidJobState,
 )
 from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
+from pipelines.jobs.refusals import NothingToUndo, NotUndoable
 from pipelines.jobs.states import MAY, Move
 from pipelines.limits import Limits
-from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
 from pipelines.provisioning.undo_chunk import ALREADY_REPLACED, ALREADY_REVEALED, ALREADY_UNDONE
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import Done, RequestKey, once
