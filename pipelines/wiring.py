@@ -20,10 +20,11 @@ from pipelines.approvals.approvals import Kinds
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
+from pipelines.books.generation_kind import generation_kind
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
+from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -110,7 +111,7 @@ def build_house(settings: Settings) -> House:
         settings=settings,
         limits=settings.limits,
         sessions=sessions_of(engine),
-        job_kinds=JOB_KINDS,
+        job_kinds=_job_kinds(settings.keyring),
         rates=_rates(settings),
         approval_kinds=_approval_kinds(settings.limits),
     )
@@ -137,11 +138,15 @@ def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
     """An import ends in its own transaction."""
 
 
-JOB_KINDS: Mapping[str, JobKind] = {
-    job_kind.KIND.name: job_kind.KIND,
-    undo_kind.KIND.name: undo_kind.KIND,
-    CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
-}
+def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
+    """Every kind of job; those whose chunks need keys are made with them."""
+    kinds_of_jobs = (
+        job_kind.KIND,
+        undo_kind.KIND,
+        generation_kind(keyring),
+        *(JobKind(name, settle=_nothing_to_settle) for name in (CARD_IMPORT, CODE_IMPORT)),
+    )
+    return {kind.name: kind for kind in kinds_of_jobs}
 
 
 def build_providers(settings: Settings, sessions: Sessions | None = None) -> dict[str, Provider]:

@@ -23,6 +23,13 @@ def copy_rows(session: Session, statement: str, rows: Iterable[tuple[Any, ...]])
                 copy.write_row(values)
 
 
+def copy_lines(session: Session, statement: str, lines: list[str]) -> None:
+    """Run the `COPY ... FROM STDIN` with lines in its text format: tabs between, nothing to escape."""
+    driver = cast("Connection[Any]", session.connection().connection.driver_connection)
+    with driver.cursor().copy(statement) as copy:
+        copy.write("".join(lines))
+
+
 def _batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     rows = iter(rows)
     while batch := list(islice(rows, BATCH_ROWS)):
