@@ -27,6 +27,8 @@ COUPON_REDEMPTION = "coupon_redemption"
 DISTRIBUTION = "distribution"
 DISTRIBUTION_UNDO = "distribution_undo"
 POOL_IMPORT = "pool_import"
+#: They end in their own transaction, have one chunk, and items only for what was refused.
+IMPORTS = frozenset({CARD_IMPORT, CODE_IMPORT})
 
 
 class OnError(StrEnum):

@@ -16,6 +16,8 @@ from pipelines.errors import NotFound
 from pipelines.jobs.create import NewJob, create_job
 from pipelines.jobs.kinds import (
     CARD_IMPORT,
+    CODE_GENERATION,
+    CODE_IMPORT,
     PROVISIONING,
     PROVISIONING_UNDO,
     InvalidJobState,
@@ -33,6 +35,8 @@ from pipelines.queue.kinds import PLAN_JOB
 _WHY_NOT: Mapping[str, str] = {
     PROVISIONING_UNDO: "An undo is not undone. Run the original job again for its recipients.",
     CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
+    CODE_GENERATION: "New codes are nobody's yet; there is nothing to take back.",
+    CODE_IMPORT: "Uploaded codes are nobody's yet; there is nothing to take back.",
 }
 _CODE_SPENT = (
     "The recipient paid for this card with a redemption code, which cannot be given back to "

@@ -5,8 +5,16 @@ from marshmallow import Schema, fields
 from models.cards import Source
 from models.deliveries import DeliveryState
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
+from pipelines.jobs.kinds import (
+    CARD_IMPORT,
+    CODE_GENERATION,
+    CODE_IMPORT,
+    PROVISIONING,
+    PROVISIONING_UNDO,
+)
 from web.fields import PRIORITIES, Word
+
+KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT, CODE_GENERATION, CODE_IMPORT)
 
 
 class RowFault(Schema):
@@ -114,7 +122,7 @@ class Links(Schema):
 
 class Job(Schema):
     id = fields.UUID()
-    kind = Word([PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT])
+    kind = Word(KINDS)
     state = Word(JobState)
     created_at = fields.DateTime()
     started_at = fields.DateTime(allow_none=True)
