@@ -30,8 +30,8 @@ from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, add_user, create_user, normalised
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
+from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import CellProblem
-from pipelines.provisioning.addresses import read_email
 
 ROLES = click.Choice([role.value for role in Role if role is not Role.STOREFRONT_KEY])
 #: Either login may enter the system's scope, where people are made.

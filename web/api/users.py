@@ -18,8 +18,8 @@ from pipelines.access import manage_users, read_users
 from pipelines.access.manage_users import UserChange
 from pipelines.access.permissions import Permission
 from pipelines.access.users import NewUser
+from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import CellProblem
-from pipelines.provisioning.addresses import read_email
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
