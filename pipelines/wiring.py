@@ -23,7 +23,7 @@ from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
+from pipelines.jobs.kinds import CARD_IMPORT, POOL_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -58,6 +58,7 @@ from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
 from pipelines.sms.twilio import TwilioSender
 from pipelines.usage.add_up import add_up
+from pipelines.user_pools import import_members
 from pipelines.vendors.check import check_vendor
 from pipelines.vendors.look_after import look_after_vendors
 from pipelines.webhooks import send
@@ -141,6 +142,7 @@ JOB_KINDS: Mapping[str, JobKind] = {
     job_kind.KIND.name: job_kind.KIND,
     undo_kind.KIND.name: undo_kind.KIND,
     CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
+    POOL_IMPORT: JobKind(POOL_IMPORT, settle=_nothing_to_settle),
 }
 
 
@@ -169,11 +171,7 @@ def build_handlers(house: House) -> Handlers:
             partial(plan_job, kinds=job_kinds, tools=tools),
             partial(give_up_plan, kinds=job_kinds),
         ),
-        Handler(
-            kinds.IMPORT_CARDS,
-            partial(import_cards, keyring=keyring, limits=limits),
-            give_up_import,
-        ),
+        *_import_handlers(keyring, limits),
         Handler(kinds.MOVE_CARDS, go_on_moving),
         *_order_handlers(house, providers),
         Handler(kinds.REFILL_BUFFERS, partial(refill_buffers, limits=limits)),
@@ -192,6 +190,15 @@ def build_handlers(house: House) -> Handlers:
         *_vendor_handlers(providers, limits),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
+
+
+def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, Handler]:
+    tools: dict[str, Any] = {"keyring": keyring, "limits": limits}
+    members = partial(import_members.import_members, **tools)
+    return (
+        Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
+        Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
+    )
 
 
 def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:

@@ -148,7 +148,7 @@ def list_people() -> None:
         people = session.execute(select(*columns).order_by(User.id.desc()).limit(LISTED_MAX)).all()
     table = Table("e-mail", "name", "role", "", box=None, pad_edge=False)
     for person in people:
-        table.add_row(person.email, person.name, person.role, "disabled" if person[3] else "")
+        table.add_row(person.email or "", person.name, person.role, "disabled" if person[3] else "")
     Console().print(table, markup=False)
 
 

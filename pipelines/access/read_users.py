@@ -78,8 +78,10 @@ def locked_user(session: Session, user_id: UUID) -> Row[Any]:
     return _one(session, query)
 
 
-def rests_until(session: Session, email: str) -> datetime | None:
+def rests_until(session: Session, email: str | None) -> datetime | None:
     """Until when the address takes no password, after too many wrong ones."""
+    if email is None:
+        return None
     return session.execute(
         select(SignInFailures.rests_until).where(
             SignInFailures.account == account_of(email), SignInFailures.rests_until > func.now()

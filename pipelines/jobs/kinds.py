@@ -27,6 +27,8 @@ COUPON_REDEMPTION = "coupon_redemption"
 DISTRIBUTION = "distribution"
 DISTRIBUTION_UNDO = "distribution_undo"
 POOL_IMPORT = "pool_import"
+#: Files that are worked in as a whole, in one transaction: what is left out of them has items.
+IMPORTS = frozenset({CARD_IMPORT, POOL_IMPORT})
 
 
 class OnError(StrEnum):

@@ -16,6 +16,7 @@ from pipelines.errors import NotFound
 from pipelines.jobs.create import NewJob, create_job
 from pipelines.jobs.kinds import (
     CARD_IMPORT,
+    POOL_IMPORT,
     PROVISIONING,
     PROVISIONING_UNDO,
     InvalidJobState,
@@ -33,6 +34,7 @@ from pipelines.queue.kinds import PLAN_JOB
 _WHY_NOT: Mapping[str, str] = {
     PROVISIONING_UNDO: "An undo is not undone. Run the original job again for its recipients.",
     CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
+    POOL_IMPORT: "Nobody was given anything. Take people out of the pool on its own page.",
 }
 _CODE_SPENT = (
     "The recipient paid for this card with a redemption code, which cannot be given back to "

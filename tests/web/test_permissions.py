@@ -59,6 +59,14 @@ GOLDEN = {
     "alerts_handle": "PACM",
     "webhooks_read": "PAVC",
     "webhooks_manage": "PAC",
+    "own_coupons": "PAVCMW",
+    "books_read": "PAVCMWK",
+    "books_manage": "PACM",
+    "codes_reveal": "PC",
+    "coupons_assign": "PACMK",
+    "coupons_redeem": "PACMK",
+    "user_pools_read": "PAVCMW",
+    "user_pools_manage": "PACM",
 }
 
 

@@ -39,7 +39,10 @@ MADE = [name for name in ROLES if name != Role.END_USER]
 
 class User(Schema):
     id = fields.UUID()
-    email = fields.String()
+    email = fields.String(
+        allow_none=True,
+        metadata={"description": "Null for who is known by a client's own id alone."},
+    )
     name = fields.String()
     role = fields.String()
     agency_id = fields.UUID(allow_none=True)
