@@ -11,7 +11,7 @@ from models import clock
 from models.jobs import Chunk
 from pipelines.audit.record import record
 from pipelines.jobs.create import NewJob, Upload, create_job
-from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.csv_reader import MissingColumns, open_csv
 from pipelines.jobs.kinds import POOL_IMPORT, OnError
 from pipelines.jobs.quotas import QueueSaturated, admit_job
 from pipelines.jobs.stored_input import Tenant, keep_input
@@ -20,7 +20,7 @@ from pipelines.queue.defer import defer
 from pipelines.queue.keys import RequestKey, first_result, remember
 from pipelines.queue.kinds import IMPORT_MEMBERS
 from pipelines.sealing import Keyring, Purpose
-from pipelines.user_pools.member_rows import COLUMNS
+from pipelines.user_pools.member_rows import COLUMNS, IDENTIFIERS
 from pipelines.user_pools.pools import hold_open_pool
 
 
@@ -62,7 +62,9 @@ def accept_import(
     if saturated is not None:
         raise saturated
     pool = hold_open_pool(session, asked.pool_id)
-    open_csv(stream, columns=COLUMNS, limits=limits)
+    table = open_csv(stream, columns=COLUMNS, limits=limits)
+    if not set(IDENTIFIERS) & set(table.columns):
+        raise MissingColumns(f"The file needs one of these columns: {', '.join(IDENTIFIERS)}.")
     stream.seek(0)
     admit_job(session, pool.client_id, limits=limits)
     tenant, now = Tenant(pool.agency_id, pool.client_id), clock.now(session)

@@ -10,11 +10,11 @@ from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import FORBIDDEN_IN_IDENTIFIERS, ILLEGAL_CHARACTER, CellProblem
 from pipelines.jobs.csv_reader import ColumnRules
 
-#: What people are named by, and what they are called.
-FIELDS = ("user_id", "email", "external_id", "name")
+#: What people are named by.
+IDENTIFIERS = ("user_id", "email", "external_id")
 #: Columns of our own list of members, which can be uploaded again as it is.
 OUTCOME_COLUMNS = ("is_active", "added_at")
-COLUMNS = ColumnRules(required=(), optional=(*FIELDS, *OUTCOME_COLUMNS))
+COLUMNS = ColumnRules(required=(), optional=(*IDENTIFIERS, "name", *OUTCOME_COLUMNS))
 NAME_CHARACTERS_MAX = 200
 EXTERNAL_ID_CHARACTERS_MAX = 255
 

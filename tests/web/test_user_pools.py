@@ -260,9 +260,7 @@ def test_an_archived_pool_takes_nobody_and_lets_people_go(
     manager.call("PATCH", f"/pools/{pool}", {"archived": True})
     before = table_sizes(house)
 
-    refused = manager.post(
-        f"/pools/{pool}/users", {"emails": ["c@x.de"], "create_missing": True}
-    )
+    refused = manager.post(f"/pools/{pool}/users", {"emails": ["c@x.de"], "create_missing": True})
     unchanged = table_sizes(house)
     gone = manager.post(f"/pools/{pool}/users/remove", {"emails": ["a@x.de"]})
 
