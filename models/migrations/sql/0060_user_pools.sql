@@ -174,6 +174,12 @@ BEGIN
                       AND c.external_id = p.external_id)
     ORDER BY p.normalised
     ON CONFLICT (email_normalised) DO NOTHING;
+  -- Whom an erasure has made nobody to the client, and who is somebody to another one, comes anew.
+  UPDATE client_users c SET email = p.email, email_normalised = p.normalised, name = p.name,
+      disabled_at = u.disabled_at
+    FROM unnest(p_emails, p_normalised, p_names) AS p (email, normalised, name)
+    JOIN users u ON u.email_normalised = p.normalised
+    WHERE c.client_id = p_client AND c.user_id = u.id AND c.email IS NULL AND c.external_id IS NULL;
   -- Of two rows about one person that come first, the one that says more; a row whose person was
   -- not made above finds none here.
   INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised, name,
