@@ -39,6 +39,8 @@ class Namespace(StrEnum):
     DISTRIBUTION = "distribution"
     #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).
     COUPON = "coupon"
+    #: Whoever makes a client know people; the function `know_people` takes it.
+    KNOWN_PEOPLE = "known_people"
     #: One change of the key versions at a time; taken before `SEALING`.
     KEY_VERSIONS = "key_versions"
 

@@ -28,7 +28,7 @@ from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
 from pipelines.distribution import job_kind as distribution
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, JobKind, PlanTools
+from pipelines.jobs.kinds import IMPORTS, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -64,6 +64,7 @@ from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
 from pipelines.sms.twilio import TwilioSender
 from pipelines.usage.add_up import add_up
+from pipelines.user_pools import import_members
 from pipelines.vendors.check import check_vendor
 from pipelines.vendors.look_after import look_after_vendors
 from pipelines.webhooks import send
@@ -98,6 +99,11 @@ class House:
     def person_secret(self) -> bytes:
         """The key under which recipients are recognised without their address."""
         return self.settings.keyring.lasting_key("people")
+
+    @property
+    def draw_key(self) -> bytes:
+        """The key that the seeds of draws are made with, each from its plan."""
+        return self.settings.keyring.lasting_key("draws")
 
     @property
     def webhook_key(self) -> bytes:
@@ -152,7 +158,7 @@ def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
         redemption.KIND,
         distribution.KIND,
         generation_kind(keyring),
-        *(JobKind(name, settle=_nothing_to_settle) for name in (CARD_IMPORT, CODE_IMPORT)),
+        *(JobKind(name, settle=_nothing_to_settle) for name in sorted(IMPORTS)),
     )
     return {kind.name: kind for kind in kinds_of_jobs}
 
@@ -182,16 +188,7 @@ def build_handlers(house: House) -> Handlers:
             partial(plan_job, kinds=job_kinds, tools=tools),
             partial(give_up_plan, kinds=job_kinds),
         ),
-        Handler(
-            kinds.IMPORT_CARDS,
-            partial(import_cards, keyring=keyring, limits=limits),
-            give_up_import,
-        ),
-        Handler(
-            kinds.IMPORT_CODES,
-            partial(import_codes, keyring=keyring, limits=limits),
-            give_up_codes,
-        ),
+        *_import_handlers(keyring, limits),
         Handler(kinds.MOVE_CARDS, go_on_moving),
         *_order_handlers(house, providers),
         Handler(kinds.REFILL_BUFFERS, partial(refill_buffers, limits=limits)),
@@ -213,6 +210,16 @@ def build_handlers(house: House) -> Handlers:
         *_vendor_handlers(providers, limits),
     )
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
+
+
+def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
+    tools: dict[str, Any] = {"keyring": keyring, "limits": limits}
+    members = partial(import_members.import_members, **tools)
+    return (
+        Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
+        Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
+        Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
+    )
 
 
 def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:

@@ -117,6 +117,7 @@ KEY_SCOPES: Mapping[Permission, KeyScope] = {
     Permission.JOBS_READ: KeyScope.JOBS_READ,
     Permission.CREDIT_READ: KeyScope.CREDIT_READ,
     Permission.BOOKS_READ: KeyScope.BOOKS_READ,
+    Permission.OWN_COUPONS: KeyScope.COUPONS,
     Permission.COUPONS_ASSIGN: KeyScope.COUPONS,
     Permission.COUPONS_REDEEM: KeyScope.COUPONS,
 }

@@ -1,6 +1,7 @@
 """What a draw was made from: for whoever wants to draw it again (docs/draw.md)."""
 
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from models.scope import Scope
 from pipelines.distribution.draw import commitment_of
 from pipelines.distribution.stage import PIECE
 from pipelines.errors import NotFound
-from pipelines.jobs.csv_writer import csv_line
+from pipelines.jobs.csv_writer import csv_blocks
 from pipelines.jobs.states import ENDED
 
 MEMBER_COLUMNS = ("place", "user_id", "capacity")
@@ -52,19 +53,19 @@ def draw_json(session: Session, job_id: UUID) -> dict[str, Any]:
 def members_csv(sessions: Sessions, scope: Scope, job_id: UUID) -> Iterator[bytes]:
     """Everybody who was in the pool, in its order, with how many each could still take.
 
-    -1 stands for who was not active. Raises `NotFound` before the first line.
+    -1 stands for who was not active. Raises `NotFound` before the first block.
     """
     with scoped_transaction(sessions, scope) as session:
         draw_json(session, job_id)
-    yield csv_line(MEMBER_COLUMNS)
-    piece = 0
-    while True:
+    return csv_blocks(MEMBER_COLUMNS, _members(sessions, scope, job_id))
+
+
+def _members(sessions: Sessions, scope: Scope, job_id: UUID) -> Iterator[tuple[int, str, int]]:
+    for piece in count():
         values = {"job": job_id, "piece": piece}
         with scoped_transaction(sessions, scope) as session:
             row = session.execute(_PIECE, values).one_or_none()
         if row is None:
             return
-        pairs = zip(row.user_ids, row.capacities, strict=True)
-        for place, (user_id, capacity) in enumerate(pairs, start=piece * PIECE):
-            yield csv_line((str(place), str(user_id), str(capacity)))
-        piece += 1
+        for number, user_id in enumerate(row.user_ids):
+            yield piece * PIECE + number, str(user_id), row.capacities[number]

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pipelines.currencies import exponent
 from pipelines.errors import FieldError
+from pipelines.jobs.addresses import Email, read_email, read_phone
 from pipelines.jobs.cells import (
     FORBIDDEN_CONTROLS,
     FORBIDDEN_IN_IDENTIFIERS,
@@ -18,7 +19,6 @@ from pipelines.jobs.cells import (
     read_minor,
 )
 from pipelines.jobs.csv_reader import ColumnRules
-from pipelines.provisioning.addresses import Email, read_email, read_phone
 
 COLUMNS = ColumnRules(
     required=(),

@@ -18,6 +18,7 @@ from pipelines.jobs.kinds import (
     CARD_IMPORT,
     CODE_GENERATION,
     CODE_IMPORT,
+    POOL_IMPORT,
     PROVISIONING,
     PROVISIONING_UNDO,
     InvalidJobState,
@@ -37,6 +38,7 @@ _WHY_NOT: Mapping[str, str] = {
     CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
     CODE_GENERATION: "New codes are nobody's yet; there is nothing to take back.",
     CODE_IMPORT: "Uploaded codes are nobody's yet; there is nothing to take back.",
+    POOL_IMPORT: "Nobody was given anything. Take people out of the pool on its own page.",
 }
 _CODE_SPENT = (
     "The recipient paid for this card with a redemption code, which cannot be given back to "

@@ -55,6 +55,8 @@ IMPORT_CARDS = TaskKind("import_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 IMPORT_CODES = TaskKind("import_codes", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Adds up how many coupons of each book are in which state.
 ADD_UP_BOOKS = TaskKind("add_up_books", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: A file of people, into a pool of theirs.
+IMPORT_MEMBERS = TaskKind("import_members", Queue.BULK)
 #: What is left of setting a card batch aside, or of giving it back.
 MOVE_CARDS = TaskKind("move_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 PLACE_ORDER = TaskKind("place_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=125.0)
@@ -120,6 +122,7 @@ ALL: dict[str, TaskKind] = {
         IMPORT_CARDS,
         IMPORT_CODES,
         ADD_UP_BOOKS,
+        IMPORT_MEMBERS,
         MOVE_CARDS,
         PLACE_ORDER,
         RECOVER_ORDER,

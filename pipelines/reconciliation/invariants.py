@@ -5,7 +5,7 @@ Each statement takes `:job` and looks at that job alone, or at everything when i
 
 from dataclasses import dataclass
 
-from pipelines.reconciliation import accounts, audit_chain, receivables, rewards
+from pipelines.reconciliation import accounts, audit_chain, receivables, rewards, user_pools
 
 
 def of_job(column: str) -> str:
@@ -32,7 +32,7 @@ _ORDERS = f"provider_orders o WHERE {of_job('o.job_id')}"
 _TRANSFERS_OF = f"transfers t WHERE {of_job('t.job_id')}"
 
 #: Kinds of jobs whose chunks count by themselves; what they made is compared in its own place.
-_WITHOUT_ITEMS = "('card_import', 'code_import', 'code_generation')"
+_WITHOUT_ITEMS = "('card_import', 'code_import', 'code_generation', 'pool_import')"
 # Each job's items by state, beside the counters its readers are shown.
 _ITEM_SUMS = f"""
 SELECT 'job ' || j.id || ': items ' || coalesce(i.items, 0) || ', counted ' ||
@@ -314,6 +314,13 @@ INVARIANTS = (
         "Rewards counted towards a limit are open or given",
         f"campaigns c WHERE {rewards.LIMITED}",
         rewards.VIOLATIONS,
+        False,
+    ),
+    Invariant(
+        "pool-members",
+        "A pool counts the people in it",
+        "user_pools",
+        user_pools.VIOLATIONS,
         False,
     ),
     Invariant("imports", "Every imported card is there", _JOBS, _IMPORTS),

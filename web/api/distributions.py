@@ -17,7 +17,7 @@ from pipelines.distribution.preview import preview_json
 from pipelines.distribution.read import draw_json
 from pipelines.distribution.submit import Submission, preview_distribution, submit_distribution
 from pipelines.limits import DEFAULTS
-from pipelines.user_pools.pools import client_of_pool
+from pipelines.user_pools.pools import pool
 from web.admission import canonical, request_key
 from web.api.job_schemas import Job
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, asks, documented, reads
@@ -125,7 +125,9 @@ class DistributionPlan(Schema):
         fields.Nested(RefusedPerson), metadata={"description": "The first hundred."}
     )
     stock = fields.Nested(StockForeseen)
-    seed_sha256 = fields.String(metadata={"description": "The digest of the seed, before the draw."})
+    seed_sha256 = fields.String(
+        metadata={"description": "The digest of the seed, before the draw."}
+    )
     draw_number = fields.Integer()
     blockers = fields.List(fields.Nested(DistributionBlocker))
 
@@ -200,7 +202,7 @@ def _foreseen(session: ScopedSession, asked: Submission, actor_id: UUID) -> dict
 
 def _scope_of_pool(pool_id: UUID) -> Scope:
     with scoped_transaction(front().house.sessions, principal().scope) as session:
-        return client(client_of_pool(session, pool_id))
+        return client(pool(session, pool_id).client_id)
 
 
 def _submission(body: dict[str, Any], pool_id: UUID) -> Submission:

@@ -5,16 +5,8 @@ from marshmallow import Schema, fields
 from models.cards import Source
 from models.deliveries import DeliveryState
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import (
-    CARD_IMPORT,
-    CODE_GENERATION,
-    CODE_IMPORT,
-    PROVISIONING,
-    PROVISIONING_UNDO,
-)
+from pipelines.jobs.kinds import KINDS
 from web.fields import PRIORITIES, Word
-
-KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT, CODE_GENERATION, CODE_IMPORT)
 
 
 class RowFault(Schema):

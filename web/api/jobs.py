@@ -17,13 +17,14 @@ from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.jobs import control
+from pipelines.jobs.kinds import KINDS
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.jobs.schedule import reschedule, set_priority
 from pipelines.provisioning.give_up_margin import give_up_waiting
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
-from web.api.job_schemas import KINDS, FailureGroup, Job, JobItemPage, JobPage
+from web.api.job_schemas import FailureGroup, Job, JobItemPage, JobPage
 from web.api.routes import (
     MAY_HAVE_KEY,
     Routes,

@@ -11,6 +11,7 @@ from pipelines.jobs.kinds import (
     CODE_GENERATION,
     CODE_IMPORT,
     IMPORTS,
+    POOL_IMPORT,
     PROVISIONING,
     PROVISIONING_UNDO,
 )
@@ -56,6 +57,7 @@ KINDS = {
     CARD_IMPORT: "Card import",
     CODE_GENERATION: "New codes",
     CODE_IMPORT: "Code upload",
+    POOL_IMPORT: "People for a pool",
 }
 #: What has become of an item that succeeded.
 _DONE = {
@@ -64,6 +66,7 @@ _DONE = {
     CARD_IMPORT: "imported",
     CODE_GENERATION: "generated",
     CODE_IMPORT: "uploaded",
+    POOL_IMPORT: "added",
 }
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
