@@ -27,7 +27,7 @@ COLUMNS = ColumnRules(
 #: Columns of our own results file: a results file can be uploaded again as it is.
 OUTCOME_COLUMNS = (
     *("row", "state", "error_code", "error_detail", "source", "result_reference"),
-    "delivery_state",
+    *("delivery_state", "undone_at"),
 )
 NAME_CHARACTERS_MAX = 200
 REFERENCE_CHARACTERS_MAX = 255

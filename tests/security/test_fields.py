@@ -34,7 +34,7 @@ ACCOUNT = {
 }
 CAMPAIGN = {
     *("agency_id", "budget_mode", "client_id", "created_at", "id", "name", "pause_reason"),
-    *("state", "time_zone", "version"),
+    *("state", "time_zone", "version", "is_open"),
     *("starts_at", "ends_at", "max_rewards", "max_rewards_per_recipient", "rewards_counted"),
 }
 USER_POOL = {

@@ -104,6 +104,7 @@ ACTIONS: Mapping[str, str] = {
     "order.link_made_anew": "Lost link of a bought card made anew at the vendor",
     "person.erased": "Person erased",
     "person.erasure_asked": "Erasure asked for",
+    "pool.cards_adopted": "Cards in no pool put into a buffer",
     "pool.changed": "Card pool changed",
     "pool.refill_asked": "Buffer filled on request",
     "pool.refill_changed": "Filling of a buffer changed",
