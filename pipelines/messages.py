@@ -68,6 +68,28 @@ CATALOGUE: Mapping[str, Message] = {
         "The recipient got a card of this campaign before",
         "Nothing to do: nobody gets a second card by accident.",
     ),
+    # Rows of a file of people
+    "invalid_id": Message(
+        "The user id is not one of ours", "Leave it out and give the address or external id instead."
+    ),
+    "user_not_found": Message(
+        "Nobody is known by this",
+        "Check the spelling, or add the people anew and let those who are missing be made.",
+    ),
+    "identifiers_differ": Message(
+        "The identifiers lead to different people",
+        "Look who has this address and who has this external id; keep the one that is meant.",
+    ),
+    "duplicate_in_file": Message(
+        "The person stands in the file before", "Nothing to do: each person is added once."
+    ),
+    "already_member": Message("The person is in the pool already", "Nothing to do."),
+    "not_a_member": Message(
+        "The person is not in the pool", "Nothing to do, if the right people were named."
+    ),
+    "recipient_inactive": Message(
+        "The person’s account is disabled", "Enable it first, if they shall be given something."
+    ),
     # Taking back
     "already_revealed": Message(
         "The recipient has seen the card",

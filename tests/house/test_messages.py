@@ -20,7 +20,7 @@ ROOT = Path(pipelines.__path__[0])
 #: What is made with a code that people read: by position or by keyword, in these folders.
 MAKERS = {"CellProblem", "Verdict", "FieldError", "CsvRowError", "Refused"}
 MAKERS |= {"write_refusal", "write_review"}
-FOLDERS = ("jobs", "pools", "providers", "provisioning")
+FOLDERS = ("jobs", "pools", "providers", "provisioning", "user_pools")
 CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
 CODE_IN_SQL = re.compile(r"SET code = '([a-z_]+)'")
 

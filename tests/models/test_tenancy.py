@@ -43,7 +43,7 @@ POLICIES = {"platform", "system", "readonly", "agency", "client"}
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
 #: `know_people` and the triggers of people look for whom a client may not see: whoever is made is
 #: no staff and has no credentials, and what is changed is that a person is disabled.
-KNOWN_BY_THE_OWNER = {"client_users": {"owner"}, "users": {"owner", "owner_makes"}}
+KNOWN_BY_THE_OWNER = {"client_users", "users"}
 _NOBODY = (
     "((role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
     "AND (password_hash IS NULL))"
@@ -78,8 +78,8 @@ def test_tenant_tables_have_both_columns_forced_policies_and_no_other_table_has(
     forced = {name for name, row in found.items() if row.relforcerowsecurity}
     assert forced == set(TENANT) | WRITTEN_FOR_ONESELF | OF_ALL_OR_OF_ONE
     assert {name for name in TENANT if not found[name].relrowsecurity} == set()
-    owned = {name: {"owner"} if name in READ_BY_THE_OWNER else set() for name in TENANT}
-    owned |= KNOWN_BY_THE_OWNER
+    by_owner = READ_BY_THE_OWNER | KNOWN_BY_THE_OWNER
+    owned = {name: {"owner"} if name in by_owner else set() for name in TENANT}
     assert {
         name for name in TENANT if set(found[name].policies or ()) != POLICIES | owned[name]
     } == set()
@@ -107,9 +107,8 @@ def test_each_policy_of_a_tenant_table_is_one_equality_for_one_role(house: House
         "owner": (
             ["{largesse_owner}"],
             [f"((undone_at IS NULL) OR {_equality('client_id')})", _equality("client_id"), "true"],
-            [None],
+            [_NOBODY, None],
         ),
-        "owner_makes": (["{largesse_owner}"], [None], [_NOBODY]),
     }
 
 
