@@ -70,7 +70,8 @@ CATALOGUE: Mapping[str, Message] = {
     ),
     # Rows of a file of people
     "invalid_id": Message(
-        "The user id is not one of ours", "Leave it out and give the address or external id instead."
+        "The user id is not one of ours",
+        "Leave it out and give the address or external id instead.",
     ),
     "user_not_found": Message(
         "Nobody is known by this",

@@ -255,7 +255,7 @@ BEGIN
                WHERE NOT EXISTS (SELECT FROM books b WHERE b.id = n.book_id
                  AND b.agency_id = n.agency_id AND b.client_id = n.client_id)) THEN
       RAISE EXCEPTION 'a coupon belongs to a book of its tenant'
-        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_coupons_book';
+        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'fk_coupons_book_id_agency_id_client_id_books';
     END IF;
     INSERT INTO book_deltas (book_id, agency_id, client_id, unassigned, assigned, locked, redeemed,
                              void, redemptions)
