@@ -55,6 +55,7 @@ from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
 from pipelines.redemption import job_kind as redemption
+from pipelines.redemption.lock import tidy_locks
 from pipelines.refilling.refill import refill_buffers
 from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
@@ -185,6 +186,7 @@ def build_handlers(house: House) -> Handlers:
         _delivery_handler(house),
         *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
+        Handler(kinds.TIDY_LOCKS, _tidy_locks),
         Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
         *_watch_handlers(limits, keyring),
         Handler(
@@ -330,6 +332,12 @@ def _add_up_issued(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass that was full is followed by another, each in a transaction of its own."""
     if add_up(session):
         defer(session, kinds.ADD_UP_ISSUED, args={}, now=now)
+
+
+def _tidy_locks(session: Session, _task: TaskInHand, now: datetime) -> None:
+    """A pass that was full is followed by another, each in a transaction of its own."""
+    if tidy_locks(session, now=now):
+        defer(session, kinds.TIDY_LOCKS, args={}, now=now)
 
 
 def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:

@@ -74,7 +74,9 @@ def submit_redemption(
     refusal = refusal or rules.refuse_redemption(now)
     if refusal is not None:
         raise refusal
-    spec = {"book_id": str(coupon.book_id), "coupon_id": str(coupon.id), "has_lock": has_token}
+    spec = {"book_id": str(coupon.book_id), "coupon_id": str(coupon.id)}
+    if has_token:
+        spec["lock_version"] = str(coupon.version)
     job = SingleJob(
         new_id(),
         COUPON_REDEMPTION,
