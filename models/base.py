@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
+import uuid_utils
 import uuid_utils.compat
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +30,11 @@ NAMING = {
 def new_id() -> UUID:
     """A time-ordered UUIDv7, made in Python because sealed columns bind their row's id."""
     return uuid_utils.compat.uuid7()
+
+
+def new_ids(count: int) -> list[str]:
+    """As many of them as text, in their order: a fifth of the work, for COPY."""
+    return [str(uuid_utils.uuid7()) for _ in range(count)]
 
 
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]

@@ -139,6 +139,13 @@ class Card(Base):
             "id",
             postgresql_where=text("import_job_id IS NOT NULL"),
         ),
+        Index(
+            # What an undo gave back, or a vendor sent wrongly, and no pool holds.
+            "ix_cards_without_pool",
+            "id",
+            postgresql_include=["brand_id", "denomination_minor", "currency", "provider_order_id"],
+            postgresql_where=text("pool_id IS NULL AND state = 'quarantined'"),
+        ),
     )
 
     id: Mapped[Id]

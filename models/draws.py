@@ -42,7 +42,7 @@ class Draw(Base):
 
 
 class DrawMembers(Base):
-    """A piece of the pool as it was at accept, in the order of ids, and what each could take."""
+    """A piece of the pool as it was at accept, in its order, and what each could still take."""
 
     __tablename__ = "draw_members"
 
@@ -57,7 +57,7 @@ class DrawMembers(Base):
 
 
 class DrawChunk(Base):
-    """The coupons drawn for one chunk, in the order of its positions."""
+    """The coupons drawn for one chunk, each beside its position."""
 
     __tablename__ = "draw_chunks"
 
@@ -67,4 +67,5 @@ class DrawChunk(Base):
     chunk_number: Mapped[int] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID]
     client_id: Mapped[UUID]
+    positions: Mapped[list[int]] = mapped_column(ARRAY(INTEGER))
     coupon_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))

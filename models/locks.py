@@ -35,8 +35,12 @@ class Namespace(StrEnum):
     BOOK_STOCK = "book_stock"
     #: One import of codes into the books of a client at a time.
     CODE_IMPORT = "code_import"
+    #: One submit of the same distribution at a time (EC-098).
+    DISTRIBUTION = "distribution"
     #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).
     COUPON = "coupon"
+    #: Whoever makes a client know people; the function `know_people` takes it.
+    KNOWN_PEOPLE = "known_people"
     #: One change of the key versions at a time; taken before `SEALING`.
     KEY_VERSIONS = "key_versions"
 

@@ -50,13 +50,23 @@ class ClientUser(Base):
 
 
 class UserPool(Base):
-    """A named group of a client's people; triggers keep `members` and `version`."""
+    """A named group of a client's people; triggers keep `members` and `members_version`.
+
+    `version` numbers the edits of the pool itself, `members_version` those of who is in it.
+    """
 
     __tablename__ = "user_pools"
     __table_args__ = (
         of_agency(),
         CheckConstraint("members >= 0", name="members"),
         Index("uq_user_pools_tenant", "id", "agency_id", "client_id", unique=True),
+        Index(
+            "uq_user_pools_name",
+            "client_id",
+            text("lower(name)"),
+            unique=True,
+            postgresql_where=text("archived_at IS NULL"),
+        ),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
     )
@@ -67,6 +77,7 @@ class UserPool(Base):
     name: Mapped[str]
     description: Mapped[str] = mapped_column(server_default=text("''"))
     members: Mapped[int] = mapped_column(server_default=text("0"))
+    members_version: Mapped[int] = mapped_column(server_default=text("1"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     archived_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_by: Mapped[UUID]

@@ -34,6 +34,16 @@ class Limits:
     json_depth_max: int = 16
     json_number_digits_max: int = 20
 
+    #: Coupons that one distribution gives; larger ones are several.
+    distribution_items_max: int = 1_000_000
+    #: A distribution is laid out inside the request up to this size; a worker does larger ones.
+    distribution_inline_items_max: int = 100_000
+    #: Its coupons are drawn there, too, up to this size: whoever takes from the book waits meanwhile.
+    distribution_inline_draw_max: int = 2_000
+    #: All or nothing is one transaction, which must not last.
+    atomic_items_max: int = 10_000
+    #: The same distribution within this time is taken for a mistake (EC-098).
+    duplicate_job_seconds: float = 600.0
     #: How long a holder may set a coupon aside; the notes say five minutes.
     coupon_lock_seconds: float = 300.0
 

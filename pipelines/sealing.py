@@ -164,7 +164,13 @@ class Keyring:
         return self._unopened
 
     def seal(
-        self, purpose: Purpose, plaintext: str | Secret, *, table: str, row_id: UUID, column: str
+        self,
+        purpose: Purpose,
+        plaintext: str | Secret,
+        *,
+        table: str,
+        row_id: UUID | str,
+        column: str,
     ) -> bytes:
         """The value encrypted for one cell: version byte, nonce, ciphertext and tag."""
         nonce = os.urandom(NONCE_BYTES)

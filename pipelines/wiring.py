@@ -1,7 +1,7 @@
 """Put the house together: handlers of task kinds, kinds of jobs, providers, from the settings."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,10 +21,14 @@ from pipelines.assignment import job_kind as assignment
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
+from pipelines.books.add_up import add_up_books
+from pipelines.books.generation_kind import generation_kind
+from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
+from pipelines.distribution import job_kind as distribution
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import CARD_IMPORT, JobKind, PlanTools
+from pipelines.jobs.kinds import IMPORTS, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -61,6 +65,7 @@ from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
 from pipelines.sms.twilio import TwilioSender
 from pipelines.usage.add_up import add_up
+from pipelines.user_pools import import_members
 from pipelines.vendors.check import check_vendor
 from pipelines.vendors.look_after import look_after_vendors
 from pipelines.webhooks import send
@@ -97,6 +102,11 @@ class House:
         return self.settings.keyring.lasting_key("people")
 
     @property
+    def draw_key(self) -> bytes:
+        """The key that the seeds of draws are made with, each from its plan."""
+        return self.settings.keyring.lasting_key("draws")
+
+    @property
     def webhook_key(self) -> bytes:
         """The key that the secrets of endpoints are made from."""
         return self.settings.keyring.lasting_key(LABEL)
@@ -113,7 +123,7 @@ def build_house(settings: Settings) -> House:
         settings=settings,
         limits=settings.limits,
         sessions=sessions_of(engine),
-        job_kinds=JOB_KINDS,
+        job_kinds=_job_kinds(settings.keyring),
         rates=_rates(settings),
         approval_kinds=_approval_kinds(settings.limits),
     )
@@ -140,13 +150,18 @@ def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
     """An import ends in its own transaction."""
 
 
-JOB_KINDS: Mapping[str, JobKind] = {
-    job_kind.KIND.name: job_kind.KIND,
-    undo_kind.KIND.name: undo_kind.KIND,
-    assignment.KIND.name: assignment.KIND,
-    redemption.KIND.name: redemption.KIND,
-    CARD_IMPORT: JobKind(CARD_IMPORT, settle=_nothing_to_settle),
-}
+def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
+    """Every kind of job; those whose chunks need keys are made with them."""
+    kinds_of_jobs = (
+        job_kind.KIND,
+        undo_kind.KIND,
+        assignment.KIND,
+        redemption.KIND,
+        distribution.KIND,
+        generation_kind(keyring),
+        *(JobKind(name, settle=_nothing_to_settle) for name in sorted(IMPORTS)),
+    )
+    return {kind.name: kind for kind in kinds_of_jobs}
 
 
 def build_providers(settings: Settings, sessions: Sessions | None = None) -> dict[str, Provider]:
@@ -174,11 +189,7 @@ def build_handlers(house: House) -> Handlers:
             partial(plan_job, kinds=job_kinds, tools=tools),
             partial(give_up_plan, kinds=job_kinds),
         ),
-        Handler(
-            kinds.IMPORT_CARDS,
-            partial(import_cards, keyring=keyring, limits=limits),
-            give_up_import,
-        ),
+        *_import_handlers(keyring, limits),
         Handler(kinds.MOVE_CARDS, go_on_moving),
         *_order_handlers(house, providers),
         Handler(kinds.REFILL_BUFFERS, partial(refill_buffers, limits=limits)),
@@ -186,8 +197,11 @@ def build_handlers(house: House) -> Handlers:
         _delivery_handler(house),
         *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
-        Handler(kinds.TIDY_LOCKS, _tidy_locks),
-        Handler(kinds.PURGE_KEYS, partial(_purge_keys, limits=limits)),
+        _in_passes(kinds.TIDY_LOCKS, lambda session, now: tidy_locks(session, now=now)),
+        _in_passes(
+            kinds.PURGE_KEYS,
+            lambda session, now: keys.purge(session, now=now, days=limits.idempotency_key_days),
+        ),
         *_watch_handlers(limits, keyring),
         Handler(
             kinds.ERASE_PERSON,
@@ -200,15 +214,30 @@ def build_handlers(house: House) -> Handlers:
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 
 
+def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
+    tools: dict[str, Any] = {"keyring": keyring, "limits": limits}
+    members = partial(import_members.import_members, **tools)
+    return (
+        Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
+        Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
+        Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
+    )
+
+
 def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:
     """What looks at the house and counts it, and changes nothing in it."""
+    key = witness_key(keyring)
     return (
-        Handler(kinds.SEAL_AUDIT, _seal_audit),
-        Handler(kinds.FOLD_ALERTS, partial(_fold_alerts, keyring=keyring)),
+        _in_passes(kinds.SEAL_AUDIT, lambda session, _now: seal(session).is_full),
+        _in_passes(
+            kinds.FOLD_ALERTS,
+            lambda session, now: fold_and_tell(session, keyring=keyring, now=now).is_full,
+        ),
         Handler(kinds.MONITOR, partial(monitor_task, limits=limits)),
         Handler(kinds.INTEGRITY_CHECK, partial(integrity_task, limits=limits)),
-        Handler(kinds.ADD_UP_ISSUED, _add_up_issued),
-        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+        _in_passes(kinds.ADD_UP_ISSUED, lambda session, _now: add_up(session)),
+        _in_passes(kinds.ADD_UP_BOOKS, lambda session, _now: add_up_books(session)),
+        Handler(kinds.WITNESS_AUDIT, lambda session, *_: tell(witness_heads(session, key=key))),
     )
 
 
@@ -299,26 +328,8 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
         defer(session, kinds.RETENTION, args={}, now=now)
 
 
-def _purge_keys(session: Session, _task: TaskInHand, now: datetime, *, limits: Limits) -> None:
-    """A pass that was full is followed by another, each in a transaction of its own."""
-    if keys.purge(session, now=now, days=limits.idempotency_key_days):
-        defer(session, kinds.PURGE_KEYS, args={}, now=now)
-
-
-def _seal_audit(session: Session, _task: TaskInHand, now: datetime) -> None:
-    """A pass that was full is followed by another, each in a transaction of its own."""
-    if seal(session).is_full:
-        defer(session, kinds.SEAL_AUDIT, args={}, now=now)
-
-
 def _check_balances(session: Session, _task: TaskInHand, now: datetime) -> None:
     check_balances(session, now)
-
-
-def _fold_alerts(session: Session, _task: TaskInHand, now: datetime, *, keyring: Keyring) -> None:
-    """A pass that was full is followed by another, each in a transaction of its own."""
-    if fold_and_tell(session, keyring=keyring, now=now).is_full:
-        defer(session, kinds.FOLD_ALERTS, args={}, now=now)
 
 
 def _publish_events(session: Session, _task: TaskInHand, now: datetime) -> None:
@@ -328,17 +339,11 @@ def _publish_events(session: Session, _task: TaskInHand, now: datetime) -> None:
     look_after_failing(session, now)
 
 
-def _add_up_issued(session: Session, _task: TaskInHand, now: datetime) -> None:
+def _in_passes(kind: kinds.TaskKind, one_pass: Callable[[Session, datetime], bool]) -> Handler:
     """A pass that was full is followed by another, each in a transaction of its own."""
-    if add_up(session):
-        defer(session, kinds.ADD_UP_ISSUED, args={}, now=now)
 
+    def run(session: Session, _task: TaskInHand, now: datetime) -> None:
+        if one_pass(session, now):
+            defer(session, kind, args={}, now=now)
 
-def _tidy_locks(session: Session, _task: TaskInHand, now: datetime) -> None:
-    """A pass that was full is followed by another, each in a transaction of its own."""
-    if tidy_locks(session, now=now):
-        defer(session, kinds.TIDY_LOCKS, args={}, now=now)
-
-
-def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:
-    tell(witness_heads(session, key=key))
+    return Handler(kind, run)

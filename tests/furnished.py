@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import insert, text
 
 from models.base import new_id
-from models.cards import ProviderOrder
+from models.cards import Card, ProviderOrder
 from models.database import scoped_transaction
 from models.people import Role
 from models.scope import PLATFORM, SYSTEM
@@ -52,6 +52,7 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _name(house, words)
     _fail(house, job_id, words)
     _order(house, seeded, job_id, words)
+    _lay_aside(house, seeded, job_id, words)
     _listen(house, seeded, job_id, words)
     return seeded
 
@@ -122,6 +123,39 @@ def _order(house: House, seeded: Seeded, job_id: UUID, words: str) -> None:
                 vendor_order_id=words,
                 vendor_code=words,
                 settled_at=text("now()"),
+            )
+        )
+
+
+def _lay_aside(house: House, seeded: Seeded, job_id: UUID, words: str) -> None:
+    """A card that a vendor sent in another way than ordered: it is in no pool."""
+    order = {"id": new_id(), "agency_id": seeded.agency_id, "client_id": seeded.client_id}
+    of = {"brand_id": seeded.brand_id, "currency": "USD"}
+    card = {"sealed_number": b"", "blind_index": order["id"].bytes, "last4": words[:4]}
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            insert(ProviderOrder).values(
+                job_id=job_id,
+                position=2,
+                vendor="reloadly",
+                product=words,
+                face_value_minor=2500,
+                state="succeeded",
+                code=words,
+                **(order | of),
+            )
+        )
+        session.execute(
+            insert(Card).values(
+                id=new_id(),
+                client_id=seeded.client_id,
+                denomination_minor=2000,
+                source="api",
+                state="quarantined",
+                cost_minor=1900,
+                cost_currency="USD",
+                provider_order_id=order["id"],
+                **(card | of),
             )
         )
 

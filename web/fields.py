@@ -50,6 +50,8 @@ class Minor(fields.Integer):
 
     default_error_messages = {  # noqa: RUF012 - marshmallow's own shape
         "invalid": "invalid_amount|Give the amount as an integer of minor units.",
+        "negative": "invalid_amount|An amount is never negative: give it without a minus, in minor "
+        "units.",
         "low": "amount_not_positive|The amount must be more than zero.",
         "high": "amount_out_of_range|The amount is too large.",
     }
@@ -63,7 +65,7 @@ class Minor(fields.Integer):
             raise self.make_error("invalid")
         number: int = super()._validated(value)
         if number < 0:
-            raise self.make_error("invalid")
+            raise self.make_error("negative")
         if number < self._least:
             raise self.make_error("low")
         if number >= 10**MINOR_DIGITS_MAX:

@@ -82,6 +82,11 @@ def show(job_id: UUID, *, in_json: bool) -> None:
     ]
     if amounts:
         click.echo(f"In minor units of {money['currency']}: " + ", ".join(amounts))
+    if job["undone"] is not None:
+        undone = job["undone"]
+        click.echo(
+            f"{undone['count']} of them taken back since, by {', '.join(undone['job_ids'])}."
+        )
     print_failures(api, str(job_id))
 
 

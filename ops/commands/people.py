@@ -30,8 +30,8 @@ from pipelines.access.sign_ins import end_sign_ins
 from pipelines.access.users import NewUser, add_user, create_user, normalised
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
+from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import CellProblem
-from pipelines.provisioning.addresses import read_email
 
 ROLES = click.Choice([role.value for role in Role if role is not Role.STOREFRONT_KEY])
 #: Either login may enter the system's scope, where people are made.
@@ -148,7 +148,7 @@ def list_people() -> None:
         people = session.execute(select(*columns).order_by(User.id.desc()).limit(LISTED_MAX)).all()
     table = Table("e-mail", "name", "role", "", box=None, pad_edge=False)
     for person in people:
-        table.add_row(person.email, person.name, person.role, "disabled" if person[3] else "")
+        table.add_row(person.email or "", person.name, person.role, "disabled" if person[3] else "")
     Console().print(table, markup=False)
 
 

@@ -11,7 +11,7 @@ from models.people import Role, User
 from models.scope import SYSTEM
 from ops.demo import ids
 from pipelines.access.passwords import hash_password
-from pipelines.provisioning.addresses import normalised_email
+from pipelines.jobs.addresses import normalised_email
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, literal_column, null, or_, select
 from sqlalchemy.orm import Session
 
 from models.people import Role, SignIn, SignInFailures, User
+from models.user_pools import ClientUser
 from pipelines.access.authenticate import account_of
 from pipelines.access.users import normalised
 from pipelines.errors import NotFound, Refusal
@@ -34,6 +35,32 @@ _PEOPLE: Select[*tuple[Any, ...]] = select(
 )
 #: Written out, so that the planner sees that an index of just these rows will do.
 _END_USER: ColumnElement[str] = literal_column(f"'{Role.END_USER.value}'")
+
+
+# Whom a client knows without their being of its own: what it knows of them and no more. Of several
+# clients' words an agency is told the oldest.
+_KNOWN: Select[*tuple[Any, ...]] = (
+    select(
+        ClientUser.user_id.label("id"),
+        ClientUser.email,
+        ClientUser.name,
+        _END_USER.label("role"),
+        null().label("agency_id"),
+        null().label("client_id"),
+        ClientUser.disabled_at,
+        ClientUser.created_at,
+        null().label("last_sign_in_at"),
+    )
+    .order_by(ClientUser.created_at, ClientUser.client_id)
+    .limit(1)
+)
+
+
+class UserNotFound(NotFound):
+    """Nobody whom the scope shows has the address: as for a stranger's, so for nobody's."""
+
+    code = "user_not_found"
+    detail = "User not found"
 
 
 class SearchByAddress(Refusal):
@@ -68,8 +95,16 @@ def user_row(session: Session, user_id: UUID) -> Row[Any]:
 
 
 def user_of_address(session: Session, email: str) -> Row[Any]:
-    """Who has the address; `NotFound` if nobody has it, or nobody whom the scope shows."""
-    return _one(session, _PEOPLE.where(User.email_normalised == normalised(email)))
+    """Who has the address, of the scope's people or of those its clients know; `UserNotFound`."""
+    address = normalised(email)
+    for query in (
+        _PEOPLE.where(User.email_normalised == address),
+        _KNOWN.where(ClientUser.email_normalised == address),
+    ):
+        row: Row[Any] | None = session.execute(query).one_or_none()
+        if row is not None:
+            return row
+    raise UserNotFound
 
 
 def locked_user(session: Session, user_id: UUID) -> Row[Any]:
@@ -78,8 +113,10 @@ def locked_user(session: Session, user_id: UUID) -> Row[Any]:
     return _one(session, query)
 
 
-def rests_until(session: Session, email: str) -> datetime | None:
+def rests_until(session: Session, email: str | None) -> datetime | None:
     """Until when the address takes no password, after too many wrong ones."""
+    if email is None:
+        return None
     return session.execute(
         select(SignInFailures.rests_until).where(
             SignInFailures.account == account_of(email), SignInFailures.rests_until > func.now()

@@ -152,7 +152,12 @@ def _credentials(session: Session, condition: ColumnElement[bool]) -> Credential
             has_factor,
         ).where(condition)
     ).one_or_none()
-    return None if row is None else Credentials(*row)
+    # Whoever came by a client's own id of them has no address, and cannot sign in.
+    if row is None or row.email is None:
+        return None
+    return Credentials(
+        row.id, row.email, row.password_hash, row[3], row.agency_id, row.client_id, row[6]
+    )
 
 
 def has_platform_admin(session: Session) -> bool:
@@ -180,4 +185,6 @@ def person(session: Session, caller: Principal) -> Person | None:
             User.id == (caller.acting_for or caller.actor_id)
         )
     ).one_or_none()
-    return None if row is None else Person(*row)
+    if row is None:
+        return None
+    return Person(row.id, row.email or "", row.name, row.role, row.agency_id, row.client_id)

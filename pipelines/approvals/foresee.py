@@ -78,8 +78,8 @@ def foresee_movement(
     if is_alone and source.restricted_at is not None:
         raise AccountRestricted
     if is_alone and short:
-        raise InsufficientCredit(
-            required_minor=amount, available_minor=available, held_minor=source.held
+        raise InsufficientCredit.to_move(
+            amount, balance=source.balance, held=source.held, is_back=kind is RECALL
         )
     left, reached = both_sides(session, source, target, amount)
     return Foreseen(left, reached, not is_alone, short)

@@ -20,7 +20,8 @@ _LAST_KEY = KEYS - 1
 
 _SET_ASIDE = text("""
 SELECT after_key, upto_key FROM draws
-WHERE book_id = :book AND closed_at IS NULL AND upto_key IS NOT NULL ORDER BY after_key
+WHERE book_id = :book AND closed_at IS NULL AND upto_key IS NOT NULL
+  AND job_id IS DISTINCT FROM CAST(:but AS uuid) ORDER BY after_key
 """)
 _TAKE = """
 SELECT id, version, draw_key FROM coupons
@@ -61,9 +62,14 @@ def take_from_deck(session: Session, book_id: UUID, count: int) -> list[Step]:
     return taken
 
 
-def free_parts(session: Session, book_id: UUID) -> list[tuple[int, int]]:
-    """The parts of the deck that no open draw has set aside: above the first, up to the second key."""
-    rows = session.execute(_SET_ASIDE, {"book": book_id})
+def free_parts(
+    session: Session, book_id: UUID, *, but: UUID | None = None
+) -> list[tuple[int, int]]:
+    """The parts of the deck that no open draw has set aside: above the first, up to the second key.
+
+    `but`: the job whose own part counts as free.
+    """
+    rows = session.execute(_SET_ASIDE, {"book": book_id, "but": but})
     return gaps_between((row.after_key, row.upto_key) for row in rows)
 
 
@@ -81,7 +87,7 @@ def gaps_between(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def is_set_aside(session: Session, book_id: UUID, draw_key: int) -> bool:
     """Whether an open draw has spoken for this place; the deck is shared from now on."""
     share_deck(session, book_id)
-    parts = session.execute(_SET_ASIDE, {"book": book_id})
+    parts = session.execute(_SET_ASIDE, {"book": book_id, "but": None})
     return any(row.after_key < draw_key <= row.upto_key for row in parts)
 
 

@@ -197,6 +197,4 @@ def _moved(
         follow_movement(session, (source, target))
         return posted
     row = account(session, source)
-    raise InsufficientCredit(
-        required_minor=amount, available_minor=row.balance - row.held, held_minor=row.held
-    )
+    raise InsufficientCredit.to_move(amount, balance=row.balance, held=row.held, is_back=True)

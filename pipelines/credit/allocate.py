@@ -159,10 +159,11 @@ def _move_once(
     # A repeat that came second fails for want of credit when the first took the last of it.
     if (made := _made_earlier(session, movement)) is not None:
         return made, False
-    raise InsufficientCredit(
-        required_minor=movement.amount,
-        available_minor=before.balance - before.held,
-        held_minor=before.held,
+    raise InsufficientCredit.to_move(
+        movement.amount,
+        balance=before.balance,
+        held=before.held,
+        is_back=movement.kind is TransferKind.RECALL,
     )
 
 

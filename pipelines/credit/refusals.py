@@ -1,5 +1,6 @@
 """The ways in which credit says no."""
 
+from typing import Self
 from uuid import UUID
 
 from pipelines.errors import Kind, Refusal
@@ -27,6 +28,28 @@ class InsufficientCredit(Refusal):
                 "available_minor": available_minor,
                 "held_by_jobs_minor": held_minor,
             },
+        )
+
+    @classmethod
+    def to_move(cls, amount: int, *, balance: int, held: int, is_back: bool) -> Self:
+        """Too little to be moved from an account: down the tree, or `is_back`, taken from there."""
+        most = max(0, balance - held)
+        if is_back:
+            way = f"Take back {most} at most." if most else "There is nothing to take back now."
+        else:
+            way = (
+                f"Move {most} at most, or give it credit first."
+                if most
+                else "Give it credit first."
+            )
+        have = (
+            f"The account has {most} (minor units) that no job holds, {amount - most} too little."
+        )
+        return cls(
+            f"{have} {way}",
+            required_minor=amount,
+            available_minor=balance - held,
+            held_minor=held,
         )
 
 

@@ -13,8 +13,8 @@ from models.base import new_id
 from models.deliveries import Channel
 from pipelines.audit.record import record
 from pipelines.errors import FieldError, Kind, NotFound, Refusal, ValidationFailed
+from pipelines.jobs.addresses import Email, person_key, read_email, read_phone
 from pipelines.jobs.cells import CellProblem
-from pipelines.provisioning.addresses import Email, person_key, read_email, read_phone
 from pipelines.provisioning.deliveries import (
     ADDRESS,
     ADDRESS_FROM,

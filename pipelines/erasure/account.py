@@ -1,4 +1,4 @@
-"""End what the person has or was offered here: the account, its links and mails, invitations."""
+"""End what the person has or was offered here: account, links and mails, what clients say of them."""
 
 from datetime import datetime
 from typing import Any
@@ -9,15 +9,37 @@ from sqlalchemy.orm import Session
 
 from pipelines.access.authenticate import account_of
 from pipelines.access.registration import forget_registrations
+from pipelines.access.users import normalised
 from pipelines.mail.post import opened
 from pipelines.sealing import DecryptionFailed, Keyring
 
+# What clients say of the person, but for a client's own staff: nobody's address, name or id any more,
+# and in no pool.
+_KNOWN = text("""
+WITH known AS (
+    UPDATE client_users c SET email = NULL, email_normalised = NULL, name = '', external_id = NULL,
+        disabled_at = coalesce(c.disabled_at, :now)
+    FROM users u
+    WHERE c.email_normalised = ANY (:addresses) AND u.id = c.user_id
+      AND (u.role = 'end_user' OR u.client_id IS DISTINCT FROM c.client_id)
+      AND (CAST(:client AS uuid) IS NULL OR c.client_id = CAST(:client AS uuid))
+    RETURNING c.client_id, c.user_id
+), gone AS (
+    DELETE FROM user_pool_members m USING known k
+    WHERE m.client_id = k.client_id AND m.user_id = k.user_id
+)
+SELECT DISTINCT user_id FROM known
+""")
+# At one client's request also who has no account and whom no other client knows.
 _USERS = text("""
 UPDATE users SET email = 'erased-' || id || '@erased.invalid',
     email_normalised = 'erased-' || id || '@erased.invalid',
     name = '', password_hash = NULL, disabled_at = coalesce(disabled_at, :now)
-WHERE email_normalised = :address AND role = 'end_user'
-  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
+WHERE email_normalised = ANY (:addresses) AND role = 'end_user'
+  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid)
+    OR (id = ANY (:known) AND client_id IS NULL AND password_hash IS NULL AND NOT EXISTS (
+      SELECT FROM client_users c
+      WHERE c.user_id = users.id AND coalesce(c.email, c.external_id) IS NOT NULL)))
 RETURNING id
 """)
 _SIGN_INS = text("""
@@ -52,7 +74,7 @@ def erase_account(
     keyring: Keyring,
     now: datetime,
 ) -> int:
-    """Make the end user nobody and end what waits for the address; returns how many users.
+    """Make the end user nobody and end what waits for the address; returns how many people.
 
     Who has yet to confirm a registration is no client's: one client's request leaves it alone.
     Raises `DecryptionFailed` before a value whose key this process does not have.
@@ -63,13 +85,15 @@ def erase_account(
         forget_registrations(session, address, keyring=keyring)
         mails += _mails_to(session, address, keyring)
     asked: dict[str, Any] = {"client": client_id, "now": now}
-    users = list(session.execute(_USERS, asked | {"address": address}).scalars())
+    asked["addresses"] = sorted({address, normalised(address)})
+    known = list(session.execute(_KNOWN, asked).scalars())
+    users = list(session.execute(_USERS, asked | {"known": known}).scalars())
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
     invited = asked | {"account": account_of(address), "pseudonym": pseudonym}
     mails += list(session.execute(_INVITATIONS, invited).scalars())
     session.execute(_MAILS, {"users": users, "mails": mails, "now": now})
-    return len(users)
+    return len({*users, *known})
 
 
 def _mails_to(session: Session, address: str, keyring: Keyring) -> list[UUID]:

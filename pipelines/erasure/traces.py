@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from pipelines.provisioning.addresses import normalised_email, person_key
+from pipelines.jobs.addresses import normalised_email, person_key
 
 #: How an upload's bytes may spell an address.
 _ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")

@@ -11,6 +11,8 @@ FORBIDDEN_IN_IDENTIFIERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u202
 
 MINOR_DIGITS_MAX = 13
 WHOLE_DIGITS_MAX = 10
+#: A number with a minus, in whatever form it came.
+_NEGATIVE = re.compile(r"-[0-9]+(?:\.[0-9]+)?")
 _MINOR = re.compile(r"0|[1-9][0-9]*")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
 
@@ -30,6 +32,9 @@ NOT_MINOR_UNITS = CellProblem(
 NOT_AN_AMOUNT = CellProblem(
     "invalid_amount", "Give the amount as digits with an optional point, such as 25 or 25.50."
 )
+NEGATIVE = CellProblem(
+    "invalid_amount", "An amount is never negative: give it without a minus, such as 25."
+)
 NOT_POSITIVE = CellProblem("amount_not_positive", "The amount must be more than zero.")
 OUT_OF_RANGE = CellProblem("amount_out_of_range", "The amount is too large.")
 
@@ -40,10 +45,10 @@ def read_minor(value: str | int) -> int | CellProblem:
         return NOT_MINOR_UNITS
     if isinstance(value, int):
         if value < 0:
-            return NOT_MINOR_UNITS
+            return NEGATIVE
         return value if value < 10**MINOR_DIGITS_MAX else OUT_OF_RANGE
     if not _MINOR.fullmatch(value):
-        return NOT_MINOR_UNITS
+        return NEGATIVE if _NEGATIVE.fullmatch(value) else NOT_MINOR_UNITS
     return int(value) if len(value) <= MINOR_DIGITS_MAX else OUT_OF_RANGE
 
 
@@ -51,7 +56,7 @@ def read_decimal(value: str, *, exponent: int) -> int | CellProblem:
     """A decimal `amount` in minor units of a currency with `exponent` digits; never rounded."""
     match = _DECIMAL.fullmatch(value)
     if match is None:
-        return NOT_AN_AMOUNT
+        return NEGATIVE if _NEGATIVE.fullmatch(value) else NOT_AN_AMOUNT
     whole, fraction = match[1], match[2] or ""
     if len(whole) > WHOLE_DIGITS_MAX:
         return OUT_OF_RANGE

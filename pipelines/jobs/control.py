@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.jobs import JobState
 from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.kinds import (
-    CARD_IMPORT,
+    IMPORTS,
     InvalidJobState,
     JobKind,
     NothingToRetry,
@@ -153,7 +153,7 @@ def _open_round(session: Session, job: Row[Any]) -> None:
 
 def _settle_later(session: Session, job: Row[Any], now: datetime) -> None:
     """A job without open chunks ends now; an import ends in its own transaction."""
-    if job.kind != CARD_IMPORT:
+    if job.kind not in IMPORTS:
         defer_settlement(
             session, job_id=job.id, tenant_id=job.client_id, now=now, priority=job.priority
         )

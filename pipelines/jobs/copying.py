@@ -23,6 +23,25 @@ def copy_rows(session: Session, statement: str, rows: Iterable[tuple[Any, ...]])
                 copy.write_row(values)
 
 
+def copy_lines(session: Session, statement: str, lines: list[str]) -> None:
+    """Run the `COPY ... FROM STDIN` with lines in its text format: tabs between, nothing to escape."""
+    driver = cast("Connection[Any]", session.connection().connection.driver_connection)
+    with driver.cursor().copy(statement) as copy:
+        copy.write("".join(lines))
+
+
+def line(*values: str | int | None) -> str:
+    """A row in the text format of COPY, whatever characters it has."""
+    return "\t".join(_cell(value) for value in values) + "\n"
+
+
+def _cell(value: str | int | None) -> str:
+    return r"\N" if value is None else str(value).translate(_ESCAPES)
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
 def _batches(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
     rows = iter(rows)
     while batch := list(islice(rows, BATCH_ROWS)):

@@ -27,6 +27,20 @@ COUPON_REDEMPTION = "coupon_redemption"
 DISTRIBUTION = "distribution"
 DISTRIBUTION_UNDO = "distribution_undo"
 POOL_IMPORT = "pool_import"
+KINDS = (
+    PROVISIONING,
+    PROVISIONING_UNDO,
+    CARD_IMPORT,
+    CODE_GENERATION,
+    CODE_IMPORT,
+    COUPON_ASSIGNMENT,
+    COUPON_REDEMPTION,
+    DISTRIBUTION,
+    DISTRIBUTION_UNDO,
+    POOL_IMPORT,
+)
+#: They end in their own transaction, have one chunk, and items only for what was left out.
+IMPORTS = frozenset({CARD_IMPORT, CODE_IMPORT, POOL_IMPORT})
 
 
 class OnError(StrEnum):

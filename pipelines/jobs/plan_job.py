@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.kinds import JobKind, PlanTools
+from pipelines.jobs.layout import release_first_chunks
 from pipelines.jobs.states import STOPPED
 from pipelines.jobs.stored_input import forget_input
 from pipelines.queue.work import TaskInHand
@@ -25,10 +26,13 @@ def plan_job(
     kinds: Mapping[str, JobKind],
     tools: PlanTools,
 ) -> None:
-    """The work of PLAN_JOB; a job that was cancelled before it ends without items."""
+    """The work of PLAN_JOB; a job that was cancelled before it ends without what is not there yet."""
     job = _job(session, task)
     if job.state in STOPPED:
         forget_input(session, job.id)
+        release_first_chunks(
+            session, job_id=job.id, tenant_id=job.client_id, now=now, limits=tools.limits
+        )
         defer_settlement(session, job_id=job.id, tenant_id=job.client_id, now=now)
         return
     plan = kinds[job.kind].plan

@@ -50,11 +50,15 @@ class OpenWork:
     items: int
 
 
-_OF_CLIENT = text("""
+# Codes to be generated are no items: millions of them are the work of seconds.
+_COUNTED = """state <> 'closed' AND job_id NOT IN (
+    SELECT id FROM jobs WHERE kind = 'code_generation'
+      AND state IN ('queued', 'running', 'paused', 'cancelling'))"""
+_OF_CLIENT = text(f"""
 SELECT (SELECT count(*) FROM jobs WHERE client_id = :client AND NOT is_single
           AND state IN ('queued', 'running', 'paused', 'cancelling')) AS jobs,
        (SELECT coalesce(sum(pending + running + retrying), 0) FROM chunks
-        WHERE client_id = :client AND state <> 'closed') AS items
+        WHERE client_id = :client AND {_COUNTED}) AS items
 """)
 # What a client's own work makes wait does not close the house to others: relay and workers give
 # each lane its turns, so bulk work waits too long where a lane has none. `late` is a lane's most
@@ -62,7 +66,7 @@ SELECT (SELECT count(*) FROM jobs WHERE client_id = :client AND NOT is_single
 # higher priority goes before it by the client's own choice. A lane has its turns if a task of it
 # was rung in that time or is in hand, while workers live, or if its items moved in that time.
 # Work of a paused job or queue waits because somebody wants it to.
-_OF_ALL = text("""
+_OF_ALL = text(f"""
 WITH late AS (
     SELECT lane, tenant_id, min(priority) AS priority FROM (
         SELECT lane, tenant_id, priority, kind, job_id FROM tasks
@@ -76,7 +80,7 @@ WITH late AS (
     GROUP BY lane, tenant_id
 )
 SELECT (SELECT coalesce(sum(pending + running + retrying), 0) FROM chunks
-        WHERE state <> 'closed') > :items_max AS has_too_much,
+        WHERE {_COUNTED}) > :items_max AS has_too_much,
     EXISTS (SELECT FROM processes WHERE name = 'relay' AND beat_at > :beat_after
             AND trouble = ANY(:full)) AS broker_is_full,
     NOT EXISTS (SELECT FROM queues WHERE name = 'bulk' AND paused_at IS NOT NULL)

@@ -1,6 +1,7 @@
 """The results file of a job: its input columns with what became of each row, page by page."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +28,17 @@ COLUMNS = (
     "source",
     "result_reference",
     "delivery_state",
+    "undone_at",
 )
 PAGE_ROWS = 2_000
 _PAGE = text("""
 SELECT i.position, i.reference, i.email, i.name, i.phone, i.denomination_minor, b.name AS brand,
     i.state, i.code, i.detail, i.source, i.result_id,
-    CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state
+    CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state,
+    p.undone_at
 FROM items i LEFT JOIN brands b ON b.id = i.brand_id
 LEFT JOIN deliveries d ON d.job_id = i.job_id AND d.position = i.position
+LEFT JOIN provisions p ON p.job_id = i.job_id AND p.position = i.position
 WHERE i.job_id = :job AND i.position > :after AND (CAST(:state AS text) IS NULL OR i.state = :state)
 ORDER BY i.position LIMIT :limit
 """)
@@ -94,4 +98,6 @@ def _cells(row: Row[Any]) -> tuple[str | int | None, ...]:
         row.source,
         str(row.result_id) if row.result_id else None,
         row.delivery_state,
+        # Its item stays `succeeded`, as history: this says that the card was taken back since.
+        row.undone_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if row.undone_at else None,
     )

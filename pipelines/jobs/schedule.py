@@ -29,7 +29,8 @@ UPDATE jobs SET scheduled_for = :at, version = version + 1 WHERE id = :job
 # Rows are read and bad ones told at once, and orders on their way are asked after in time; only
 # what begins work waits for the time.
 _WORK = """
-job_id = :job AND state = 'ready' AND kind IN ('run_chunk', 'run_single', 'import_cards')
+job_id = :job AND state = 'ready'
+AND kind IN ('run_chunk', 'run_single', 'import_cards', 'import_members')
 """
 _MOVE_START = text(f"""
 WITH moved AS (

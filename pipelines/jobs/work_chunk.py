@@ -39,7 +39,11 @@ WHERE id = (SELECT id FROM jobs WHERE id = :job AND state = 'queued'
 """)
 # A request of one item is alone with its job, and settles it in the same transaction.
 _LOCK_JOB = text("SELECT 1 FROM jobs WHERE id = :job FOR NO KEY UPDATE")
-_KIND = text("SELECT kind, priority FROM jobs WHERE id = :job")
+# All or nothing is one piece, whatever happens.
+_KIND = text("""
+SELECT kind, priority, coalesce(spec->>'on_failure' = 'atomic', false) AS is_whole
+FROM jobs WHERE id = :job
+""")
 _PENDING = text("""
 SELECT position FROM items
 WHERE job_id = :job AND chunk_number = :chunk AND state = 'pending'
@@ -85,15 +89,15 @@ def give_up_chunk(
 ) -> None:
     """A chunk that keeps failing or killing its workers: split it, down to the single item.
 
-    The kind ends the single item that cannot be worked on (EC-121).
+    The kind ends the single item that cannot be worked on (EC-121), or all of them where they are one.
     """
     chunk = _in_hand(task)
     if chunk.is_whole_job:
         session.execute(_LOCK_JOB, {"job": chunk.job_id})
     chunk = _locked(session, chunk)
     positions = pending_positions(session, chunk)
-    kind, priority = session.execute(_KIND, {"job": chunk.job_id}).one()
-    if len(positions) > 1:
+    kind, priority, is_whole = session.execute(_KIND, {"job": chunk.job_id}).one()
+    if len(positions) > 1 and not is_whole:
         _split(session, chunk, positions, now, priority)
         return
     _part(kinds[kind].give_up, kind)(session, chunk, now, limits)

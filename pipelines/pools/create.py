@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.cards import CardPool, PoolKind
+from models.scope import ScopeRole, current
 from models.tenants import Brand, Client
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.pools.refusals import BrandUnavailable, CurrencyMismatch, PoolExists
+from pipelines.pools.without_pool import adopt_cards
 
 # A client without any row in client_brands may draw on every brand.
 _IS_BARRED = text("""
@@ -35,7 +37,10 @@ class NewPool:
 
 
 def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
-    """Raises `NotFound` (brand or client), `CurrencyMismatch`, `BrandUnavailable`, `PoolExists`."""
+    """Make it; the platform's new buffer takes in the cards that waited for one.
+
+    Raises `NotFound` (brand or client), `CurrencyMismatch`, `BrandUnavailable`, `PoolExists`.
+    """
     currency = session.execute(
         select(Brand.currency).where(Brand.id == pool.brand_id)
     ).scalar_one_or_none()
@@ -43,16 +48,7 @@ def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
         raise NotFound
     if currency != pool.currency:
         raise CurrencyMismatch(f"The brand sells in {currency}.")
-    agency_id = None
-    if pool.client_id is not None:
-        agency_id = session.execute(
-            select(Client.agency_id).where(Client.id == pool.client_id)
-        ).scalar_one_or_none()
-        if agency_id is None:
-            raise NotFound
-        values = {"client": pool.client_id, "brand": pool.brand_id}
-        if session.execute(_IS_BARRED, values).scalar_one():
-            raise BrandUnavailable
+    agency_id = None if pool.client_id is None else _agency_of(session, pool)
     identity = new_id()
     try:
         with session.begin_nested():
@@ -82,4 +78,20 @@ def create_pool(session: Session, pool: NewPool, *, actor_id: UUID) -> UUID:
         agency_id=agency_id,
         client_id=pool.client_id,
     )
+    # What lies in no pool is the platform's: a tenant's role neither sees nor moves it.
+    if pool.kind is PoolKind.BUFFER and current().role is ScopeRole.PLATFORM:
+        adopt_cards(session, identity, actor_id=actor_id)
     return identity
+
+
+def _agency_of(session: Session, pool: NewPool) -> UUID:
+    """The agency of the client whose pool it is, which may draw on the brand."""
+    agency_id: UUID | None = session.execute(
+        select(Client.agency_id).where(Client.id == pool.client_id)
+    ).scalar_one_or_none()
+    if agency_id is None:
+        raise NotFound
+    values = {"client": pool.client_id, "brand": pool.brand_id}
+    if session.execute(_IS_BARRED, values).scalar_one():
+        raise BrandUnavailable
+    return agency_id

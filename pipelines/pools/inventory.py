@@ -13,6 +13,7 @@ from models.database import Sessions, scoped_transaction
 from models.scope import SYSTEM, Scope, ScopeRole
 from pipelines.pools.health import Health, PoolHealth, judge
 from pipelines.pools.read import COUNTED, PoolView, read_pools
+from pipelines.pools.without_pool import groups_without_pool
 
 #: Pools of one look; who has more asks pool by pool.
 POOLS_MAX = 1_000
@@ -43,21 +44,19 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class StockLine:
-    """The pools of one kind of card, by source, and what is bought of it."""
+    """The pools of one kind of card, by source, and what is bought of it.
 
+    One without pools is there for its cards that are in none.
+    """
+
+    brand_id: UUID
+    #: The brand's name, the denomination and the currency.
+    name: tuple[str, int, str]
     pools: tuple[PoolView, ...]
     routes: tuple[Route, ...]
     on_the_way: int
-
-    @property
-    def name(self) -> tuple[str, int, str]:
-        row = self.pools[0].row
-        return row.brand, row.denomination_minor, row.currency
-
-    @property
-    def brand_id(self) -> UUID:
-        brand_id: UUID = self.pools[0].row.brand_id
-        return brand_id
+    #: Cards that undos gave back, and that wait for a buffer.
+    without_pool: int
 
     def counts(self, kind: PoolKind | None = None) -> dict[str, int]:
         """Cards by state, of all pools or of one kind."""
@@ -67,6 +66,8 @@ class StockLine:
     @property
     def health(self) -> PoolHealth:
         """Of the pools that claims draw on, taken together."""
+        if not self.pools:
+            return PoolHealth(Health.EMPTY, "Empty: there is no pool", 0.0, None)
         drawn = [pool.row for pool in self.pools if pool.row.disabled_at is None]
         if not drawn:
             return PoolHealth(Health.EMPTY, "Empty: every pool is switched off", 0.0, None)
@@ -98,8 +99,22 @@ class StockLine:
             "counts": self.counts(),
             "by_source": {kind.value: self.counts(kind) for kind in PoolKind},
             "api": api if sees_sources else None,
+            "without_pool": self.without_pool if sees_sources else None,
             "pools": [pool.as_json(sees_costs=sees_costs) for pool in self.pools],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """What is bought of every line, and how: the platform's business."""
+
+    on_the_way: dict[Line, int]
+    routes: dict[UUID, list[Any]]
+    without_pool: dict[Line, int]
+    names: dict[UUID, str]
+
+
+_NOTHING = Bought({}, {}, {}, {})
 
 
 def read_inventory(sessions: Sessions, scope: Scope) -> list[StockLine]:
@@ -108,33 +123,45 @@ def read_inventory(sessions: Sessions, scope: Scope) -> list[StockLine]:
     for pool in read_pools(sessions, scope, limit=POOLS_MAX):
         row = pool.row
         lines[row.brand_id, row.denomination_minor, row.currency].append(pool)
-    brands = sorted({brand_id for brand_id, _value, _currency in lines})
-    sees_sources = scope.role is ScopeRole.PLATFORM
-    on_the_way, routes = _bought(sessions, brands) if sees_sources else ({}, {})
+    names = {line[0]: pools[0].row.brand for line, pools in lines.items()}
+    bought = _bought(sessions, set(names)) if scope.role is ScopeRole.PLATFORM else _NOTHING
+    names |= bought.names
     found = [
         StockLine(
-            tuple(sorted(pools, key=lambda p: (p.row.kind != PoolKind.CSV, str(p.row.client_id)))),
-            tuple(_selling(routes.get(line[0], []), line[1])),
-            on_the_way.get(line, 0),
+            brand_id,
+            (names[brand_id], denomination, currency),
+            _in_order(lines.get((brand_id, denomination, currency), [])),
+            tuple(_selling(bought.routes.get(brand_id, []), denomination)),
+            bought.on_the_way.get((brand_id, denomination, currency), 0),
+            bought.without_pool.get((brand_id, denomination, currency), 0),
         )
-        for line, pools in lines.items()
+        for brand_id, denomination, currency in {**lines, **bought.without_pool}
     ]
     return sorted(found, key=lambda line: line.name)
 
 
-def _bought(
-    sessions: Sessions, brands: list[UUID]
-) -> tuple[dict[Line, int], dict[UUID, list[Any]]]:
-    """Cards ordered and not here yet, and every brand's ways to vendors."""
+def _in_order(pools: list[PoolView]) -> tuple[PoolView, ...]:
+    return tuple(sorted(pools, key=lambda p: (p.row.kind != PoolKind.CSV, str(p.row.client_id))))
+
+
+def _bought(sessions: Sessions, brands: set[UUID]) -> Bought:
+    """Cards ordered and not here yet, those in no pool, and every brand's ways to vendors."""
     with scoped_transaction(sessions, SYSTEM) as session:
         on_the_way = {
             (row.brand_id, row.face_value_minor, row.currency): int(row.cards)
             for row in session.execute(_ON_THE_WAY)
         }
+        outside = [row for row in groups_without_pool(session) if row.given_back]
         routes: dict[UUID, list[Any]] = defaultdict(list)
-        for row in session.execute(_ROUTES, {"brands": brands}):
+        known = sorted(brands | {row.brand_id for row in outside})
+        for row in session.execute(_ROUTES, {"brands": known}):
             routes[row.brand_id].append(row)
-    return on_the_way, routes
+    return Bought(
+        on_the_way,
+        routes,
+        {(r.brand_id, r.denomination_minor, r.currency): int(r.given_back) for r in outside},
+        {row.brand_id: row.brand for row in outside},
+    )
 
 
 def _selling(routes: list[Any], denomination: int) -> list[Route]:

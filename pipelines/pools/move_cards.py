@@ -74,6 +74,17 @@ class InvalidCardState(Refusal):
     kind = Kind.CONFLICT
 
 
+class CardWithoutPool(Refusal):
+    """There is no stock that the card could be given back to or set aside from."""
+
+    code = "card_without_pool"
+    kind = Kind.CONFLICT
+    detail = (
+        "This card is in no pool. Make a buffer pool of its brand and amount, or let the one "
+        "there is adopt it; a card that is no good can be voided."
+    )
+
+
 _BATCH = text("""
 SELECT t.id, t.number, t.agency_id, t.client_id, t.quarantined_at, j.state
 FROM card_batches t JOIN jobs j ON j.id = t.id WHERE t.id = :batch FOR NO KEY UPDATE OF t
@@ -91,13 +102,13 @@ SELECT 1 FROM cards WHERE import_job_id = :batch AND state = :was
   AND NOT (:to = 'available' AND set_aside_alone) LIMIT 1
 """)
 _CARD = text("""
-SELECT c.id, c.state, c.set_aside_alone, p.agency_id, p.client_id
-FROM cards c JOIN card_pools p ON p.id = c.pool_id WHERE c.id = :card FOR NO KEY UPDATE OF c
+SELECT c.id, c.pool_id, c.state, c.set_aside_alone, p.agency_id, p.client_id
+FROM cards c LEFT JOIN card_pools p ON p.id = c.pool_id WHERE c.id = :card FOR NO KEY UPDATE OF c
 """)
 _STOCK_CARD = text("""
 SELECT c.id, c.last4, c.state, c.import_row, c.expires_on, p.id AS redemption_id, c.issued_at,
     o.agency_id, o.client_id
-FROM cards c JOIN card_pools o ON o.id = c.pool_id
+FROM cards c LEFT JOIN card_pools o ON o.id = c.pool_id
 LEFT JOIN provisions p ON p.card_id = c.id AND p.undone_at IS NULL
 WHERE c.id = :card
 """)
@@ -175,16 +186,19 @@ def move_card(
     reason: str,
     actor_id: UUID,
 ) -> None:
-    """Move one card of a pool, in the SYSTEM scope; as often as one likes.
+    """Move one card, in the SYSTEM scope; as often as one likes. One in no pool can only be ended.
 
     It waits for a claim that has it in hand. One that was set aside with its batch may be set aside
     by itself too: then it stays so when the batch is given back. Raises `NotFound`,
-    `InvalidCardState`.
+    `CardWithoutPool`, `InvalidCardState`.
     """
     card = session.execute(_CARD, {"card": card_id}).one_or_none()
     if card is None:
         raise NotFound
     was, to = _FROM_TO[move]
+    is_outside = card.pool_id is None and card.state == CardState.QUARANTINED
+    if is_outside and move is not CardMove.VOID:
+        raise CardWithoutPool
     if card.state == to and (move is not CardMove.QUARANTINE or card.set_aside_alone):
         return
     if card.state not in {was, to}:
@@ -208,7 +222,8 @@ def move_card(
 def stock_card(session: Session, scope: Scope, card_id: UUID) -> Row[Any]:
     """A card of a pool of `scope`, or `NotFound`; read in the SYSTEM scope.
 
-    Tenants do not see cards that are not given, so whose pool it is decides here.
+    Tenants do not see cards that are not given, so whose pool it is decides here; what is in none
+    is the platform's.
     """
     card: Row[Any] | None = session.execute(_STOCK_CARD, {"card": card_id}).one_or_none()
     if card is None or not (

@@ -6,12 +6,16 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models import clock
+
 #: A select with more lines is no help; larger tenants use the API.
 CHOICES_MAX = 500
 
-_CAMPAIGNS = text("""
+# One that has not begun may be chosen: a job can start later.
+_CAMPAIGNS = text(f"""
 SELECT c.id, c.name, l.name AS client FROM campaigns c JOIN clients l ON l.id = c.client_id
-WHERE c.state = 'active' AND l.suspended_at IS NULL ORDER BY l.name, c.name LIMIT :limit
+WHERE c.state = 'active' AND l.suspended_at IS NULL
+  AND (c.ends_at IS NULL OR c.ends_at > {clock.SQL}) ORDER BY l.name, c.name LIMIT :limit
 """)
 # A client with no row in client_brands may draw on every brand.
 _BRANDS = text("""

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from pipelines.currencies import exponent
 from pipelines.errors import FieldError
+from pipelines.jobs.addresses import Email, read_email, read_phone
 from pipelines.jobs.cells import (
     FORBIDDEN_CONTROLS,
     FORBIDDEN_IN_IDENTIFIERS,
@@ -18,7 +19,6 @@ from pipelines.jobs.cells import (
     read_minor,
 )
 from pipelines.jobs.csv_reader import ColumnRules
-from pipelines.provisioning.addresses import Email, read_email, read_phone
 
 COLUMNS = ColumnRules(
     required=(),
@@ -27,7 +27,7 @@ COLUMNS = ColumnRules(
 #: Columns of our own results file: a results file can be uploaded again as it is.
 OUTCOME_COLUMNS = (
     *("row", "state", "error_code", "error_detail", "source", "result_reference"),
-    "delivery_state",
+    *("delivery_state", "undone_at"),
 )
 NAME_CHARACTERS_MAX = 200
 REFERENCE_CHARACTERS_MAX = 255

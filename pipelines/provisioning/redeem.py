@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 from models import clock
 from pipelines.audit.record import record
 from pipelines.errors import FieldError, Kind, NotFound, Refusal, ValidationFailed
+from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.jobs.cells import CellProblem
 from pipelines.limits import Limits
-from pipelines.provisioning.addresses import Email, person_key, read_email
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.redemption_index import redemption_index
 from pipelines.provisioning.refusals import AlreadyRedeemed, ConditionUnmet

@@ -71,14 +71,6 @@ class BrandNotAllowed(Refusal):
     detail = "This brand is not available to the client."
 
 
-class PreviewStale(Refusal):
-    """What the preview showed is not what a submit would do now."""
-
-    code = "preview_stale"
-    kind = Kind.CONFLICT
-    detail = "The plan has changed since the preview. Look at it again before you submit."
-
-
 class AlreadyRedeemed(Refusal):
     """The redemption code was used by another recipient."""
 
@@ -100,21 +92,6 @@ class EmptyRecipients(Refusal):
 
     code = "empty_recipients"
     detail = "Give at least one recipient."
-
-
-class NotUndoable(Refusal):
-    """This job cannot be taken back, whatever became of its items."""
-
-    code = "not_undoable"
-    kind = Kind.CONFLICT
-
-
-class NothingToUndo(Refusal):
-    """No card of the job is left that could be taken back."""
-
-    code = "nothing_to_undo"
-    kind = Kind.CONFLICT
-    detail = "Nothing can be taken back: every card was seen by its recipient or is back already."
 
 
 class ProvisionUndone(Refusal):

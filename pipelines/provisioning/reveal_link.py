@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
 from pipelines.errors import Refusal
-from pipelines.provisioning.addresses import Email, person_key, read_email
+from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.provisioning.deliveries import ADDRESS, ADDRESS_FROM, address_of
 from pipelines.provisioning.redemption_index import redemption_index
 from pipelines.provisioning.reveal import OpenedCard, RevealLimited, reveal

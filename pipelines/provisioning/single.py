@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.base import new_id
 from pipelines.errors import ValidationFailed
+from pipelines.jobs.addresses import person_key
 from pipelines.limits import Limits
 from pipelines.pricing.rules import charge_of
-from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse, asked_for
 from pipelines.provisioning.conditions import check_window, take_place
 from pipelines.provisioning.recipients import (

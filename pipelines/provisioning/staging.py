@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.errors import FieldError
+from pipelines.jobs.addresses import person_key
 from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError
 from pipelines.pricing.read import price_rules
 from pipelines.pricing.rules import charge_of
-from pipelines.provisioning.addresses import person_key
 from pipelines.provisioning.campaigns import BrandInUse
 from pipelines.provisioning.clone_rows import CopiedRow
 from pipelines.provisioning.recipients import (

@@ -19,6 +19,7 @@ from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
 from pipelines.jobs.quotas import QueueSaturated, admit_job, quota_refusal
+from pipelines.jobs.refusals import PreviewStale
 from pipelines.jobs.schedule import check_start
 from pipelines.jobs.settle import pause_for_credit
 from pipelines.limits import Limits
@@ -43,7 +44,7 @@ from pipelines.provisioning.plan import (
     refused_under,
 )
 from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules, file_columns
-from pipelines.provisioning.refusals import EmptyRecipients, NoValidRows, PreviewStale, RowsRefused
+from pipelines.provisioning.refusals import EmptyRecipients, NoValidRows, RowsRefused
 from pipelines.provisioning.sources import estimate
 from pipelines.queue.keys import RequestKey, first_result, remember
 

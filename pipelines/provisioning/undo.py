@@ -16,14 +16,17 @@ from pipelines.errors import NotFound
 from pipelines.jobs.create import NewJob, create_job
 from pipelines.jobs.kinds import (
     CARD_IMPORT,
+    CODE_GENERATION,
+    CODE_IMPORT,
+    POOL_IMPORT,
     PROVISIONING,
     PROVISIONING_UNDO,
     InvalidJobState,
 )
 from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
+from pipelines.jobs.refusals import NothingToUndo, NotUndoable
 from pipelines.jobs.states import MAY, Move
 from pipelines.limits import Limits
-from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
 from pipelines.provisioning.undo_chunk import ALREADY_REPLACED, ALREADY_REVEALED, ALREADY_UNDONE
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import Done, RequestKey, once
@@ -33,6 +36,9 @@ from pipelines.queue.kinds import PLAN_JOB
 _WHY_NOT: Mapping[str, str] = {
     PROVISIONING_UNDO: "An undo is not undone. Run the original job again for its recipients.",
     CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
+    CODE_GENERATION: "New codes are nobody's yet; there is nothing to take back.",
+    CODE_IMPORT: "Uploaded codes are nobody's yet; there is nothing to take back.",
+    POOL_IMPORT: "Nobody was given anything. Take people out of the pool on its own page.",
 }
 _CODE_SPENT = (
     "The recipient paid for this card with a redemption code, which cannot be given back to "

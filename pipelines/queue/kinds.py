@@ -51,6 +51,12 @@ RUN_CHUNK = TaskKind("run_chunk", Queue.BULK)
 RUN_SINGLE = TaskKind("run_single", Queue.INTERACTIVE)
 SETTLE_JOB = TaskKind("settle_job", Queue.INTERACTIVE, runs_while_paused=True)
 IMPORT_CARDS = TaskKind("import_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Codes that were uploaded for a book.
+IMPORT_CODES = TaskKind("import_codes", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Adds up how many coupons of each book are in which state.
+ADD_UP_BOOKS = TaskKind("add_up_books", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: A file of people, into a pool of theirs.
+IMPORT_MEMBERS = TaskKind("import_members", Queue.BULK)
 #: What is left of setting a card batch aside, or of giving it back.
 MOVE_CARDS = TaskKind("move_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 PLACE_ORDER = TaskKind("place_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=125.0)
@@ -116,6 +122,9 @@ ALL: dict[str, TaskKind] = {
         RUN_SINGLE,
         SETTLE_JOB,
         IMPORT_CARDS,
+        IMPORT_CODES,
+        ADD_UP_BOOKS,
+        IMPORT_MEMBERS,
         MOVE_CARDS,
         PLACE_ORDER,
         RECOVER_ORDER,

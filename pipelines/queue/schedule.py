@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import (
+    ADD_UP_BOOKS,
     ADD_UP_ISSUED,
     CHECK_BALANCES,
     FOLD_ALERTS,
@@ -48,6 +49,7 @@ DUTIES = (
     Duty(INTEGRITY_CHECK, timedelta(days=1)),
     Duty(ADD_UP_ISSUED, timedelta(minutes=1)),
     Duty(TIDY_LOCKS, timedelta(minutes=1)),
+    Duty(ADD_UP_BOOKS, timedelta(minutes=1)),
     Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
     Duty(SYNC_CATALOGUES, timedelta(hours=6)),
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models import clock
 from pipelines.credit.follow import IS_USED, SHORTAGE
 from pipelines.credit.hold import PAYS
 from pipelines.errors import NotFound
@@ -16,13 +17,18 @@ from pipelines.errors import NotFound
 BRANDS_SHOWN = 50
 JOBS_SHOWN = 20
 
-_LIST = text("""
+#: What pages call the state: an active campaign whose window is over gives nothing more.
+SHOWN_STATE = f"""
+CASE WHEN c.state = 'active' AND c.ends_at <= {clock.SQL} THEN 'over' ELSE c.state END
+"""
+_LIST = text(f"""
 SELECT c.id, c.name, c.state, c.pause_reason, c.budget_mode, c.time_zone, c.version, c.created_at,
-    c.client_id, l.name AS client, g.name AS agency
+    c.client_id, l.name AS client, g.name AS agency, {SHOWN_STATE} AS shown_state,
+    CASE WHEN c.state <> 'closed' AND c.ends_at <= {clock.SQL} THEN c.ends_at END AS over_since
 FROM campaigns c JOIN clients l ON l.id = c.client_id
 LEFT JOIN agencies g ON g.id = c.agency_id
 WHERE (CAST(:campaign AS uuid) IS NULL OR c.id = :campaign)
-  AND (CAST(:state AS text) IS NULL OR c.state = :state)
+  AND (CAST(:state AS text) IS NULL OR {SHOWN_STATE} = :state)
   AND (CAST(:words AS text) IS NULL OR position(lower(:words) IN lower(c.name)) > 0)
   AND (CAST(:before AS uuid) IS NULL OR c.id < :before)
 ORDER BY c.id DESC LIMIT :limit
@@ -75,6 +81,10 @@ class CampaignSeen:
     client: str
     #: None to a client, which does not see its agency's row.
     agency: str | None
+    #: `over`, or as `state`.
+    shown_state: str
+    #: The end of a window that is past, unless the campaign is closed.
+    over_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ def campaigns_seen(
     before: UUID | None,
     limit: int,
 ) -> list[CampaignSeen]:
-    """Campaigns of this scope, newest first; `words` stand anywhere in the name."""
+    """Campaigns of this scope, newest first: `state` as shown; `words` stand anywhere in the name."""
     values = {
         "campaign": None,
         "state": state,

@@ -1,12 +1,14 @@
 """Campaigns of clients: made, listed, changed (conditions too), paused and resumed."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, and_, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
+from models import clock
 from models.base import new_id
 from models.tenants import Campaign, CampaignState, Client, RewardCount
 from pipelines.audit.record import Detail, Fact, record
@@ -16,6 +18,7 @@ from pipelines.tenants.conditions import check_conditions, keep_counting, lock_c
 from pipelines.tenants.refusals import InvalidCampaignState
 from pipelines.tenants.versions import change, one_of, page_of, under_unique_name
 
+_NOW: ColumnElement[datetime] = literal_column(clock.SQL)
 _CAMPAIGNS = select(
     Campaign.id,
     Campaign.agency_id,
@@ -33,6 +36,11 @@ _CAMPAIGNS = select(
     .where(RewardCount.campaign_id == Campaign.id, RewardCount.person_key == b"")
     .scalar_subquery()
     .label("rewards_counted"),
+    and_(
+        Campaign.state == CampaignState.ACTIVE,
+        or_(Campaign.starts_at.is_(None), Campaign.starts_at <= _NOW),
+        or_(Campaign.ends_at.is_(None), Campaign.ends_at > _NOW),
+    ).label("is_open"),
     Campaign.version,
     Campaign.created_at,
 )

@@ -85,10 +85,9 @@ def _refuse(
         raise AccountFrozen
     if client.restricted_at is not None:
         raise AccountRestricted
-    available = client.balance - client.held
-    if not client.unlimited and amount > available:
-        raise InsufficientCredit(
-            required_minor=amount, available_minor=available, held_minor=client.held
+    if not client.unlimited and amount > client.balance - client.held:
+        raise InsufficientCredit.to_move(
+            amount, balance=client.balance, held=client.held, is_back=False
         )
 
 

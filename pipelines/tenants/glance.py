@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.credit.burn_down import cards_left
 from pipelines.credit.follow import IS_USED
+from pipelines.tenants.campaign_views import SHOWN_STATE
 
 #: A dashboard shows this many; the lists behind it have all.
 SHOWN_MAX = 20
@@ -51,12 +52,12 @@ LEFT JOIN campaigns_of c ON c.client_id = l.id
 ORDER BY charged DESC, l.name, a.currency LIMIT :limit
 """)
 # A campaign draws on its own accounts when its budget is isolated, else on its client's.
-_CAMPAIGNS = text("""
+_CAMPAIGNS = text(f"""
 WITH usage AS (
     SELECT campaign_id, currency, sum(cards) AS cards, CAST(sum(charge_minor) AS bigint) AS charged
     FROM issued WHERE day BETWEEN :first AND :last GROUP BY campaign_id, currency
 )
-SELECT c.id, c.name, c.state, c.pause_reason, c.budget_mode, a.id AS account_id, a.currency,
+SELECT c.id, c.name, {SHOWN_STATE} AS state, c.pause_reason, c.budget_mode, a.id AS account_id, a.currency,
     a.balance - a.held AS available, a.held,
     coalesce(u.cards, 0) AS cards, coalesce(u.charged, 0) AS charged
 FROM campaigns c

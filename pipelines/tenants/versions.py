@@ -9,13 +9,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.tenants import Agency, Brand, Campaign, Client
+from models.user_pools import UserPool
 from pipelines.audit.record import Fact, changes
 from pipelines.errors import NotFound
 from pipelines.tenants.refusals import NameTaken, VersionConflict
 
 #: Any columns of one of these tables.
 Listing = Select[*tuple[Any, ...]]
-Versioned = type[Agency] | type[Client] | type[Campaign] | type[Brand]
+Versioned = type[Agency] | type[Client] | type[Campaign] | type[Brand] | type[UserPool]
 
 
 def change(

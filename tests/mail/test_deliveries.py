@@ -14,7 +14,7 @@ from pipelines.deliveries.resend import (
     ResendLimited,
 )
 from pipelines.errors import NotFound, ValidationFailed
-from pipelines.provisioning.addresses import person_key
+from pipelines.jobs.addresses import person_key
 from pipelines.wiring import House
 from tests.delivering import ADA, BOB, again, issue, link, opened, provision
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows, submit, view

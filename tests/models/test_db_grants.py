@@ -43,6 +43,7 @@ RIGHTS = {
     "chunks": "SIU SIU SIU SIUD",
     "client_brands": "SIUD SIUD SIUD SIUD",
     "clients": "SIU SIU SIU SIU",
+    "client_users": "SIU SIU SIU SIU",
     "deliveries": "SIU SIU SIU SIU",
     "erasures": "SI SI SI SIU",
     "holds": "SIU SIU SIU SIU",
@@ -57,6 +58,8 @@ RIGHTS = {
     "redemption_codes": "SIUD SIUD SIUD SIUD",
     "reward_counts": "SIUD SIUD SIUD SIUD",
     "upload_drafts": "SIU SIU SIU SIUD",
+    "user_pool_members": "SIUD SIUD SIUD SIUD",
+    "user_pools": "SIU SIU SIU SIU",
     "webhook_deliveries": "SIU SIU SIU SIUD",
     "webhook_endpoints": "SIU SIU SIU SIU",
     # Inventory: tenants look, and take through functions.

@@ -41,6 +41,13 @@ POLICIES = {"platform", "system", "readonly", "agency", "client"}
 #: `keep_vendor_card` and `return_cards` run as the owner and look at the client in scope; the second
 #: sees whose card it is now as well.
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
+#: `know_people` and the triggers of people look for whom a client may not see: whoever is made is
+#: no staff and has no credentials, and what is changed is that a person is disabled.
+KNOWN_BY_THE_OWNER = {"client_users": {"owner"}, "users": {"owner", "owner_makes"}}
+_NOBODY = (
+    "((role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
+    "AND (password_hash IS NULL))"
+)
 
 
 def counts(house: House, scope: scopes.Scope, column: str, value: UUID) -> dict[str, list[int]]:
@@ -72,6 +79,7 @@ def test_tenant_tables_have_both_columns_forced_policies_and_no_other_table_has(
     assert forced == set(TENANT) | WRITTEN_FOR_ONESELF | OF_ALL_OR_OF_ONE
     assert {name for name in TENANT if not found[name].relrowsecurity} == set()
     owned = {name: {"owner"} if name in READ_BY_THE_OWNER else set() for name in TENANT}
+    owned |= KNOWN_BY_THE_OWNER
     assert {
         name for name in TENANT if set(found[name].policies or ()) != POLICIES | owned[name]
     } == set()
@@ -98,9 +106,10 @@ def test_each_policy_of_a_tenant_table_is_one_equality_for_one_role(house: House
         "system": (["{largesse_system}"], ["true"], [None]),
         "owner": (
             ["{largesse_owner}"],
-            [f"((undone_at IS NULL) OR {_equality('client_id')})", _equality("client_id")],
+            [f"((undone_at IS NULL) OR {_equality('client_id')})", _equality("client_id"), "true"],
             [None],
         ),
+        "owner_makes": (["{largesse_owner}"], [None], [_NOBODY]),
     }
 
 

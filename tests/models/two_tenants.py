@@ -23,6 +23,7 @@ from models.redemption_codes import LoadedCode
 from models.scope import SYSTEM, client
 from models.tenants import ClientBrand
 from models.usage import IssuedDelta
+from models.user_pools import UserPool, UserPoolMember
 from models.webhooks import WebhookDelivery, WebhookEndpoint
 from pipelines.alerts.handle import ByHand, raise_by_hand
 from pipelines.alerts.subscriptions import Chosen, Reader, choose_notices
@@ -214,6 +215,14 @@ def full_tenant(house: House) -> Seeded:
                 good_until=func.now(),
                 ended_at=func.now(),
                 **tenant,
+            )
+        )
+        # A trigger has made the person known to the client.
+        pool = {"id": new_id(), "name": "Testers", "created_by": user_id}
+        session.execute(insert(UserPool).values(pool | tenant))
+        session.execute(
+            insert(UserPoolMember).values(
+                pool_id=pool["id"], user_id=user_id, added_by=user_id, **tenant
             )
         )
         endpoint = {"id": new_id(), "url": "https://shop.example/hook", "created_by": user_id}

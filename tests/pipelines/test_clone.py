@@ -15,6 +15,7 @@ from pipelines.credit.refusals import InsufficientCredit
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job
 from pipelines.jobs.kinds import InvalidJobState, OnError
+from pipelines.jobs.refusals import PreviewStale
 from pipelines.jobs.retention import forget_people
 from pipelines.provisioning.clone import CloneChoices, preview_clone, submit_clone
 from pipelines.provisioning.clone_rows import Only
@@ -23,7 +24,6 @@ from pipelines.provisioning.refusals import (
     AmountNeeded,
     NotClonable,
     NothingToClone,
-    PreviewStale,
     PreviewTooLarge,
     RecipientsForgotten,
     RowsRefused,

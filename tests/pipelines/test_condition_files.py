@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pipelines.jobs.kinds import OnError
+from pipelines.jobs.refusals import PreviewStale
 from pipelines.provisioning import submit
-from pipelines.provisioning.refusals import PreviewStale, RowsRefused
+from pipelines.provisioning.refusals import RowsRefused
 from pipelines.wiring import House
 from tests.conditions import counted, limit
 from tests.driving import cards_csv, import_cards_now, recipients_csv, view

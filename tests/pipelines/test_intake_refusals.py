@@ -12,7 +12,7 @@ from pipelines.credit.refusals import InsufficientCredit, NoCreditAccount
 from pipelines.errors import NotFound, Refusal
 from pipelines.jobs.create import DuplicateUpload
 from pipelines.jobs.kinds import OnError
-from pipelines.provisioning.refusals import PreviewStale
+from pipelines.jobs.refusals import PreviewStale
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows
 from tests.intake import (

@@ -50,6 +50,7 @@ BREAKS = {
     "bounded": "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_available; "
     "UPDATE accounts SET unlimited = false WHERE kind = 'outside'",
     "rewards": "UPDATE campaigns SET max_rewards = 99",
+    "pool-members": "UPDATE user_pools SET members = members + 1",
     "imports": "DELETE FROM cards "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",
     "vendor-cards": "UPDATE cards SET provider_order_id = NULL WHERE provider_order_id IS NOT NULL",

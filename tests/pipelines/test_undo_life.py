@@ -9,7 +9,7 @@ from models.scope import SYSTEM
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job
 from pipelines.jobs.kinds import InvalidJobState, NothingToRetry, UndoInProgress
-from pipelines.provisioning.refusals import NothingToUndo, NotUndoable
+from pipelines.jobs.refusals import NothingToUndo, NotUndoable
 from pipelines.queue.keys import RequestKey
 from pipelines.wiring import House
 from tests.driving import (

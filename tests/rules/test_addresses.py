@@ -8,8 +8,7 @@ from email_validator import validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipelines.jobs.cells import CellProblem
-from pipelines.provisioning.addresses import (
+from pipelines.jobs.addresses import (
     _ORDINARY,
     ORDINARY_CHARACTERS_MAX,
     Email,
@@ -17,6 +16,7 @@ from pipelines.provisioning.addresses import (
     read_email,
     read_phone,
 )
+from pipelines.jobs.cells import CellProblem
 
 KEY = bytes(range(32))
 

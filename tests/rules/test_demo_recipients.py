@@ -4,8 +4,8 @@ from collections import Counter
 from pathlib import Path
 from unicodedata import name
 
+from pipelines.jobs.addresses import normalised_email
 from pipelines.jobs.csv_reader import CsvRow, open_csv
-from pipelines.provisioning.addresses import normalised_email
 from pipelines.provisioning.recipients import (
     COLUMNS,
     DeliveryMethod,

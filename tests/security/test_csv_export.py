@@ -41,6 +41,7 @@ EXPORTS = {
     "credit-statements.download_statement",
     "jobs.download_job_results",
     "profit.get_campaign_profit_csv",
+    "user-pool-members.download_pool_users",
 }
 #: PostgreSQL holds no NUL, and a name without any text is none.
 TEXTS = [t for t in HOSTILE + HARMLESS if t and "\0" not in t] + [
@@ -52,6 +53,10 @@ TEXTS = [t for t in HOSTILE + HARMLESS if t and "\0" not in t] + [
     ",=1",
     "A\u2028=n",
 ]
+
+
+#: Ids of people that would run, as an outside system may have drawn them.
+TRIGGERED = ["=1+1", "@x", "+1", "-2", "|cmd", "%x", "＝1"]
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +100,16 @@ def exports(app: Flask, house: House, tenant: Seeded, job_id: str) -> dict[str, 
     named = "".join(f'"{name}",,,USD,1\r\n' for name in ("=1+1", "@x", "+1", "-2"))
     sheet = f"agency,client,campaign,currency,balance_minor\r\n{named}".encode()
     opener = signed_in(app, house, Role.PLATFORM_ADMIN, name="opener")
+    pool = caller.post("/pools", {"name": "=1+1"}).json["id"]
+    add = f"/pools/{pool}/users"
+    caller.post(add, {"external_ids": TRIGGERED, "create_missing": True})
     profit = f"campaigns/{tenant.campaign_id}/profit.csv"
     return {
         "profit": seller.get(f"/{profit}").data,
         "profit page": boss.get(f"/console/{profit}").data,
         "sheet": sent(opener, "/credit/balance-sheets/check.csv", sheet).data,
         "api": caller.get(f"/jobs/{job_id}/results.csv").data,
+        "members": caller.get(f"{add}.csv").data,
         "failed": caller.get(f"/jobs/{job_id}/results.csv?only=failed").data,
         "console": visitor.get(f"/console/jobs/{job_id}/results.csv").data,
         "audit": caller.get("/audit.csv").data,
@@ -120,6 +129,7 @@ def test_sec035_the_routes_that_answer_csv_are_known(app: Flask, job_id: str) ->
     [
         "api",
         "failed",
+        "members",
         "console",
         "audit",
         "audit page",

@@ -34,9 +34,14 @@ ACCOUNT = {
 }
 CAMPAIGN = {
     *("agency_id", "budget_mode", "client_id", "created_at", "id", "name", "pause_reason"),
-    *("state", "time_zone", "version"),
+    *("state", "time_zone", "version", "is_open"),
     *("starts_at", "ends_at", "max_rewards", "max_rewards_per_recipient", "rewards_counted"),
 }
+USER_POOL = {
+    *("agency_id", "archived", "client_id", "created_at", "description", "id", "members"),
+    *("members_version", "name", "version"),
+}
+MEMBER = {"added_at", "email", "external_id", "is_active", "name", "user_id"}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -57,6 +62,8 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/credit/accounts/{account_id}", ALL | {"storefront_key"}, ACCOUNT),
     ("/credit/accounts/{account_id}/transactions", ALL | {"storefront_key"}, TRANSACTION),
     ("/campaigns/{campaign_id}", ALL, CAMPAIGN),
+    ("/pools/{user_pool_id}", ALL, USER_POOL),
+    ("/pools/{user_pool_id}/users", ALL, MEMBER),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 

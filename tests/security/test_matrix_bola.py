@@ -53,6 +53,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "jobs.change_job": {"priority": "low"},
     "jobs.give_up_on_job": {"reason": "No"},
     "users.change_user": {"name": "Taken over"},
+    "user-pools.change_user_pool": {"name": "Taken over"},
+    "user-pool-members.add_pool_users": {"emails": ["mine@example.com"], "create_missing": True},
+    "user-pool-members.remove_pool_users": {"emails": ["mine@example.com"]},
 }
 CSV = b"card_number\nKANARIE-BOLA\n"
 #: Routes that take such a file, and what they ask besides.
@@ -163,6 +166,8 @@ def nested(ids: dict[str, UUID], own: Two) -> list[tuple[str, str, dict[str, Any
         ),
         ("POST", "/alerts", {"note": "Mine", "client_id": named["client_id"]}),
         ("POST", "/campaigns", {"name": "Mine", "client_id": named["client_id"]}),
+        ("POST", "/pools", {"name": "Mine", "client_id": named["client_id"]}),
+        ("GET", f"/pools?cursor={named['user_pool_id']}", {}),
         ("POST", "/clients", {"name": "Mine", "agency_id": named["agency_id"]}),
         ("POST", "/api-keys", key | {"client_id": named["client_id"]}),
         ("POST", "/gift-card-pools", pool | {"kind": "csv", "client_id": named["client_id"]}),

@@ -1,5 +1,7 @@
 """S4-128: the conditions of a campaign over HTTP, on its page, and to who types a code."""
 
+from datetime import timedelta
+
 import pytest
 
 from pipelines.wiring import House
@@ -90,3 +92,25 @@ def test_s4_128_a_single_request_is_told_which_condition_it_does_not_meet(
     again = manager.post(path, body, Idempotency_Key="again")
     assert (again.status_code, again.json["code"]) == (409, "recipient_limit_reached")
     assert "This recipient has got as many" in again.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("window", "is_open"),
+    [
+        ({}, True),
+        ({"starts_at": -2 * HOUR, "ends_at": HOUR}, True),
+        ({"starts_at": HOUR}, False),
+        ({"ends_at": -HOUR}, False),
+    ],
+)
+def test_s4_128_a_campaign_says_whether_it_is_open_and_stays_active(
+    house: House, seeded: Seeded, manager: Caller, window: dict[str, timedelta], is_open: bool
+) -> None:
+    limit(house, seeded, **window)
+    path = f"/campaigns/{seeded.campaign_id}"
+
+    one, (listed,) = manager.get(path).json, manager.get("/campaigns").json["data"]
+    paused = manager.post(f"{path}/pause").json
+
+    assert (one["state"], one["is_open"], listed["is_open"]) == ("active", is_open, is_open)
+    assert (paused["state"], paused["is_open"]) == ("paused", False)

@@ -102,6 +102,41 @@ def test_an_amount_is_an_integer_of_minor_units(admin: Caller, seeded: Seeded):
     assert found == expected
 
 
+def test_a_negative_amount_is_told_to_be_one(admin: Caller, seeded: Seeded):
+    answer = admin.post("/credit/allocations", movement(seeded, -5), Idempotency_Key="k")
+
+    (error,) = answer.json["errors"]
+    assert (answer.status_code, error["code"]) == (422, "invalid_amount")
+    assert error["detail"] == (
+        "An amount is never negative: give it without a minus, in minor units."
+    )
+    assert balance(admin, seeded.client_account) == 10_000_000
+
+
+def test_a_recall_beyond_the_balance_says_what_can_be_taken_back(
+    admin: Caller, seeded: Seeded, house: House
+):
+    submit(house, seeded, recipients_csv(2))
+    back = {
+        "from_account_id": str(seeded.client_account),
+        "to_account_id": str(seeded.agency_account),
+        "amount_minor": 10_000_000,
+    }
+
+    beyond = admin.post("/credit/recalls", back, Idempotency_Key="a")
+    down = admin.post("/credit/allocations", movement(seeded, 5), Idempotency_Key="b")
+
+    assert (beyond.status_code, beyond.json["code"]) == (402, "insufficient_credit")
+    assert beyond.json["detail"] == (
+        "The account has 9995000 (minor units) that no job holds, 5000 too little. "
+        "Take back 9995000 at most."
+    )
+    assert down.json["detail"] == (
+        "The account has 0 (minor units) that no job holds, 5 too little. Give it credit first."
+    )
+    assert balance(admin, seeded.client_account) == 10_000_000
+
+
 def test_credit_does_not_move_upwards_or_beyond_what_is_there(admin: Caller, seeded: Seeded):
     up = {
         "from_account_id": str(seeded.client_account),

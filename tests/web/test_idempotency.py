@@ -44,6 +44,11 @@ def campaign(seeded: Seeded) -> Request:
     return "/campaigns", body | {"name": "Autumn"}, body | {"name": "Spring"}
 
 
+def user_pool(seeded: Seeded) -> Request:
+    body = {"client_id": str(seeded.client_id)}
+    return "/pools", body | {"name": "Beta Testers"}, body | {"name": "Others"}
+
+
 def brand(_seeded: Seeded) -> Request:
     body = {"currency": "EUR", "routes": [{"vendor": "reloadly", "product": "7"}]}
     return "/brands", body | {"name": "Shop"}, body | {"name": "Other"}
@@ -69,7 +74,7 @@ def webhook(_seeded: Seeded) -> Request:
 
 
 MAKES = pytest.mark.parametrize(
-    "asked", [agency, client, campaign, brand, pool, api_key, alert, webhook]
+    "asked", [agency, client, campaign, brand, pool, user_pool, api_key, alert, webhook]
 )
 #: What an answer shows once.
 SECRETS = {"/api-keys": {"key": None}, "/webhook-endpoints": {"secret": None}}

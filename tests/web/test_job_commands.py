@@ -78,7 +78,12 @@ def test_a_job_is_taken_back_after_a_look_at_what_that_means(
     plan = json.loads(shell.run("jobs", "undo", job_id, "--preview").output)
     undo_id = shell.run("jobs", "undo", job_id).output.strip()
     drain(house)
+    shown = shell.run("jobs", "show", job_id).output.splitlines()
 
+    assert shown[1:2] + shown[-1:] == [
+        "3 total, 3 succeeded",
+        f"3 of them taken back since, by {undo_id}.",
+    ]
     assert (plan["undoable"], plan["refund_minor"]) == (3, 7500)
     assert view(house, UUID(undo_id))["counts"]["succeeded"] == 3
     assert_proven(house)

@@ -42,9 +42,12 @@ SUPPORT = frozenset(
         "invariants_read",
         "alerts_read",
         "webhooks_read",
+        "own_coupons",
+        "books_read",
+        "user_pools_read",
     }
 )
-END_USER = frozenset({"own_account", "own_credentials"})
+END_USER = frozenset({"own_account", "own_credentials", "own_coupons"})
 PEOPLE = [role for role in Role if role is not Role.STOREFRONT_KEY]
 KEYS = [
     frozenset(chosen)

@@ -51,10 +51,42 @@ def test_sec010_a_strangers_address_is_like_nobodys(
         return {**answer.json, "request_id": ""}
 
     nobody = told(client_admin, "nobody")
-    assert nobody["status"] == 404
+    assert (nobody["status"], nobody["code"]) == (404, "user_not_found")
+    assert nobody["detail"] == "User not found"
     assert [told(client_admin, name) for name in ("theirs", "above", "top")] == [nobody] * 3
     assert [told(agency_admin, name) for name in ("theirs", "top")] == [nobody] * 2
     assert told(agency_admin, "above")["email"] == "above@example.com"
+
+
+def test_s3_044_whom_a_client_knows_is_found_as_it_knows_them(
+    app: Flask, house: House, client_admin: Caller, seeded: Seeded, stranger: Seeded
+):
+    """S3-044, S3-045, S3-129: from address to id, and nothing of what they are to others."""
+    user_id = make_user(house, "max@example.com", Role.CLIENT_ADMIN, stranger)
+    path = "/users/search/by-email?email=MAX@example.com"
+    unknown = client_admin.get(path)
+    pool = client_admin.post("/pools", {"name": "Beta Testers"}).json["id"]
+    body = {"emails": ["Max@example.com"], "create_missing": True}
+    client_admin.post(f"/pools/{pool}/users", body)
+
+    found = client_admin.get(path)
+    above = signed_in(app, house, Role.AGENCY_ADMIN, seeded).get(path)
+
+    assert (unknown.status_code, unknown.json["detail"]) == (404, "User not found")
+    assert {**found.json, "created_at": None} == {
+        "id": str(user_id),
+        "email": "Max@example.com",
+        "name": "",
+        "role": "end_user",
+        "agency_id": None,
+        "client_id": None,
+        "disabled": False,
+        "created_at": None,
+        "last_sign_in_at": None,
+        "rests_until": None,
+    }
+    assert above.json["id"] == str(user_id)
+    assert client_admin.get(f"/users/{user_id}").status_code == 404
 
 
 @pytest.mark.parametrize("query", ["", "email=", "email=no%20address"])

@@ -44,12 +44,6 @@ GOLDEN = {
     "provision": "PACMK",
     "cards_reveal": "PC",
     "cards_replace": "PAC",
-    "own_coupons": "PAVCMW",
-    "books_read": "PAVCMWK",
-    "books_manage": "PACM",
-    "codes_reveal": "PC",
-    "coupons_assign": "PACMK",
-    "coupons_redeem": "PACMK",
     "jobs_read": "PAVCMWK",
     "jobs_control": "PACM",
     "orders_read": "PAVC",
@@ -65,6 +59,14 @@ GOLDEN = {
     "alerts_handle": "PACM",
     "webhooks_read": "PAVC",
     "webhooks_manage": "PAC",
+    "own_coupons": "PAVCMWKE",
+    "books_read": "PAVCMWK",
+    "books_manage": "PACM",
+    "codes_reveal": "PC",
+    "coupons_assign": "PACMK",
+    "coupons_redeem": "PACMK",
+    "user_pools_read": "PAVCMW",
+    "user_pools_manage": "PACM",
 }
 
 

@@ -48,22 +48,28 @@ def test_a_clients_own_price_is_seen_by_itself_and_its_agency_only(
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("change", "field", "words"),
     [
-        ({"charge_minor": 2_400}, "/charge_minor"),
-        ({"charge_bp": None}, "/charge_minor"),
-        ({"charge_bp": None, "charge_minor": 2_400}, "/denomination_minor"),
-        ({"charge_bp": 0}, "/charge_bp"),
-        ({"reason": ""}, "/reason"),
+        ({"charge_minor": 2_400}, "/charge_minor", "Two charges are given, and only one can hold"),
+        ({"charge_bp": None}, "/charge_minor", "Say what is charged"),
+        (
+            {"charge_bp": None, "charge_minor": 2_400},
+            "/denomination_minor",
+            "An amount is for one denomination",
+        ),
+        ({"charge_bp": None, "charge_minor": -1}, "/charge_minor", "An amount is never negative"),
+        ({"charge_bp": 0}, "/charge_bp", "Give a number from 1"),
+        ({"reason": ""}, "/reason", "The text is empty"),
     ],
 )
 def test_a_price_that_says_two_things_or_none_is_refused(
-    admin: Caller, house: House, seeded: Seeded, change: dict, field: str
+    admin: Caller, house: House, seeded: Seeded, change: dict, field: str, words: str
 ):
     refused = admin.post(f"/brands/{seeded.brand_id}/prices", SHARE | change)
 
     assert refused.status_code == 422
-    assert [error["pointer"] for error in refused.json["errors"]] == [field]
+    (error,) = refused.json["errors"]
+    assert (error["pointer"], error["detail"].startswith(words)) == (field, True)
     assert rows(house, "SELECT id FROM prices") == []
 
 

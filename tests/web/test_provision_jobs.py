@@ -3,13 +3,17 @@
 import csv
 import io
 import threading
+from datetime import UTC
+from uuid import UUID
 
 from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows
+from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, view
+from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
+from tests.undoing import undo
 from tests.web.conftest import Caller, signed_in
 from web import admission
 
@@ -237,6 +241,36 @@ def test_a_results_file_can_be_uploaded_again(manager: Caller, seeded: Seeded, h
     assert [row["row"] for row in csv.DictReader(io.StringIO(failed.text))] == ["3"]
     assert (again.status_code, again.json["counts"]["total"]) == (202, 3)
     assert again.json["counts"]["failed"] == 1
+
+
+def test_a_results_file_says_what_was_taken_back_and_can_be_uploaded_again(
+    manager: Caller, seeded: Seeded, house: House
+):
+    """The card that its recipient has seen stays; the file serves the other one anew."""
+    import_cards_now(house, seeded.csv_pool, cards_csv(2))
+    job = upload(manager, seeded, recipients_csv(2)).json
+    drain(house)
+    path = f"/jobs/{job['id']}/results.csv"
+    before = list(csv.DictReader(io.StringIO(manager.get(path).text)))
+    rows(house, "UPDATE provisions SET revealed_at = now() WHERE position = 1 RETURNING 1")
+    undo_id = undo(house, seeded, UUID(job["id"]))
+
+    after = manager.get(path)
+    of_undo = csv.DictReader(io.StringIO(manager.get(f"/jobs/{undo_id}/results.csv").text))
+    again = upload(manager, seeded, after.data, key="k2", on_error="skip")
+    drain(house)
+
+    table = list(csv.DictReader(io.StringIO(after.text)))
+    (at,) = rows(house, "SELECT undone_at FROM provisions WHERE undone_at IS NOT NULL")
+    assert [(row["state"], row["undone_at"]) for row in before] == [("succeeded", "")] * 2
+    assert [(row["state"], row["undone_at"]) for row in table] == [
+        ("succeeded", ""),
+        ("succeeded", f"{at.undone_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"),
+    ]
+    assert {row["undone_at"] for row in of_undo} == {""}
+    counts = view(house, UUID(again.json["id"]))["counts"]
+    assert (counts["succeeded"], counts["skipped"], counts["failed"]) == (1, 1, 0)
+    assert_proven(house)
 
 
 def test_waiters_take_a_quarter_of_the_seats_and_hold_no_connection(

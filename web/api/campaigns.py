@@ -73,6 +73,12 @@ class Campaign(Schema):
     max_rewards_per_recipient = fields.Integer(allow_none=True)
     #: Open and given rewards; null while the campaign was never limited.
     rewards_counted = fields.Integer(allow_none=True)
+    is_open = fields.Boolean(
+        metadata={
+            "description": "Active and within its window at this moment: what begins now is refused "
+            "for neither."
+        }
+    )
     version = fields.Integer()
     created_at = fields.DateTime()
 

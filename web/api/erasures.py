@@ -14,7 +14,7 @@ from pipelines.access.principals import Principal
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.erasure.ask import Asked, ask_erasure, erasure, list_erasures
 from pipelines.errors import NotFound
-from pipelines.provisioning.addresses import person_key
+from pipelines.jobs.addresses import person_key
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads

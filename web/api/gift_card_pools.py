@@ -146,6 +146,13 @@ class StockLine(Schema):
     api = fields.Nested(
         StockBought, allow_none=True, metadata={"description": "Null but for the platform."}
     )
+    without_pool = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "Cards that undos gave back and that wait for a buffer pool; a line "
+            "without pools is there for them. Null but for the platform."
+        },
+    )
     pools = fields.List(fields.Nested(Pool))
 
 

@@ -5,7 +5,7 @@ from marshmallow import Schema, fields
 from models.cards import Source
 from models.deliveries import DeliveryState
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
+from pipelines.jobs.kinds import KINDS
 from web.fields import PRIORITIES, Word
 
 
@@ -114,7 +114,7 @@ class Links(Schema):
 
 class Job(Schema):
     id = fields.UUID()
-    kind = Word([PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT])
+    kind = Word(KINDS)
     state = Word(JobState)
     created_at = fields.DateTime()
     started_at = fields.DateTime(allow_none=True)

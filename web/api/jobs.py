@@ -17,7 +17,7 @@ from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.jobs import control
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
+from pipelines.jobs.kinds import KINDS
 from pipelines.jobs.read import job_failures, job_items, job_row, list_jobs
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.jobs.schedule import reschedule, set_priority
@@ -43,8 +43,6 @@ from web.pages import id_cursor, listed, number_cursor
 from web.rate_limits import limited
 
 routes = Routes("jobs", "Accepted work, recipient by recipient.")
-
-KINDS = (PROVISIONING, PROVISIONING_UNDO, CARD_IMPORT)
 
 
 class JobsQuery(PageQuery):

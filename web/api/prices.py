@@ -25,6 +25,16 @@ from web.pages import id_cursor, listed
 routes = Routes("prices", "What cards are charged at, where that is not their face value.")
 
 
+NO_CHARGE = (
+    "required|Say what is charged: give `charge_minor` (an amount) or `charge_bp` (a share of the "
+    "face value)."
+)
+TWO_CHARGES = (
+    "one_charge|Two charges are given, and only one can hold: leave out `charge_minor` (an amount) "
+    "or `charge_bp` (a share of the face value)."
+)
+
+
 class PriceBody(Schema):
     """Either an amount for one denomination, or a share of the face value."""
 
@@ -50,8 +60,11 @@ class PriceBody(Schema):
 
     @validates_schema
     def _says_one_thing(self, data: dict[str, Any], **_: Any) -> None:
-        if (data.get("charge_minor") is None) == (data.get("charge_bp") is None):
-            raise ValidationError("required|Give `charge_minor` or `charge_bp`.", "charge_minor")
+        ways = [data.get("charge_minor") is not None, data.get("charge_bp") is not None]
+        if all(ways):
+            raise ValidationError(TWO_CHARGES, "charge_minor")
+        if not any(ways):
+            raise ValidationError(NO_CHARGE, "charge_minor")
         if data.get("charge_minor") is not None and data.get("denomination_minor") is None:
             sentence = "required|An amount is for one denomination: say which."
             raise ValidationError(sentence, "denomination_minor")

@@ -2,10 +2,10 @@
 
 import hashlib
 import re
-from typing import Any, cast
+from typing import Any
 
 from flask import Response, jsonify, request
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
 from models.database import scoped_transaction
 from models.jobs import Priority
@@ -23,7 +23,7 @@ from web.api.gift_cards import RecipientBody, client_scope
 from web.api.job_schemas import Job, RowFault, Sources
 from web.api.routes import IDEMPOTENCY_KEY, PREFER, CsvFile, Routes, answers, asks, documented
 from web.backpressure import saturation_now
-from web.bodies import InvalidBody
+from web.bodies import loaded
 from web.fields import PRIORITIES, Flag, Identity, Minor, Secret, Stamp, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -172,7 +172,7 @@ def provision_gift_cards(query: dict[str, Any]) -> Response:
 
 
 def _from_json(caller: Principal, *, is_preview: bool) -> Taken:
-    body = _loaded(_BODY, request.get_json())
+    body = loaded(_BODY, request.get_json())
     recipients = body.pop("recipients")
     digest = hashlib.sha256(canonical(recipients)).digest()
     return _taken(caller, body, Recipients(sha256=digest, listed=recipients), is_preview=is_preview)
@@ -183,7 +183,7 @@ def _from_file(caller: Principal, *, is_preview: bool) -> Taken:
     limits = front().house.limits
     bytes_max = limits.intake_inline_bytes_max if is_preview else limits.upload_bytes_max
     with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
-        body = _loaded(_FIELDS, _form())
+        body = loaded(_FIELDS, _form())
         if upload.size_bytes > limits.intake_inline_bytes_max:
             return _kept(caller, body, upload)
         recipients = Recipients(sha256=upload.sha256, csv=upload.stream, file_name=upload.name)
@@ -224,13 +224,6 @@ def _taken(
         if is_preview:
             return preview_bulk(session, options, recipients, **own)
         return submit_bulk(session, options, recipients, actor_id=caller.actor_id, key=key, **own)
-
-
-def _loaded(schema: Schema, given: Any) -> dict[str, Any]:
-    try:
-        return cast("dict[str, Any]", schema.load(given, unknown=RAISE))
-    except ValidationError as error:
-        raise InvalidBody(error.messages) from None
 
 
 def _form() -> dict[str, Any]:

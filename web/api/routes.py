@@ -45,7 +45,7 @@ class CsvFile(Schema):
 
 
 #: The body of a route that takes one CSV file: alone, or in a form.
-CSV_BODY = {
+CSV_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "text/csv": {"schema": {"type": "string"}},

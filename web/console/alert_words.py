@@ -13,6 +13,7 @@ from models.alerts import Severity
 from pipelines.alerts.facts import facts_of
 from pipelines.alerts.kinds import LOW_CREDIT, AlertKind, kind_named
 from pipelines.alerts.read import ShownState
+from pipelines.alerts.subjects import Subject
 from pipelines.monitoring.runs import Run, is_silent
 from web.console.formats import moment, number, span
 from web.console.job_words import StateWords
@@ -76,15 +77,20 @@ class LookWords:
     is_silent: bool
 
 
-def alert_line(row: Row[Any], names: Mapping[UUID, str]) -> AlertLine:
+def alert_line(
+    row: Row[Any], names: Mapping[UUID, str], subjects: Mapping[Subject, str]
+) -> AlertLine:
+    """`names` are of people, `subjects` of what alerts are about."""
     kind = kind_named(row.kind)
+    about = kind.subject.replace("_", " ").capitalize()
+    name = subjects.get((kind.subject, row.subject_id))
     return AlertLine(
         id=row.id,
         severity=SEVERITIES[row.severity],
         state=STATES[row.state],
         sentence=kind.sentence,
         remedy=kind.remedy,
-        about=kind.subject.replace("_", " ").capitalize(),
+        about=f"{about} {name}" if name else about,
         href=_page_of(kind, row),
         facts=", ".join(facts_of(row.detail)),
         note=row.note,

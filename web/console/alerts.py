@@ -18,6 +18,7 @@ from pipelines.access.permissions import Permission, is_allowed
 from pipelines.alerts import handle
 from pipelines.alerts.kinds import ALL
 from pipelines.alerts.read import AlertQuery, ShownState, alert_row, list_alerts
+from pipelines.alerts.subjects import names_of_subjects
 from pipelines.alerts.subscriptions import (
     CHOICES,
     Chosen,
@@ -153,6 +154,7 @@ def _page(*, wrong: str | None = None) -> Response:
         rows = list_alerts(
             session, asked, before=id_in(request.args.get("before")), limit=SHOWN + 1, now=now
         )
+        subjects = names_of_subjects(session, rows[:SHOWN])
         run = last_run(session, MONITOR)
         own = own_notices(session, caller.actor_id, by_default=default_of(caller.role))
         told = {row.user_id: row.severity for row in who_is_told(session, limit=TOLD_SHOWN)}
@@ -170,7 +172,7 @@ def _page(*, wrong: str | None = None) -> Response:
         status=422 if wrong else 200,
         wrong=wrong,
         done=DONE.get(request.args.get("done", "")),
-        alerts=[alert_line(row, names) for row in rows[:SHOWN]],
+        alerts=[alert_line(row, names, subjects) for row in rows[:SHOWN]],
         older=older,
         look=look_words(run, now=now),
         chosen=chosen,

@@ -12,6 +12,7 @@ from web.console.job_words import SOURCES, StateWords
 CAMPAIGN_STATES: Mapping[str, StateWords] = {
     "active": StateWords("Active", "check", "good"),
     "paused": StateWords("Paused", "pause", "warn"),
+    "over": StateWords("Over", "clock", "plain"),
     "closed": StateWords("Closed", "stop", "plain"),
 }
 PAUSES: Mapping[str, str] = {

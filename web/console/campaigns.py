@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.tenants import BudgetMode, CampaignState
+from models.tenants import BudgetMode
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.credit.projection import Projection, projections
 from pipelines.provisioning.follow_credit import CREDIT_EXHAUSTED
@@ -35,7 +35,7 @@ from web.console.campaign_words import (
     source_lines,
     spent_words,
 )
-from web.console.condition_words import condition_lines
+from web.console.condition_words import condition_lines, over_words
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import money, number
 from web.console.frame import go, page
@@ -67,6 +67,8 @@ class CampaignLine:
     name: str
     owner: str
     state: StateWords
+    #: Since when it gives nothing more, if its window is past.
+    over: str
     mode: str
     available: tuple[str, ...]
     credit: tuple[StateWords, ...]
@@ -119,7 +121,7 @@ def show_list() -> Response:
         title="Campaigns",
         section="campaigns",
         campaigns=lines,
-        filters=[(state.value, CAMPAIGN_STATES[state].word) for state in CampaignState],
+        filters=[(state, words.word) for state, words in CAMPAIGN_STATES.items()],
         chosen=chosen,
         find=words,
         older=older,
@@ -147,7 +149,8 @@ def show(campaign_id: UUID) -> Response:
         crumbs=[("Campaigns", url_for("console.campaigns")), (campaign.name, None)],
         campaign=campaign,
         owner=_owner(campaign),
-        state_words=CAMPAIGN_STATES[campaign.state],
+        state_words=CAMPAIGN_STATES[campaign.shown_state],
+        over=over_words(campaign.over_since, campaign.time_zone),
         pause=PAUSES.get(campaign.pause_reason or "", campaign.pause_reason),
         waits_for_credit=campaign.pause_reason == CREDIT_EXHAUSTED,
         mode=MODES[campaign.budget_mode],
@@ -205,7 +208,8 @@ def _lines(session: Session, campaigns: Sequence[CampaignSeen]) -> list[Campaign
             id=one.id,
             name=one.name,
             owner=_owner(one),
-            state=CAMPAIGN_STATES[one.state],
+            state=CAMPAIGN_STATES[one.shown_state],
+            over=over_words(one.over_since, one.time_zone),
             mode=MODES[one.budget_mode],
             available=tuple(_available(payer) for payer in payers[one.id]),
             credit=tuple(payer_state(payer) for payer in payers[one.id]),

@@ -33,6 +33,11 @@ def condition_lines(campaign: Row[Any]) -> Sequence[tuple[str, str]]:
     return lines
 
 
+def over_words(since: datetime | None, zone: str) -> str:
+    """Since when a campaign whose window is past gives nothing more."""
+    return "" if since is None else f"over since {local_moment(since, zone)}"
+
+
 def local_moment(at: datetime, zone: str) -> str:
     """`20 Nov 2026, 14:06 (Europe/Berlin)`"""
     return f"{in_zone(at, zone):%-d %b %Y, %H:%M} ({zone})"

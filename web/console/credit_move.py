@@ -135,7 +135,7 @@ def _taken(direction: Direction, account_id: UUID) -> Response:
     except RequestInProgress:
         return still_at_work(url_for("console.credit_account", account_id=account_id))
     except (InsufficientCredit, AccountFrozen, AccountRestricted) as refusal:
-        wrong = _refused(refusal, pair.source(direction))
+        wrong = _refused(refusal, pair.source(direction), direction)
         return _form(direction, pair, typed, {"amount": wrong}, status=STATUS[refusal.kind])
 
 
@@ -246,12 +246,17 @@ def _wrong_note(text: str) -> str | None:
     return None
 
 
-def _refused(refusal: Refusal, source: Row[Any]) -> str:
-    if isinstance(refusal, InsufficientCredit):
-        short = int(refusal.extra["required_minor"]) - int(refusal.extra["available_minor"])
-        missing = money(short, source.currency)
-        return f"{source.name} has {_available(source)} available: {missing} too little."
-    return refusal.detail
+def _refused(refusal: Refusal, source: Row[Any], direction: Direction) -> str:
+    if not isinstance(refusal, InsufficientCredit):
+        return refusal.detail
+    short = int(refusal.extra["required_minor"]) - int(refusal.extra["available_minor"])
+    have, missing = _available(source), money(short, source.currency)
+    held = f" and {money(source.held, source.currency)} held by jobs" if source.held else ""
+    if int(refusal.extra["available_minor"]) > 0:
+        way = f"{direction.verb} {have} at most."
+    else:
+        way = "There is nothing to take back now." if direction is UP else "Give it credit first."
+    return f"{source.name} has {have} available{held}: {missing} too little. {way}"
 
 
 def _available(account: Row[Any]) -> str:

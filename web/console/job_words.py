@@ -6,7 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import CARD_IMPORT, PROVISIONING, PROVISIONING_UNDO
+from pipelines.jobs.kinds import (
+    CARD_IMPORT,
+    CODE_GENERATION,
+    CODE_IMPORT,
+    IMPORTS,
+    POOL_IMPORT,
+    PROVISIONING,
+    PROVISIONING_UNDO,
+)
 from pipelines.jobs.states import ENDED, MAY, Move
 from pipelines.messages import message_of
 from web.console.followup_words import AfterWords, after_words
@@ -43,9 +51,23 @@ ITEM_STATES: Mapping[str, StateWords] = {
     ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
 }
 TAKEN_BACK = StateWords("Taken back", "check", "good")
-KINDS = {PROVISIONING: "Gift cards", PROVISIONING_UNDO: "Undo", CARD_IMPORT: "Card import"}
+KINDS = {
+    PROVISIONING: "Gift cards",
+    PROVISIONING_UNDO: "Undo",
+    CARD_IMPORT: "Card import",
+    CODE_GENERATION: "New codes",
+    CODE_IMPORT: "Code upload",
+    POOL_IMPORT: "People for a pool",
+}
 #: What has become of an item that succeeded.
-_DONE = {PROVISIONING: "issued", PROVISIONING_UNDO: "taken back", CARD_IMPORT: "imported"}
+_DONE = {
+    PROVISIONING: "issued",
+    PROVISIONING_UNDO: "taken back",
+    CARD_IMPORT: "imported",
+    CODE_GENERATION: "generated",
+    CODE_IMPORT: "uploaded",
+    POOL_IMPORT: "added",
+}
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
 
@@ -133,7 +155,7 @@ def job_words(
     words, counts = JOB_STATES[state], view["counts"]
     name = job_name(view["kind"], campaign)
     percent = view["progress"]["percent"]
-    is_ours = view["kind"] != CARD_IMPORT  # an import ends in one piece
+    is_ours = view["kind"] not in IMPORTS  # an import ends in one piece
     done = _DONE[view["kind"]]
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED

@@ -12,12 +12,12 @@ from models import clock
 from models.jobs import ItemState, JobState
 from pipelines.access.permissions import Permission, may
 from pipelines.deliveries.read import delivery_figures
+from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.jobs.find_items import find_items
 from pipelines.jobs.labels import count_retryable, labels_of
 from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.limits import DEFAULTS
-from pipelines.provisioning.addresses import Email, person_key, read_email
 from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
 from web.console.delivery_words import DELIVERY_STATES, delivery_counts, delivery_remedy

@@ -20,6 +20,8 @@ from web.console.visit import looking
 from web.guards import permitted
 
 PAGE_SIZE = 50
+#: Who came by a client's own id of them alone.
+NAMELESS = "A person without a name"
 WORDS_CHARACTERS_MAX = 320
 STATES = {"active": "Active", "disabled": "Disabled"}
 #: Roles that a list is of; end users are too many to stand among the others.
@@ -109,8 +111,8 @@ def person_words(row: Any, places: Places) -> PersonWords:
         state = StateWords("Active", "check", "good")
     return PersonWords(
         id=row.id,
-        name=row.name or row.email,
-        email=row.email,
+        name=row.name or row.email or NAMELESS,
+        email=row.email or "No address",
         role=ROLES[Role(row.role)],
         place=places.of(row),
         state=state,

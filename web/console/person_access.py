@@ -10,6 +10,7 @@ from pipelines.access.permissions import Permission
 from pipelines.access.read_users import user_row
 from pipelines.access.second_factor import has_second_factor
 from web.console.frame import go, page
+from web.console.people import NAMELESS
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
 
@@ -39,7 +40,7 @@ def ask(user_id: UUID) -> Response:
         has_factor = has_second_factor(session, user_id)
     if not has_factor or not is_below(caller, row):
         return go(home)
-    name = row.name or row.email
+    name = row.name or row.email or NAMELESS
     return page(
         "person_factor.html",
         title=f"Reset the second factor – {name}",

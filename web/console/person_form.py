@@ -7,8 +7,8 @@ from uuid import UUID
 from models.people import Role
 from pipelines.access.principals import Principal
 from pipelines.access.users import OF_AGENCIES, OF_CLIENTS
+from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS, CellProblem
-from pipelines.provisioning.addresses import read_email
 from pipelines.tenants.agencies import list_agencies
 from pipelines.tenants.clients import list_clients
 from web.console.form_names import form_name

@@ -52,6 +52,8 @@ ACTIONS: Mapping[Permission, str] = {
     P.POOLS_READ: "See card pools",
     P.POOLS_MANAGE: "Make pools and import cards",
     P.POOLS_REFILL: "Have buffers filled ahead",
+    P.USER_POOLS_READ: "See pools of people",
+    P.USER_POOLS_MANAGE: "Make pools, add and remove people",
     P.PROFIT_READ: "See what cards cost and earn",
     P.PROVISION: "Issue cards",
     P.CARDS_REVEAL: "Open cards",
@@ -76,6 +78,12 @@ ACTIONS: Mapping[Permission, str] = {
     P.ALERTS_HANDLE: "Raise, acknowledge, snooze and resolve alerts",
     P.WEBHOOKS_READ: "See webhooks and what became of their events",
     P.WEBHOOKS_MANAGE: "Make and change webhooks, and send events again",
+    P.OWN_COUPONS: "See one’s own coupons",
+    P.BOOKS_READ: "See books and their coupons",
+    P.BOOKS_MANAGE: "Make and change books, generate and upload codes",
+    P.CODES_REVEAL: "Open coupon codes",
+    P.COUPONS_ASSIGN: "Assign and distribute coupons",
+    P.COUPONS_REDEEM: "Redeem, lock and unlock coupons",
 }
 
 

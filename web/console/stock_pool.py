@@ -43,6 +43,8 @@ from web.tenant_choice import chosen_client
 BATCHES_SHOWN = 50
 BRANDS_MAX = 500
 WATERMARK_MAX = 10_000_000
+#: Characters of what an address proposes for a field: an id, the longest of them.
+PROPOSED_MAX = 36
 KINDS = {PoolKind.CSV: "Imported cards", PoolKind.BUFFER: "Buffer, bought ahead"}
 
 
@@ -122,7 +124,9 @@ def change(pool_id: UUID) -> Response:
 
 @permitted(Permission.POOLS_MANAGE)
 def ask() -> Response:
-    return _form({}, {})
+    """The form; an address may propose what a page has found to be missing."""
+    names = ("brand_id", "amount", "kind")
+    return _form({name: request.args.get(name, "")[:PROPOSED_MAX] for name in names}, {})
 
 
 @permitted(Permission.POOLS_MANAGE)

@@ -12,8 +12,8 @@ from models.cards import PoolKind
 from pipelines.pools.batches import Batch
 from pipelines.pools.health import Health
 from pipelines.pools.inventory import StockLine
-from pipelines.pools.read import PoolView
-from web.console.formats import money, number, plural
+from pipelines.pools.read import FAR_DAY, PoolView
+from web.console.formats import decimal_of, money, number, plural
 from web.console.job_words import JOB_STATES, StateWords
 
 HEALTH: Mapping[str, StateWords] = {
@@ -22,6 +22,7 @@ HEALTH: Mapping[str, StateWords] = {
     Health.EMPTY: StateWords("Empty", "cross", "bad"),
 }
 OFF = StateWords("Switched off", "pause", "plain")
+NO_POOL = StateWords("No pool", "skip", "plain")
 KINDS: Mapping[str, str] = {PoolKind.CSV: "Imported", PoolKind.BUFFER: "Buffer"}
 #: Breakers of vendors; one without an account sells nothing.
 BREAKERS = {
@@ -70,6 +71,7 @@ class LineWords:
     kept_back: int
     kept_back_words: str
     on_the_way: int
+    without_pool: int
     routes: tuple[RouteWords, ...]
     soonest_expiry: date | None
     cost: str
@@ -85,14 +87,15 @@ def line_words(line: StockLine, *, sees_costs: bool) -> LineWords:
     return LineWords(
         brand=brand,
         value=money(denomination, currency),
-        state=HEALTH[health.health],
-        rule=health.rule,
+        state=HEALTH[health.health] if pools else NO_POOL,
+        rule=health.rule if pools else "",
         csv=line.counts(PoolKind.CSV)["available"],
         buffer=line.counts(PoolKind.BUFFER)["available"],
         issued=counts["issued"],
         kept_back=sum(kept.values()),
         kept_back_words=", ".join(f"{number(count)} {name}" for name, count in kept.items()),
         on_the_way=line.on_the_way,
+        without_pool=line.without_pool,
         routes=tuple(
             RouteWords(route.vendor.capitalize(), BREAKERS.get(route.breaker or "", NO_ACCOUNT))
             for route in line.routes
@@ -187,3 +190,70 @@ def file_words(batch: Batch) -> BatchWords:
 def card_words(row: Row[Any]) -> CardWords:
     """A card by its last four and its row, never by its number."""
     return CardWords(row.last4, row.import_row, row.issued_at, row.redemption_id)
+
+
+#: Why a card that no undo gave back is in no pool, by the code of its order.
+NOT_AS_ORDERED = {
+    "value_mismatch": "Another value than ordered",
+    "duplicate_card": "Sent by the vendor before",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideWords:
+    """Cards of one brand and amount that are in no pool; `pool_id` of the buffer that takes them."""
+
+    brand_id: UUID
+    brand: str
+    value: str
+    #: As a form takes it.
+    amount: str
+    given_back: int
+    not_as_ordered: int
+    pool_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideCardWords:
+    id: UUID
+    last4: str
+    brand: str
+    value: str
+    why: str
+    job_id: UUID | None
+    order_id: UUID
+    since: datetime
+    expires_on: date | None
+    cost: str
+
+
+def outside_words(row: Row[Any]) -> OutsideWords:
+    return OutsideWords(
+        brand_id=row.brand_id,
+        brand=row.brand,
+        value=money(row.denomination_minor, row.currency),
+        amount=decimal_of(row.denomination_minor, row.currency),
+        given_back=row.given_back,
+        not_as_ordered=row.not_as_ordered,
+        pool_id=row.pool_id,
+    )
+
+
+def outside_card_words(row: Row[Any], *, sees_costs: bool) -> OutsideCardWords:
+    is_known = sees_costs and row.cost_minor is not None
+    return OutsideCardWords(
+        id=row.id,
+        last4=row.last4,
+        brand=row.brand,
+        value=money(row.denomination_minor, row.currency),
+        why=(
+            "Taken back by an undo"
+            if row.undone_job_id
+            else NOT_AS_ORDERED.get(row.reason, "Not as ordered")
+        ),
+        job_id=row.undone_job_id,
+        order_id=row.order_id,
+        since=row.since,
+        expires_on=None if row.expires_on == FAR_DAY else row.expires_on,
+        cost=money(row.cost_minor, row.cost_currency or row.currency) if is_known else "",
+    )

@@ -38,6 +38,7 @@ CREATE TABLE user_pools (
     name TEXT NOT NULL,
     description TEXT DEFAULT '' NOT NULL,
     members INTEGER DEFAULT 0 NOT NULL,
+    members_version INTEGER DEFAULT 1 NOT NULL,
     version INTEGER DEFAULT 1 NOT NULL,
     archived_at TIMESTAMP WITH TIME ZONE,
     created_by UUID NOT NULL,
@@ -48,6 +49,8 @@ CREATE TABLE user_pools (
         FOREIGN KEY (agency_id, client_id) REFERENCES clients (agency_id, id)
 );
 CREATE UNIQUE INDEX uq_user_pools_tenant ON user_pools (id, agency_id, client_id);
+CREATE UNIQUE INDEX uq_user_pools_name ON user_pools (client_id, lower(name))
+  WHERE archived_at IS NULL;
 CREATE INDEX ix_user_pools_client_id_id ON user_pools (client_id, id);
 CREATE INDEX ix_user_pools_agency_id_id ON user_pools (agency_id, id);
 
@@ -90,18 +93,20 @@ END $$;
 GRANT DELETE ON user_pool_members
   TO largesse_platform, largesse_agency, largesse_client, largesse_system;
 -- The functions below run as the owner: they look for whom a client may not see, and make no staff.
+-- Nobody's function changes or removes a person.
 CREATE POLICY owner ON client_users TO largesse_owner USING (true);
-CREATE POLICY owner ON users TO largesse_owner USING (true)
+CREATE POLICY owner ON users FOR SELECT TO largesse_owner USING (true);
+CREATE POLICY owner_makes ON users FOR INSERT TO largesse_owner
   WITH CHECK (role = 'end_user' AND agency_id IS NULL AND client_id IS NULL AND password_hash IS NULL);
 
 -- How many are in a pool, and that its preview is out of date (EC-092).
 CREATE FUNCTION count_pool_members() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    UPDATE user_pools p SET members = p.members + m.moved, version = p.version + 1
+    UPDATE user_pools p SET members = p.members + m.moved, members_version = p.members_version + 1
     FROM (SELECT pool_id, count(*) AS moved FROM moved GROUP BY 1) m WHERE p.id = m.pool_id;
   ELSE
-    UPDATE user_pools p SET members = p.members - m.moved, version = p.version + 1
+    UPDATE user_pools p SET members = p.members - m.moved, members_version = p.members_version + 1
     FROM (SELECT pool_id, count(*) AS moved FROM moved GROUP BY 1) m WHERE p.id = m.pool_id;
   END IF;
   RETURN NULL;
@@ -136,28 +141,63 @@ INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised
   SELECT client_id, id, agency_id, email, email_normalised, name, disabled_at FROM users
   WHERE client_id IS NOT NULL;
 
--- Make the client in scope know these people, by address or by its own id of them, and make those
--- whom nobody knows. It says nothing of what other clients know.
+-- Make a client in scope know these people, by address or by its own id of them, and make those
+-- whom nobody knows. Who is known by an address alone is given the external id that stands beside it.
+-- It says nothing of what other clients know: whoever is new to the client is new.
 CREATE FUNCTION know_people(p_agency uuid, p_client uuid, p_ids uuid[], p_emails text[],
     p_normalised text[], p_names text[], p_external_ids text[])
   RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  IF p_client IS DISTINCT FROM nullif(current_setting('app.client_id', true), '')::uuid THEN
-    RAISE EXCEPTION 'the client is not the one in scope' USING ERRCODE = 'insufficient_privilege';
+  -- The role that was taken is still told here, where the owner's rights are in force.
+  IF NOT coalesce(CASE current_setting('role')
+      WHEN 'largesse_client' THEN p_client = nullif(current_setting('app.client_id', true), '')::uuid
+      WHEN 'largesse_agency' THEN p_agency = nullif(current_setting('app.agency_id', true), '')::uuid
+      ELSE current_setting('role') = 'largesse_platform' END, false) THEN
+    RAISE EXCEPTION 'the client is not one in scope' USING ERRCODE = 'insufficient_privilege';
   END IF;
+  -- `models/locks.py` names it: of two at once the second sees whom the first has made.
+  PERFORM pg_advisory_xact_lock(hashtextextended('known_people:' || p_client, 0));
+  -- One person for each address and each external id, so that nobody is made whom no client knows.
   INSERT INTO users (id, email, email_normalised, name, role)
     SELECT p.id, p.email, p.normalised, p.name, 'end_user'
-    FROM unnest(p_ids, p_emails, p_normalised, p_names) AS p (id, email, normalised, name)
+    FROM (SELECT *, row_number() OVER (PARTITION BY normalised ORDER BY external_id IS NULL, n)
+            AS by_address, row_number() OVER (PARTITION BY external_id ORDER BY normalised IS NULL, n)
+            AS by_external_id
+          FROM unnest(p_ids, p_emails, p_normalised, p_names, p_external_ids) WITH ORDINALITY
+            AS given (id, email, normalised, name, external_id, n)) p
+    WHERE coalesce(p.normalised, p.external_id) IS NOT NULL
+      AND (p.normalised IS NULL OR p.by_address = 1)
+      AND (p.external_id IS NULL OR p.by_external_id = 1)
+      AND NOT EXISTS (SELECT FROM client_users c WHERE c.client_id = p_client
+                      AND c.email_normalised = p.normalised)
+      AND NOT EXISTS (SELECT FROM client_users c WHERE c.client_id = p_client
+                      AND c.external_id = p.external_id)
     ORDER BY p.normalised
     ON CONFLICT (email_normalised) DO NOTHING;
+  -- Whom an erasure has made nobody to the client, and who is somebody to another one, comes anew.
+  UPDATE client_users c SET email = p.email, email_normalised = p.normalised, name = p.name,
+      disabled_at = u.disabled_at
+    FROM unnest(p_emails, p_normalised, p_names) AS p (email, normalised, name)
+    JOIN users u ON u.email_normalised = p.normalised
+    WHERE c.client_id = p_client AND c.user_id = u.id AND c.email IS NULL AND c.external_id IS NULL;
+  -- Of two rows about one person that come first, the one that says more; a row whose person was
+  -- not made above finds none here.
   INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised, name,
                             external_id, disabled_at)
-    SELECT p_client, coalesce(u.id, p.id), p_agency, p.email, p.normalised, p.name, p.external_id,
-      u.disabled_at
-    FROM unnest(p_ids, p_emails, p_normalised, p_names, p_external_ids)
-      AS p (id, email, normalised, name, external_id)
-    LEFT JOIN users u ON u.email_normalised = p.normalised
+    SELECT p_client, u.id, p_agency, p.email, p.normalised, p.name, p.external_id, u.disabled_at
+    FROM unnest(p_ids, p_emails, p_normalised, p_names, p_external_ids) WITH ORDINALITY
+      AS p (id, email, normalised, name, external_id, n)
+    LEFT JOIN users a ON a.email_normalised = p.normalised
+    JOIN users u ON u.id = coalesce(a.id, p.id)
+    ORDER BY p.normalised IS NULL OR p.external_id IS NULL, p.n
     ON CONFLICT DO NOTHING;
+  UPDATE client_users c SET external_id = p.external_id
+    FROM (SELECT DISTINCT ON (external_id) normalised, external_id
+          FROM unnest(p_normalised, p_external_ids) AS given (normalised, external_id)
+          WHERE normalised IS NOT NULL AND external_id IS NOT NULL ORDER BY external_id, normalised) p
+    WHERE c.client_id = p_client AND c.email_normalised = p.normalised AND c.external_id IS NULL
+      AND NOT EXISTS (SELECT FROM client_users x WHERE x.client_id = p_client
+                      AND x.external_id = p.external_id);
 END $$;
 REVOKE ALL ON FUNCTION know_people FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION know_people TO largesse_client;
+GRANT EXECUTE ON FUNCTION know_people TO largesse_client, largesse_agency, largesse_platform;

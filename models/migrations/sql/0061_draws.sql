@@ -27,7 +27,7 @@ CREATE TABLE draws (
 CREATE INDEX ix_draws_open ON draws (book_id) WHERE closed_at IS NULL;
 CREATE INDEX ix_draws_pool_id ON draws (pool_id);
 
--- The pool as it was: members in the order of their ids, with how many each could still take.
+-- The pool as it was: members in its order, with how many each could still take; -1: not active.
 CREATE TABLE draw_members (
     job_id UUID NOT NULL,
     piece INTEGER NOT NULL,
@@ -40,12 +40,13 @@ CREATE TABLE draw_members (
         ON DELETE CASCADE
 );
 
--- The coupons that were drawn for the items of one chunk, in the order of their positions.
+-- The coupons that were drawn for the items of one chunk, each beside its position.
 CREATE TABLE draw_chunks (
     job_id UUID NOT NULL,
     chunk_number INTEGER NOT NULL,
     agency_id UUID NOT NULL,
     client_id UUID NOT NULL,
+    positions INTEGER[] NOT NULL,
     coupon_ids UUID[] NOT NULL,
     CONSTRAINT pk_draw_chunks PRIMARY KEY (job_id, chunk_number),
     CONSTRAINT fk_draw_chunks_job_id_draws FOREIGN KEY (job_id) REFERENCES draws (job_id)

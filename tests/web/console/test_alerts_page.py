@@ -1,14 +1,21 @@
 """The feed of alerts: filtered, handled, and honest about a monitor that does not look (S4-041)."""
 
+import re
 from uuid import UUID
 
 import pytest
 from flask import Flask
 
+from models import clock
+from models.database import scoped_transaction
 from models.people import Role
+from models.scope import SYSTEM
+from pipelines.alerts import kinds
+from pipelines.alerts.fold import fold_signals
+from pipelines.alerts.raise_alert import raise_alert
 from pipelines.wiring import House
-from tests.driving import rows
-from tests.seeding import Seeded
+from tests.driving import recipients_csv, rows, submit
+from tests.seeding import Seeded, seed
 from tests.web.console.conftest import Visitor, visitor_of
 from tests.web.test_alerts import seen
 
@@ -53,15 +60,77 @@ def test_an_alert_is_told_by_word_and_icon_with_its_subject_and_what_to_do(
 ):
     looked(house, minutes=1, ok=False)
     seen(house, seeded.csv_pool)
+    about = f"Pool Brand {seeded.brand_id}, $25.00"
 
     shown = root.get("/console/alerts").text
 
     assert "A pool has no usable cards left." in shown
-    assert f'href="/console/inventory/pools/{seeded.csv_pool}">Pool</a>: cards 0' in shown
+    assert f'href="/console/inventory/pools/{seeded.csv_pool}">{about}</a>: cards 0' in shown
     assert "Import cards or refill the buffer" in shown
     assert "</svg>Warning</span>" in shown
     assert "1 ×" in shown
     assert "The monitor looked 1 min ago." in shown
+
+
+def test_every_alert_names_its_subject_where_it_has_a_name(
+    house: House, root: Visitor, seeded: Seeded
+):
+    """What is gone, or has none, is told by its kind alone, as before."""
+    job_id = submit(house, seeded, recipients_csv(1))
+    (route,) = rows(house, "SELECT id FROM brand_routes")
+    about = {
+        kinds.LOW_CREDIT: (seeded.client_account, "Account Client, USD"),
+        kinds.CAMPAIGN_DEPLETED: (seeded.campaign_id, "Campaign Campaign"),
+        kinds.PROVISIONING_FAILURES: (seeded.client_id, "Client Client"),
+        kinds.JOB_STALLED: (job_id, "Job of Campaign"),
+        kinds.MARGIN_BELOW_FLOOR: (seeded.brand_id, f"Brand Brand {seeded.brand_id}"),
+        kinds.ROUTE_SELLS_AT_LOSS: (route.id, f"Route Brand {seeded.brand_id} by reloadly"),
+        kinds.POOL_LOW: (seeded.client_id, "Pool"),
+        kinds.DEAD_LETTERS: (None, "Task"),
+    }
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        for kind, (subject, _words) in about.items():
+            raise_alert(session, kind, subject_id=subject, detail={}, now=clock.now(session))
+        fold_signals(session)
+
+    shown = root.get("/console/alerts").text
+
+    told = re.findall(r'<span class="sub">(?:<a href="[^"]+">)?([^<]+?)(?:</a>)?</span>', shown)
+    assert {words for _subject, words in about.values()} <= set(told)
+
+
+def test_a_tenant_reads_the_names_of_its_own_scope(
+    app: Flask, house: House, seeded: Seeded, bob: Visitor
+):
+    """Another's campaign stays nameless, whatever id an alert of the tenant's carries."""
+    other = seed(house, vendor=False)
+    place = {"agency_id": seeded.agency_id, "client_id": seeded.client_id}
+    rows(
+        house,
+        "UPDATE campaigns SET name = 'Secret' WHERE id = :id RETURNING 1",
+        id=other.campaign_id,
+    )
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        for kind, subject in (
+            (kinds.CAMPAIGN_DEPLETED, other.campaign_id),
+            (kinds.CAMPAIGN_DEPLETED, seeded.campaign_id),
+            (kinds.LOW_CREDIT, seeded.client_account),
+            (kinds.POOL_LOW, seeded.csv_pool),
+            (kinds.JOB_STALLED, seeded.campaign_id),
+            (kinds.MARGIN_BELOW_FLOOR, seeded.brand_id),
+            (kinds.ORDER_IN_REVIEW, seeded.brand_id),
+            (kinds.ROUTE_SELLS_AT_LOSS, seeded.brand_id),
+        ):
+            now = clock.now(session)
+            raise_alert(session, kind, subject_id=subject, detail={}, now=now, **place)
+        fold_signals(session)
+    agency = visitor_of(app, house, Role.AGENCY_ADMIN, seeded)
+
+    for visitor in (bob, agency):
+        shown = visitor.get("/console/alerts").text
+        assert "Campaign Campaign</a>" in shown
+        assert ">Campaign</a>" in shown
+        assert "Secret" not in shown
 
 
 def test_it_is_acknowledged_snoozed_and_resolved_with_a_note(

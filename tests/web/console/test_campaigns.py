@@ -179,3 +179,29 @@ def test_s4_128_a_campaign_shows_its_conditions_in_its_own_time_zone(
     assert "31 Jan 2026, 09:00 (Europe/Berlin)" in shown
     assert "2 of 1,000, 998 left" in shown
     assert "Gives rewards until" not in shown
+
+
+def test_s4_128_a_campaign_whose_window_is_past_is_shown_as_over_and_not_offered(
+    house: House, seeded: Seeded, bob: Visitor
+) -> None:
+    path, draft = f"/console/campaigns/{seeded.campaign_id}", "/console/jobs/new"
+    chosen = {"campaign_id": str(seeded.campaign_id), "brand_id": str(seeded.brand_id)}
+    chosen |= {"amount": "25", "delivery_method": "none"}
+    offered = bob.get(draft).text
+    limit(house, seeded, ends_at=datetime(2026, 1, 31, 9, tzinfo=UTC))
+
+    shown, listed = bob.get(path).text, bob.get("/console/campaigns?state=over").text
+    refused = bob.send(draft, **chosen)
+
+    assert f'value="{seeded.campaign_id}"' in offered
+    assert f'value="{seeded.campaign_id}"' not in bob.get(draft).text
+    assert "Make the campaign first" in bob.get(draft).text
+    for page in (shown, listed):
+        assert "over since 31 Jan 2026, 09:00 (UTC)" in page
+    assert 'href="/console/jobs/new"' not in shown.partition("<main")[2]
+    assert path in listed
+    assert path not in bob.get("/console/campaigns?state=active").text
+    assert refused.status_code == 422
+    assert rows(house, "SELECT FROM upload_drafts") == []
+    limit(house, seeded, ends_at=None)
+    assert path in bob.get("/console/campaigns?state=active").text

@@ -101,11 +101,11 @@ def test_s4_045_the_same_form_sent_by_two_at_once_moves_credit_once(
 REFUSED = [
     ({"amount": ""}, "amount", "Give the amount as digits"),
     ({"amount": "1,000"}, "amount", "Give the amount as digits"),
-    ({"amount": "-5"}, "amount", "Give the amount as digits"),
+    ({"amount": "-5"}, "amount", "An amount is never negative: give it without a minus"),
     ({"amount": "0.00"}, "amount", "more than zero"),
     ({"amount": "1.001"}, "amount", "2 digits after the point"),
     ({"amount": "9" * 11}, "amount", "too large"),
-    ({"amount": "100000.01"}, "amount", "$0.01 too little"),
+    ({"amount": "100000.01"}, "amount", "$0.01 too little. Take back $100,000.00 at most."),
     ({"amount": "5", "notes": "a\nb"}, "notes", "one line of text"),
     ({"amount": "5", "notes": "n" * 501}, "notes", "at most 500"),
 ]

@@ -1,0 +1,132 @@
+"""Accept codes for a book: keep them sealed, part by part, with the job and task that will read them."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.jobs import Chunk
+from pipelines.audit.record import record
+from pipelines.books.code_rows import COLUMNS
+from pipelines.books.generate import AcceptedCodes
+from pipelines.books.read import book_rules
+from pipelines.books.rules import BookRules
+from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.kinds import CODE_IMPORT, OnError
+from pipelines.jobs.quotas import QueueSaturated, admit_job
+from pipelines.jobs.stored_input import Tenant, keep_input
+from pipelines.limits import Limits
+from pipelines.queue.defer import defer
+from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.kinds import IMPORT_CODES
+from pipelines.sealing import Keyring, Purpose
+
+#: Codes in a JSON body; more come as a file.
+LISTED_CODES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class CodesFile:
+    """An upload as it came: its bytes, its name, and what a wrong row means for the others."""
+
+    stream: BinaryIO
+    on_error: OnError
+    name: str | None = None
+
+
+def listed_codes(codes: Sequence[str], on_error: OnError) -> CodesFile:
+    """A list of codes as the file it could have been."""
+    text = io.StringIO()
+    write = csv.writer(text, quoting=csv.QUOTE_ALL)
+    write.writerow(COLUMNS.required)
+    write.writerows((code,) for code in codes)
+    return CodesFile(io.BytesIO(text.getvalue().encode()), on_error)
+
+
+def accept_codes(
+    session: Session,
+    book_id: UUID,
+    file: CodesFile,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    keyring: Keyring,
+    limits: Limits,
+    saturated: QueueSaturated | None = None,
+) -> AcceptedCodes:
+    """Take codes for a book that the caller's scope can see; `file.stream` is seekable.
+
+    The header and the start of the file are judged now; the rows by the worker. Raises the
+    whole-file refusals of the CSV reader, `NotFound`, `BookClosed`, `BookExpired`,
+    `TenantQuotaExceeded`, and `saturated`.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedCodes(made, is_replay=True)
+    if saturated is not None:
+        raise saturated
+    book, now = book_rules(session, book_id), clock.now(session)
+    refusal = book.ended(now)
+    if refusal is not None:
+        raise refusal
+    admit_job(session, book.client_id, limits=limits)
+    open_csv(file.stream, columns=COLUMNS, limits=limits)
+    file.stream.seek(0)
+    new = NewJob(
+        kind=CODE_IMPORT,
+        agency_id=book.agency_id,
+        client_id=book.client_id,
+        spec={"book_id": str(book_id), "on_error": file.on_error.value},
+        upload=Upload(book_id, None, file.name),
+        submitted_by=actor_id,
+    )
+    job_id = create_job(session, new, now=now, limits=limits)
+    _write_chunk(session, job_id, book)
+    keep_input(
+        session,
+        job_id,
+        file.stream,
+        tenant=Tenant(book.agency_id, book.client_id),
+        purpose=Purpose.CODES,
+        keyring=keyring,
+        limits=limits,
+    )
+    defer(session, IMPORT_CODES, args={"job_id": str(job_id)}, now=now, job_id=job_id)
+    _note(session, job_id, book, actor_id, key)
+    return AcceptedCodes(job_id)
+
+
+def _write_chunk(session: Session, job_id: UUID, book: BookRules) -> None:
+    session.execute(
+        insert(Chunk).values(
+            job_id=job_id,
+            number=1,
+            state="released",
+            agency_id=book.agency_id,
+            client_id=book.client_id,
+        )
+    )
+
+
+def _note(
+    session: Session, job_id: UUID, book: BookRules, actor_id: UUID, key: RequestKey | None
+) -> None:
+    """Under which key it was accepted, and who sent it."""
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    record(
+        session,
+        "job.submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=book.agency_id,
+        client_id=book.client_id,
+        detail={"book_id": str(book.id)},
+    )

@@ -1,0 +1,95 @@
+"""Write new coupons of a book, thousands with one statement; a code that its client has is left out."""
+
+import os
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models.base import new_ids
+from pipelines.jobs.copying import copy_lines
+from pipelines.sealing import Keyring, Purpose
+
+#: What a code's last characters are called where they are shown in its stead.
+LAST_CHARACTERS = 4
+#: A deck is sorted by 63 bits: they fit a BIGINT, and two coupons never meet.
+_SIGN_BIT = 1
+_NULL = r"\N"
+
+_CREATE = text("""
+CREATE TEMPORARY TABLE IF NOT EXISTS new_coupons (
+    id uuid NOT NULL, code text, blind_index bytea NOT NULL, draw_key bigint NOT NULL,
+    code_sealed bytea, last4 text) ON COMMIT DROP
+""")
+_EMPTY = text("TRUNCATE new_coupons")
+_COPY = "COPY new_coupons (id, code, blind_index, draw_key, code_sealed, last4) FROM STDIN"
+# In the order of the index in which two who write at once may meet: they wait in no circle.
+_INSERT = """
+INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
+SELECT :book, id, :agency, :client, code, blind_index, draw_key, :job
+FROM new_coupons ORDER BY blind_index
+ON CONFLICT DO NOTHING
+"""
+_WRITE = text(_INSERT)
+_WRITE_SEALED = text(f"""
+WITH written AS ({_INSERT} RETURNING id)
+INSERT INTO coupon_codes (id, agency_id, client_id, code_sealed, last4)
+SELECT id, :agency, :client, n.code_sealed, n.last4 FROM new_coupons n JOIN written USING (id)
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Whose coupons they are, and the job that makes or loads them."""
+
+    book_id: UUID
+    agency_id: UUID
+    client_id: UUID
+    job_id: UUID
+    seals_codes: bool
+
+
+def write_coupons(
+    session: Session, supply: Supply, codes: Iterable[str], *, keyring: Keyring
+) -> int:
+    """Write a coupon for each of the codes, canonical and all different; how many were new."""
+    session.execute(_CREATE)
+    session.execute(_EMPTY)
+    copy_lines(session, _COPY, list(_lines(supply, codes, keyring)))
+    values = {
+        "book": supply.book_id,
+        "agency": supply.agency_id,
+        "client": supply.client_id,
+        "job": supply.job_id,
+    }
+    done = session.execute(_WRITE_SEALED if supply.seals_codes else _WRITE, values)
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def draw_keys(count: int) -> Sequence[int]:
+    """Places in a deck, at random: 63 bits each."""
+    return [key >> _SIGN_BIT for key in struct.unpack(f">{count}Q", os.urandom(8 * count))]
+
+
+def sealed_code(keyring: Keyring, code: str, identity: UUID | str) -> bytes:
+    """The code as the row of its coupon in `coupon_codes` keeps it."""
+    return keyring.seal(
+        Purpose.CODES, code, table="coupon_codes", row_id=identity, column="code_sealed"
+    )
+
+
+def _lines(supply: Supply, codes: Iterable[str], keyring: Keyring) -> Iterator[str]:
+    """Rows of `new_coupons`; ids rise with the index, so that neither tree is written at random."""
+    scope = supply.client_id.bytes
+    indexed = sorted((keyring.blind_index(code, scope=scope), code) for code in codes)
+    ids, keys = new_ids(len(indexed)), draw_keys(len(indexed))
+    for identity, (index, code), key in zip(ids, indexed, keys, strict=True):
+        if supply.seals_codes:
+            sealed = sealed_code(keyring, code, identity).hex()
+            rest = f"{key}\t\\\\x{sealed}\t{code[-LAST_CHARACTERS:]}"
+            yield f"{identity}\t{_NULL}\t\\\\x{index.hex()}\t{rest}\n"
+        else:
+            yield f"{identity}\t{code}\t\\\\x{index.hex()}\t{key}\t{_NULL}\t{_NULL}\n"

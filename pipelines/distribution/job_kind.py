@@ -1,0 +1,93 @@
+"""What the generic job machinery asks of a distribution, and what came of one."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.distribution.draw import commitment_of
+from pipelines.distribution.plan_job import give_up_plan, plan_distribution
+from pipelines.distribution.run_chunk import give_up, run_chunk
+from pipelines.jobs.kinds import DISTRIBUTION, Ended, JobKind, Reopened, Viewer
+from pipelines.jobs.layout import reopen_failed
+
+#: People listed in a result; the results file has them all.
+PEOPLE_SHOWN = 100
+
+# Every round gives its part of the deck back when it ends.
+_CLOSE = text("UPDATE draws SET closed_at = :now WHERE job_id = :job AND closed_at IS NULL")
+_DRAW = text("""
+SELECT number, seed, seed_is_given, plan_hash, members FROM draws WHERE job_id = :job
+""")
+_PEOPLE = text("""
+SELECT i.user_id, u.email, count(*) FILTER (WHERE i.state = 'succeeded') AS assigned,
+    count(*) FILTER (WHERE i.state <> 'succeeded') AS refused
+FROM items i LEFT JOIN client_users u ON u.client_id = i.client_id AND u.user_id = i.user_id
+WHERE i.job_id = :job GROUP BY i.user_id, u.email ORDER BY assigned DESC, i.user_id
+LIMIT :limit
+""")
+_SUMMARY = text("""
+SELECT count(*) AS people, coalesce(sum(assigned), 0) AS assigned,
+    count(*) FILTER (WHERE assigned > 0) AS served, coalesce(min(assigned), 0) AS least,
+    coalesce(max(assigned), 0) AS most
+FROM (SELECT count(*) FILTER (WHERE state = 'succeeded') AS assigned
+      FROM items WHERE job_id = :job GROUP BY user_id) p
+""")
+
+
+def settle(session: Session, job: Row[Any], now: datetime) -> None:
+    """What was set aside and not given is everybody's again."""
+    session.execute(_CLOSE, {"job": job.id, "now": now})
+
+
+def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> Reopened:
+    """Try again what failed, with other coupons; who was passed over for a limit stays so."""
+    return reopen_failed(session, job.id, round_number)
+
+
+def outcome(session: Session, job: Row[Any], _viewer: Viewer) -> Ended:
+    """Statistics, counts per person, and the seed, from which anybody can draw again (S3-051, S3-054)."""
+    draw = session.execute(_DRAW, {"job": job.id}).one_or_none()
+    if draw is None:
+        return None, None
+    summary = session.execute(_SUMMARY, {"job": job.id}).one()
+    people = session.execute(_PEOPLE, {"job": job.id, "limit": PEOPLE_SHOWN}).all()
+    return {
+        "distribution": {
+            "mode": job.spec["mode"],
+            "count": job.spec["count"],
+            "assigned": int(summary.assigned),
+            "members": draw.members,
+            "people": summary.people,
+            "people_served": summary.served,
+            "fewest_per_user": summary.least,
+            "most_per_user": summary.most,
+            "per_user": [
+                {
+                    "user_id": person.user_id,
+                    "assigned": person.assigned,
+                    "not_assigned": person.refused,
+                }
+                for person in people
+            ],
+            "per_user_shown": len(people),
+            "seed": draw.seed,
+            "seed_is_given": draw.seed_is_given,
+            "seed_sha256": commitment_of(draw.seed),
+            "draw_number": draw.number,
+            "plan_hash": draw.plan_hash,
+        }
+    }, None
+
+
+KIND = JobKind(
+    DISTRIBUTION,
+    settle=settle,
+    plan=plan_distribution,
+    give_up_plan=give_up_plan,
+    run_chunk=run_chunk,
+    give_up=give_up,
+    reopen=reopen,
+    outcome=outcome,
+)

@@ -1,0 +1,129 @@
+"""Accept a file of people: keep it sealed, part by part, with the job and task that will read it."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.jobs import Chunk
+from pipelines.audit.record import record
+from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.csv_reader import MissingColumns, open_csv
+from pipelines.jobs.kinds import POOL_IMPORT, OnError
+from pipelines.jobs.quotas import QueueSaturated, admit_job
+from pipelines.jobs.stored_input import Tenant, keep_input
+from pipelines.limits import Limits
+from pipelines.queue.defer import defer
+from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.kinds import IMPORT_MEMBERS
+from pipelines.sealing import Keyring, Purpose
+from pipelines.user_pools.member_rows import COLUMNS, IDENTIFIERS
+from pipelines.user_pools.pools import hold_open_pool
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A file for a pool; with `makes` people whom the client does not know are made."""
+
+    pool_id: UUID
+    on_error: OnError
+    makes: bool
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedImport:
+    job_id: UUID
+    is_replay: bool = False
+
+
+def accept_import(
+    session: Session,
+    asked: Import,
+    stream: BinaryIO,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    keyring: Keyring,
+    limits: Limits,
+    saturated: QueueSaturated | None = None,
+) -> AcceptedImport:
+    """Take a file for a pool that the caller's scope can see.
+
+    The header and the start of the file are judged now; the rows by the worker. `stream` must be
+    seekable. Raises the whole-file refusals of the CSV reader, `NotFound`, `PoolArchived`,
+    `TenantQuotaExceeded`, and `saturated` for what is no repeat.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedImport(made, is_replay=True)
+    if saturated is not None:
+        raise saturated
+    pool = hold_open_pool(session, asked.pool_id)
+    table = open_csv(stream, columns=COLUMNS, limits=limits)
+    if not set(IDENTIFIERS) & set(table.columns):
+        raise MissingColumns(f"The file needs one of these columns: {', '.join(IDENTIFIERS)}.")
+    stream.seek(0)
+    admit_job(session, pool.client_id, limits=limits)
+    tenant, now = Tenant(pool.agency_id, pool.client_id), clock.now(session)
+    spec = {
+        "pool_id": str(pool.id),
+        "on_error": asked.on_error.value,
+        "create_missing": asked.makes,
+    }
+    new = NewJob(
+        kind=POOL_IMPORT,
+        agency_id=pool.agency_id,
+        client_id=pool.client_id,
+        spec=spec,
+        # The same file may come again: whoever is in the pool is told so, row by row.
+        upload=Upload(pool.id, None, asked.file_name),
+        submitted_by=actor_id,
+    )
+    job_id = create_job(session, new, now=now, limits=limits)
+    _write_chunk(session, job_id, tenant)
+    purpose = Purpose.PII
+    keep_input(
+        session, job_id, stream, tenant=tenant, purpose=purpose, keyring=keyring, limits=limits
+    )
+    args = {"job_id": str(job_id)}
+    defer(session, IMPORT_MEMBERS, args=args, now=now, tenant_id=pool.client_id, job_id=job_id)
+    _note(session, job_id, pool.id, tenant, actor_id, key)
+    return AcceptedImport(job_id)
+
+
+def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:
+    session.execute(
+        insert(Chunk).values(
+            job_id=job_id,
+            number=1,
+            state="released",
+            agency_id=tenant.agency_id,
+            client_id=tenant.client_id,
+        )
+    )
+
+
+def _note(
+    session: Session,
+    job_id: UUID,
+    pool_id: UUID,
+    tenant: Tenant,
+    actor_id: UUID,
+    key: RequestKey | None,
+) -> None:
+    """Under which key it was accepted, and who sent it."""
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    record(
+        session,
+        "user_pool.import_submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
+        detail={"pool_id": str(pool_id)},
+    )
