@@ -5,17 +5,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
-
 from models import clock
-from models.base import new_id
-from models.books import Book, Coupon, CouponCode, CouponMove, CouponState
+from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
 from models.people import Role
-from models.scope import PLATFORM, SYSTEM, client
+from models.scope import PLATFORM, client
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.look_up import CouponInHand, find_coupon
-from pipelines.sealing import Purpose
+from pipelines.books.write_coupons import Supply, write_coupons
 from pipelines.user_pools.introduce import introduce
 from pipelines.wiring import House
 from tests.booking import make_book
@@ -33,24 +30,15 @@ WAYS: dict[CouponState, tuple[CouponMove, ...]] = {
 }
 
 
-def put_codes(house: House, seeded: Seeded, book_id: UUID, count: int, *named: str) -> list[str]:
+def put_codes(
+    house: House, seeded: Seeded, book_id: UUID, count: int, *named: str, seals: bool = False
+) -> list[str]:
     """So many new coupons in the book, those `named` besides; their codes."""
     codes = [*named, *(secrets.token_hex(8).upper() for _ in range(count))]
-    values = [
-        {
-            "book_id": book_id,
-            "id": new_id(),
-            "agency_id": seeded.agency_id,
-            "client_id": seeded.client_id,
-            "code": code,
-            "blind_index": house.settings.keyring.blind_index(code, scope=seeded.client_id.bytes),
-            "draw_key": secrets.randbits(63),
-            "load_job_id": ACTOR,
-        }
-        for code in codes
-    ]
+    supply = Supply(book_id, seeded.agency_id, seeded.client_id, ACTOR, seals)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        session.execute(insert(Coupon), values)
+        written = write_coupons(session, supply, codes, keyring=house.settings.keyring)
+    assert written == len(codes)
     return codes
 
 
@@ -92,28 +80,12 @@ def id_of(caller: Caller) -> UUID:
     return UUID(caller.get("/auth/me").get_json()["id"])
 
 
-def seal_codes(house: House, seeded: Seeded, code: str) -> UUID:
-    """The coupon's code is sealed from now on, as if its book had sealed it; the coupon's id."""
-    found = coupon(house, seeded, code)
-    sealed = house.settings.keyring.seal(
-        Purpose.CODES, code, table="coupon_codes", row_id=found.id, column="code_sealed"
-    )
-    row = {
-        "id": found.id,
-        "agency_id": seeded.agency_id,
-        "client_id": seeded.client_id,
-        "code_sealed": sealed,
-        "last4": code[-4:],
-    }
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(insert(CouponCode), [row])
-        session.execute(update(Book).where(Book.id == found.book_id).values(seals_codes=True))
-        session.execute(
-            update(Coupon)
-            .where(Coupon.book_id == found.book_id, Coupon.id == found.id)
-            .values(code=None, version=Coupon.version + 1)
-        )
-    return found.id
+def sealed_coupon(house: House, seeded: Seeded, holder: UUID) -> tuple[str, CouponInHand]:
+    """A coupon of a book that seals its codes, given to `holder`; its code."""
+    book_id = make_book(house, seeded, seals_codes=True)
+    (code,) = put_codes(house, seeded, book_id, 1, seals=True)
+    bring(house, seeded, code, CouponState.ASSIGNED, holder)
+    return code, coupon(house, seeded, code)
 
 
 def state_of(house: House, code: str) -> str:

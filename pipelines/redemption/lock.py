@@ -15,7 +15,7 @@ from pipelines.books.read import book_rules
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 from pipelines.queue.keys import Made, RequestKey, once_made
-from pipelines.redemption.accept import Acting
+from pipelines.redemption.accept import Acting, check_client
 from pipelines.redemption.lock_tokens import lock_id, lock_token
 from pipelines.sealing import Keyring
 
@@ -52,13 +52,14 @@ def lock_coupon(
 ) -> Locked:
     """Lock the coupon, in its client's scope; the same key gives the same lock, not a longer one.
 
-    Raises `NotFound` for somebody else's coupon, what its state or its book refuses, and
-    `ConcurrentRedemption`.
+    Raises `NotFound` for somebody else's coupon, `ClientSuspended`, what its state or its book
+    refuses, and `ConcurrentRedemption`.
     """
 
     def make() -> Made:
         found = take_coupon(session, coupon, now=now, actor_id=acting.actor_id)
         check_holder(found.facts, acting.holder)
+        check_client(session, found.client_id)
         _raise(refuse_lock(found.facts, now) or book_rules(session, found.book_id).ended(now))
         until = now + timedelta(seconds=limits.coupon_lock_seconds)
         move_coupon(session, found, Moved(CouponMove.LOCKED, now, acting.actor_id, until=until))

@@ -20,7 +20,7 @@ from tests.couponing import (
     id_of,
     known_to,
     put_codes,
-    seal_codes,
+    sealed_coupon,
     state_of,
 )
 from tests.driving import rows
@@ -227,8 +227,8 @@ def test_sealed_codes_show_their_end_and_are_opened_for_their_holder(
 ) -> None:
     """The opening is in the audit log, without the code."""
     caller, person = ann
-    code = coupon_in(house, seeded, S.ASSIGNED, person)
-    coupon_id = seal_codes(house, seeded, code)
+    code, held = sealed_coupon(house, seeded, person)
+    coupon_id = held.id
     bob = signed_in(app, house, Role.CLIENT_VIEWER, seeded, name="bob.")
 
     (shown,) = caller.get("/users/me/coupons").json["data"]
@@ -251,8 +251,7 @@ def test_a_sealed_coupon_is_redeemed_by_its_code_and_the_answer_shows_its_end(
     house: House, seeded: Seeded, ann: tuple[Caller, UUID]
 ) -> None:
     caller, person = ann
-    code = coupon_in(house, seeded, S.ASSIGNED, person)
-    seal_codes(house, seeded, code)
+    code, _held = sealed_coupon(house, seeded, person)
 
     status, body = end_of(house, caller, act(caller, f"/coupons/redeem/{code}"))
 
