@@ -27,8 +27,9 @@ from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
 from pipelines.distribution import job_kind as distribution
+from pipelines.distribution import undo_kind as distribution_undo
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import IMPORTS, JobKind, PlanTools
+from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, POOL_IMPORT, JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -150,6 +151,14 @@ def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
     """An import ends in its own transaction."""
 
 
+#: Why an import is not taken back.
+_NOTHING_GIVEN: Mapping[str, str] = {
+    CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
+    CODE_IMPORT: "Uploaded codes are nobody's yet; there is nothing to take back.",
+    POOL_IMPORT: "Nobody was given anything. Take people out of the pool on its own page.",
+}
+
+
 def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
     """Every kind of job; those whose chunks need keys are made with them."""
     kinds_of_jobs = (
@@ -158,8 +167,12 @@ def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
         assignment.KIND,
         redemption.KIND,
         distribution.KIND,
+        distribution_undo.KIND,
         generation_kind(keyring),
-        *(JobKind(name, settle=_nothing_to_settle) for name in sorted(IMPORTS)),
+        *(
+            JobKind(name, settle=_nothing_to_settle, undo=why_not)
+            for name, why_not in _NOTHING_GIVEN.items()
+        ),
     )
     return {kind.name: kind for kind in kinds_of_jobs}
 

@@ -31,7 +31,7 @@ FROM unnest(CAST(:ids AS uuid[])) id
 """)
 _POOL = text("""
 INSERT INTO user_pools (id, agency_id, client_id, name, created_by)
-VALUES (:pool, :agency, :client, 'Pool', :client)
+VALUES (:pool, :agency, :client, 'Pool ' || :pool, :client)
 """)
 _MEMBERS = text("""
 INSERT INTO user_pool_members (pool_id, user_id, agency_id, client_id, added_by)

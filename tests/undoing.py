@@ -6,10 +6,10 @@ from uuid import UUID
 from models import clock
 from models.database import scoped_transaction
 from models.scope import client
+from pipelines.jobs.undo import preview_undo, submit_undo
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.reveal import OpenedCard, reveal
 from pipelines.provisioning.single import SingleRequest, submit_single
-from pipelines.provisioning.undo import preview_undo, submit_undo
 from pipelines.queue.keys import Done, RequestKey
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, hasten, import_cards_now, recipients_csv, rows
@@ -59,7 +59,9 @@ def coded_job(house: House, seeded: Seeded, code: str, *, cards: int) -> UUID:
 def ask_undo(house: House, seeded: Seeded, job_id: UUID, key: RequestKey | None = None) -> Done:
     """Accept an undo without working on it."""
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        return submit_undo(session, job_id, actor_id=ACTOR, key=key, limits=house.limits)
+        return submit_undo(
+            session, job_id, actor_id=ACTOR, key=key, kinds=house.job_kinds, limits=house.limits
+        )
 
 
 def undo(house: House, seeded: Seeded, job_id: UUID) -> UUID:
@@ -71,7 +73,7 @@ def undo(house: House, seeded: Seeded, job_id: UUID) -> UUID:
 
 def preview(house: House, seeded: Seeded, job_id: UUID) -> dict[str, Any]:
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        return preview_undo(session, job_id).as_json()
+        return preview_undo(session, job_id, kinds=house.job_kinds).as_json()
 
 
 def provision_of(house: House, job_id: UUID, position: int) -> Any:

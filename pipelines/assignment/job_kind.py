@@ -132,4 +132,5 @@ KIND = JobKind(
     give_up=give_up,
     reopen=reopen,
     outcome=coupon_outcome,
+    undo="One coupon is taken back by itself: release it.",
 )

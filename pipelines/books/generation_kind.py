@@ -92,6 +92,7 @@ def generation_kind(keyring: Keyring, *, draw: Draw = os.urandom) -> JobKind:
         run_chunk=partial(_run_chunk, keyring=keyring, draw=draw),
         give_up=_give_up,
         reopen=_reopen,
+        undo="New codes are nobody's yet; there is nothing to take back.",
     )
 
 

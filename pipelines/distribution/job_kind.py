@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from pipelines.distribution.draw import commitment_of
 from pipelines.distribution.plan_job import give_up_plan, plan_distribution
+from pipelines.distribution.results import results_csv
 from pipelines.distribution.run_chunk import give_up, run_chunk
+from pipelines.distribution.undo import UNDO
 from pipelines.jobs.kinds import DISTRIBUTION, Ended, JobKind, Reopened, Viewer
 from pipelines.jobs.layout import reopen_failed
 
@@ -90,4 +92,6 @@ KIND = JobKind(
     give_up=give_up,
     reopen=reopen,
     outcome=outcome,
+    results=results_csv,
+    undo=UNDO,
 )

@@ -20,7 +20,7 @@ SHOWN_MAX = 100
 
 _PEOPLE = text("""
 SELECT d.piece * :piece + u.n - 1 AS place, u.user_id, c.email, c.external_id
-FROM draw_members d, unnest(d.user_ids) WITH ORDINALITY AS u (user_id, n)
+FROM draw_members d CROSS JOIN LATERAL unnest(d.user_ids) WITH ORDINALITY AS u (user_id, n)
 LEFT JOIN client_users c ON c.client_id = d.client_id AND c.user_id = u.user_id
 WHERE d.job_id = :job AND d.piece = ANY (:pieces)
 """)

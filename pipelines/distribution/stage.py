@@ -21,7 +21,9 @@ from pipelines.errors import NotFound
 PIECE = 1_000
 
 # Locked against changes of its members, which count themselves in this row, until the job is there.
-_POOL = text("SELECT version FROM user_pools WHERE id = :pool AND archived_at IS NULL FOR SHARE")
+_POOL = text("""
+SELECT members_version FROM user_pools WHERE id = :pool AND archived_at IS NULL FOR SHARE
+""")
 # Counted up first: of two draws at once the second sees the first.
 _NEXT_DRAW = text("UPDATE books SET draws = draws + 1 WHERE id = :book RETURNING draws")
 _DRAW = text("""

@@ -1,6 +1,6 @@
 """What a kind of job must bring: `jobs` knows no kind, wiring registers them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from models.database import Sessions
 from models.jobs import JobState
+from models.scope import Scope
 from pipelines.errors import Kind, Refusal
 from pipelines.jobs.states import Move, allowed_in, instead_of
 from pipelines.limits import Limits
@@ -124,6 +126,44 @@ Outcome = Callable[[Session, Row[Any], Viewer], Ended]
 
 
 @dataclass(frozen=True, slots=True)
+class UndoTally:
+    """What can be taken back of a job and what cannot: (code, detail, count) of what stays."""
+
+    undoable: int
+    left: tuple[tuple[str, str, int], ...]
+    #: In minor units; a job without money gives none back.
+    refund_minor: int = 0
+    currency: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The preview of the API."""
+        return {
+            "undoable": self.undoable,
+            "refund_minor": self.refund_minor,
+            "currency": self.currency,
+            "not_undoable": [
+                {"code": code, "count": count, "detail": detail}
+                for code, detail, count in self.left
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How a kind is taken back: the kind of job that does it, its counts, and its spec."""
+
+    kind: str
+    #: Counts what the job (its row) gave; raises `NotUndoable`.
+    tally: Callable[[Session, Row[Any]], UndoTally]
+    #: Of the undo, from that of the original.
+    spec: Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+#: The results file of a job (its row), with only the items of one state where that is named.
+Results = Callable[[Sessions, Scope, Row[Any], str | None], Iterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class JobKind:
     """The parts of a kind that the generic job machinery calls; an import has no chunks of work."""
 
@@ -139,6 +179,10 @@ class JobKind:
     fund: Fund | None = None
     may_begin: MayBegin | None = None
     outcome: Outcome | None = None
+    #: None: recipients of cards, as they were given.
+    results: Results | None = None
+    #: How it is taken back, or in a sentence why it is not.
+    undo: Undo | str = "Nothing of this job can be taken back."
 
 
 class InvalidJobState(Refusal):

@@ -35,8 +35,8 @@ class NotUndoable(Refusal):
 
 
 class NothingToUndo(Refusal):
-    """No card of the job is left that could be taken back."""
+    """Nothing that the job gave is left that could be taken back."""
 
     code = "nothing_to_undo"
     kind = Kind.CONFLICT
-    detail = "Nothing can be taken back: every card was seen by its recipient or is back already."
+    detail = "Nothing can be taken back: all of it was used by its recipients, or is back already."

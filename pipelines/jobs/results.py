@@ -1,6 +1,6 @@
 """The results file of a job: its input columns with what became of each row, page by page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from models.database import Sessions, scoped_transaction
 from models.scope import Scope
 from pipelines.audit.record import record
 from pipelines.jobs.csv_writer import csv_blocks
+from pipelines.jobs.kinds import JobKind
 
 #: A results file can be uploaded again as it is: recipients first, then the outcome.
 COLUMNS = (
@@ -59,10 +60,21 @@ def audit_download(session: Session, job: Row[Any], *, only: str | None, actor_i
 
 
 def results_csv(
-    sessions: Sessions, scope: Scope, job_id: UUID, *, state: str | None
+    sessions: Sessions,
+    scope: Scope,
+    job: Row[Any],
+    *,
+    state: str | None,
+    kinds: Mapping[str, JobKind],
 ) -> Iterator[bytes]:
-    """The file as blocks of UTF-8; each page is its own short transaction, memory is constant."""
-    return csv_blocks(COLUMNS, _rows(sessions, scope, job_id, state))
+    """The file as blocks of UTF-8; each page is its own short transaction, memory is constant.
+
+    A kind whose people are no recipients of cards has columns of its own.
+    """
+    own = kinds[job.kind].results
+    if own is not None:
+        return own(sessions, scope, job, state)
+    return csv_blocks(COLUMNS, _rows(sessions, scope, job.id, state))
 
 
 def _rows(

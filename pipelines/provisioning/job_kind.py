@@ -15,6 +15,7 @@ from pipelines.provisioning.funding import fund
 from pipelines.provisioning.large import give_up_plan, plan_job
 from pipelines.provisioning.result import single_outcome
 from pipelines.provisioning.run_chunk import give_up, run_chunk
+from pipelines.provisioning.undo import UNDO
 
 # What the round's hold still sets aside beyond the charge of items a person must look at.
 _LEFT = text("""
@@ -136,4 +137,5 @@ KIND = JobKind(
     fund=fund,
     may_begin=may_begin,
     outcome=single_outcome,
+    undo=UNDO,
 )

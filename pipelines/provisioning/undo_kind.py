@@ -41,4 +41,5 @@ KIND = JobKind(
     run_chunk=run_undo_chunk,
     give_up=give_up_undo,
     reopen=reopen,
+    undo="An undo is not undone. Run the original job again for its recipients.",
 )

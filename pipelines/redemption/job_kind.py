@@ -131,4 +131,5 @@ KIND = JobKind(
     run_chunk=run_redemption,
     give_up=give_up,
     outcome=coupon_outcome,
+    undo="A redemption is final.",
 )

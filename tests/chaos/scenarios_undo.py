@@ -4,7 +4,7 @@ from uuid import UUID
 
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.provisioning.undo import submit_undo
+from pipelines.jobs.undo import submit_undo
 from tests.chaos.exact import (
     PRICE_MINOR,
     Scenario,
@@ -61,7 +61,14 @@ def undone_with_kills(stand: Stand, size: Size) -> None:
 
 def _ask(stand: Stand, seeded: Seeded, job_id: UUID) -> UUID:
     with scoped_transaction(stand.house.sessions, client(seeded.client_id)) as session:
-        done = submit_undo(session, job_id, actor_id=ACTOR, key=None, limits=stand.house.limits)
+        done = submit_undo(
+            session,
+            job_id,
+            actor_id=ACTOR,
+            key=None,
+            kinds=stand.house.job_kinds,
+            limits=stand.house.limits,
+        )
     return done.resource_id
 
 

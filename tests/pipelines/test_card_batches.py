@@ -16,6 +16,7 @@ from models.scope import PLATFORM, SYSTEM, client
 from ops.bootstrap import database_url
 from pipelines.errors import NotFound
 from pipelines.jobs.kinds import OnError
+from pipelines.jobs.undo import submit_undo
 from pipelines.pools import move_cards
 from pipelines.pools.batches import read_batch, rejects_csv
 from pipelines.pools.change import change_pool
@@ -23,7 +24,6 @@ from pipelines.pools.move_cards import CardMove, ImportRunning
 from pipelines.pools.read import COUNT_POOLS, count_values, read_pool
 from pipelines.provisioning.claim import claim_from_pools
 from pipelines.provisioning.effects import JobInHand, OpenItem
-from pipelines.provisioning.undo import submit_undo
 from pipelines.provisioning.waterfall import POOL_ORDER
 from pipelines.wiring import House
 from tests.conftest import Database
@@ -162,7 +162,9 @@ def test_a_card_of_a_recalled_batch_that_comes_back_stays_aside(
     move(house, batch, CardMove.QUARANTINE)
     hasten(house)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        submit_undo(session, job_id, actor_id=ACTOR, key=None, limits=house.limits)
+        submit_undo(
+            session, job_id, actor_id=ACTOR, key=None, kinds=house.job_kinds, limits=house.limits
+        )
     drain(house)
 
     assert states(house) == {"quarantined": 2}

@@ -15,6 +15,7 @@ from models.database import scoped_transaction
 from models.scope import PLATFORM, SYSTEM, agency, client
 from pipelines.credit.read import account
 from pipelines.errors import NotFound
+from pipelines.jobs.undo import preview_undo
 from pipelines.provisioning.refusals import (
     CampaignNotActive,
     ProvisionReplaced,
@@ -23,7 +24,6 @@ from pipelines.provisioning.refusals import (
 )
 from pipelines.provisioning.replace import ReplacementLimit, replace_card
 from pipelines.provisioning.reveal import facts_by_token, reveal, reveal_token
-from pipelines.provisioning.undo import preview_undo
 from pipelines.wiring import House
 from tests.driving import (
     cards_csv,
@@ -246,8 +246,11 @@ def test_an_undo_leaves_replaced_cards_and_takes_the_replacement(
     replacement = report(house, seeded, first.id)
     worked(house, replacement)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        tally = preview_undo(session, job_id)
-    assert (tally.undoable, tally.replaced) == (1, 1)
+        tally = preview_undo(session, job_id, kinds=house.job_kinds)
+    assert (tally.undoable, [(code, n) for code, _why, n in tally.left]) == (
+        1,
+        [("already_replaced", 1)],
+    )
 
     undo = ask_undo(house, seeded, job_id).resource_id
     other = ask_undo(house, seeded, replacement).resource_id

@@ -59,7 +59,7 @@ GOLDEN = {
     "alerts_handle": "PACM",
     "webhooks_read": "PAVC",
     "webhooks_manage": "PAC",
-    "own_coupons": "PAVCMWKE",
+    "own_coupons": "PAVCMWK",
     "books_read": "PAVCMWK",
     "books_manage": "PACM",
     "codes_reveal": "PC",

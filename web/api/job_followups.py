@@ -14,11 +14,11 @@ from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.read import job_row
+from pipelines.jobs.undo import preview_undo, submit_undo
 from pipelines.provisioning.clone import CloneChoices, preview_clone, submit_clone
 from pipelines.provisioning.clone_rows import Only
 from pipelines.provisioning.plan import Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod
-from pipelines.provisioning.undo import preview_undo, submit_undo
 from web.admission import canonical, intake_slot, request_key
 from web.api.job_schemas import Job
 from web.api.provision_jobs import Plan
@@ -77,16 +77,24 @@ class UndoPlan(Schema):
 @answers(200, UndoPlan)
 @answers(202, Job)
 def undo_job(query: dict[str, Any], job_id: UUID) -> Response:
-    """Take back every card that nobody has seen; `?preview=true` counts them and writes nothing.
+    """Take back what a job gave; `?preview=true` counts it and writes nothing.
 
-    The compensating job returns cards to stock and credit to its payer, and kills reveal links.
+    Cards that nobody has seen go back to stock and their credit to its payer, and links die; coupons
+    that were not redeemed go back into their book.
     """
     house, caller = front().house, principal()
     key = None if query["preview"] else request_key(caller)
     with scoped_transaction(house.sessions, scope_of_job(caller, job_id)) as session:
         if query["preview"]:
-            return jsonify(preview_undo(session, job_id).as_json())
-        done = submit_undo(session, job_id, actor_id=caller.actor_id, key=key, limits=house.limits)
+            return jsonify(preview_undo(session, job_id, kinds=house.job_kinds).as_json())
+        done = submit_undo(
+            session,
+            job_id,
+            actor_id=caller.actor_id,
+            key=key,
+            kinds=house.job_kinds,
+            limits=house.limits,
+        )
     return accepted(caller, done.resource_id, is_replay=done.is_replay)
 
 

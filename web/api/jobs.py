@@ -159,7 +159,7 @@ def download_job_results(query: dict[str, Any], job_id: UUID) -> Response:
     with scoped_transaction(house.sessions, scope) as session:
         job = job_row(session, job_id)
         audit_download(session, job, only=query["only"], actor_id=caller.actor_id)
-    blocks = results_csv(house.sessions, scope, job_id, state=query["only"])
+    blocks = results_csv(house.sessions, scope, job, state=query["only"], kinds=house.job_kinds)
     response = Response(blocks, mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=f"results-{job_id}.csv")
     return response

@@ -16,11 +16,11 @@ from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row
+from pipelines.jobs.undo import preview_undo, submit_undo
 from pipelines.provisioning.clone import CloneChoices, preview_clone, submit_clone
 from pipelines.provisioning.clone_rows import Only
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.refusals import PreviewTooLarge
-from pipelines.provisioning.undo import preview_undo, submit_undo
 from pipelines.queue.keys import RequestKey
 from web.admission import IntakeBusy, intake_slot
 from web.backpressure import saturation_now
@@ -58,7 +58,12 @@ def undo(job_id: UUID) -> Response:
     try:
         with scoped_transaction(house.sessions, scope) as session:
             done = submit_undo(
-                session, job_id, actor_id=caller.actor_id, key=key, limits=house.limits
+                session,
+                job_id,
+                actor_id=caller.actor_id,
+                key=key,
+                kinds=house.job_kinds,
+                limits=house.limits,
             )
     except Refusal as refusal:
         return _undo_page(job_id, refusal=_shown(refusal))
@@ -100,8 +105,9 @@ def _undo_page(job_id: UUID, *, refusal: Refusal | None = None) -> Response:
     scope, name = _place(job_id)
     plan = None
     try:
-        with scoped_transaction(front().house.sessions, scope) as session:
-            plan = undo_words(preview_undo(session, job_id).as_json())
+        house = front().house
+        with scoped_transaction(house.sessions, scope) as session:
+            plan = undo_words(preview_undo(session, job_id, kinds=house.job_kinds).as_json())
     except Refusal as found:
         refusal = refusal or _shown(found)
     return _page("job_undo.html", "Undo", job_id, name, refusal, plan=plan)

@@ -187,7 +187,8 @@ def download(job_id: UUID) -> Response:
     with looking() as session:
         row = job_row(session, job_id)
         audit_download(session, row, only=only, actor_id=caller.actor_id)
-    blocks = results_csv(front().house.sessions, caller.scope, job_id, state=only)
+    house = front().house
+    blocks = results_csv(house.sessions, caller.scope, row, state=only, kinds=house.job_kinds)
     response = Response(blocks, mimetype="text/csv")
     name = f"{only or 'results'}-{str(job_id)[-12:]}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
