@@ -60,6 +60,7 @@ from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
 from pipelines.redemption import job_kind as redemption
+from pipelines.redemption.lock import tidy_locks
 from pipelines.refilling.refill import refill_buffers
 from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
@@ -209,6 +210,7 @@ def build_handlers(house: House) -> Handlers:
         _delivery_handler(house),
         *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
+        _in_passes(kinds.TIDY_LOCKS, lambda session, now: tidy_locks(session, now=now)),
         _in_passes(
             kinds.PURGE_KEYS,
             lambda session, now: keys.purge(session, now=now, days=limits.idempotency_key_days),
@@ -237,6 +239,7 @@ def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
 
 def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:
     """What looks at the house and counts it, and changes nothing in it."""
+    key = witness_key(keyring)
     return (
         _in_passes(kinds.SEAL_AUDIT, lambda session, _now: seal(session).is_full),
         _in_passes(
@@ -247,7 +250,7 @@ def _watch_handlers(limits: Limits, keyring: Keyring) -> tuple[Handler, ...]:
         Handler(kinds.INTEGRITY_CHECK, partial(integrity_task, limits=limits)),
         _in_passes(kinds.ADD_UP_ISSUED, lambda session, _now: add_up(session)),
         _in_passes(kinds.ADD_UP_BOOKS, lambda session, _now: add_up_books(session)),
-        Handler(kinds.WITNESS_AUDIT, partial(_witness_audit, key=witness_key(keyring))),
+        Handler(kinds.WITNESS_AUDIT, lambda session, *_: tell(witness_heads(session, key=key))),
     )
 
 
@@ -357,7 +360,3 @@ def _in_passes(kind: kinds.TaskKind, one_pass: Callable[[Session, datetime], boo
             defer(session, kind, args={}, now=now)
 
     return Handler(kind, run)
-
-
-def _witness_audit(session: Session, _task: TaskInHand, _now: datetime, *, key: bytes) -> None:
-    tell(witness_heads(session, key=key))

@@ -1,24 +1,24 @@
 """Coupons in every state and people who hold them, made by the product's own verbs, for tests."""
 
 import secrets
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
-
 from models import clock
-from models.base import new_id
-from models.books import Coupon, CouponMove, CouponState
+from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
 from models.people import Role
-from models.scope import SYSTEM, client
+from models.scope import PLATFORM, client
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.look_up import CouponInHand, find_coupon
+from pipelines.books.write_coupons import Supply, write_coupons
+from pipelines.user_pools.introduce import introduce
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.driving import drain, hasten, rows
 from tests.seeding import ACTOR, Seeded
-from tests.web.conftest import Caller
+from tests.web.conftest import Caller, make_user
 
 #: How a coupon comes into each state.
 WAYS: dict[CouponState, tuple[CouponMove, ...]] = {
@@ -30,24 +30,15 @@ WAYS: dict[CouponState, tuple[CouponMove, ...]] = {
 }
 
 
-def put_codes(house: House, seeded: Seeded, book_id: UUID, count: int) -> list[str]:
-    """So many new coupons in the book; their codes."""
-    codes = [secrets.token_hex(8).upper() for _ in range(count)]
-    values = [
-        {
-            "book_id": book_id,
-            "id": new_id(),
-            "agency_id": seeded.agency_id,
-            "client_id": seeded.client_id,
-            "code": code,
-            "blind_index": house.settings.keyring.blind_index(code, scope=seeded.client_id.bytes),
-            "draw_key": secrets.randbits(63),
-            "load_job_id": ACTOR,
-        }
-        for code in codes
-    ]
+def put_codes(
+    house: House, seeded: Seeded, book_id: UUID, count: int, *named: str, seals: bool = False
+) -> list[str]:
+    """So many new coupons in the book, those `named` besides; their codes."""
+    codes = [*named, *(secrets.token_hex(8).upper() for _ in range(count))]
+    supply = Supply(book_id, seeded.agency_id, seeded.client_id, ACTOR, seals)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        session.execute(insert(Coupon), values)
+        written = write_coupons(session, supply, codes, keyring=house.settings.keyring)
+    assert written == len(codes)
     return codes
 
 
@@ -62,14 +53,39 @@ def coupon_in(house: House, seeded: Seeded, state: CouponState, holder: UUID, **
     """The code of a coupon of a new book that is in this state, held by `holder` if by anybody."""
     book_id = make_book(house, seeded, **book)
     (code,) = put_codes(house, seeded, book_id, 1)
+    bring(house, seeded, code, state, holder)
+    return code
+
+
+def bring(house: House, seeded: Seeded, code: str, state: CouponState, holder: UUID) -> None:
+    """Bring a new coupon into the state, past all limits."""
     for move in WAYS[state]:
         found = coupon(house, seeded, code)
         with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
             now = clock.now(session)
-            until = now + (now.replace(minute=5) - now.replace(minute=0))
+            until = now + timedelta(minutes=5)
             step = Step(found.id, found.version, None if move is CouponMove.VOIDED else holder)
-            assert move_coupons(session, book_id, [step], Moved(move, now, ACTOR, until=until))
-    return code
+            moved = Moved(move, now, ACTOR, until=until)
+            assert move_coupons(session, found.book_id, [step], moved)
+
+
+def known_to(house: House, seeded: Seeded, user_id: UUID) -> None:
+    """The client knows the person from now on."""
+    with scoped_transaction(house.sessions, PLATFORM) as session:
+        assert introduce(session, client_id=seeded.client_id, user_id=user_id)
+
+
+def id_of(caller: Caller) -> UUID:
+    """Who is signed in there."""
+    return UUID(caller.get("/auth/me").get_json()["id"])
+
+
+def sealed_coupon(house: House, seeded: Seeded, holder: UUID) -> tuple[str, CouponInHand]:
+    """A coupon of a book that seals its codes, given to `holder`; its code."""
+    book_id = make_book(house, seeded, seals_codes=True)
+    (code,) = put_codes(house, seeded, book_id, 1, seals=True)
+    bring(house, seeded, code, CouponState.ASSIGNED, holder)
+    return code, coupon(house, seeded, code)
 
 
 def state_of(house: House, code: str) -> str:
@@ -78,6 +94,7 @@ def state_of(house: House, code: str) -> str:
 
 
 def events(house: House, code: str) -> list[str]:
+    """What was done to the coupon."""
     found = rows(
         house,
         "SELECT e.move FROM coupon_events e JOIN coupons c ON c.id = e.coupon_id "
@@ -114,10 +131,4 @@ def end_of(house: House, caller: Caller, answer: Any) -> tuple[int, dict[str, An
 
 def other_person(house: House, seeded: Seeded, name: str = "other") -> UUID:
     """Somebody of the same client."""
-    from tests.web.conftest import make_user
-
     return make_user(house, f"{name}.{seeded.client_id}@x.example", Role.CLIENT_VIEWER, seeded)
-
-
-def system_scope(house: House) -> Any:
-    return scoped_transaction(house.sessions, SYSTEM)

@@ -14,9 +14,17 @@ from pipelines.wiring import House
 
 @contextmanager
 def two_days_later(house: House) -> Iterator[House]:
-    """The house in two days: only the database's clock says what time it is."""
+    """The house in two days."""
+    with later(house, hours=48) as then:
+        yield then
+
+
+@contextmanager
+def later(house: House, **ahead: float) -> Iterator[House]:
+    """The house after so long: only the database's clock says what time it is."""
     url = house.settings.database_url
-    options = quote("-c app.clock_offset=48:00:00")
+    seconds = timedelta(**ahead).total_seconds()
+    options = quote(f"-c app.clock_offset={seconds:.0f}s")
     address = f"{url}{'&' if '?' in url else '?'}options={options}"
     engine = create_database_engine(address, pool_size=2)
     yield replace(house, sessions=sessions_of(engine))

@@ -1,13 +1,17 @@
 """Find the coupon that a request names, for whoever asks: its holder, or who acts for one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
 from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
-from pipelines.access.permissions import Permission, require
+from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
+from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
 from pipelines.books.look_up import CouponInHand, clients_of_person, find_coupon
+from pipelines.books.refusals import UserNotFound
+from pipelines.errors import NotFound
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
 from web.front import front
@@ -44,10 +48,37 @@ def acted_on(
     return Chosen(found, Acting(caller.actor_id, user_id))
 
 
+def seen_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> CouponInHand:
+    """A coupon that the caller holds, or one of a book in their sight; `NotFound` otherwise."""
+    is_person = caller.key_scopes is None
+    manages = not is_person or is_allowed(caller, Permission.BOOKS_READ)
+    with looking_up(code):
+        try:
+            if is_person:
+                return _own(caller, code, client_id)
+        except NotFound:
+            if not manages:
+                raise
+        return _managed(caller, code, client_id, holder=None)
+
+
 def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> CouponInHand:
     """A coupon that the caller holds, at whichever client; `NotFound` otherwise."""
+    with looking_up(code):
+        return _own(caller, code, client_id)
+
+
+def managed_coupon(
+    caller: Principal, code: str, *, client_id: UUID | None, holder: UUID | None = None
+) -> CouponInHand:
+    """A coupon of a client in the caller's sight; raises `NotFound`, `ClientRequired`."""
+    with looking_up(code):
+        return _managed(caller, code, client_id, holder=holder)
+
+
+def _own(caller: Principal, code: str, client_id: UUID | None) -> CouponInHand:
     house = front().house
-    with looking_up(code), scoped_transaction(house.sessions, SYSTEM) as session:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
         clients = [client_id] if client_id else clients_of_person(session, caller.actor_id)
         return find_coupon(
             session,
@@ -58,20 +89,32 @@ def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coupo
         )
 
 
-def managed_coupon(
-    caller: Principal, code: str, *, client_id: UUID | None, holder: UUID | None = None
+def _managed(
+    caller: Principal, code: str, client_id: UUID | None, *, holder: UUID | None
 ) -> CouponInHand:
-    """A coupon of a client in the caller's sight; raises `NotFound`, `ClientRequired`."""
     house = front().house
-    with looking_up(code), scoped_transaction(house.sessions, caller.scope) as session:
+    with scoped_transaction(house.sessions, caller.scope) as session:
         chosen = chosen_client(session, caller, client_id)
         return find_coupon(
             session, code, clients=[chosen], keyring=house.settings.keyring, holder=holder
         )
 
 
-def know_recipient(caller: Principal, client_id: UUID, user_id: UUID) -> None:
-    """Whom the caller sees beyond the client may be given its coupons: the client knows them now."""
-    if caller.client_id is None:
-        with scoped_transaction(front().house.sessions, caller.scope) as session:
-            introduce(session, client_id=client_id, user_id=user_id)
+def submit_known(
+    caller: Principal, asked: AssignmentRequest, submit: Callable[[], AcceptedCoupon]
+) -> AcceptedCoupon:
+    """Submit; whom the caller sees beyond the client, the client comes to know on the way.
+
+    They are introduced when nothing else is in the way, so that a refusal leaves no trace.
+    """
+    try:
+        return submit()
+    except UserNotFound:
+        if caller.client_id is not None or not _introduced(caller, asked):
+            raise
+    return submit()
+
+
+def _introduced(caller: Principal, asked: AssignmentRequest) -> bool:
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        return introduce(session, client_id=asked.client_id, user_id=asked.user_id)

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
+from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.principals import Principal
-from pipelines.jobs.kinds import Viewer
-from pipelines.jobs.read import job_row, job_view
+from pipelines.errors import NotFound
+from pipelines.jobs.kinds import COUPON_REDEMPTION, Viewer
+from pipelines.jobs.read import client_of_asked, job_row, job_view
 from pipelines.jobs.states import ENDED
 from pipelines.provisioning.result import UNDECIDED
 from web.admission import mark_replay
@@ -54,9 +56,36 @@ def job_json(session: Session, row: Row[Any], caller: Principal, *, deep: bool) 
 
 
 def load_job(caller: Principal, job_id: UUID) -> dict[str, Any]:
-    """The job as the caller sees it, or `NotFound`."""
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
+    """The job as the caller sees it, or `NotFound`.
+
+    A person sees the redemptions that they asked for themselves, wherever their coupon is from.
+    """
+    if not _sees_jobs(caller):
+        return _load(_own_scope(caller, job_id), caller, job_id)
+    try:
+        return _load(caller.scope, caller, job_id)
+    except NotFound:
+        return _load(_own_scope(caller, job_id), caller, job_id)
+
+
+def _sees_jobs(caller: Principal) -> bool:
+    """Others than people have a tenant, and just accepted what they are told of."""
+    return caller.key_scopes is not None or is_allowed(caller, Permission.JOBS_READ)
+
+
+def _load(scope: Scope, caller: Principal, job_id: UUID) -> dict[str, Any]:
+    with scoped_transaction(front().house.sessions, scope) as session:
         return job_json(session, job_row(session, job_id), caller, deep=True)
+
+
+def _own_scope(caller: Principal, job_id: UUID) -> Scope:
+    """The scope of the client of whom the caller redeems a coupon; `NotFound` for other jobs."""
+    if caller.key_scopes is not None or caller.acting_for is not None:
+        raise NotFound
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        return client(
+            client_of_asked(session, job_id, kind=COUPON_REDEMPTION, actor_id=caller.actor_id)
+        )
 
 
 def job_answer(body: dict[str, Any], status: int = 200) -> Response:

@@ -40,6 +40,7 @@ class Permission(StrEnum):
     PROVISION = "provision"
     CARDS_REVEAL = "cards_reveal"
     CARDS_REPLACE = "cards_replace"
+    OWN_JOBS = "own_jobs"
     JOBS_READ = "jobs_read"
     JOBS_CONTROL = "jobs_control"
     ORDERS_READ = "orders_read"
@@ -114,9 +115,11 @@ class KeyScope(StrEnum):
 #: The scope of a key that each permission needs; what is not here no key may do.
 KEY_SCOPES: Mapping[Permission, KeyScope] = {
     Permission.PROVISION: KeyScope.PROVISION,
+    Permission.OWN_JOBS: KeyScope.JOBS_READ,
     Permission.JOBS_READ: KeyScope.JOBS_READ,
     Permission.CREDIT_READ: KeyScope.CREDIT_READ,
     Permission.BOOKS_READ: KeyScope.BOOKS_READ,
+    #: What a key acts on is its client's: it has none of its own.
     Permission.OWN_COUPONS: KeyScope.COUPONS,
     Permission.COUPONS_ASSIGN: KeyScope.COUPONS,
     Permission.COUPONS_REDEEM: KeyScope.COUPONS,
@@ -132,6 +135,7 @@ _LOOK_AT_CLIENT = frozenset(
         P.CAMPAIGNS_READ,
         P.BRANDS_READ,
         P.CREDIT_READ,
+        P.OWN_JOBS,
         P.JOBS_READ,
         P.ALERTS_READ,
         P.BOOKS_READ,
@@ -192,11 +196,11 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.CAMPAIGN_MANAGER: _RUN_CAMPAIGNS,
     Role.CLIENT_VIEWER: _LOOK_AT_CLIENT,
     Role.STOREFRONT_KEY: frozenset(KEY_SCOPES),
-    Role.END_USER: frozenset({P.OWN_ACCOUNT, P.OWN_CREDENTIALS, P.OWN_COUPONS}),
+    Role.END_USER: frozenset({P.OWN_ACCOUNT, P.OWN_CREDENTIALS, P.OWN_COUPONS, P.OWN_JOBS}),
 }
 #: What somebody may do who looks through another's eyes: look, and stop (SEC-30).
 LOOKING: frozenset[Permission] = frozenset(
-    {P.OWN_ACCOUNT, *(permission for permission in P if permission.endswith("_read"))}
+    {P.OWN_ACCOUNT, P.OWN_JOBS, *(permission for permission in P if permission.endswith("_read"))}
 )
 
 

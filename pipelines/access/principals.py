@@ -39,4 +39,4 @@ class Principal:
     @property
     def sees_costs(self) -> bool:
         """Cost and margin are for the platform and its agencies only."""
-        return self.client_id is None
+        return self.client_id is None and self.role is not Role.END_USER

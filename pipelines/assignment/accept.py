@@ -14,6 +14,7 @@ from pipelines.books.look_up import find_coupon
 from pipelines.books.read import book_rules
 from pipelines.books.refusals import CouponNotAvailable, RecipientInactive, UserNotFound
 from pipelines.jobs.kinds import COUPON_ASSIGNMENT
+from pipelines.jobs.refusals import ClientSuspended
 from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result
@@ -21,8 +22,10 @@ from pipelines.sealing import Keyring
 
 _WRITE = text(WITH_SINGLE_ROWS + "SELECT 1")
 _RECIPIENT = text("""
-SELECT disabled_at IS NOT NULL AS is_disabled FROM client_users
-WHERE client_id = :client AND user_id = :user
+SELECT l.suspended_at IS NOT NULL AS is_suspended, u.user_id IS NOT NULL AS is_known,
+    u.disabled_at IS NOT NULL AS is_disabled
+FROM clients l LEFT JOIN client_users u ON u.client_id = l.id AND u.user_id = :user
+WHERE l.id = :client
 """)
 
 
@@ -56,8 +59,9 @@ def submit_assignment(
 ) -> AcceptedCoupon:
     """Accept the request in the caller's transaction, which is in the client's scope.
 
-    Raises `NotFound`, `UserNotFound`, `RecipientInactive`, `BookClosed`, `BookExpired`, and of a
-    certain coupon why it cannot be given; nothing is written then. Limits decide when it is given.
+    Raises `NotFound`, `ClientSuspended`, `UserNotFound`, `RecipientInactive`, `BookClosed`,
+    `BookExpired`, and of a certain coupon why it cannot be given; nothing is written then. Limits
+    decide when it is given.
     """
     if key is not None and (made := first_result(session, key)) is not None:
         return AcceptedCoupon(made, None, is_replay=True)
@@ -94,8 +98,10 @@ def submit_assignment(
 
 def _check_recipient(session: Session, request: AssignmentRequest) -> None:
     values = {"client": request.client_id, "user": request.user_id}
-    known = session.execute(_RECIPIENT, values).one_or_none()
-    if known is None:
+    found = session.execute(_RECIPIENT, values).one()
+    if found.is_suspended:
+        raise ClientSuspended
+    if not found.is_known:
         raise UserNotFound
-    if known.is_disabled:
+    if found.is_disabled:
         raise RecipientInactive

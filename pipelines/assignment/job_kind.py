@@ -10,7 +10,7 @@ from models.books import CouponMove
 from models.jobs import JobState
 from pipelines.books.counts import take_places
 from pipelines.books.coupon_states import refuse_assign
-from pipelines.books.deck import is_set_aside, take_from_deck
+from pipelines.books.deck import is_set_aside, share_deck, take_from_deck
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.look_up import coupon_by_id, take_coupon
 from pipelines.books.outcome import coupon_outcome
@@ -73,6 +73,7 @@ def _stopped(asked: Row[Any]) -> Verdict | None:
 
 
 def _assign(session: Session, asked: Row[Any], now: datetime) -> Verdict | None:
+    share_deck(session, asked.book_id)
     rules = book_rules(session, asked.book_id)
     if (ended := rules.ended(now)) is not None:
         return failed(ended)

@@ -32,12 +32,21 @@ _TAKE_FREE = text(_TAKE.format(skip=" SKIP LOCKED"))
 _TAKE_WAITING = text(_TAKE.format(skip=""))
 
 
+def share_deck(session: Session, book_id: UUID) -> None:
+    """Act on the book's coupons beside others, before a coupon is locked and the rules are read.
+
+    Whoever begins to count what the book gave has the deck alone: who read the rules before that
+    would not be counted.
+    """
+    share_lock(session, Namespace.DECK, str(book_id))
+
+
 def take_from_deck(session: Session, book_id: UUID, count: int) -> list[Step]:
     """Up to `count` coupons from the top of the deck, locked; their holders are still to be named.
 
     Fewer only if there are no more: what others have in hand, and may put back, is waited for.
     """
-    share_lock(session, Namespace.DECK, str(book_id))
+    share_deck(session, book_id)
     gaps = free_parts(session, book_id)
     taken: list[Step] = []
     for statement in (_TAKE_FREE, _TAKE_WAITING):
@@ -77,7 +86,7 @@ def gaps_between(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def is_set_aside(session: Session, book_id: UUID, draw_key: int) -> bool:
     """Whether an open draw has spoken for this place; the deck is shared from now on."""
-    share_lock(session, Namespace.DECK, str(book_id))
+    share_deck(session, book_id)
     parts = session.execute(_SET_ASIDE, {"book": book_id, "but": None})
     return any(row.after_key < draw_key <= row.upto_key for row in parts)
 

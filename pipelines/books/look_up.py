@@ -15,7 +15,7 @@ from pipelines.books.codes import canonical, is_code
 from pipelines.books.coupon_states import CouponFacts
 from pipelines.books.history import Moved, move_coupon
 from pipelines.books.refusals import ConcurrentRedemption
-from pipelines.errors import NotFound
+from pipelines.errors import NotFound, Refusal
 from pipelines.sealing import Keyring
 
 _COLUMNS = """SELECT c.id, c.book_id, c.agency_id, c.client_id, c.state, c.user_id, c.locked_until,
@@ -48,8 +48,8 @@ class CouponInHand:
     facts: CouponFacts
 
 
-class SeveralCoupons(NotFound):
-    """The same text is a code of two clients of whom the person holds coupons."""
+class SeveralCoupons(Refusal):
+    """The person holds coupons of two clients that have this text for a code: the request names one."""
 
     code = "client_required"
     detail = "Two of your coupons have this code. Name the client in `client_id`."
@@ -65,7 +65,8 @@ def find_coupon(
 ) -> CouponInHand:
     """The coupon with this code at one of these clients, if `holder` holds it where one is named.
 
-    Raises `NotFound`: for no code, a stranger's and one of another client alike (EC-024, EC-087).
+    Raises `NotFound`: for no code, a stranger's and one of another client alike (EC-024, EC-087);
+    `SeveralCoupons` where `holder` has two.
     """
     text_of_code = canonical(code)
     if not is_code(text_of_code):

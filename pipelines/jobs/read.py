@@ -84,6 +84,9 @@ FROM items i JOIN jobs j ON j.id = i.job_id
 WHERE i.job_id = :job AND i.state IN ('failed', 'skipped', 'needs_review', 'cancelled')
 GROUP BY i.code, i.state ORDER BY items DESC, i.code
 """)
+_ASKED_BY = text("""
+SELECT client_id FROM jobs WHERE id = :job AND kind = :kind AND submitted_by = :actor
+""")
 _ENDED_AMONG = text(
     "SELECT id FROM jobs WHERE id = ANY(:jobs) AND state IN "
     "('succeeded', 'partially_succeeded', 'failed', 'cancelled')"
@@ -96,6 +99,15 @@ def job_row(session: Session, job_id: UUID) -> Row[Any]:
     if row is None:
         raise NotFound
     return row
+
+
+def client_of_asked(session: Session, job_id: UUID, *, kind: str, actor_id: UUID) -> UUID:
+    """The client of a job of the kind that this person asked for, in the SYSTEM scope; `NotFound`."""
+    values = {"job": job_id, "kind": kind, "actor": actor_id}
+    client_id = session.execute(_ASKED_BY, values).scalar_one_or_none()
+    if client_id is None:
+        raise NotFound
+    return UUID(str(client_id))
 
 
 def list_jobs(

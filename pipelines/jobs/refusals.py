@@ -3,6 +3,14 @@
 from pipelines.errors import Kind, Refusal
 
 
+class ClientSuspended(Refusal):
+    """The client's account is suspended."""
+
+    code = "account_suspended"
+    kind = Kind.FORBIDDEN
+    detail = "The account is suspended."
+
+
 class PreviewStale(Refusal):
     """What the preview showed is not what a submit would do now."""
 

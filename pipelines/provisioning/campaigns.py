@@ -12,10 +12,11 @@ from models.tenants import CampaignState
 from pipelines.credit.hold import PAYS, Payer
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.errors import NotFound
+from pipelines.jobs.refusals import ClientSuspended
 from pipelines.pricing.read import PRICES_FOR, rules_in
 from pipelines.pricing.rules import PriceRule
 from pipelines.provisioning.conditions import UNCONDITIONAL, Conditions, check_window
-from pipelines.provisioning.refusals import BrandNotAllowed, CampaignNotActive, ClientSuspended
+from pipelines.provisioning.refusals import BrandNotAllowed, CampaignNotActive
 
 # Shared, so that whoever sets a limit has waited for this request, or is seen by it.
 _CAMPAIGN = text("""

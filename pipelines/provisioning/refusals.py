@@ -79,14 +79,6 @@ class AlreadyRedeemed(Refusal):
     detail = "This redemption code has been used."
 
 
-class ClientSuspended(Refusal):
-    """The client's account is suspended."""
-
-    code = "account_suspended"
-    kind = Kind.FORBIDDEN
-    detail = "The account is suspended."
-
-
 class EmptyRecipients(Refusal):
     """A bulk request without recipients."""
 

@@ -22,13 +22,13 @@ from pipelines.credit.hold import Payer
 from pipelines.credit.refund import give_back
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.chunks import among
+from pipelines.jobs.refusals import ClientSuspended
 from pipelines.limits import Limits
 from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse
 from pipelines.provisioning.deliveries import ADDRESS, ADDRESS_FROM, stop_deliveries
 from pipelines.provisioning.recipients import DeliveryMethod, Recipient
 from pipelines.provisioning.refusals import (
     CampaignNotActive,
-    ClientSuspended,
     ProvisionUndone,
     RecipientsForgotten,
 )

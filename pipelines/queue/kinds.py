@@ -97,6 +97,8 @@ INTEGRITY_CHECK = TaskKind(
 ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Adds up what was issued, by day.
 ADD_UP_ISSUED = TaskKind("add_up_issued", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Takes off locks of coupons that ran out.
+TIDY_LOCKS = TaskKind("tidy_locks", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive: people wait for jobs that wait for credit.
 FOLLOW_CREDIT = TaskKind("follow_credit", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
 #: Compares every account with its movements.
@@ -141,6 +143,7 @@ ALL: dict[str, TaskKind] = {
         MONITOR,
         INTEGRITY_CHECK,
         ADD_UP_ISSUED,
+        TIDY_LOCKS,
         ERASE_PERSON,
         RESEAL,
         FOLLOW_CREDIT,

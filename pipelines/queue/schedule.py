@@ -21,6 +21,7 @@ from pipelines.queue.kinds import (
     RETENTION,
     SEAL_AUDIT,
     SYNC_CATALOGUES,
+    TIDY_LOCKS,
     WITNESS_AUDIT,
     TaskKind,
 )
@@ -47,6 +48,7 @@ DUTIES = (
     Duty(MONITOR, timedelta(minutes=5)),
     Duty(INTEGRITY_CHECK, timedelta(days=1)),
     Duty(ADD_UP_ISSUED, timedelta(minutes=1)),
+    Duty(TIDY_LOCKS, timedelta(minutes=1)),
     Duty(ADD_UP_BOOKS, timedelta(minutes=1)),
     Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
     Duty(SYNC_CATALOGUES, timedelta(hours=6)),

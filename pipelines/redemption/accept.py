@@ -13,6 +13,7 @@ from pipelines.books.look_up import CouponInHand, coupon_by_id
 from pipelines.books.read import book_rules
 from pipelines.books.refusals import ConcurrentRedemption
 from pipelines.jobs.kinds import COUPON_REDEMPTION
+from pipelines.jobs.refusals import ClientSuspended
 from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result
@@ -29,6 +30,8 @@ _WRITE = text(
 SELECT count(*) FROM opened
 """
 )
+
+_SUSPENDED = text("SELECT suspended_at IS NOT NULL FROM clients WHERE id = :client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def submit_redemption(
 ) -> AcceptedRedemption:
     """Accept the request in the caller's transaction, which is in the scope of the coupon's client.
 
-    Raises `NotFound` for somebody else's coupon, what its state or its book refuses, and
+    Raises `NotFound` for somebody else's coupon, `ClientSuspended`, what its state or its book refuses, and
     `ConcurrentRedemption`; the caller's transaction must then be rolled back.
     """
     if key is not None and (made := first_result(session, key)) is not None:
@@ -68,13 +71,16 @@ def submit_redemption(
     now = clock.now(session)
     coupon = coupon_by_id(session, coupon.book_id, coupon.id)
     check_holder(coupon.facts, acting.holder)
+    check_client(session, coupon.client_id)
     rules = book_rules(session, coupon.book_id)
     has_token = is_lock_token(lock_token, coupon, keyring)
     refusal = refuse_redeem(coupon.facts, now, has_lock_token=has_token)
     refusal = refusal or rules.refuse_redemption(now)
     if refusal is not None:
         raise refusal
-    spec = {"book_id": str(coupon.book_id), "coupon_id": str(coupon.id), "has_lock": has_token}
+    spec = {"book_id": str(coupon.book_id), "coupon_id": str(coupon.id)}
+    if has_token:
+        spec["lock_version"] = str(coupon.version)
     job = SingleJob(
         new_id(),
         COUPON_REDEMPTION,
@@ -91,3 +97,9 @@ def submit_redemption(
     if session.execute(_WRITE, values | opened).scalar_one() == 0:
         raise ConcurrentRedemption
     return AcceptedRedemption(job.id, task_id)
+
+
+def check_client(session: Session, client_id: UUID) -> None:
+    """Nothing of a client is redeemed or set aside while its account is suspended (EC-080)."""
+    if session.execute(_SUSPENDED, {"client": client_id}).scalar_one():
+        raise ClientSuspended

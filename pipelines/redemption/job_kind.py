@@ -10,6 +10,7 @@ from models.books import CouponMove
 from models.jobs import JobState
 from pipelines.books.counts import take_redeemed
 from pipelines.books.coupon_states import refuse_redeem
+from pipelines.books.deck import share_deck
 from pipelines.books.history import Moved, move_coupon
 from pipelines.books.look_up import CouponInHand, coupon_by_id, take_coupon
 from pipelines.books.outcome import coupon_outcome
@@ -32,8 +33,9 @@ from pipelines.limits import Limits
 
 _ASKED = text("""
 SELECT j.id, j.state, j.submitted_by, CAST(j.spec->>'book_id' AS uuid) AS book_id,
-    CAST(j.spec->>'coupon_id' AS uuid) AS coupon_id, j.spec->'has_lock' = 'true' AS has_lock,
-    i.state AS item_state, i.user_id, l.suspended_at IS NOT NULL AS is_suspended
+    CAST(j.spec->>'coupon_id' AS uuid) AS coupon_id,
+    CAST(j.spec->>'lock_version' AS integer) AS lock_version, i.state AS item_state, i.user_id,
+    l.suspended_at IS NOT NULL AS is_suspended
 FROM jobs j JOIN items i ON i.job_id = j.id AND i.position = 1
 JOIN clients l ON l.id = j.client_id
 WHERE j.id = :job
@@ -82,14 +84,15 @@ def _try(session: Session, asked: Row[Any], now: datetime) -> Verdict | None:
 
 
 def _redeem(session: Session, asked: Row[Any], now: datetime) -> Refusal | None:
-    """Coupon before counts, as the lock order wants; a refusal undoes both.
+    """Deck, coupon, counts, as the lock order wants; a refusal undoes them.
 
-    The lock that was shown at accept may have run out since: it was still the caller's.
+    The lock whose token was shown at accept may have run out since; a later one is another's.
     """
+    share_deck(session, asked.book_id)
     found = coupon_by_id(session, asked.book_id, asked.coupon_id)
     coupon = take_coupon(session, found, now=now, actor_id=asked.submitted_by)
     rules = book_rules(session, asked.book_id)
-    refusal = refuse_redeem(coupon.facts, now, has_lock_token=asked.has_lock)
+    refusal = refuse_redeem(coupon.facts, now, has_lock_token=coupon.version == asked.lock_version)
     refusal = refusal or rules.ended(now) or _holder_changed(coupon, asked)
     if refusal is not None:
         return refusal

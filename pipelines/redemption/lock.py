@@ -9,28 +9,30 @@ from sqlalchemy.orm import Session
 
 from models.books import CouponMove, CouponState
 from pipelines.books.coupon_states import check_holder, refuse_lock, refuse_unlock
-from pipelines.books.history import Moved, move_coupon
+from pipelines.books.history import Moved, Step, move_coupon, move_coupons
 from pipelines.books.look_up import CouponInHand, coupon_by_id, take_coupon
 from pipelines.books.read import book_rules
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 from pipelines.queue.keys import Made, RequestKey, once_made
-from pipelines.redemption.accept import Acting
-from pipelines.redemption.lock_tokens import lock_token
+from pipelines.redemption.accept import Acting, check_client
+from pipelines.redemption.lock_tokens import lock_id, lock_token
 from pipelines.sealing import Keyring
 
 #: Locks tidied in one pass.
 TIDIED_AT_ONCE = 500
 
+# Who has one in hand tidies it themselves.
 _EXPIRED = text("""
-SELECT book_id, id FROM coupons
+SELECT book_id, id, version, user_id FROM coupons
 WHERE state = 'locked' AND locked_until <= :now ORDER BY locked_until LIMIT :limit
+FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A lock and its token, or what stands of it when asked again."""
+    """A lock with its token and end; without them in a replay, where the lock has ended."""
 
     coupon: CouponInHand
     token: str | None
@@ -50,23 +52,26 @@ def lock_coupon(
 ) -> Locked:
     """Lock the coupon, in its client's scope; the same key gives the same lock, not a longer one.
 
-    Raises `NotFound` for somebody else's coupon, what its state or its book refuses, and
-    `ConcurrentRedemption`.
+    Raises `NotFound` for somebody else's coupon, `ClientSuspended`, what its state or its book
+    refuses, and `ConcurrentRedemption`.
     """
 
     def make() -> Made:
         found = take_coupon(session, coupon, now=now, actor_id=acting.actor_id)
         check_holder(found.facts, acting.holder)
+        check_client(session, found.client_id)
         _raise(refuse_lock(found.facts, now) or book_rules(session, found.book_id).ended(now))
         until = now + timedelta(seconds=limits.coupon_lock_seconds)
         move_coupon(session, found, Moved(CouponMove.LOCKED, now, acting.actor_id, until=until))
-        return Made(coupon.id, 200, "coupon")
+        return Made(lock_id(found.id, found.version + 1), 200, "coupon_lock")
 
     done = once_made(session, key, make)
     found = coupon_by_id(session, coupon.book_id, coupon.id)
-    # A replay shows the lock as long as it is the one that stands.
+    # A replay shows its own lock as long as that one stands; a later one has its own token.
     is_standing = found.facts.standing(now) is CouponState.LOCKED
-    token = lock_token(found, version=found.version, keyring=keyring) if is_standing else None
+    if not is_standing or done.resource_id != lock_id(found.id, found.version):
+        return Locked(found, None, None, done.is_replay)
+    token = lock_token(found, version=found.version, keyring=keyring)
     return Locked(found, token, found.facts.locked_until, done.is_replay)
 
 
@@ -86,18 +91,13 @@ def tidy_locks(session: Session, *, now: datetime, limit: int = TIDIED_AT_ONCE) 
 
     Nothing rests on it: a lock that ran out is none, whoever looks (EC-086).
     """
-    values = {"now": now, "limit": limit}
-    found = session.execute(_EXPIRED, values).all()
+    found = session.execute(_EXPIRED, {"now": now, "limit": limit}).all()
+    by_book: dict[UUID, list[Step]] = {}
     for row in found:
-        _tidy(session, row.book_id, row.id, now)
+        by_book.setdefault(row.book_id, []).append(Step(row.id, row.version, row.user_id))
+    for book_id, steps in by_book.items():
+        move_coupons(session, book_id, steps, Moved(CouponMove.LOCK_EXPIRED, now, actor_id=None))
     return len(found) == limit
-
-
-def _tidy(session: Session, book_id: UUID, coupon_id: UUID, now: datetime) -> None:
-    try:
-        take_coupon(session, coupon_by_id(session, book_id, coupon_id), now=now, actor_id=None)
-    except Refusal:
-        return  # somebody acts on it just now, and sees for themselves
 
 
 def _raise(refusal: Refusal | None) -> None:

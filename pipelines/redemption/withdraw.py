@@ -9,7 +9,7 @@ from models.books import CouponMove, CouponState
 from pipelines.audit.record import record
 from pipelines.books.counts import give_back_places
 from pipelines.books.coupon_states import refuse_release, refuse_void
-from pipelines.books.deck import is_set_aside, new_place
+from pipelines.books.deck import is_set_aside, new_place, share_deck
 from pipelines.books.history import Moved, move_coupon
 from pipelines.books.look_up import CouponInHand, coupon_by_id, take_coupon
 from pipelines.books.read import book_rules
@@ -23,6 +23,7 @@ def release_coupon(
     session: Session, coupon: CouponInHand, *, actor_id: UUID, reason: str | None, now: datetime
 ) -> CouponInHand:
     """Take an assigned coupon from its holder back into the deck; its holder may get another."""
+    share_deck(session, coupon.book_id)
     found = take_coupon(session, coupon, now=now, actor_id=actor_id)
     if (refusal := refuse_release(found.facts, now)) is not None:
         raise refusal
@@ -35,6 +36,7 @@ def void_coupon(
     session: Session, coupon: CouponInHand, *, actor_id: UUID, reason: str | None, now: datetime
 ) -> CouponInHand:
     """Make a coupon worthless for good; one that a distribution is drawing waits for its end."""
+    share_deck(session, coupon.book_id)
     found = take_coupon(session, coupon, now=now, actor_id=actor_id)
     if (refusal := refuse_void(found.facts, now)) is not None:
         raise refusal

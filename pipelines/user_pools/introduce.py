@@ -14,6 +14,7 @@ ON CONFLICT DO NOTHING
 """)
 
 
-def introduce(session: Session, *, client_id: UUID, user_id: UUID) -> None:
-    """In the scope of a platform or an agency: nothing happens for whom that scope does not show."""
-    session.execute(_INTRODUCE, {"client": client_id, "user": user_id})
+def introduce(session: Session, *, client_id: UUID, user_id: UUID) -> bool:
+    """In the scope of a platform or an agency: False for whom that scope does not show."""
+    made = session.execute(_INTRODUCE, {"client": client_id, "user": user_id})
+    return bool(made.rowcount)  # type: ignore[attr-defined]

@@ -10,7 +10,8 @@ from sqlalchemy import event, text
 
 from models.database import scoped_transaction
 from models.scope import PLATFORM, SYSTEM
-from pipelines.provisioning.refusals import CampaignNotActive, ClientSuspended
+from pipelines.jobs.refusals import ClientSuspended
+from pipelines.provisioning.refusals import CampaignNotActive
 from pipelines.queue.keys import RequestInProgress
 from pipelines.wiring import House
 from tests.driving import rows

@@ -11,8 +11,8 @@ from models import clock
 from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.access.permissions import Permission, is_allowed
-from pipelines.assignment.accept import AssignmentRequest, submit_assignment
+from pipelines.access.permissions import Permission
+from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest, submit_assignment
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.books.coupon_view import coupon_view, events_of
 from pipelines.books.look_up import CouponInHand, client_of_book
@@ -32,7 +32,7 @@ from web.api.routes import (
     may_read,
     reads,
 )
-from web.coupon_choice import Chosen, acted_on, know_recipient, managed_coupon, own_coupon
+from web.coupon_choice import Chosen, acted_on, managed_coupon, seen_coupon, submit_known
 from web.fields import Identity, PageQuery, Secret, Text, Word
 from web.front import front
 from web.guards import permitted, principal
@@ -49,31 +49,31 @@ HOLDER = {
 }
 
 
-class AssignBody(Schema):
+class Assignment(Schema):
     book_id = Identity(required=True)
     user_id = Identity(required=True)
 
 
-class AssignCodeBody(Schema):
+class AssignmentOfCode(Schema):
     user_id = Identity(required=True)
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
-class ActBody(Schema):
+class CouponHolder(Schema):
     user_id = Identity(load_default=None, metadata=HOLDER)
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
-class RedeemBody(ActBody):
+class CouponRedemption(CouponHolder):
     lock_token = Secret(
         longest=128,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Redeems a coupon that is locked: given by `lock`, once."},
+        metadata={"description": "Redeems a coupon that is locked, as `lock` gave it."},
     )
 
 
-class WithdrawBody(Schema):
+class CouponWithdrawal(Schema):
     client_id = Identity(load_default=None, metadata=CLIENT)
     reason = Text(
         longest=REASON_CHARACTERS_MAX,
@@ -83,11 +83,11 @@ class WithdrawBody(Schema):
     )
 
 
-class ChoiceQuery(Schema):
+class CouponQuery(Schema):
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
-class EventQuery(PageQuery):
+class CouponEventQuery(PageQuery):
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
@@ -96,7 +96,7 @@ class MoveAllowed(Schema):
     detail = fields.String(allow_none=True)
 
 
-class Moves(Schema):
+class CouponMoves(Schema):
     redeem = fields.Nested(MoveAllowed)
     lock = fields.Nested(MoveAllowed)
     unlock = fields.Nested(MoveAllowed)
@@ -119,7 +119,7 @@ class Coupon(Schema):
     redemptions = fields.Integer()
     max_redemptions = fields.Integer(allow_none=True)
     expires_at = fields.DateTime(allow_none=True)
-    moves = fields.Nested(Moves)
+    moves = fields.Nested(CouponMoves)
 
 
 class LockedCoupon(Schema):
@@ -149,7 +149,7 @@ class CouponEventPage(Schema):
 
 @routes.post("/coupons/assign")
 @permitted(Permission.COUPONS_ASSIGN)
-@reads(AssignBody)
+@reads(Assignment)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
 @answers(200, Job)
 @answers(202, Job)
@@ -164,7 +164,7 @@ def assign_coupon(body: dict[str, Any]) -> Response:
 
 @routes.post("/coupons/assign/<string:code>")
 @permitted(Permission.COUPONS_ASSIGN)
-@reads(AssignCodeBody)
+@reads(AssignmentOfCode)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
 @answers(200, Job)
 @answers(202, Job)
@@ -179,23 +179,26 @@ def assign_coupon_by_code(body: dict[str, Any], code: str) -> Response:
 def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
     house, caller = front().house, principal()
     key = request_key(caller, canonical(body))
-    know_recipient(caller, asked.client_id, asked.user_id)
-    with scoped_transaction(house.sessions, client(asked.client_id)) as session:
-        done = submit_assignment(
-            session,
-            asked,
-            actor_id=caller.actor_id,
-            key=key,
-            keyring=house.settings.keyring,
-            limits=house.limits,
-        )
+
+    def submit() -> AcceptedCoupon:
+        with scoped_transaction(house.sessions, client(asked.client_id)) as session:
+            return submit_assignment(
+                session,
+                asked,
+                actor_id=caller.actor_id,
+                key=key,
+                keyring=house.settings.keyring,
+                limits=house.limits,
+            )
+
+    done = submit_known(caller, asked, submit)
     ring_single(done.task_id)
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 
 @routes.post("/coupons/redeem/<string:code>")
 @permitted(Permission.OWN_COUPONS)
-@may_read(RedeemBody)
+@may_read(CouponRedemption)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
 @answers(200, Job)
 @answers(202, Job)
@@ -220,7 +223,7 @@ def redeem_coupon(body: dict[str, Any], code: str) -> Response:
 
 @routes.post("/coupons/lock/<string:code>")
 @permitted(Permission.OWN_COUPONS)
-@may_read(ActBody)
+@may_read(CouponHolder)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(200, LockedCoupon)
 def lock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
@@ -249,7 +252,7 @@ def lock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
 
 @routes.post("/coupons/unlock/<string:code>")
 @permitted(Permission.OWN_COUPONS)
-@may_read(ActBody)
+@may_read(CouponHolder)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(200, Coupon)
 def unlock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
@@ -270,7 +273,7 @@ def unlock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
 
 @routes.post("/coupons/<string:code>/release")
 @permitted(Permission.COUPONS_ASSIGN)
-@may_read(WithdrawBody)
+@may_read(CouponWithdrawal)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(200, Coupon)
 def release_coupon_by_code(body: dict[str, Any], code: str) -> Response:
@@ -280,7 +283,7 @@ def release_coupon_by_code(body: dict[str, Any], code: str) -> Response:
 
 @routes.post("/coupons/<string:code>/void")
 @permitted(Permission.BOOKS_MANAGE)
-@may_read(WithdrawBody)
+@may_read(CouponWithdrawal)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(200, Coupon)
 def void_coupon_by_code(body: dict[str, Any], code: str) -> Response:
@@ -307,7 +310,7 @@ def _withdraw(body: dict[str, Any], code: str, verb: Any) -> Response:
 
 @routes.get("/coupons/<string:code>")
 @permitted(Permission.OWN_COUPONS)
-@asks(ChoiceQuery)
+@asks(CouponQuery)
 @answers(200, Coupon)
 def get_coupon(query: dict[str, Any], code: str) -> Response:
     """A coupon, with what can be done to it and why not: one's own, or any of a book one sees."""
@@ -318,7 +321,7 @@ def get_coupon(query: dict[str, Any], code: str) -> Response:
 
 @routes.get("/coupons/<string:code>/history")
 @permitted(Permission.OWN_COUPONS)
-@asks(EventQuery)
+@asks(CouponEventQuery)
 @answers(200, CouponEventPage)
 def get_coupon_history(query: dict[str, Any], code: str) -> Response:
     """Everything that was done to a coupon, the oldest first."""
@@ -333,11 +336,7 @@ def _event(row: Row[Any]) -> dict[str, Any]:
 
 
 def _seen(query: dict[str, Any], code: str) -> CouponInHand:
-    """One's own coupon; for who sees books, any of theirs."""
-    caller = principal()
-    if is_allowed(caller, Permission.BOOKS_READ):
-        return managed_coupon(caller, code, client_id=query["client_id"])
-    return own_coupon(caller, code, client_id=query["client_id"])
+    return seen_coupon(principal(), code, client_id=query["client_id"])
 
 
 def _acted_on(body: dict[str, Any], code: str) -> Chosen:

@@ -110,10 +110,10 @@ def list_all_jobs(query: dict[str, Any]) -> Response:
 
 
 @routes.get("/jobs/<uuid:job_id>")
-@permitted(Permission.JOBS_READ)
+@permitted(Permission.OWN_JOBS)
 @answers(200, Job)
 def get_job(job_id: UUID) -> Response:
-    """One job; poll it with If-None-Match."""
+    """One job, or a redemption that you asked for yourself; poll it with If-None-Match."""
     return job_answer(load_job(principal(), job_id))
 
 

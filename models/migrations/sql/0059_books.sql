@@ -114,6 +114,9 @@ CREATE TABLE coupon_events (
         ('assigned', 'locked', 'unlocked', 'lock_expired', 'redeemed', 'released', 'voided'))
 );
 
+CREATE TRIGGER coupon_events_immutable BEFORE UPDATE OR DELETE ON coupon_events
+  FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
 -- How many coupons of a book one person has and has redeemed, where that is limited; the zero id
 -- stands for the book as a whole.
 CREATE TABLE coupon_counts (
@@ -243,6 +246,7 @@ END $$;
 CREATE TRIGGER coupon_past BEFORE UPDATE ON coupons FOR EACH ROW
   WHEN (OLD.state IN ('redeemed', 'void')
     OR NEW.book_id <> OLD.book_id OR NEW.id <> OLD.id OR NEW.client_id <> OLD.client_id
+    OR NEW.agency_id <> OLD.agency_id OR NEW.code IS DISTINCT FROM OLD.code
     OR NEW.blind_index <> OLD.blind_index OR NEW.redemptions < OLD.redemptions
     OR (NEW.state = 'unassigned' AND OLD.redemptions > 0)
     OR NEW.version <> OLD.version + 1)
