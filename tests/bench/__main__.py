@@ -25,6 +25,7 @@ from tests.bench import engine_lines, limits
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
+from tests.bench.pool_lines import pool_lines
 from tests.bench.source_lines import source_lines
 from tests.chaos.exact import import_file
 from tests.chaos.stand import Stand, grounds, stand
@@ -40,7 +41,9 @@ def main() -> int:
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument("--only", choices=("basics", "guards", "sources", "engine", *ENGINE))
+    arguments.add_argument(
+        "--only", choices=("basics", "guards", "sources", "pools", "engine", *ENGINE)
+    )
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -61,6 +64,9 @@ def main() -> int:
                 lines.extend(guard_lines(ground, seeded, connection))
             if chosen.only in {None, "sources"}:
                 lines.extend(source_lines(ground, seeded, chosen.items))
+            if chosen.only in {None, "pools"}:
+                people = min(100_000, chosen.largest)
+                lines.extend(pool_lines(ground, seeded, connection, people))
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))
