@@ -10,6 +10,10 @@ from pipelines.jobs.kinds import (
     CARD_IMPORT,
     CODE_GENERATION,
     CODE_IMPORT,
+    COUPON_ASSIGNMENT,
+    COUPON_REDEMPTION,
+    DISTRIBUTION,
+    DISTRIBUTION_UNDO,
     IMPORTS,
     POOL_IMPORT,
     PROVISIONING,
@@ -50,7 +54,6 @@ ITEM_STATES: Mapping[str, StateWords] = {
     ItemState.NEEDS_REVIEW: StateWords("Needs review", "alert", "warn"),
     ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
 }
-TAKEN_BACK = StateWords("Taken back", "check", "good")
 KINDS = {
     PROVISIONING: "Gift cards",
     PROVISIONING_UNDO: "Undo",
@@ -58,6 +61,10 @@ KINDS = {
     CODE_GENERATION: "New codes",
     CODE_IMPORT: "Code upload",
     POOL_IMPORT: "People for a pool",
+    COUPON_ASSIGNMENT: "Coupon for a person",
+    COUPON_REDEMPTION: "Redemption of a coupon",
+    DISTRIBUTION: "Distribution",
+    DISTRIBUTION_UNDO: "Undo of a distribution",
 }
 #: What has become of an item that succeeded.
 _DONE = {
@@ -67,6 +74,10 @@ _DONE = {
     CODE_GENERATION: "generated",
     CODE_IMPORT: "uploaded",
     POOL_IMPORT: "added",
+    COUPON_ASSIGNMENT: "assigned",
+    COUPON_REDEMPTION: "redeemed",
+    DISTRIBUTION: "assigned",
+    DISTRIBUTION_UNDO: "taken back",
 }
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
@@ -201,8 +212,8 @@ def job_name(kind: str, campaign: str) -> str:
 
 def item_words(kind: str, state: str) -> StateWords:
     """An item's state in the words of its job's kind."""
-    if kind == PROVISIONING_UNDO and state == ItemState.SUCCEEDED:
-        return TAKEN_BACK
+    if state == ItemState.SUCCEEDED:
+        return StateWords(_DONE[kind].capitalize(), "check", "good")
     return ITEM_STATES[state]
 
 
