@@ -98,9 +98,7 @@ def submit_assignment(
     return AcceptedCoupon(job.id, task_id)
 
 
-def _certain(
-    session: Session, request: AssignmentRequest, keyring: Keyring
-) -> CouponInHand | None:
+def _certain(session: Session, request: AssignmentRequest, keyring: Keyring) -> CouponInHand | None:
     """The coupon that is asked for; None where any of the book's will do."""
     if request.code is not None:
         return find_coupon(session, request.code, clients=[request.client_id], keyring=keyring)

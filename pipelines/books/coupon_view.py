@@ -123,9 +123,7 @@ def coupon_view(session: Session, coupon: CouponInHand, *, now: datetime) -> Cou
     return CouponView(row, now)
 
 
-def held_coupon(
-    session: Session, coupon_id: UUID, user_id: UUID, *, now: datetime
-) -> CouponView:
+def held_coupon(session: Session, coupon_id: UUID, user_id: UUID, *, now: datetime) -> CouponView:
     """A coupon that the person holds; of any other `NotFound` (EC-087)."""
     values = {"coupon": coupon_id, "user": user_id}
     row = session.execute(_HELD, values).one_or_none()

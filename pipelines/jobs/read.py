@@ -146,9 +146,7 @@ def list_jobs(
     return list(session.execute(_LIST, values))
 
 
-def jobs_of_book(
-    session: Session, client_id: UUID, book_id: UUID, *, limit: int
-) -> list[Row[Any]]:
+def jobs_of_book(session: Session, client_id: UUID, book_id: UUID, *, limit: int) -> list[Row[Any]]:
     """The newest jobs of many codes of a book: made, uploaded, distributed."""
     values = {"client": client_id, "book": book_id, "limit": limit}
     return list(session.execute(_OF_BOOK, values))

@@ -31,6 +31,12 @@ EVENTS_SHOWN = 200
 #: What others who acted on a coupon are called to its holder.
 OTHERS = "who manages the book"
 TITLE = "My coupons"
+#: All of them at every coupon, whatever its state: what is not allowed says so when it is pressed.
+ACTIONS = (
+    ("console.my_coupon_redeem", "Redeem"),
+    ("console.my_coupon_lock", "Lock"),
+    ("console.my_coupon_unlock", "Unlock"),
+)
 
 
 def add_pages(console: Blueprint) -> None:
@@ -122,6 +128,7 @@ def _list(toast: Toast | None, *, status: int = 200) -> Response:
         toast=toast,
         job_href=coupon_acts.job_address(toast),
         coupons=[own_coupon(view) for view in shown],
+        actions=ACTIONS,
         is_first=before is None,
         older=older,
         form_name=form_name(),
