@@ -37,6 +37,17 @@ CAMPAIGN = {
     *("state", "time_zone", "version"),
     *("starts_at", "ends_at", "max_rewards", "max_rewards_per_recipient", "rewards_counted"),
 }
+BOOK = {
+    *("agency_id", "client_id", "created_at", "created_by", "id", "name", "state", "updated_at"),
+    *("pattern", "capacity", "seals_codes", "stock", "version"),
+    *("allow_multi_redemption", "max_redemptions_per_coupon", "max_redemptions_per_user"),
+    *("max_redemptions", "max_assignments_per_user", "max_assignments"),
+    *("starts_at", "expires_at", "closed_at"),
+}
+BOOK_COUPON = {
+    *("assigned_at", "code", "created_at", "id", "job_id", "locked_until", "redemptions"),
+    *("state", "user_id"),
+}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -57,6 +68,8 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/credit/accounts/{account_id}", ALL | {"storefront_key"}, ACCOUNT),
     ("/credit/accounts/{account_id}/transactions", ALL | {"storefront_key"}, TRANSACTION),
     ("/campaigns/{campaign_id}", ALL, CAMPAIGN),
+    ("/books/{book_id}", ALL | {"storefront_key"}, BOOK),
+    ("/books/{book_id}/coupons", ALL | {"storefront_key"}, BOOK_COUPON),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 
