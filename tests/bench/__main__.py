@@ -21,7 +21,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
-from tests.bench import engine_lines, limits
+from tests.bench import code_lines, engine_lines, limits
 from tests.bench.distribution_lines import distribution_lines, growth_lines
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
@@ -34,7 +34,7 @@ from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
 #: The parts of the work engine's lines, each of which may be measured alone.
-PARTS = ("basics", "guards", "sources", "pools", "distribution", "books")
+PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books")
 ENGINE = ("start", "beside", "growth", "processes")
 
 
@@ -72,6 +72,11 @@ def main() -> int:
                 lines.extend(distribution_lines(*coupons))
             if chosen.only == "books":
                 lines.extend(growth_lines(*coupons))
+            if chosen.only in {None, "codes"}:
+                codes = min(code_lines.CODES_MAX, chosen.largest)
+                lines.extend(
+                    code_lines.code_lines(ground, seeded, connection, codes, chosen.rounds)
+                )
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))
