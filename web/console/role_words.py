@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.people import Role
 from pipelines.access.delegation import may_manage
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import KEY_SCOPES, KeyScope, Permission
 from web.console.frame import ROLE_WORDS
 
 P = Permission
@@ -78,6 +78,11 @@ ACTIONS: Mapping[Permission, str] = {
     P.ALERTS_HANDLE: "Raise, acknowledge, snooze and resolve alerts",
     P.WEBHOOKS_READ: "See webhooks and what became of their events",
     P.WEBHOOKS_MANAGE: "Make and change webhooks, and send events again",
+}
+#: What each scope of a key allows.
+SCOPE_WORDS = {
+    scope.value: ", ".join(ACTIONS[may] for may, needs in KEY_SCOPES.items() if needs is scope)
+    for scope in KeyScope
 }
 
 
