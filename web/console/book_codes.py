@@ -52,6 +52,7 @@ def generate(book_id: UUID) -> Response:
         return book_page(book_id, errors)
 
     def accept() -> AcceptedCodes:
+        saturated = saturation_now()
         with scoped_transaction(house.sessions, caller.scope) as session:
             return accept_generation(
                 session,
@@ -60,7 +61,7 @@ def generate(book_id: UUID) -> Response:
                 actor_id=caller.actor_id,
                 key=key_of_form(caller.actor_id),
                 limits=house.limits,
-                saturated=saturation_now(),
+                saturated=saturated,
             )
 
     return _accepted(book_id, "count", accept)
@@ -78,6 +79,7 @@ def take_file(book_id: UUID) -> Response:
     file = CodesFile(given.stream, on_error, given.filename[:FILE_NAME_CHARACTERS_MAX])  # type: ignore[arg-type]
 
     def accept() -> AcceptedCodes:
+        saturated = saturation_now()
         with intake_slot(), scoped_transaction(house.sessions, caller.scope) as session:
             return accept_codes(
                 session,
@@ -87,7 +89,7 @@ def take_file(book_id: UUID) -> Response:
                 key=key_of_form(caller.actor_id),
                 keyring=house.settings.keyring,
                 limits=house.limits,
-                saturated=saturation_now(),
+                saturated=saturated,
             )
 
     return _accepted(book_id, "file", accept)
