@@ -36,6 +36,7 @@ REFUSED = (
     "/console/people/new",
     "/console/api-keys/new",
     "/console/webhooks/new",
+    "/console/books/new",
 )
 IN_THE_DARK = (
     "",
@@ -45,6 +46,9 @@ IN_THE_DARK = (
     "campaigns/{campaign_id}/settings",
     "alerts",
     "people/{user_id}",
+    "books/{book_id}",
+    "books/new",
+    "my/coupons",
 )
 #: Where a table or a form is wide.
 NARROW = {
@@ -63,6 +67,16 @@ NARROW = {
         "campaigns/{campaign_id}/settings",
         "campaigns/{campaign_id}/codes",
         "campaigns/{campaign_id}/codes/withdraw",
+        "books",
+        "books/new",
+        "books/{book_id}",
+        "books/{book_id}/edit",
+        "books/{book_id}/close",
+        "books/{book_id}/assign",
+        "books/{book_id}/coupons",
+        "books/{book_id}/coupons/{coupon_id}",
+        "my/coupons",
+        "my/coupons/{own_id}",
         "jobs/new",
         "jobs/new/{draft_id}/what",
         "jobs/new/{draft_id}/upload",
