@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from models.database import scoped_transaction
 from models.jobs import Priority
@@ -68,7 +68,6 @@ class DistributeBody(Schema):
         longest=SEED_CHARACTERS_MAX,
         load_default=None,
         allow_none=True,
-        validate=validate.Length(min=1, error="required|Give a seed, or leave it out."),
         metadata={"description": "Your own seed; without one it is made from the plan."},
     )
     allow_partial = Flag(
