@@ -64,7 +64,7 @@ def undo_words(kind: str, plan: Mapping[str, Any]) -> UndoWords:
         things=things,
         effect=_effect(kind, plan, things),
         left=tuple(
-            f"{words.count(left['count'])}: {STAYS[left['code']]}."
+            f"{words.count(left['count'])} {STAYS[left['code']]}."
             if left["code"] in STAYS
             else f"{words.count(left['count'])}: {left['detail']}"
             for left in plan["not_undoable"]

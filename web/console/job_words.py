@@ -89,13 +89,6 @@ class JobWords:
     subtitle: str
     state: StateWords
     has_ended: bool
-    #: False for what takes cards in or back, and for what is about coupons or people.
-    gives_cards: bool
-    #: It was drawn, and can be drawn again.
-    is_draw: bool
-    #: The heading of its items, and why there may be none.
-    rows: str
-    no_rows: str
     #: The pool of people that it is for.
     pool_id: str | None
     #: Why it failed as a whole.
@@ -122,6 +115,26 @@ class JobWords:
     title: str
     say: str
 
+    @property
+    def gives_cards(self) -> bool:
+        """False for what takes cards in or back, and for what is about coupons or people."""
+        return self.kind == PROVISIONING
+
+    @property
+    def is_draw(self) -> bool:
+        """It was drawn, and can be drawn again."""
+        return self.kind == DISTRIBUTION
+
+    @property
+    def rows(self) -> str:
+        """The heading of its items."""
+        return KINDS[self.kind].rows
+
+    @property
+    def no_rows(self) -> str:
+        """Why there may be no items."""
+        return KINDS[self.kind].no_rows
+
 
 def job_words(
     view: Mapping[str, Any],
@@ -133,20 +146,15 @@ def job_words(
     retryable: int,
     has_code: bool,
 ) -> JobWords:
-    """Put a job view of `pipelines.jobs.read` into words; `of` names what it is about besides.
-
-    `has_code`: a redeemed code asked for it.
-    """
+    """Put a job view into words; `of` names what it is about, `has_code`: a code asked for it."""
     state = JobState(view["state"])
     words, counts = JOB_STATES[state], view["counts"]
     name = job_name(view["kind"], campaign)
-    percent = view["progress"]["percent"]
     is_ours = view["kind"] not in IMPORTS  # an import ends in one piece
-    kind = KINDS[view["kind"]]
-    done = kind.done
+    done = KINDS[view["kind"]].done
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED
-    short = f"{percent:.0f}%"
+    short = f"{view['progress']['percent']:.0f}%"
     return JobWords(
         id=view["id"],
         kind=view["kind"],
@@ -155,13 +163,9 @@ def job_words(
         subtitle=" · ".join(part for part in of if part),
         state=words,
         has_ended=has_ended,
-        gives_cards=view["kind"] == PROVISIONING,
-        is_draw=view["kind"] == DISTRIBUTION,
-        rows=kind.rows,
-        no_rows=kind.no_rows if counts["succeeded"] else "",
         pool_id=pool_id,
         error=str(view["error"]["detail"]) if view["error"] else None,
-        percent=percent,
+        percent=view["progress"]["percent"],
         percent_words=short,
         done_words=done_words,
         pace=_pace(view, has_ended=has_ended),
@@ -179,7 +183,7 @@ def job_words(
         after=after_words(view, has_code=has_code),
         cancelled=counts["cancelled"],
         retryable=retryable if is_ours and state in MAY[Move.RETRY] else 0,
-        title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
+        title=f"{words.word if has_ended else short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
     )
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pipelines.errors import FieldError
 from pipelines.user_pools.add_members import LISTS, Added, People
-from web.console.formats import number, plural
+from web.console.formats import plural
 
 #: People stand on lines of their own, or have these between them.
 _BETWEEN = re.compile(r"[,;\r\n\t]+")
@@ -73,8 +73,7 @@ def added_words(added: Added) -> str:
     tally, count = added.tally, added.tally.good
     was = "was" if count == 1 else "were"
     said = f"{plural(count, 'person', 'people')} {was} added" if count else "Nobody was added"
-    new = f", {number(added.new)} of them new here" if added.new else ""
-    return f"{said}{new}. {plural(tally.rows - count, 'line')} added nobody."
+    return f"{said}. {plural(tally.rows - count, 'line')} added nobody."
 
 
 def _list_of(part: str) -> str:

@@ -61,7 +61,6 @@ def show_list() -> Response:
         )
         shown = found[:PAGE_SIZE]
         places = places_of(session, shown) if principal().client_id is None else None
-        for_book = _book_in_address()
     kept: dict[str, Any] = {"find": words or None, "state": "archived" if is_archived else None}
     older = None
     if len(found) > PAGE_SIZE:
@@ -74,7 +73,7 @@ def show_list() -> Response:
         find=words,
         is_archived=is_archived,
         older=older,
-        for_book=for_book,
+        for_book=_book_in_address(),
         may_manage=is_allowed(principal(), Permission.USER_POOLS_MANAGE),
         may_assign=is_allowed(principal(), Permission.COUPONS_ASSIGN),
     )
