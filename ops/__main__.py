@@ -12,6 +12,7 @@ from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
 from ops.commands.people import user
 from ops.commands.running import demo, up
+from ops.commands.user_pools import pools
 from ops.commands.working import import_cards, submit, token, watch
 
 
@@ -32,6 +33,7 @@ for command in (
     submit,
     watch,
     jobs,
+    pools,
     token,
     queues,
     letters,

@@ -68,6 +68,29 @@ CATALOGUE: Mapping[str, Message] = {
         "The recipient got a card of this campaign before",
         "Nothing to do: nobody gets a second card by accident.",
     ),
+    # Rows of a file of people
+    "invalid_id": Message(
+        "The user id is not one of ours",
+        "Leave it out and give the address or external id instead.",
+    ),
+    "user_not_found": Message(
+        "Nobody is known by this",
+        "Check the spelling, or add the people anew and let those who are missing be made.",
+    ),
+    "identifiers_differ": Message(
+        "The identifiers lead to different people",
+        "Look who has this address and who has this external id; keep the one that is meant.",
+    ),
+    "duplicate_in_file": Message(
+        "The person stands in the file before", "Nothing to do: each person is added once."
+    ),
+    "already_member": Message("The person is in the pool already", "Nothing to do."),
+    "not_a_member": Message(
+        "The person is not in the pool", "Nothing to do, if the right people were named."
+    ),
+    "recipient_inactive": Message(
+        "The person’s account is disabled", "Enable it first, if they shall be given something."
+    ),
     # Taking back
     "already_revealed": Message(
         "The recipient has seen the card",
@@ -86,12 +109,16 @@ CATALOGUE: Mapping[str, Message] = {
         "Nothing to do: a card is kept once, in the pool that had it first.",
     ),
     "code_charset": Message(
-        "The card number has other characters than letters, digits and hyphens",
+        "The number or code has other characters than letters, digits and hyphens",
         "Look for quotes, dots or letters of other scripts, and import the corrected rows.",
     ),
     "code_length": Message(
-        "The card number is too short or too long",
+        "The number or code is too short or too long",
         "It has 4 to 64 characters; look for cells that were cut or joined.",
+    ),
+    "duplicate_code": Message(
+        "The code stands in the file, or in a book of this client, already",
+        "Nothing to do: a code is kept once, in the book that had it first.",
     ),
     "code_differs": Message(
         "The redemption code is loaded with another brand or value",

@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
 
+from models import clock
 from models.base import new_id
-from models.books import Book, Coupon
+from models.books import Book, BookDelta, Coupon, CouponCode, CouponEvent, OpenRedemption
 from models.database import scoped_transaction
 from models.locks import Namespace
 from models.scope import SYSTEM
+from pipelines.books.recount import count_book
+from pipelines.books.write_coupons import sealed_code
 from pipelines.wiring import House
 from tests.driving import rows
 from tests.seeding import ACTOR, Seeded
@@ -71,3 +75,34 @@ def set_lock_apart(house: House, book_id: UUID | str) -> Iterator[None]:
             {"key": f"{Namespace.DECK}:{book_id}"},
         )
         yield
+
+
+def full_book(house: House, seeded: Seeded, job_id: UUID) -> UUID:
+    """A book with a row in each of its tables; a redemption of the job is open."""
+    tenant = {"agency_id": seeded.agency_id, "client_id": seeded.client_id}
+    book_id = make_book(house, seeded, max_assignments=10)
+    (person,) = hand_out(house, book_id, (1,))
+    (coupon,) = rows(house, "SELECT id FROM coupons WHERE book_id = :book", book=book_id)
+    sealed = sealed_code(house.settings.keyring, secrets.token_hex(8).upper(), coupon.id)
+    event = {"coupon_id": coupon.id, "number": 1, "move": "assigned", "user_id": person}
+    redemption = {"coupon_id": coupon.id, "book_id": book_id, "job_id": job_id}
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        count_book(session, book_id)
+        code = {"id": coupon.id, "code_sealed": sealed, "last4": "0000"}
+        session.execute(insert(CouponCode).values(code | tenant))
+        at = {"book_id": book_id, "at": clock.now(session)}
+        session.execute(insert(CouponEvent).values(event | at | tenant))
+        session.execute(insert(OpenRedemption).values(redemption | tenant))
+    return book_id
+
+
+def change_stock_by_nothing(session: Session, seeded: Seeded) -> None:
+    """One more delta, for those before are added up."""
+    (book_id,) = session.execute(
+        select(Book.id).where(Book.client_id == seeded.client_id).limit(1)
+    ).one()
+    states = ("unassigned", "assigned", "locked", "redeemed", "void", "redemptions")
+    tenant = {"agency_id": seeded.agency_id, "client_id": seeded.client_id}
+    session.execute(
+        insert(BookDelta).values(dict.fromkeys(states, 0) | tenant | {"book_id": book_id})
+    )

@@ -3,29 +3,15 @@
 Each statement takes `:job` and looks at that job alone, or at everything when it is null.
 """
 
-from dataclasses import dataclass
-
-from pipelines.reconciliation import accounts, audit_chain, receivables, rewards, user_pools
-
-
-def of_job(column: str) -> str:
-    """The condition that narrows a statement to the job asked for; folded away when none is."""
-    return f"(CAST(:job AS uuid) IS NULL OR {column} = CAST(:job AS uuid))"
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """`population` is what is checked (FROM ... WHERE); `violations` gives a line per broken row.
-
-    What is true only of the whole house, `of_one_job` false, is left out when a job is asked for.
-    """
-
-    id: str
-    title: str
-    population: str
-    violations: str
-    of_one_job: bool = True
-
+from pipelines.reconciliation import (
+    accounts,
+    audit_chain,
+    coupons,
+    receivables,
+    rewards,
+    user_pools,
+)
+from pipelines.reconciliation.invariant import Invariant, of_job
 
 _JOBS = f"jobs j WHERE {of_job('j.id')}"
 _ORDERS = f"provider_orders o WHERE {of_job('o.job_id')}"
@@ -323,6 +309,7 @@ INVARIANTS = (
         user_pools.VIOLATIONS,
         False,
     ),
+    *coupons.INVARIANTS,
     Invariant("imports", "Every imported card is there", _JOBS, _IMPORTS),
     Invariant("vendor-cards", "Vendor cards are succeeded orders", _ORDERS, _VENDOR_CARDS),
     Invariant("one-order", "An item has at most one live order", _ORDERS, _ORDERS_OF_ITEMS),
@@ -343,6 +330,6 @@ INVARIANTS = (
 )
 #: What SQL cannot see, or what does not exist yet.
 NOT_CHECKED = (
-    "Uses of coupons stay within their limits: there are no coupon books yet.",
+    "Coupons stay within their limits: a limit may be set below what was given before it.",
     "No secret is in Redis, logs or exports: tests look there, a statement cannot.",
 )

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from models import clock
 from pipelines.errors import NotFound
 from pipelines.limits import DEFAULTS
-from pipelines.reconciliation.invariants import INVARIANTS, NOT_CHECKED, Invariant
+from pipelines.reconciliation.invariant import Invariant
+from pipelines.reconciliation.invariants import INVARIANTS, NOT_CHECKED
 
 #: Violations listed per invariant; the count of checked rows says the rest.
 VIOLATIONS_SHOWN_MAX = 20

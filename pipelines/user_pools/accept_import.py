@@ -68,21 +68,7 @@ def accept_import(
     stream.seek(0)
     admit_job(session, pool.client_id, limits=limits)
     tenant, now = Tenant(pool.agency_id, pool.client_id), clock.now(session)
-    spec = {
-        "pool_id": str(pool.id),
-        "on_error": asked.on_error.value,
-        "create_missing": asked.makes,
-    }
-    new = NewJob(
-        kind=POOL_IMPORT,
-        agency_id=pool.agency_id,
-        client_id=pool.client_id,
-        spec=spec,
-        # The same file may come again: whoever is in the pool is told so, row by row.
-        upload=Upload(pool.id, None, asked.file_name),
-        submitted_by=actor_id,
-    )
-    job_id = create_job(session, new, now=now, limits=limits)
+    job_id = create_job(session, _job(asked, tenant, actor_id), now=now, limits=limits)
     _write_chunk(session, job_id, tenant)
     purpose = Purpose.PII
     keep_input(
@@ -92,6 +78,22 @@ def accept_import(
     defer(session, IMPORT_MEMBERS, args=args, now=now, tenant_id=pool.client_id, job_id=job_id)
     _note(session, job_id, pool.id, tenant, actor_id, key)
     return AcceptedImport(job_id)
+
+
+def _job(asked: Import, tenant: Tenant, actor_id: UUID) -> NewJob:
+    """The same file may come again: whoever is in the pool is told so, row by row."""
+    return NewJob(
+        kind=POOL_IMPORT,
+        agency_id=tenant.agency_id,
+        client_id=tenant.client_id,
+        spec={
+            "pool_id": str(asked.pool_id),
+            "on_error": asked.on_error.value,
+            "create_missing": asked.makes,
+        },
+        upload=Upload(asked.pool_id, None, asked.file_name),
+        submitted_by=actor_id,
+    )
 
 
 def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:

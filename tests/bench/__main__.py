@@ -21,10 +21,12 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
-from tests.bench import engine_lines, limits
+from tests.bench import code_lines, engine_lines, limits
+from tests.bench.distribution_lines import distribution_lines, growth_lines
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
+from tests.bench.pool_lines import pool_lines
 from tests.bench.source_lines import source_lines
 from tests.chaos.exact import import_file
 from tests.chaos.stand import Stand, grounds, stand
@@ -32,6 +34,7 @@ from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
 #: The parts of the work engine's lines, each of which may be measured alone.
+PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books")
 ENGINE = ("start", "beside", "growth", "processes")
 
 
@@ -40,7 +43,7 @@ def main() -> int:
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument("--only", choices=("basics", "guards", "sources", "engine", *ENGINE))
+    arguments.add_argument("--only", choices=(*PARTS, "engine", *ENGINE))
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -61,6 +64,19 @@ def main() -> int:
                 lines.extend(guard_lines(ground, seeded, connection))
             if chosen.only in {None, "sources"}:
                 lines.extend(source_lines(ground, seeded, chosen.items))
+            if chosen.only in {None, "pools"}:
+                people = min(100_000, chosen.largest)
+                lines.extend(pool_lines(ground, seeded, connection, people))
+            coupons = (ground, seeded, connection, min(100_000, chosen.items), chosen.largest)
+            if chosen.only in {None, "distribution"}:
+                lines.extend(distribution_lines(*coupons))
+            if chosen.only == "books":
+                lines.extend(growth_lines(*coupons))
+            if chosen.only in {None, "codes"}:
+                codes = min(code_lines.CODES_MAX, chosen.largest)
+                lines.extend(
+                    code_lines.code_lines(ground, seeded, connection, codes, chosen.rounds)
+                )
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))

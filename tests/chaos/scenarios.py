@@ -4,6 +4,7 @@ from tests.chaos import (
     scenarios_all_vendors,
     scenarios_clock,
     scenarios_database,
+    scenarios_distribution,
     scenarios_jobs,
     scenarios_network,
     scenarios_processes,
@@ -24,6 +25,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *scenarios_web.SCENARIOS,
     *scenarios_clock.SCENARIOS,
     *scenarios_undo.SCENARIOS,
+    *scenarios_distribution.SCENARIOS,
     *scenarios_jobs.SCENARIOS,
 )
 

@@ -10,6 +10,7 @@ REVEALS = {
     "pipelines/jobs/stored_input.py": "the parser's next bytes",
     "pipelines/erasure/erase.py": "the address to look for; it is erased with the rest",
     "pipelines/pools/import_cards.py": "sealed and indexed, in the import's transaction",
+    "pipelines/books/coupon_export.py": "the file of who may open codes; `audit_export` comes before",
     "pipelines/mail/post.py": "address and values of a mail that is about to be sent",
     "pipelines/deliveries/resend.py": "compared with the address that is asked for",
     "pipelines/deliveries/send.py": "the address, to the mail server or the SMS company",
@@ -28,6 +29,7 @@ REVEALS = {
 OPENINGS = {
     "pipelines/jobs/stored_input.py": "a job reads its own upload",
     "pipelines/erasure/erase.py": "erasure.requested in the audit, with the request",
+    "pipelines/books/coupon_export.py": "codes.exported in the audit, before the first page",
     "pipelines/mail/post.py": "outgoing_mails says what became of each mail",
     "pipelines/access/invitations.py": "invitation.made and .accepted in the audit",
     "pipelines/access/registration.py": "user.created or person.erased, in the same transaction",

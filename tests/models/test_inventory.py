@@ -26,11 +26,12 @@ DOORS = {
     "keep_vendor_card",
     "return_cards",
     "mark_defective",
+    "know_people",
 }
 #: It takes what its caller's own scope has marked in the same transaction.
-IN_EVERY_SCOPE = {"mark_defective"}
+IN_EVERY_SCOPE = {"mark_defective", "know_people"}
 #: Run by triggers alone: nobody but the owner may call them.
-OF_TRIGGERS = {"admit_key_versions", "admit_inserted", "admit_changed"}
+OF_TRIGGERS = {"admit_key_versions", "admit_inserted", "admit_changed", "know_client_users"}
 _CLAIM = text(
     "SELECT card_id FROM claim_cards(CAST(:client AS uuid), :brand, 2500, 'USD', 'csv', "
     "CAST('2026-01-01' AS date), 1, false)"

@@ -180,6 +180,11 @@ HUNG = {
             denomination_minor, loaded_by, agency_id, client_id)
         SELECT f.id, 'x', b.id, 1, f.id, :agency, :client
         FROM foreign_campaigns, (SELECT id FROM brands LIMIT 1) b""",
+    "coupons": """INSERT INTO coupons (book_id, id, blind_index, draw_key, load_job_id, agency_id,
+            client_id)
+        SELECT id, id, 'x', 1, id, :agency, :client FROM foreign_books""",
+    "coupon_counts": """INSERT INTO coupon_counts (book_id, user_id, agency_id, client_id)
+        SELECT id, id, :agency, :client FROM foreign_books""",
     "redemption_codes": """INSERT INTO redemption_codes (campaign_id, blind_index, job_id,
             agency_id, client_id)
         SELECT id, 'x', id, :agency, :client FROM foreign_campaigns""",
@@ -206,7 +211,7 @@ def test_a_child_cannot_be_hung_under_a_foreign_parent(
         name: rows(
             house, f"SELECT id FROM {name} WHERE client_id = :it LIMIT 1", it=other.client_id
         )[0].id
-        for name in ("jobs", "accounts", "campaigns", "webhook_endpoints")
+        for name in ("jobs", "accounts", "campaigns", "books", "webhook_endpoints")
     }
     # An item that nobody has a card for, in the other's job, and a card that nobody has.
     rows(house, _BARE_ITEM, job=parents["jobs"])
@@ -238,6 +243,7 @@ def test_a_child_cannot_be_hung_under_a_foreign_parent(
 
 #: Foreign keys between tenant tables whose two ends may be of different tenants.
 ACROSS = {
+    "open_redemptions.book_id": "names the coupon that the same transaction has locked",
     "accounts.parent_id": "credit flows down from the tenant above",
     "transfers.reverses_id": "the product names the movement it takes back, never a caller",
     "receivables.transfer_id": "the platform names the movement that is taken back",
@@ -274,8 +280,9 @@ def test_what_is_unique_tells_nothing_of_other_tenants(two: Two, house: House) -
         for index in tables[name].indexes
         if index.unique
         and not {c.name for c in index.columns} & {"client_id", "agency_id", "job_id", "id"}
-        # Ids of ours are drawn, not chosen by callers.
-        and not all(c.name.endswith("_id") for c in index.columns)
+        # Ids of ours are drawn, not chosen by callers; so are the places in a deck.
+        and not all(c.name.endswith("_id") or c.name == "draw_key" for c in index.columns)
+        and not {"assigned_job_id"} & {c.name for c in index.columns}
     }
 
     assert across == set()

@@ -27,11 +27,13 @@ from models.user_pools import UserPool, UserPoolMember
 from models.webhooks import WebhookDelivery, WebhookEndpoint
 from pipelines.alerts.handle import ByHand, raise_by_hand
 from pipelines.alerts.subscriptions import Chosen, Reader, choose_notices
+from pipelines.books.add_up import add_up_books
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.tenants.conditions import keep_counting
 from pipelines.usage.add_up import add_up
 from pipelines.wiring import House
+from tests.booking import change_stock_by_nothing, full_book
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -59,6 +61,7 @@ def two_tenants(house: House) -> Two:
     two = Two(full_tenant(house), full_tenant(house))
     with scoped_transaction(house.sessions, SYSTEM) as session:
         add_up(session)
+        add_up_books(session)
         for seeded in (two.one, two.other):
             whose = {
                 "agency_id": seeded.agency_id,
@@ -66,6 +69,7 @@ def two_tenants(house: House) -> Two:
                 "campaign_id": seeded.campaign_id,
             }
             session.execute(insert(IssuedDelta).values(ISSUED | whose))
+            change_stock_by_nothing(session, seeded)
     return two
 
 
@@ -97,6 +101,7 @@ def full_tenant(house: House) -> Seeded:
         )
     hasten_singles(house)
     drain(house)
+    full_book(house, seeded, job_id)
     user_id = new_id()
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         session.execute(

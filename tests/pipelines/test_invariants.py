@@ -7,18 +7,24 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from models.books import WHOLE_BOOK
 from models.database import scoped_transaction
-from models.scope import SYSTEM
+from models.scope import SYSTEM, client
 from ops.bootstrap import database_url
+from pipelines.books.generate import accept_generation
+from pipelines.books.patterns import PLAIN_ALPHABET
+from pipelines.books.recount import count_book, count_people
 from pipelines.errors import NotFound
-from pipelines.reconciliation.invariants import INVARIANTS, Invariant
+from pipelines.reconciliation.invariant import Invariant
+from pipelines.reconciliation.invariants import INVARIANTS
 from pipelines.reconciliation.prove import Patience, Proof, prove
 from pipelines.wiring import House
+from tests.booking import hand_out, make_book
 from tests.conftest import Database, Ground
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
 from tests.emptied import own_database
 from tests.proof import violations
-from tests.seeding import seed
+from tests.seeding import ACTOR, Seeded, seed
 
 #: What a superuser without triggers must do to break one invariant and no other.
 BREAKS = {
@@ -50,7 +56,13 @@ BREAKS = {
     "bounded": "ALTER TABLE accounts DROP CONSTRAINT ck_accounts_available; "
     "UPDATE accounts SET unlimited = false WHERE kind = 'outside'",
     "rewards": "UPDATE campaigns SET max_rewards = 99",
-    "pool-members": "UPDATE user_pools SET members = members + 1",
+    "pool-members": "INSERT INTO user_pools (id, agency_id, client_id, name, members, created_by) "
+    "SELECT gen_random_uuid(), agency_id, id, 'Testers', 1, id FROM clients LIMIT 1",
+    "codes": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{codes}'; "
+    "UPDATE jobs SET total = total + 1 WHERE id = '{codes}'",
+    "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
+    "WHERE id = (SELECT id FROM book_deltas LIMIT 1)",
+    "coupon-counts": "UPDATE coupon_counts SET redeemed = redeemed + 1 WHERE user_id <> '{whole}'",
     "imports": "DELETE FROM cards "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",
     "vendor-cards": "UPDATE cards SET provider_order_id = NULL WHERE provider_order_id IS NOT NULL",
@@ -95,6 +107,7 @@ class Books:
 def books(vendor_house: House, database: Database) -> Books:
     seeded = seed(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
+    codes = counted_codes(vendor_house, seeded)
     ended = submit(vendor_house, seeded, recipients_csv(3))
     drain(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
@@ -102,9 +115,30 @@ def books(vendor_house: House, database: Database) -> Books:
         "ended": ended,
         "open": submit(vendor_house, seeded, recipients_csv(2, start=10)),
         "client_account": seeded.client_account,
+        "codes": codes,
+        "whole": WHOLE_BOOK,
     }
     assert view(vendor_house, ended)["sources"] == {"csv": 2, "buffer": 0, "api": 1}
     return Books(vendor_house, database_url(database.admin_url, database.name), names)
+
+
+def counted_codes(house: House, seeded: Seeded) -> UUID:
+    """The job that made codes for a book whose people are counted, as is the book itself."""
+    limits = {"max_assignments": 9, "max_assignments_per_user": 9}
+    book_id = make_book(house, seeded, random_length=12, alphabet=PLAIN_ALPHABET, **limits)
+    hand_out(house, book_id, (2, 1))
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        count_people(session, book_id)
+        count_book(session, book_id)
+        who = {"actor_id": ACTOR, "key": None, "limits": house.limits}
+        return accept_generation(session, book_id, 3, **who).job_id
+
+
+def test_a_missing_count_of_a_whole_book_is_a_breach(books: Books):
+    books.spoil("DELETE FROM coupon_counts WHERE user_id = '{whole}'")
+
+    ((_id, (words,)),) = violations(books.house).items()
+    assert words.endswith(": no count, 3 and 3")
 
 
 def test_the_books_are_whole_before_anybody_breaks_them(books: Books):
@@ -113,7 +147,8 @@ def test_the_books_are_whole_before_anybody_breaks_them(books: Books):
     assert (proof.ok, proof.as_json()["complete"]) == (True, True)
     assert [finding.id for finding in proof.findings] == [one.id for one in INVARIANTS]
     checked = {finding.id: finding.checked for finding in proof.findings}
-    assert (checked["item-sums"], checked["one-effect"], checked["vendor-cards"]) == (4, 5, 1)
+    assert (checked["item-sums"], checked["one-effect"], checked["vendor-cards"]) == (5, 5, 1)
+    assert (checked["codes"], checked["book-stock"], checked["coupon-counts"]) == (1, 6, 1)
 
 
 def test_there_is_a_breach_for_every_invariant():

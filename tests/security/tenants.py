@@ -50,6 +50,8 @@ _OWNED = {
     "alerts": "client_id",
     "webhook_endpoints": "client_id",
     "webhook_deliveries": "client_id",
+    "books": "client_id",
+    "coupons": "client_id",
 }
 
 
@@ -105,6 +107,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "key_id": one("api_keys"),
         "approval_id": one("approvals"),
         "erasure_id": one("erasures"),
+        "book_id": one("books"),
         "invitation_id": one("invitations"),
         "alert_id": one("alerts"),
         "endpoint_id": one("webhook_endpoints"),

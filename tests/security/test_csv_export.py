@@ -6,6 +6,7 @@ import io
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from models.database import scoped_transaction
 from models.people import Role
@@ -13,7 +14,8 @@ from models.scope import PLATFORM, SYSTEM
 from pipelines.jobs.csv_reader import ColumnRules, open_csv
 from pipelines.wiring import House
 from tests.bad_inputs.recipients import WELCOME
-from tests.driving import cards_csv, drain, import_cards_now, submit
+from tests.booking import hand_out, make_book
+from tests.driving import cards_csv, drain, import_cards_now, rows, submit
 from tests.rules.test_csv_writer import HARMLESS, HOSTILE
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
@@ -26,6 +28,7 @@ NUMBERS = {"row", "denomination_minor", "in_minor", "out_minor", "balance_minor"
 #: Routes that answer with CSV. A new one must be written by `csv_blocks` and be tried below.
 EXPORTS = {
     "audit.export_audit",
+    "book-codes.download_book_coupons",
     # All written by `lines_csv` or beside it; what a sheet says is tried by the first.
     "balance-sheets.check_as_file",
     "balance-sheets.download_report",
@@ -90,6 +93,14 @@ def sell_one(house: House, tenant: Seeded) -> None:
         session.execute(text("UPDATE brands SET name = '=1+1'"))
 
 
+def coupons_of(house: House, tenant: Seeded, caller: Caller) -> TestResponse:
+    """A code may begin with what a spreadsheet runs."""
+    book_id = make_book(house, tenant)
+    hand_out(house, book_id, (1,))
+    rows(house, "UPDATE coupons SET code = '-1+1', version = version + 1 RETURNING 1")
+    return caller.get(f"/books/{book_id}/coupons.csv")
+
+
 @pytest.fixture(scope="module")
 def exports(app: Flask, house: House, tenant: Seeded, job_id: str) -> dict[str, bytes]:
     caller: Caller = signed_in(app, house, Role.CLIENT_ADMIN, tenant)
@@ -113,6 +124,7 @@ def exports(app: Flask, house: House, tenant: Seeded, job_id: str) -> dict[str, 
         "failed": caller.get(f"/jobs/{job_id}/results.csv?only=failed").data,
         "console": visitor.get(f"/console/jobs/{job_id}/results.csv").data,
         "audit": caller.get("/audit.csv").data,
+        "coupons": coupons_of(house, tenant, caller).data,
         "statement": caller.get(f"/credit/accounts/{tenant.client_account}/statement.csv").data,
         "audit page": visitor.get("/console/audit.csv").data,
     }
@@ -137,6 +149,7 @@ def test_sec035_the_routes_that_answer_csv_are_known(app: Flask, job_id: str) ->
         "profit",
         "profit page",
         "sheet",
+        "coupons",
     ],
 )
 def test_sec035_no_cell_begins_with_a_trigger(exports: dict[str, bytes], name: str) -> None:

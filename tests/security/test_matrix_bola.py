@@ -47,6 +47,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "campaigns.change_campaign": {"name": "Taken over", "version": 1},
     "campaigns.set_budget": {"mode": "isolated", "amount_minor": 1},
     "redemption-codes.withdraw_redemption_codes": {"reason": "Leaked"},
+    "books.change_book": {"name": "Taken over"},
+    "book-codes.generate_codes": {"count": 1},
     "clients.change_client": {"name": "Taken over", "version": 1},
     "clients.restrict_brands": {"brand_ids": []},
     "gift-cards.report_defective_card": {"reason": "Does not work"},
@@ -60,6 +62,7 @@ BODIES: dict[str, dict[str, Any]] = {
 CSV = b"card_number\nKANARIE-BOLA\n"
 #: Routes that take such a file, and what they ask besides.
 FILES = {
+    "book-codes.upload_codes": "",
     "gift-card-pools.import_gift_cards": "",
     "redemption-codes.load_redemption_codes": f"?brand_id={uuid4()}&denomination_minor=100",
     "redemption-codes.withdraw_listed_codes": "?reason=Leaked",
@@ -100,7 +103,7 @@ def seen(answer: TestResponse) -> tuple[int, str | None, str]:
 
 
 def ask(caller: Caller, rule: Rule, method: str, ids: dict[str, UUID]) -> TestResponse:
-    headers = caller.headers | {"Idempotency-Key": secrets.token_hex(8)}
+    headers = caller.headers | {"Idempotency-Key": secrets.token_hex(8), "If-Match": '"1"'}
     path = filled(rule, ids)
     if rule.endpoint in FILES:
         return caller.client.post(
@@ -165,6 +168,7 @@ def nested(ids: dict[str, UUID], own: Two) -> list[tuple[str, str, dict[str, Any
             card | {"campaign_id": named["campaign_id"], "recipients": [{"reference": "r"}]},
         ),
         ("POST", "/alerts", {"note": "Mine", "client_id": named["client_id"]}),
+        ("POST", "/books", {"name": "Mine", "client_id": named["client_id"]}),
         ("POST", "/campaigns", {"name": "Mine", "client_id": named["client_id"]}),
         ("POST", "/pools", {"name": "Mine", "client_id": named["client_id"]}),
         ("GET", f"/pools?cursor={named['user_pool_id']}", {}),

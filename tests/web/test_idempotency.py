@@ -302,6 +302,7 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/auth/totp/enrol",
         "/auth/totp/recovery-codes",
         "/auth/totp/verify",
+        "/pools/{user_pool_id}/users/remove",
         "/users/{user_id}/impersonate",
         "/users/{user_id}/reset-second-factor",
         "/users/{user_id}/sign-out",
@@ -313,6 +314,7 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/invitations/accept",
         "/users/{user_id}/allow-tries",
         # A look at how things stand, as often as one likes.
+        "/books/preview-pattern",
         "/credit/balance-checks",
         "/credit/balance-sheets/check",
         "/credit/balance-sheets/check.csv",

@@ -1,4 +1,4 @@
-"""S4-035, S4-036: the API's document names a type for all that credit and gift cards ask and answer.
+"""S4-035, S4-036: the API's document names a type for all that credit, gift cards and books ask and answer.
 
 Whoever generates types from it (README) gets one with a name for every body and every answer, with
 every word of an enumeration, and no object of unknown members.
@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from models.approvals import ApprovalState
+from models.books import CouponState
 from models.cards import CardState, PoolKind, Source
 from models.deliveries import Channel, DeliveryState
 from models.jobs import ItemState, JobState
 from models.ledger import Tier, TransferKind
 from models.tenants import BudgetMode, CampaignState
+from pipelines.books.read import BookState
 from pipelines.jobs.kinds import OnError
 from pipelines.pools.health import Health
 from pipelines.provisioning.plan import Dedupe
@@ -26,6 +28,7 @@ from web.api.routes import document
 TAGS = {
     *("credit", "credit-statements", "credit-projection", "credit-corrections", "claw-backs"),
     *("balance-sheets", "campaigns", "gift-cards", "gift-card-jobs", "gift-card-pools"),
+    *("books", "book-codes"),
     *("card-batches", "redemption-codes", "redeem", "deliveries", "jobs", "profit", "prices"),
 }
 #: What an approval is about differs by its kind: its members are told on the console.
@@ -39,6 +42,9 @@ WORDS = {
     "Campaign.budget_mode": BudgetMode,
     "BudgetBody.mode": BudgetMode,
     "Approval.state": [*ApprovalState, "expired"],
+    "Book.state": BookState,
+    "BookCoupon.state": CouponState,
+    "CodesBody.on_error": OnError,
     "Pool.kind": PoolKind,
     "Pool.health": Health,
     "StockLine.health": Health,

@@ -7,7 +7,7 @@ from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
-from tests.driving import drain, rows
+from tests.driving import rows
 from tests.intake import table_sizes
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, make_user, signed_in
@@ -184,32 +184,6 @@ def test_s3_060_with_skip_the_others_are_added_and_each_left_out_is_told(
         ("/emails/2", "user_not_found"),
     ]
     assert [person["email"] for person in members(manager, pool)] == ["alice@example.com"]
-
-
-def test_whom_another_client_knows_is_as_new_as_whom_nobody_knows(
-    app: Flask, house: House, manager: Caller, pool: str
-) -> None:
-    """SEC-10: one person in `users`, and neither client learns what the other has said of them."""
-    other = seed(house, vendor=False)
-    stranger = signed_in(app, house, Role.CAMPAIGN_MANAGER, other)
-    theirs = stranger.post("/pools", {"name": "Theirs"}).json["id"]
-    content = b"email,name,external_id\nann@example.com,Ann the debtor,t1\n"
-    sent = stranger.headers | {"Content-Type": "text/csv", "Idempotency-Key": "k"}
-    path = f"/api/v1/pools/{theirs}/users?create_missing=true"
-    stranger.client.post(path, data=content, headers=sent)
-    drain(house)
-
-    unseen = add(manager, pool, emails=["ann@example.com"], on_error="skip")
-    known = add(manager, pool, emails=["ann@example.com"], create_missing=True)
-    new = add(manager, pool, emails=["nobody@example.com"], create_missing=True)
-
-    assert [entry["code"] for entry in unseen["unknown"]] == ["user_not_found"]
-    assert known == new
-    mine = {person["email"]: person for person in members(manager, pool)}
-    assert (mine["ann@example.com"]["name"], mine["ann@example.com"]["external_id"]) == ("", None)
-    (person,) = members(stranger, theirs)
-    assert person["user_id"] == mine["ann@example.com"]["user_id"]
-    assert person["name"] == "Ann the debtor"
 
 
 def test_who_sees_a_person_may_make_them_known_by_id_and_nobody_else_may(

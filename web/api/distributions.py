@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from models.database import ScopedSession, scoped_transaction
 from models.jobs import Priority
@@ -14,13 +14,22 @@ from pipelines.access.rate_policies import Policy
 from pipelines.distribution.draw import Mode, RemainderPolicy
 from pipelines.distribution.plan import DistributionOptions, OnFailure
 from pipelines.distribution.preview import preview_json
-from pipelines.distribution.read import draw_json
+from pipelines.distribution.read import draw_json, members_csv
 from pipelines.distribution.submit import Submission, preview_distribution, submit_distribution
 from pipelines.limits import DEFAULTS
 from pipelines.user_pools.pools import pool
 from web.admission import canonical, request_key
 from web.api.job_schemas import Job
-from web.api.routes import IDEMPOTENCY_KEY, PREFER, Routes, answers, asks, documented, reads
+from web.api.routes import (
+    IDEMPOTENCY_KEY,
+    PREFER,
+    Routes,
+    answers,
+    answers_csv,
+    asks,
+    documented,
+    reads,
+)
 from web.backpressure import saturation_now
 from web.fields import PRIORITIES, Count, Flag, Identity, Stamp, Text, one_of
 from web.front import front
@@ -59,7 +68,6 @@ class DistributeBody(Schema):
         longest=SEED_CHARACTERS_MAX,
         load_default=None,
         allow_none=True,
-        validate=validate.Length(min=1, error="required|Give a seed, or leave it out."),
         metadata={"description": "Your own seed; without one it is made from the plan."},
     )
     allow_partial = Flag(
@@ -147,7 +155,7 @@ class DrawShown(Schema):
     results_csv = fields.String()
 
 
-@routes.post("/pools/<uuid:pool_id>/distribute")
+@routes.post("/pools/<uuid:user_pool_id>/distribute")
 @permitted(Permission.COUPONS_ASSIGN)
 @limited(Policy.SUBMIT)
 @asks(DistributeQuery)
@@ -155,7 +163,7 @@ class DrawShown(Schema):
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
 @answers(200, DistributionPlan)
 @answers(202, Job)
-def distribute_to_pool(query: dict[str, Any], body: dict[str, Any], pool_id: UUID) -> Response:
+def distribute_to_pool(query: dict[str, Any], body: dict[str, Any], user_pool_id: UUID) -> Response:
     """Give coupons of a book to the people of a pool; `?preview=true` shows the plan and writes nothing.
 
     Random draws a member for each coupon; equal gives each the same number. Who is in the pool is
@@ -163,8 +171,8 @@ def distribute_to_pool(query: dict[str, Any], body: dict[str, Any], pool_id: UUI
     """
     house, caller = front().house, principal()
     key = None if query["preview"] else request_key(caller, canonical(body))
-    asked = _submission(body, pool_id)
-    with scoped_transaction(house.sessions, _scope_of_pool(pool_id)) as session:
+    asked = _submission(body, user_pool_id)
+    with scoped_transaction(house.sessions, _scope_of_pool(user_pool_id)) as session:
         if query["preview"]:
             return jsonify(_foreseen(session, asked, caller.actor_id))
         done = submit_distribution(
@@ -185,6 +193,17 @@ def get_draw(job_id: UUID) -> Response:
     """What a distribution was drawn from; with the two files anybody can draw it again."""
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         return jsonify(draw_json(session, job_id))
+
+
+@routes.get("/jobs/<uuid:job_id>/draw-members.csv")
+@permitted(Permission.JOBS_READ)
+@answers_csv()
+def download_draw_members(job_id: UUID) -> Response:
+    """Who was in the pool when it was drawn, in its order; `capacity` is what each could still take."""
+    blocks = members_csv(front().house.sessions, principal().scope, job_id)
+    response = Response(blocks, mimetype="text/csv")
+    response.headers.set("Content-Disposition", "attachment", filename=f"draw-{job_id}.csv")
+    return response
 
 
 def _foreseen(session: ScopedSession, asked: Submission, actor_id: UUID) -> dict[str, Any]:

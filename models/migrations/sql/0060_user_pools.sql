@@ -93,10 +93,8 @@ END $$;
 GRANT DELETE ON user_pool_members
   TO largesse_platform, largesse_agency, largesse_client, largesse_system;
 -- The functions below run as the owner: they look for whom a client may not see, and make no staff.
--- Nobody's function changes or removes a person.
 CREATE POLICY owner ON client_users TO largesse_owner USING (true);
-CREATE POLICY owner ON users FOR SELECT TO largesse_owner USING (true);
-CREATE POLICY owner_makes ON users FOR INSERT TO largesse_owner
+CREATE POLICY owner ON users TO largesse_owner USING (true)
   WITH CHECK (role = 'end_user' AND agency_id IS NULL AND client_id IS NULL AND password_hash IS NULL);
 
 -- How many are in a pool, and that its preview is out of date (EC-092).

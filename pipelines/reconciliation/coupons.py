@@ -1,0 +1,75 @@
+"""Whether coupons are as many as was counted: by their books, their people and their jobs."""
+
+from models.books import WHOLE_BOOK
+from pipelines.books.recount import ASSIGNED, REDEEMED
+from pipelines.reconciliation.invariant import Invariant, of_job
+
+# Books in which somebody asks how many coupons one person, or all of them, have.
+_COUNTS_PEOPLE = (
+    "(b.max_assignments_per_user IS NOT NULL OR b.max_redemptions_per_user IS NOT NULL)"
+)
+_COUNTS_ITSELF = "(b.max_assignments IS NOT NULL OR b.max_redemptions IS NOT NULL)"
+# What a limit was lifted from keeps its rows, and nobody reads them.
+_COUNTS = f"""
+SELECT 'book ' || book_id || ': a person''s coupons are not what is counted'
+FROM (SELECT c.book_id, c.user_id, {ASSIGNED} AS assigned, {REDEEMED} AS redeemed
+      FROM coupons c JOIN books b ON b.id = c.book_id
+      WHERE c.user_id IS NOT NULL AND {_COUNTS_PEOPLE} GROUP BY c.book_id, c.user_id) l
+FULL JOIN (SELECT n.book_id, n.user_id, n.assigned, n.redeemed
+           FROM coupon_counts n JOIN books b ON b.id = n.book_id
+           WHERE n.user_id <> '{WHOLE_BOOK}' AND {_COUNTS_PEOPLE}) r USING (book_id, user_id)
+WHERE coalesce(r.assigned, 0) <> coalesce(l.assigned, 0)
+   OR coalesce(r.redeemed, 0) <> coalesce(l.redeemed, 0)
+UNION ALL
+SELECT 'book ' || b.id || ': ' || coalesce(n.assigned || ' assigned and ' || n.redeemed
+    || ' redemptions counted', 'no count') || ', ' || l.assigned || ' and ' || l.redeemed
+FROM books b LEFT JOIN coupon_counts n ON n.book_id = b.id AND n.user_id = '{WHOLE_BOOK}'
+CROSS JOIN LATERAL (SELECT {ASSIGNED} AS assigned, {REDEEMED} AS redeemed FROM coupons c
+                    WHERE c.book_id = b.id AND c.user_id IS NOT NULL) l
+WHERE {_COUNTS_ITSELF} AND (n.assigned IS DISTINCT FROM l.assigned
+                            OR n.redeemed IS DISTINCT FROM l.redeemed)
+"""
+_STOCK = """
+SELECT 'book ' || book_id || ': its stock is not what its coupons are'
+FROM (SELECT book_id, count(*) FILTER (WHERE state = 'unassigned') AS unassigned,
+        count(*) FILTER (WHERE state = 'assigned') AS assigned,
+        count(*) FILTER (WHERE state = 'locked') AS locked,
+        count(*) FILTER (WHERE state = 'redeemed') AS redeemed,
+        count(*) FILTER (WHERE state = 'void') AS void, sum(redemptions) AS redemptions
+      FROM coupons GROUP BY book_id) c
+FULL JOIN (SELECT book_id, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
+        sum(locked) AS locked, sum(redeemed) AS redeemed, sum(void) AS void,
+        sum(redemptions) AS redemptions
+      FROM book_stock GROUP BY book_id) s USING (book_id)
+WHERE (coalesce(c.unassigned, 0), coalesce(c.assigned, 0), coalesce(c.locked, 0),
+       coalesce(c.redeemed, 0), coalesce(c.void, 0), coalesce(c.redemptions, 0))
+  <> (coalesce(s.unassigned, 0), coalesce(s.assigned, 0), coalesce(s.locked, 0),
+      coalesce(s.redeemed, 0), coalesce(s.void, 0), coalesce(s.redemptions, 0))
+"""
+_MADE = f"""
+SELECT 'job ' || j.id || ': ' || coalesce(d.codes, 0) || ' codes counted, ' || coalesce(n.codes, 0)
+    || ' there'
+FROM jobs j
+LEFT JOIN (SELECT job_id, sum(succeeded) AS codes FROM chunks GROUP BY job_id) d ON d.job_id = j.id
+LEFT JOIN (SELECT load_job_id, count(*) AS codes FROM coupons GROUP BY load_job_id) n
+  ON n.load_job_id = j.id
+WHERE {of_job("j.id")} AND j.kind IN ('code_generation', 'code_import')
+  AND coalesce(d.codes, 0) <> coalesce(n.codes, 0)
+"""
+
+INVARIANTS = (
+    Invariant(
+        "codes",
+        "Every generated or uploaded code is there",
+        f"jobs j WHERE {of_job('j.id')} AND j.kind IN ('code_generation', 'code_import')",
+        _MADE,
+    ),
+    Invariant("book-stock", "A book's stock is its coupons", "coupons", _STOCK, False),
+    Invariant(
+        "coupon-counts",
+        "Coupons counted towards a limit are somebody's",
+        f"books b WHERE {_COUNTS_PEOPLE} OR {_COUNTS_ITSELF}",
+        _COUNTS,
+        False,
+    ),
+)
