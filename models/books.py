@@ -115,7 +115,7 @@ class Coupon(Base):
         ),
         CheckConstraint("(state = 'locked') = (locked_until IS NOT NULL)", name="locked"),
         CheckConstraint("redemptions >= 0", name="redemptions"),
-        Index("uq_coupons_code", "client_id", "blind_index", unique=True),
+        Index("uq_coupons_code", "blind_index", unique=True),
         Index(
             "uq_coupons_deck",
             "book_id",

@@ -109,12 +109,16 @@ CATALOGUE: Mapping[str, Message] = {
         "Nothing to do: a card is kept once, in the pool that had it first.",
     ),
     "code_charset": Message(
-        "The card number has other characters than letters, digits and hyphens",
+        "The number or code has other characters than letters, digits and hyphens",
         "Look for quotes, dots or letters of other scripts, and import the corrected rows.",
     ),
     "code_length": Message(
-        "The card number is too short or too long",
+        "The number or code is too short or too long",
         "It has 4 to 64 characters; look for cells that were cut or joined.",
+    ),
+    "duplicate_code": Message(
+        "The code stands in the file, or in a book of this client, already",
+        "Nothing to do: a code is kept once, in the book that had it first.",
     ),
     "code_differs": Message(
         "The redemption code is loaded with another brand or value",

@@ -11,7 +11,7 @@ from models.jobs import JobState
 from pipelines.books.counts import take_places
 from pipelines.books.coupon_states import refuse_assign
 from pipelines.books.deck import is_set_aside, share_deck, take_from_deck
-from pipelines.books.history import Moved, Step, move_coupons
+from pipelines.books.history import Moved, Step, give_coupons
 from pipelines.books.look_up import coupon_by_id, take_coupon
 from pipelines.books.outcome import coupon_outcome
 from pipelines.books.read import book_rules
@@ -32,7 +32,6 @@ from pipelines.jobs.verdicts import (
     Verdict,
     end_positions,
     failed,
-    succeed_positions,
 )
 from pipelines.jobs.work_chunk import rest_in_hand
 from pipelines.limits import Limits
@@ -95,10 +94,7 @@ def _give(session: Session, asked: Row[Any], rules: BookRules, now: datetime) ->
         return refused[asked.position]
     moved = Moved(CouponMove.ASSIGNED, now, asked.submitted_by, job_id=asked.id)
     given = Step(step.id, step.version, asked.user_id, asked.position)
-    if not move_coupons(session, rules.id, [given], moved):
-        return ConcurrentRedemption()
-    succeed_positions(session, asked.id, {asked.position: step.id})
-    return None
+    return None if give_coupons(session, rules.id, [given], moved) else ConcurrentRedemption()
 
 
 def _chosen(session: Session, asked: Row[Any], now: datetime) -> Step | Refusal:

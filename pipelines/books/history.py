@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.books import CouponMove
 from pipelines.books.refusals import ConcurrentRedemption
+from pipelines.jobs.verdicts import succeed_positions
 
 #: What each move changes of a coupon, beside its version.
 _CHANGES: Mapping[CouponMove, str] = {
@@ -25,15 +26,17 @@ _CHANGES: Mapping[CouponMove, str] = {
         assigned_job_id = NULL, assigned_position = NULL, draw_key = m.draw_key""",
     CouponMove.VOIDED: "state = 'void', locked_until = NULL",
 }
-# The version decides: whoever moved the coupon meanwhile was first. The bounds of the ids keep a
-# plan to the rows named, whatever the statistics believe.
+# The version decides: whoever moved the coupon meanwhile was first; what is drawn has none yet, and
+# goes by its state. OFFSET 0: the book is a value of the row, not of the statement, so that no plan
+# goes through all coupons of the book, whatever the statistics believe.
 _MOVE = """
 WITH moved AS (
     UPDATE coupons c SET {changes}, version = c.version + 1
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:holders AS uuid[]),
-                CAST(:positions AS integer[]), CAST(:draw_keys AS bigint[]))
-      AS m (id, version, holder, position, draw_key)
-    WHERE c.book_id = :book AND c.id = m.id AND c.version = m.version
+    FROM (SELECT CAST(:book AS uuid) AS book, u.* FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:versions AS integer[]), CAST(:holders AS uuid[]),
+            CAST(:positions AS integer[]), CAST(:draw_keys AS bigint[]))
+          AS u (id, version, holder, position, draw_key) OFFSET 0) m
+    WHERE c.book_id = m.book AND c.id = m.id AND {unmoved}
     RETURNING c.id, c.version, c.agency_id, c.client_id, m.holder, m.position
 ), told AS (
     INSERT INTO coupon_events (coupon_id, number, book_id, agency_id, client_id, move, user_id,
@@ -44,9 +47,19 @@ WITH moved AS (
 )
 SELECT id FROM moved
 """
+_SAME_VERSION = "c.version = m.version"
+# As state = 'unassigned' says; said so, a plan would go through the whole deck.
+_NOBODYS = "c.user_id IS NULL AND c.state <> 'void'"
 _MOVES: Mapping[CouponMove, TextClause] = {
-    move: text(_MOVE.format(changes=changes)) for move, changes in _CHANGES.items()
+    move: text(_MOVE.format(changes=changes, unmoved=_SAME_VERSION))
+    for move, changes in _CHANGES.items()
 }
+_GIVE = text(
+    _MOVE.format(
+        changes=_CHANGES[CouponMove.ASSIGNED],
+        unmoved=f"CASE WHEN m.version IS NULL THEN {_NOBODYS} ELSE {_SAME_VERSION} END",
+    )
+)
 
 
 class Movable(Protocol):
@@ -81,7 +94,8 @@ class Step:
     """One coupon of a move: whose it becomes or was, for which item, and its new place in the deck."""
 
     id: UUID
-    version: int
+    #: None for one that was drawn: it is moved if nobody has it.
+    version: int | None
     holder: UUID | None
     position: int | None = None
     draw_key: int | None = None
@@ -91,7 +105,30 @@ def move_coupons(session: Session, book_id: UUID, steps: Sequence[Step], moved: 
     """Move coupons of one book; those that were moved by nobody else meanwhile."""
     if not steps:
         return set()
-    values: dict[str, object] = {
+    values = _values(book_id, steps, moved)
+    if moved.move is CouponMove.LOCKED:
+        values["until"] = moved.until
+    if moved.move is CouponMove.REDEEMED:
+        values["exhausts"] = moved.exhausts
+    return set(session.execute(_MOVES[moved.move], values).scalars())
+
+
+def give_coupons(session: Session, book_id: UUID, steps: Sequence[Step], moved: Moved) -> set[UUID]:
+    """Assign coupons of one book to the pending items of one chunk, which succeed with them.
+
+    Returns those that nobody had; their items alone have ended.
+    """
+    if not steps:
+        return set()
+    given = set(session.execute(_GIVE, _values(book_id, steps, moved)).scalars())
+    assert moved.job_id is not None, "items belong to a job"
+    ended = {step.position: step.id for step in steps if step.id in given and step.position}
+    succeed_positions(session, moved.job_id, ended)
+    return given
+
+
+def _values(book_id: UUID, steps: Sequence[Step], moved: Moved) -> dict[str, object]:
+    return {
         "book": book_id,
         "ids": [step.id for step in steps],
         "versions": [step.version for step in steps],
@@ -104,11 +141,6 @@ def move_coupons(session: Session, book_id: UUID, steps: Sequence[Step], moved: 
         "at": moved.at,
         "reason": moved.reason,
     }
-    if moved.move is CouponMove.LOCKED:
-        values["until"] = moved.until
-    if moved.move is CouponMove.REDEEMED:
-        values["exhausts"] = moved.exhausts
-    return set(session.execute(_MOVES[moved.move], values).scalars())
 
 
 def move_coupon(

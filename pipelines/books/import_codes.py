@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from uuid import UUID
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.base import new_ids
@@ -67,7 +68,6 @@ _INSERT = text("""
 INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
 SELECT :book, id, :agency, :client, code, blind_index, draw_key, :job
 FROM code_intake WHERE problem IS NULL
-ON CONFLICT DO NOTHING
 """)
 _INSERT_SEALED = text("""
 INSERT INTO coupon_codes (id, agency_id, client_id, code_sealed, last4)
@@ -214,7 +214,7 @@ def _land(session: Session, job: Row[Any], book: BookRules) -> Landing:
     }
     tally = session.execute(_TALLY).one()
     is_whole = job.spec["on_error"] == OnError.ABORT
-    if not (tally.rejected and is_whole) and _insert(session, book, values, tally):
+    if not (tally.rejected and is_whole) and _insert(session, book, values):
         return _landed(session, values, tally)
     session.execute(_INDEX)
     session.execute(_REPEATED_IN_FILE)
@@ -223,21 +223,22 @@ def _land(session: Session, job: Row[Any], book: BookRules) -> Landing:
         tally = session.execute(_TALLY).one()
         if tally.rejected and is_whole:
             return _refused(session, values, tally)
-        if _insert(session, book, values, tally):
+        if _insert(session, book, values):
             return _landed(session, values, tally)
     raise CodesMoved
 
 
-def _insert(session: Session, book: BookRules, values: dict[str, Any], tally: Row[Any]) -> bool:
+def _insert(session: Session, book: BookRules, values: dict[str, Any]) -> bool:
     """Insert every good row; if one finds its code taken, none is."""
-    savepoint = session.begin_nested()
-    done = session.execute(_INSERT, values)
-    if done.rowcount != tally.rows - tally.rejected:  # type: ignore[attr-defined]
-        savepoint.rollback()
+    try:
+        with session.begin_nested():
+            session.execute(_INSERT, values)
+    except IntegrityError as error:
+        if "uq_coupons_code" not in str(error.orig):
+            raise
         return False
     if book.seals_codes:
         session.execute(_INSERT_SEALED, values)
-    savepoint.commit()
     return True
 
 

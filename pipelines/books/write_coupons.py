@@ -31,7 +31,7 @@ _INSERT = """
 INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
 SELECT :book, id, :agency, :client, code, blind_index, draw_key, :job
 FROM new_coupons ORDER BY blind_index
-ON CONFLICT DO NOTHING
+ON CONFLICT (blind_index) DO NOTHING
 """
 _WRITE = text(_INSERT)
 _WRITE_SEALED = text(f"""

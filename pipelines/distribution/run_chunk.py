@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from models.books import CouponMove
 from models.jobs import JobState
 from pipelines.books.counts import give_back_places, take_places
-from pipelines.books.deck import take_from_deck
-from pipelines.books.history import Moved, Step, move_coupons
+from pipelines.books.deck import share_deck, take_from_deck
+from pipelines.books.history import Moved, Step, give_coupons
 from pipelines.books.read import book_rules
 from pipelines.books.refusals import BookExhausted, CouponNotAvailable, RecipientInactive
 from pipelines.books.rules import BookRules
@@ -26,7 +26,6 @@ from pipelines.jobs.verdicts import (
     end_positions,
     failed,
     skipped,
-    succeed_positions,
 )
 from pipelines.jobs.work_chunk import part_of, pending_positions, rest_in_hand
 from pipelines.limits import Limits
@@ -40,7 +39,8 @@ SELECT j.id, j.state, j.round, j.submitted_by, CAST(j.spec->>'book_id' AS uuid) 
     l.suspended_at IS NOT NULL AS is_suspended
 FROM jobs j JOIN clients l ON l.id = j.client_id WHERE j.id = :job
 """)
-# Whoever has left the pool or was disabled since is passed over (EC-095).
+# Whoever has left the pool or was disabled since is passed over (EC-095). The chunk is locked, and
+# whoever ends items locks it first.
 _ITEMS = text("""
 SELECT i.position, i.user_id, i.round,
     EXISTS (SELECT FROM client_users u WHERE u.client_id = i.client_id AND u.user_id = i.user_id
@@ -50,14 +50,10 @@ SELECT i.position, i.user_id, i.round,
 FROM items i
 WHERE i.job_id = :job AND i.chunk_number = :chunk AND i.state = 'pending'
   AND i.position BETWEEN :first AND :last
-ORDER BY i.position FOR NO KEY UPDATE OF i
+ORDER BY i.position
 """)
-# A coupon that is set aside is nobody else's: it need not be locked before it is moved.
 _DRAWN = text("""
-SELECT d.position, c.id, c.version
-FROM draw_chunks k, unnest(k.positions, k.coupon_ids) AS d (position, id)
-JOIN coupons c ON c.book_id = :book AND c.id = d.id AND c.state = 'unassigned'
-WHERE k.job_id = :job AND k.chunk_number = :chunk
+SELECT positions, coupon_ids FROM draw_chunks WHERE job_id = :job AND chunk_number = :chunk
 """)
 ROLLED_BACK = Verdict(
     INTERNAL_ERROR.state,
@@ -70,6 +66,7 @@ def run_chunk(session: Session, chunk: ChunkInHand, now: datetime, limits: Limit
     """Every pending item in hand ends with its coupon, or with why there is none."""
     job = session.execute(_JOB, {"job": chunk.job_id}).one()
     items = list(session.execute(_ITEMS, part_of(chunk) | {"pool": job.pool_id}))
+    share_deck(session, job.book_id)
     rules = book_rules(session, job.book_id)
     stop = _stopped(job, rules, now)
     given: Mapping[int, UUID] = {}
@@ -123,12 +120,10 @@ def _give(
         for position, user in wanted.items()
         if position not in limited
     ]
-    moved = move_coupons(
-        session, rules.id, steps, Moved(CouponMove.ASSIGNED, now, job.submitted_by, job_id=job.id)
-    )
-    given = {step.position: step.id for step in steps if step.id in moved and step.position}
-    succeed_positions(session, job.id, given)
-    lost = [step for step in steps if step.id not in moved]
+    moved = Moved(CouponMove.ASSIGNED, now, job.submitted_by, job_id=job.id)
+    found = give_coupons(session, rules.id, steps, moved)
+    given = {step.position: step.id for step in steps if step.id in found and step.position}
+    lost = [step for step in steps if step.id not in found]
     if lost:
         _count_back(session, rules, lost)
         refused |= {s.position: failed(CouponNotAvailable()) for s in lost if s.position}
@@ -140,9 +135,11 @@ def _coupons(
 ) -> dict[int, Step]:
     """What was drawn for each position; another round takes from the top of the deck."""
     if job.round == 1:
-        values = {"job": job.id, "chunk": chunk.number, "book": job.book_id}
-        rows = session.execute(_DRAWN, values)
-        return {row.position: Step(row.id, row.version, None) for row in rows}
+        values = {"job": job.id, "chunk": chunk.number}
+        row = session.execute(_DRAWN, values).one_or_none()
+        drawn = zip(row.positions, row.coupon_ids, strict=True) if row is not None else ()
+        # What is set aside is nobody else's: it need not be looked at before it is given.
+        return {position: Step(coupon, None, None) for position, coupon in drawn}
     taken = take_from_deck(session, job.book_id, len(positions)) if positions else []
     return dict(zip(positions, taken, strict=False))
 

@@ -169,10 +169,10 @@ class CsvTable:
         self._blank = 0
         self._text = text
         self._reader = csv.reader(iter(partial(text.readline, line_max), ""), strict=True)
-        header = self._next_record()
-        if header is None:
+        found = self._next_record()
+        if found is None:
             raise EmptyFile
-        self.header = tuple(name.strip().lower() for name in header)
+        self.header = tuple(name.strip().lower() for name in found[0])
         self._known = _known_columns(self.header, columns)
         #: The columns of the file that the rules know, in the order of the file.
         self.columns = tuple(self._known)
@@ -182,7 +182,8 @@ class CsvTable:
         width = len(self.header)
         names, places = self.columns, tuple(self._known.values())
         whole = names == self.header
-        while (record := self._next_record()) is not None:
+        while (found := self._next_record()) is not None:
+            record, joined = found
             number += 1
             if number > self._limits.csv_rows_max:
                 raise TooManyRows(f"A file may have {self._limits.csv_rows_max} rows.")
@@ -192,7 +193,6 @@ class CsvTable:
                 yield CsvRowError(number, line, "column_count", detail)
                 continue
             cells = dict(zip(names, record if whole else [record[i] for i in places], strict=True))
-            joined = "".join(record)
             if not joined.isprintable() and (column := _column_with_controls(cells)) is not None:
                 detail = "the cell has control characters."
                 yield CsvRowError(number, line, "illegal_character", detail, column)
@@ -203,8 +203,8 @@ class CsvTable:
         if number == 0:
             raise NoRows
 
-    def _next_record(self) -> list[str] | None:
-        """The next record with a cell that is not blank, safe to look at; None at the end."""
+    def _next_record(self) -> tuple[list[str], str] | None:
+        """The next record with a cell that is not blank, and its text; None at the end."""
         reader = self._reader
         while True:
             first_line = reader.line_num + 1
@@ -219,12 +219,13 @@ class CsvTable:
             if len(record) > self._limits.csv_columns_max:
                 detail = f"A line may have {self._limits.csv_columns_max} columns."
                 raise TooManyColumns(detail, extra={"line": reader.line_num})
-            if not record or all(not cell or cell.isspace() for cell in record):
+            joined = "".join(record)
+            if not joined or joined.isspace():
                 self._pass_blank()
                 continue
-            if any("\0" in cell for cell in record):
+            if "\0" in joined:
                 raise IllegalCharacter(extra={"line": reader.line_num})
-            return record
+            return record, joined
 
     def _pass_blank(self) -> None:
         """Blank lines are no rows, but a file of nothing else keeps its transaction waiting."""

@@ -21,7 +21,8 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
-from tests.bench import engine_lines, limits
+from tests.bench import code_lines, engine_lines, limits
+from tests.bench.distribution_lines import distribution_lines, growth_lines
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
 from tests.bench.line import Line
@@ -33,6 +34,7 @@ from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
 #: The parts of the work engine's lines, each of which may be measured alone.
+PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books")
 ENGINE = ("start", "beside", "growth", "processes")
 
 
@@ -41,9 +43,7 @@ def main() -> int:
     arguments.add_argument("--items", type=int, default=20_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--largest", type=int, default=1_000_000)
-    arguments.add_argument(
-        "--only", choices=("basics", "guards", "sources", "pools", "engine", *ENGINE)
-    )
+    arguments.add_argument("--only", choices=(*PARTS, "engine", *ENGINE))
     chosen = arguments.parse_args()
     lines: list[Line] = []
     with grounds() as base, stand(base, time_scale=1.0) as ground:
@@ -67,6 +67,16 @@ def main() -> int:
             if chosen.only in {None, "pools"}:
                 people = min(100_000, chosen.largest)
                 lines.extend(pool_lines(ground, seeded, connection, people))
+            coupons = (ground, seeded, connection, min(100_000, chosen.items), chosen.largest)
+            if chosen.only in {None, "distribution"}:
+                lines.extend(distribution_lines(*coupons))
+            if chosen.only == "books":
+                lines.extend(growth_lines(*coupons))
+            if chosen.only in {None, "codes"}:
+                codes = min(code_lines.CODES_MAX, chosen.largest)
+                lines.extend(
+                    code_lines.code_lines(ground, seeded, connection, codes, chosen.rounds)
+                )
             for part in ENGINE:
                 if chosen.only in {None, "engine", part}:
                     lines.extend(_engine_lines(part, ground, seeded, served, chosen.largest))

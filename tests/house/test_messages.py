@@ -21,8 +21,10 @@ ROOT = Path(pipelines.__path__[0])
 MAKERS = {"CellProblem", "Verdict", "FieldError", "CsvRowError", "Refused"}
 MAKERS |= {"write_refusal", "write_review"}
 FOLDERS = ("jobs", "pools", "providers", "provisioning", "user_pools")
+#: What judges rows there; the others refuse bodies.
+OF_BOOKS = ("codes.py", "code_rows.py", "import_codes.py")
 CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
-CODE_IN_SQL = re.compile(r"SET code = '([a-z_]+)'")
+CODE_IN_SQL = re.compile(r"SET (?:code|problem) = '([a-z_]+)'")
 
 
 def codes_of(path: Path) -> Iterator[str]:
@@ -59,13 +61,20 @@ def spoken_by_refusals() -> Iterator[str]:
 
 def codes() -> set[str]:
     files = [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]
+    files += [ROOT / "books" / name for name in OF_BOOKS]
     return {code for path in files for code in codes_of(path)} | set(spoken_by_refusals())
 
 
 def test_every_code_has_words_of_its_own() -> None:
     found = codes()
 
-    assert {"invalid_email", "code_charset", "duplicate_card", "job_cancelled"} <= found
+    assert {
+        "invalid_email",
+        "code_charset",
+        "duplicate_card",
+        "duplicate_code",
+        "job_cancelled",
+    } <= found
     assert {"refunded", "never_placed", "code_not_delivered", "already_served"} <= found
     assert sorted(code for code in found if message_of(code) == UNKNOWN) == []
 

@@ -42,6 +42,17 @@ USER_POOL = {
     *("members_version", "name", "version"),
 }
 MEMBER = {"added_at", "email", "external_id", "is_active", "name", "user_id"}
+BOOK = {
+    *("agency_id", "client_id", "created_at", "created_by", "id", "name", "state", "updated_at"),
+    *("pattern", "capacity", "seals_codes", "stock", "version"),
+    *("allow_multi_redemption", "max_redemptions_per_coupon", "max_redemptions_per_user"),
+    *("max_redemptions", "max_assignments_per_user", "max_assignments"),
+    *("starts_at", "expires_at", "closed_at"),
+}
+BOOK_COUPON = {
+    *("assigned_at", "code", "created_at", "id", "job_id", "locked_until", "redemptions"),
+    *("state", "user_id"),
+}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -64,6 +75,8 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/campaigns/{campaign_id}", ALL, CAMPAIGN),
     ("/pools/{user_pool_id}", ALL, USER_POOL),
     ("/pools/{user_pool_id}/users", ALL, MEMBER),
+    ("/books/{book_id}", ALL | {"storefront_key"}, BOOK),
+    ("/books/{book_id}/coupons", ALL | {"storefront_key"}, BOOK_COUPON),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 

@@ -177,7 +177,9 @@ def test_strangers_pools_are_unknown_and_viewers_may_not(
     app: Flask, house: House, seeded: Seeded, place: tuple[UUID, UUID, list[UUID]]
 ) -> None:
     pool, book, _people = place
-    stranger = signed_in(app, house, Role.CAMPAIGN_MANAGER, seed(house, vendor=False), name="stranger.")
+    stranger = signed_in(
+        app, house, Role.CAMPAIGN_MANAGER, seed(house, vendor=False), name="stranger."
+    )
     viewer = signed_in(app, house, Role.CLIENT_VIEWER, seeded)
 
     assert act(stranger, f"/pools/{pool}/distribute", ask(book)).status_code == 404

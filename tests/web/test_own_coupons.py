@@ -20,7 +20,6 @@ from tests.couponing import (
     id_of,
     known_to,
     put_codes,
-    sealed_coupon,
     state_of,
 )
 from tests.driving import rows
@@ -220,42 +219,6 @@ def test_a_program_acts_on_whosever_coupon_it_is(
     assert (wrong.status_code, before) == (404, "assigned")
     assert (status, body["result"]["coupon"]["user_id"]) == (200, str(ann[1]))
     assert state_of(house, code) == "redeemed"
-
-
-def test_sealed_codes_show_their_end_and_are_opened_for_their_holder(
-    app: Flask, house: House, seeded: Seeded, ann: tuple[Caller, UUID]
-) -> None:
-    """The opening is in the audit log, without the code."""
-    caller, person = ann
-    code, held = sealed_coupon(house, seeded, person)
-    coupon_id = held.id
-    bob = signed_in(app, house, Role.CLIENT_VIEWER, seeded, name="bob.")
-
-    (shown,) = caller.get("/users/me/coupons").json["data"]
-    strange = act(bob, f"/users/me/coupons/{coupon_id}/reveal")
-    unopened = rows(house, "SELECT FROM audit_entries WHERE action = 'coupon.revealed'")
-    opened = act(caller, f"/users/me/coupons/{coupon_id}/reveal")
-
-    assert (shown["code"], shown["is_sealed"]) == (f"****{code[-4:]}", True)
-    assert (strange.status_code, unopened) == (404, [])
-    assert (opened.status_code, opened.json) == (200, {"code": code})
-    (entry,) = rows(
-        house,
-        "SELECT actor_id, object_id, detail FROM audit_entries WHERE action = 'coupon.revealed'",
-    )
-    assert (entry.actor_id, entry.object_id) == (person, coupon_id)
-    assert code not in str(entry.detail)
-
-
-def test_a_sealed_coupon_is_redeemed_by_its_code_and_the_answer_shows_its_end(
-    house: House, seeded: Seeded, ann: tuple[Caller, UUID]
-) -> None:
-    caller, person = ann
-    code, _held = sealed_coupon(house, seeded, person)
-
-    status, body = end_of(house, caller, act(caller, f"/coupons/redeem/{code}"))
-
-    assert (status, body["result"]["coupon"]["code"]) == (200, f"****{code[-4:]}")
 
 
 def test_ec035_a_redemption_is_replayed_to_its_end_user(

@@ -1,4 +1,4 @@
-"""The coupons of a person over HTTP: one's own, and those of somebody in the caller's sight."""
+"""The coupons of a person over HTTP, one's own or another's, and the opening of sealed codes."""
 
 from typing import Any
 from uuid import UUID
@@ -10,14 +10,17 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope
 from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
 from pipelines.books.coupon_view import CouponView, coupons_of_person
-from pipelines.books.reveal_code import reveal_own_code
+from pipelines.books.reveal_code import reveal_code, reveal_own_code
+from pipelines.sealing import Secret
 from web.api.coupons import Coupon
 from web.api.routes import Routes, answers, asks
 from web.fields import PageQuery
 from web.front import front
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed
+from web.rate_limits import limited
 
 routes = Routes("user-coupons", "The coupons that a person holds.")
 
@@ -52,6 +55,7 @@ def list_coupons_of_user(query: dict[str, Any], user_id: UUID) -> Response:
 
 @routes.post("/users/me/coupons/<uuid:coupon_id>/reveal")
 @permitted(Permission.OWN_COUPONS)
+@limited(Policy.REVEAL)
 @answers(200, RevealedCode)
 def reveal_own_coupon(coupon_id: UUID) -> Response:
     """The whole code of a coupon of yours whose book seals its codes; each opening is audited."""
@@ -59,7 +63,31 @@ def reveal_own_coupon(coupon_id: UUID) -> Response:
     code = reveal_own_code(
         house.sessions, coupon_id, holder=caller.actor_id, keyring=house.settings.keyring
     )
-    return jsonify({"code": code.reveal()})
+    return _laid_open(code)
+
+
+@routes.post("/books/<uuid:book_id>/coupons/<uuid:coupon_id>/reveal")
+@permitted(Permission.CODES_REVEAL)
+@limited(Policy.REVEAL)
+@answers(200, RevealedCode)
+def reveal_coupon(book_id: UUID, coupon_id: UUID) -> Response:
+    """The whole code of a coupon of a sealed book, after a fresh proof of who you are; audited."""
+    house, caller = front().house, freshly_proven()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        code = reveal_code(
+            session,
+            book_id,
+            coupon_id,
+            actor_id=caller.actor_id,
+            keyring=house.settings.keyring,
+        )
+    return _laid_open(code)
+
+
+def _laid_open(code: Secret) -> Response:
+    response = jsonify({"code": code.reveal()})
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _listed(query: dict[str, Any], scope: Scope, user_id: UUID) -> Response:

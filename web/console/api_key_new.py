@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from models import clock
 from pipelines.access.api_keys import DrawnKey, NewKey, key_row, make_key
 from pipelines.access.networks import NETWORKS_MAX, NOT_A_NETWORK, read_network
-from pipelines.access.permissions import KEY_SCOPES, KeyScope, Permission
+from pipelines.access.permissions import KeyScope, Permission
 from pipelines.errors import NotFound
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS
 from pipelines.queue.keys import once
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import page
 from web.console.person_form import offered_clients, typed_client
-from web.console.role_words import ACTIONS
+from web.console.role_words import SCOPE_WORDS
 from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
@@ -133,7 +133,7 @@ def _form(typed: Mapping[str, Any], errors: dict[str, str]) -> Response:
         crumbs=[("API keys", url_for("console.api_keys")), ("New", None)],
         status=422 if errors else 200,
         typed=typed,
-        scopes=[(scope.value, ACTIONS[permission]) for permission, scope in KEY_SCOPES.items()],
+        scopes=list(SCOPE_WORDS.items()),
         **offered_clients(principal()),
         lifetimes=LIFETIMES,
         form_name=form_name(),

@@ -18,14 +18,14 @@ from pipelines.access.api_keys import (
     list_keys,
     rotate_key,
 )
-from pipelines.access.permissions import KEY_SCOPES, KeyScope, Permission
+from pipelines.access.permissions import Permission
 from pipelines.access.places import Places, places_of
 from pipelines.queue.keys import once
 from web.console.api_key_new import LIFETIMES, chosen_days, show_made
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
 from web.console.job_words import StateWords
-from web.console.role_words import ACTIONS
+from web.console.role_words import SCOPE_WORDS
 from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import freshly_proven, permitted, principal
@@ -40,10 +40,6 @@ OVERLAPS = {
     "86400": "One day",
     "604800": "Seven days",
     "2592000": "Thirty days",
-}
-SCOPE_WORDS = {
-    scope.value: ", ".join(ACTIONS[may] for may, needs in KEY_SCOPES.items() if needs is scope)
-    for scope in KeyScope
 }
 
 

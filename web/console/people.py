@@ -9,12 +9,12 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy.orm import Session
 
 from models.people import Role
-from pipelines.access.permissions import GRANTS, KEY_SCOPES, Permission
+from pipelines.access.permissions import GRANTS, Permission
 from pipelines.access.places import Places, places_of
 from pipelines.access.read_users import Wanted, list_users
 from web.console.frame import page
 from web.console.job_words import StateWords
-from web.console.role_words import ACTIONS, ROLES, WHO
+from web.console.role_words import ACTIONS, ROLES, SCOPE_WORDS, WHO
 from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted
@@ -94,7 +94,7 @@ def show_roles() -> Response:
             (words, [permission in GRANTS[role] for role in ROLES])
             for permission, words in ACTIONS.items()
         ],
-        scopes=[(scope.value, ACTIONS[permission]) for permission, scope in KEY_SCOPES.items()],
+        scopes=list(SCOPE_WORDS.items()),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.people import Role
 from pipelines.access.delegation import may_manage
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import KEY_SCOPES, KeyScope, Permission
 from web.console.frame import ROLE_WORDS
 
 P = Permission
@@ -84,6 +84,11 @@ ACTIONS: Mapping[Permission, str] = {
     P.CODES_REVEAL: "Open coupon codes",
     P.COUPONS_ASSIGN: "Assign and distribute coupons",
     P.COUPONS_REDEEM: "Redeem, lock and unlock coupons",
+}
+#: What each scope of a key allows.
+SCOPE_WORDS = {
+    scope.value: ", ".join(ACTIONS[may] for may, needs in KEY_SCOPES.items() if needs is scope)
+    for scope in KeyScope
 }
 
 

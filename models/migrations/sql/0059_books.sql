@@ -70,8 +70,9 @@ CREATE TABLE coupons (
     CONSTRAINT ck_coupons_locked CHECK ((state = 'locked') = (locked_until IS NOT NULL)),
     CONSTRAINT ck_coupons_redemptions CHECK (redemptions >= 0)
 );
--- A code is one of its client's, whatever book it is in (EC-024, EC-101).
-CREATE UNIQUE INDEX uq_coupons_code ON coupons (client_id, blind_index);
+-- A code is one of its client's, whatever book it is in (EC-024, EC-101); the client is part of what is
+-- indexed. Were it a column here, plans would go through all coupons of the client.
+CREATE UNIQUE INDEX uq_coupons_code ON coupons (blind_index);
 -- The deck: coupons that nobody has, in an order drawn when they came in (EC-088).
 CREATE UNIQUE INDEX uq_coupons_deck ON coupons (book_id, draw_key) WHERE state = 'unassigned';
 CREATE INDEX ix_coupons_holder ON coupons (user_id, id) WHERE user_id IS NOT NULL;
