@@ -37,7 +37,9 @@ def _choice(kinds: type[Mode | RemainderPolicy | OnFailure]) -> click.Choice[str
     type=_choice(RemainderPolicy),
     help="Equal mode: where the coupons go that are left over.",
 )
-@click.option("--on-failure", "mode_on_failure", type=_choice(OnFailure), help="Who else is served.")
+@click.option(
+    "--on-failure", "mode_on_failure", type=_choice(OnFailure), help="Who else is served."
+)
 @click.option("--max-per-recipient", type=int, help="At most so many for one person.")
 @click.option("--seed", help="A seed of your own, such as one that others chose.")
 @click.option("--plan-hash", help="Refuse unless the plan is the one that a preview showed.")

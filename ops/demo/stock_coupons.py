@@ -31,8 +31,8 @@ def stock_coupons(manager: Api) -> None:
         path = f"/books/{book.id}"
         stock = manager.get(path)["stock"]
         if not stock["total"]:
-            body = {"count": book.codes}
-            manager.send("POST", f"{path}/generate", json=body, headers=PATIENCE)
+            wanted = {"count": book.codes}
+            manager.send("POST", f"{path}/generate", json=wanted, headers=PATIENCE)
             stock = manager.get(path)["stock"]
         stocks[book.id] = stock
     if not any(_given(stock) for stock in stocks.values()):

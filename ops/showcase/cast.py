@@ -51,8 +51,8 @@ class Cast:
     def signed_in(cls, base_url: str) -> "Cast":
         """Raises `ServerRefused` where the demo's people cannot sign in."""
         admin = Api(base_url).login(ADMIN.email, ADMIN.password)
-        windows = (Api(base_url).login(ALICE.email, ALICE.password) for _ in range(2))
-        return cls(admin, *windows, made=[])
+        alice = Api(base_url).login(ALICE.email, ALICE.password)
+        return cls(admin, alice, Api(base_url).login(ALICE.email, ALICE.password), [])
 
     def book_like(self, book_id: UUID, codes: int, **changed: Any) -> str:
         """A book with the rules of the demo's one and so many codes; its id.
