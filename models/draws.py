@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Uuid, text
+from sqlalchemy import BigInteger, DateTime, Index, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, INTEGER
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -45,10 +45,9 @@ class DrawMembers(Base):
     """A piece of the pool as it was at accept, in its order, and what each could still take."""
 
     __tablename__ = "draw_members"
+    __table_args__ = (of_same_tenant("jobs", "job_id", ondelete="CASCADE"),)
 
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("draws.job_id", ondelete="CASCADE"), primary_key=True
-    )
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
     piece: Mapped[int] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID]
     client_id: Mapped[UUID]
@@ -60,10 +59,9 @@ class DrawChunk(Base):
     """The coupons drawn for one chunk, each beside its position."""
 
     __tablename__ = "draw_chunks"
+    __table_args__ = (of_same_tenant("jobs", "job_id", ondelete="CASCADE"),)
 
-    job_id: Mapped[UUID] = mapped_column(
-        ForeignKey("draws.job_id", ondelete="CASCADE"), primary_key=True
-    )
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
     chunk_number: Mapped[int] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID]
     client_id: Mapped[UUID]

@@ -30,6 +30,7 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 WITHOUT_CLIENT_ROWS = {"agencies"}
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures"}
 APPENDED_ONLY |= {"coupon_codes", "coupon_events", "open_redemptions"}
+APPENDED_ONLY |= {"draw_members", "draw_chunks"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
 #: A trigger refuses what the policy would: see `test_a_coupon_stays_its_tenants`.

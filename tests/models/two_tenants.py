@@ -9,10 +9,12 @@ from models import clock
 from models.alerts import Severity
 from models.approvals import Approval
 from models.base import new_id
+from models.books import Book
 from models.cards import ProviderOrder
 from models.database import scoped_transaction
 from models.deliveries import Delivery
 from models.drafts import UploadDraft
+from models.draws import Draw, DrawChunk, DrawMembers
 from models.jobs import JobInput
 from models.ledger import Transfer
 from models.mails import Invitation
@@ -228,6 +230,22 @@ def full_tenant(house: House) -> Seeded:
         session.execute(
             insert(UserPoolMember).values(
                 pool_id=pool["id"], user_id=user_id, added_by=user_id, **tenant
+            )
+        )
+        book_id = session.execute(
+            select(Book.id).where(Book.client_id == seeded.client_id).limit(1)
+        ).scalar_one()
+        draw = {"job_id": job_id, "book_id": book_id, "pool_id": pool["id"], "number": 1}
+        told = {"seed": "seed", "seed_is_given": True, "plan_hash": "", "members": 1}
+        session.execute(insert(Draw).values(draw | told | tenant))
+        session.execute(
+            insert(DrawMembers).values(
+                job_id=job_id, piece=0, user_ids=[user_id], capacities=[1], **tenant
+            )
+        )
+        session.execute(
+            insert(DrawChunk).values(
+                job_id=job_id, chunk_number=1, positions=[1], coupon_ids=[user_id], **tenant
             )
         )
         endpoint = {"id": new_id(), "url": "https://shop.example/hook", "created_by": user_id}

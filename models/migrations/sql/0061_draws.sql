@@ -36,7 +36,8 @@ CREATE TABLE draw_members (
     user_ids UUID[] NOT NULL,
     capacities INTEGER[] NOT NULL,
     CONSTRAINT pk_draw_members PRIMARY KEY (job_id, piece),
-    CONSTRAINT fk_draw_members_job_id_draws FOREIGN KEY (job_id) REFERENCES draws (job_id)
+    CONSTRAINT fk_draw_members_job_id_agency_id_client_id_jobs
+        FOREIGN KEY (job_id, agency_id, client_id) REFERENCES jobs (id, agency_id, client_id)
         ON DELETE CASCADE
 );
 
@@ -49,7 +50,8 @@ CREATE TABLE draw_chunks (
     positions INTEGER[] NOT NULL,
     coupon_ids UUID[] NOT NULL,
     CONSTRAINT pk_draw_chunks PRIMARY KEY (job_id, chunk_number),
-    CONSTRAINT fk_draw_chunks_job_id_draws FOREIGN KEY (job_id) REFERENCES draws (job_id)
+    CONSTRAINT fk_draw_chunks_job_id_agency_id_client_id_jobs
+        FOREIGN KEY (job_id, agency_id, client_id) REFERENCES jobs (id, agency_id, client_id)
         ON DELETE CASCADE
 );
 
