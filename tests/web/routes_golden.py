@@ -1,9 +1,11 @@
 """Every route with the permission it needs, written by hand: a new route needs its line (SEC-09)."""
 
+from tests.web.routes_golden_books import BOOK_PAGES
 from tests.web.routes_golden_campaigns import CAMPAIGN_PAGES
 from tests.web.routes_golden_pages import PAGES
 
 ROUTES = {
+    **BOOK_PAGES,
     **CAMPAIGN_PAGES,
     **PAGES,
     "GET /api/v1/webhook-event-types": "webhooks_read",

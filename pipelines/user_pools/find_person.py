@@ -1,0 +1,38 @@
+"""Look a client's people up: by a whole address or external id, or many by their ids."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.access.users import normalised
+
+# Two look-ups by index; an address goes before an external id of the same letters.
+_FIND = text("""
+SELECT user_id, email, external_id, name, disabled_at IS NULL AS is_active FROM (
+    SELECT c.*, 1 AS place FROM client_users c
+    WHERE c.client_id = :client AND c.email_normalised = :email
+    UNION ALL SELECT c.*, 2 FROM client_users c
+    WHERE c.client_id = :client AND c.external_id = :words) found
+ORDER BY place LIMIT 1
+""")
+_NAMED = text("""
+SELECT user_id, email, external_id, name FROM client_users
+WHERE client_id = :client AND user_id = ANY (:users)
+""")
+
+
+def find_person(session: Session, client_id: UUID, words: str) -> Row[Any] | None:
+    """Whom the client knows by the whole of `words`; None for nobody."""
+    values = {"client": client_id, "email": normalised(words), "words": words}
+    return session.execute(_FIND, values).one_or_none()
+
+
+def people_named(
+    session: Session, client_id: UUID, user_ids: Collection[UUID]
+) -> dict[UUID, Row[Any]]:
+    """Who these people are to the client; whom it does not know any more is not there."""
+    found = session.execute(_NAMED, {"client": client_id, "users": list(user_ids)})
+    return {row.user_id: row for row in found}
