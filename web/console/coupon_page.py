@@ -1,11 +1,13 @@
 """A coupon of a book: whose it is, what was done to it, and every action or why it cannot be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
@@ -192,7 +194,8 @@ def _page(book_id: UUID, coupon_id: UUID, toast: Toast | None, *, status: int = 
         now = clock.now(session)
         book = read_book(session, book_id, now=now)
         view = coupon_view(session, coupon_by_id(session, book_id, coupon_id), now=now)
-        people, history = _history(session, view)
+        events = events_of(session, coupon_id, after=0, limit=EVENTS_SHOWN)
+        holders = _people(session, view, events)
     return page(
         "coupon.html",
         title=f"Coupon {view.code}",
@@ -209,26 +212,28 @@ def _page(book_id: UUID, coupon_id: UUID, toast: Toast | None, *, status: int = 
         code=view.code,
         is_sealed=view.row.code is None,
         state_words=COUPON_STATES[view.state],
-        holder=people,
+        holder=holders[view.row.user_id],
         lock=lock_words(view),
         uses=use_words(view),
         limits=limit_lines(book.rules),
-        history=history,
+        history=_history(events, holders),
         actions=_actions(view),
         typed=request.form,
         form_name=form_name(),
     )
 
 
-def _history(session: Session, view: CouponView) -> tuple[str, list[HistoryLine]]:
-    """The holder, and what was done to it."""
-    rows = events_of(session, view.row.id, after=0, limit=EVENTS_SHOWN)
-    ids = {row.user_id for row in rows if row.user_id} | {view.row.user_id} - {None}
-    people = people_named(session, view.row.client_id, ids)
+def _people(session: Session, view: CouponView, rows: Sequence[Row[Any]]) -> dict[UUID, str]:
+    """Who holds it and who held it, by address."""
+    ids = {row.user_id for row in rows} | {view.row.user_id}
+    known = people_named(session, view.row.client_id, ids - {None})
+    return {one: holder_words(known, one) for one in ids}
+
+
+def _history(rows: Sequence[Row[Any]], holders: Mapping[UUID, str]) -> list[HistoryLine]:
+    """What was done to it; outside of any transaction, for names are looked up in their own."""
     actors = look_up_names(front().house.sessions, principal(), (row.actor_id for row in rows))
-    holders = {one: holder_words(people, one) for one in ids}
-    lines = history_lines(rows, holders=holders, actors=actors, nobody=UNKNOWN_HOLDER)
-    return holder_words(people, view.row.user_id), lines
+    return history_lines(rows, holders=holders, actors=actors, nobody=UNKNOWN_HOLDER)
 
 
 def _actions(view: CouponView) -> list[Action]:
