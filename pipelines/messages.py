@@ -91,6 +91,47 @@ CATALOGUE: Mapping[str, Message] = {
     "recipient_inactive": Message(
         "The person’s account is disabled", "Enable it first, if they shall be given something."
     ),
+    # Coupons of a book
+    "user_limit_reached": Message(
+        "The person has as many coupons of the book as one may",
+        "Nothing to do, or raise the book’s limit for each person and distribute again.",
+    ),
+    "coupon_limit_reached": Message(
+        "The coupon was redeemed as often as it may be", "Nothing to do: it is used up."
+    ),
+    "book_limit_reached": Message(
+        "The book has given as much as it may", "Raise the book’s limit, then retry."
+    ),
+    "book_exhausted": Message(
+        "The book had no coupon left", "Generate or upload more codes, then retry."
+    ),
+    "book_closed": Message("The book was closed meanwhile", "Reopen the book, then retry."),
+    "book_expired": Message(
+        "The book expired meanwhile", "Set a later end of the book, then retry."
+    ),
+    "book_not_started": Message(
+        "The book has not started", "Its coupons can be redeemed from its start on."
+    ),
+    "coupon_not_available": Message(
+        "Somebody else has the coupon", "Retry: another one of the book is drawn."
+    ),
+    "concurrent_redemption": Message(
+        "Something else was done with the coupon at the same moment", "Retry."
+    ),
+    "atomic_rolled_back": Message(
+        "Another person could not be served, and it was all or nothing",
+        "See who it was, leave them out of the pool, and distribute again.",
+    ),
+    "already_redeemed": Message(
+        "The coupon was redeemed", "Nothing to do: what was redeemed stays with its holder."
+    ),
+    "coupon_locked": Message(
+        "The holder has set the coupon aside just now", "Try again in five minutes."
+    ),
+    "coupon_void": Message("The coupon was withdrawn", "Nothing to do: it is nobody’s."),
+    "already_released": Message(
+        "The coupon was taken back before", "Nothing to do: it is in its book."
+    ),
     # Taking back
     "already_revealed": Message(
         "The recipient has seen the card",

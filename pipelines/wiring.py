@@ -17,19 +17,16 @@ from pipelines.access.links import forget_links
 from pipelines.alerts.fold import forget_alerts
 from pipelines.approvals import corrections
 from pipelines.approvals.approvals import Kinds
-from pipelines.assignment import job_kind as assignment
 from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.books.add_up import add_up_books
-from pipelines.books.generation_kind import generation_kind
 from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
-from pipelines.distribution import job_kind as distribution
-from pipelines.distribution import undo_kind as distribution_undo
 from pipelines.erasure.erase import erase_person
-from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, POOL_IMPORT, JobKind, PlanTools
+from pipelines.job_kinds import job_kinds_of
+from pipelines.jobs.kinds import JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
 from pipelines.jobs.settle import settle_task
@@ -49,7 +46,7 @@ from pipelines.providers.ports import Provider
 from pipelines.providers.token_store import SharedTokens
 from pipelines.providers.transport import VendorTransport
 from pipelines.providers.vendors import VENDORS, make_providers
-from pipelines.provisioning import job_kind, replace_approval, undo_kind
+from pipelines.provisioning import replace_approval
 from pipelines.provisioning.follow_credit import follow_credit
 from pipelines.provisioning.give_up import give_up_order
 from pipelines.provisioning.purchase import place_order
@@ -59,7 +56,6 @@ from pipelines.queue.dead_letters import forget_buried
 from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
-from pipelines.redemption import job_kind as redemption
 from pipelines.redemption.lock import tidy_locks
 from pipelines.refilling.refill import refill_buffers
 from pipelines.sealing import Keyring
@@ -124,7 +120,7 @@ def build_house(settings: Settings) -> House:
         settings=settings,
         limits=settings.limits,
         sessions=sessions_of(engine),
-        job_kinds=_job_kinds(settings.keyring),
+        job_kinds=job_kinds_of(settings.keyring),
         rates=_rates(settings),
         approval_kinds=_approval_kinds(settings.limits),
     )
@@ -145,36 +141,6 @@ def _rates(settings: Settings) -> rate_policies.Table:
         raise SettingsBroken(
             f"LARGESSE_RATE_LIMITS names {error.args[0]}, which is no limit; there are {known}."
         ) from None
-
-
-def _nothing_to_settle(_session: Session, _job: object, _now: datetime) -> None:
-    """An import ends in its own transaction."""
-
-
-#: Why an import is not taken back.
-_NOTHING_GIVEN: Mapping[str, str] = {
-    CARD_IMPORT: "An import gave no card to anybody; there is nothing to take back.",
-    CODE_IMPORT: "Uploaded codes are nobody's yet; there is nothing to take back.",
-    POOL_IMPORT: "Nobody was given anything. Take people out of the pool on its own page.",
-}
-
-
-def _job_kinds(keyring: Keyring) -> Mapping[str, JobKind]:
-    """Every kind of job; those whose chunks need keys are made with them."""
-    kinds_of_jobs = (
-        job_kind.KIND,
-        undo_kind.KIND,
-        assignment.KIND,
-        redemption.KIND,
-        distribution.KIND,
-        distribution_undo.KIND,
-        generation_kind(keyring),
-        *(
-            JobKind(name, settle=_nothing_to_settle, undo=why_not)
-            for name, why_not in _NOTHING_GIVEN.items()
-        ),
-    )
-    return {kind.name: kind for kind in kinds_of_jobs}
 
 
 def build_providers(settings: Settings, sessions: Sessions | None = None) -> dict[str, Provider]:

@@ -20,10 +20,12 @@ from models.tasks import Task
 from models.vendors import VendorAccount
 from models.webhooks import WebhookDelivery, WebhookEndpoint
 from pipelines.books.history import Moved, Step, move_coupons
+from pipelines.distribution.draw import Mode
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.clawing import dispute, top_up_of
 from tests.couponing import coupon, put_codes
+from tests.distributing import distribute, make_pool, options, stocked_book
 from tests.driving import cards_csv, drain, import_cards_now, rows, submit
 from tests.funding import PRICE, funded
 from tests.security.tenants import key_caller
@@ -61,6 +63,7 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _order(house, seeded, job_id, words)
     _lay_aside(house, seeded, job_id, words)
     _listen(house, seeded, job_id, words)
+    _distribute(house, seeded, words)
     return seeded
 
 
@@ -205,6 +208,26 @@ def _listen(house: House, seeded: Seeded, job_id: UUID, words: str) -> None:
         )
 
 
+def _distribute(house: House, seeded: Seeded, words: str) -> None:
+    """Coupons of a book, given to some people of a pool."""
+    pool, people = make_pool(house, seeded, 3)
+    book = stocked_book(house, seeded, 9, name=words[:190], max_assignments_per_user=2)
+    values = {"words": words, "pool": pool, "people": people}
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(
+            text("UPDATE user_pools SET name = left(:words, 190), description = :words"), values
+        )
+        session.execute(
+            text(
+                "UPDATE client_users SET name = :words, external_id = left(user_id || :words, 255), "
+                "disabled_at = CASE WHEN user_id = :off THEN now() END WHERE user_id = ANY (:people)"
+            ),
+            values | {"off": people[0]},
+        )
+    distribute(house, seeded, options(pool, book, 6, mode=Mode.EQUAL, seed=words[:128]))
+    drain(house)
+
+
 def keep_books(house: House, root: Visitor, seeded: Seeded, words: str) -> None:
     """What the platform's administrator does at the console: a sheet, a statement, a price."""
     (agency,) = rows(house, "SELECT name FROM agencies WHERE id = :id", id=seeded.agency_id)
@@ -262,6 +285,8 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
 
     return {
         "job_id": first("jobs WHERE kind = 'provisioning' AND client_id = :client"),
+        "draw_job_id": first("jobs WHERE kind = 'distribution' AND client_id = :client"),
+        "user_pool_id": first("user_pools WHERE client_id = :client"),
         "draft_id": draft_id,
         "key_id": first("api_keys WHERE client_id = :client"),
         "user_id": first("users WHERE role = 'client_viewer' AND client_id = :client"),
@@ -297,5 +322,8 @@ def pages(app: Flask, ids: dict[str, object]) -> list[str]:
                 path = path.replace(f"<uuid:{name}>", str(ids[name]))
                 path = path.replace(f"<{name}>", str(ids[name]))
             found.append(path.replace("<token>", "t"))
+            # A job about coupons has other parts than one that issued cards.
+            if "job_id" in rule.arguments:
+                found.append(found[-1].replace(str(ids["job_id"]), str(ids["draw_job_id"])))
     assert [path for path in found if "<" in path] == []
     return found

@@ -41,6 +41,8 @@ KINDS = (
     DISTRIBUTION_UNDO,
     POOL_IMPORT,
 )
+#: Nothing is charged for them: another round takes up whatever failed.
+UNCHARGED = (COUPON_ASSIGNMENT, DISTRIBUTION, DISTRIBUTION_UNDO)
 #: They end in their own transaction, have one chunk, and items only for what was left out.
 IMPORTS = frozenset({CARD_IMPORT, CODE_IMPORT, POOL_IMPORT})
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models.jobs import ItemState, JobState
 from pipelines.errors import NotFound
+from pipelines.jobs.kinds import UNCHARGED
 from pipelines.jobs.progress import progress_of
 from pipelines.jobs.schedule import name_of
 from pipelines.jobs.states import ENDED, OPEN_ITEMS
@@ -77,9 +78,11 @@ ORDER BY j.id DESC LIMIT :limit"""
 )
 _ITEMS = text("""
 SELECT i.position, i.state, i.code, i.detail, i.field, i.attempts, i.source, i.email, i.phone,
-       i.reference, i.name, i.result_id, i.denomination_minor,
+       i.reference, i.name, i.result_id, i.denomination_minor, i.user_id,
+       u.email AS user_email, u.external_id AS user_external_id,
        CASE WHEN i.source IS NOT NULL THEN coalesce(d.state, 'none') END AS delivery_state
 FROM items i LEFT JOIN deliveries d ON d.job_id = i.job_id AND d.position = i.position
+LEFT JOIN client_users u ON u.client_id = i.client_id AND u.user_id = i.user_id
 WHERE i.job_id = :job AND i.position > :after
   AND (CAST(:state AS text) IS NULL OR i.state = :state)
   AND (CAST(:code AS text) IS NULL OR i.code = :code)
@@ -88,7 +91,7 @@ ORDER BY i.position LIMIT :limit
 _FAILURES = text("""
 SELECT i.code, i.state, count(*) AS items,
        bool_or(i.state = 'needs_review' AND i.code = 'margin_below_floor'
-               OR i.charge_minor > 0 AND i.state = 'failed'
+               OR (i.charge_minor > 0 OR j.kind = ANY (:uncharged)) AND i.state = 'failed'
                AND coalesce(j.spec->>'has_redemption_code', '') <> 'true') AS retryable,
        min(i.detail) AS example, min(i.position) AS first_position
 FROM items i JOIN jobs j ON j.id = i.job_id
@@ -168,7 +171,7 @@ def job_items(
 
 def job_failures(session: Session, job_id: UUID) -> list[Row[Any]]:
     """Items that did not succeed, grouped by verdict code, most frequent first."""
-    return list(session.execute(_FAILURES, {"job": job_id}))
+    return list(session.execute(_FAILURES, {"job": job_id, "uncharged": list(UNCHARGED)}))
 
 
 def ended_among(session: Session, job_ids: list[UUID]) -> set[UUID]:

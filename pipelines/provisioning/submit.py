@@ -159,10 +159,7 @@ def submit_bulk(
 def admit(
     session: Session, options: BulkOptions, *, saturated: QueueSaturated | None, limits: Limits
 ) -> None:
-    """What speaks against a further job whatever its rows are; asked before they are looked at.
-
-    Raises `ScheduleRefused`, `saturated`, `TenantQuotaExceeded`.
-    """
+    """What speaks against a further job whatever its rows are: `saturated`, `TenantQuotaExceeded`."""
     check_start(options.scheduled_for, now=clock.now(session), limits=limits)
     if saturated is not None:
         raise saturated

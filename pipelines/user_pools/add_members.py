@@ -19,6 +19,7 @@ from pipelines.user_pools.staging import (
     add_good,
     faults,
     judge,
+    left_out,
     make_known,
     stage,
 )
@@ -60,6 +61,8 @@ class Added:
     #: Of those who were added, whom the client did not know before.
     new: int
     unknown: tuple[FieldError, ...]
+    #: (position among all entries, code, detail) of each that was not added.
+    left_out: tuple[tuple[int, str, str], ...] = ()
 
 
 def add_members(
@@ -92,7 +95,7 @@ def add_members(
         told = {"added": tally.good, "new_people": new}
         audit_pool(session, "user_pool.members_added", pool, actor_id, told)
     unknown = _pointed(faults(session, len(places)), places)
-    return Added(tally, new, unknown)
+    return Added(tally, new, unknown, left_out(session, len(places)))
 
 
 def _relate(session: Session, place: Place, people: People) -> None:

@@ -122,6 +122,10 @@ _FAULTS = text("""
 SELECT position, code, detail, field FROM pool_verdicts WHERE state = 'failed'
 ORDER BY position LIMIT :limit
 """)
+_LEFT_OUT = text("""
+SELECT position, code, detail FROM pool_verdicts WHERE state IS NOT NULL
+ORDER BY position LIMIT :limit
+""")
 # In the order of their ids, as whoever else adds them does.
 _ADD = text("""
 INSERT INTO user_pool_members (pool_id, user_id, agency_id, client_id, added_by)
@@ -202,6 +206,12 @@ def faults(session: Session, limit: int) -> list[tuple[int, FieldError]]:
         (row.position, FieldError(row.code, row.detail, row=row.position, field=row.field))
         for row in session.execute(_FAULTS, {"limit": limit})
     ]
+
+
+def left_out(session: Session, limit: int) -> tuple[tuple[int, str, str], ...]:
+    """(position, code, detail) of the first rows that were not added, wrong ones and others."""
+    found = session.execute(_LEFT_OUT, {"limit": limit})
+    return tuple((row.position, row.code, row.detail) for row in found)
 
 
 def _columns(row: Entry) -> tuple[Any, ...]:

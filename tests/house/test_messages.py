@@ -20,7 +20,7 @@ ROOT = Path(pipelines.__path__[0])
 #: What is made with a code that people read: by position or by keyword, in these folders.
 MAKERS = {"CellProblem", "Verdict", "FieldError", "CsvRowError", "Refused"}
 MAKERS |= {"write_refusal", "write_review"}
-FOLDERS = ("jobs", "pools", "providers", "provisioning", "user_pools")
+FOLDERS = ("distribution", "jobs", "pools", "providers", "provisioning", "user_pools")
 #: What judges rows there; the others refuse bodies.
 OF_BOOKS = ("codes.py", "code_rows.py", "import_codes.py")
 CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")

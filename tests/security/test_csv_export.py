@@ -38,7 +38,11 @@ EXPORTS = {
     "console.batch_rejects",
     "console.campaign_profit_cards",
     "console.credit_statement",
+    # Numbers and ids of ours alone.
+    "console.job_draw_members",
     "console.job_results",
+    # As the API's, tried below.
+    "console.user_pool_members",
     # Tried with a vendor's own number in tests/web/console/test_vendor_statements.py.
     "console.vendor_statement_csv",
     "credit-statements.download_statement",

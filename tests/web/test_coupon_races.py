@@ -11,13 +11,16 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from models import clock
 from models.books import CouponState
 from models.database import create_database_engine, scoped_transaction, sessions_of
 from models.people import Role
 from models.scope import client
 from pipelines.assignment.accept import AssignmentRequest, submit_assignment
+from pipelines.books.change import change_book
 from pipelines.errors import Fault
 from pipelines.queue.handlers import InTransaction
 from pipelines.queue.kinds import RUN_SINGLE
@@ -342,3 +345,42 @@ def test_ec088_a_book_is_not_exhausted_while_its_last_coupon_is_in_somebodys_han
 
     assert sorted(ends.values()) == ["pending", "succeeded"]
     assert endings(house) == {("succeeded", None): 1, ("failed", "book_exhausted"): 1}
+
+
+@pytest.mark.parametrize("verb", ["assign", "redeem", "release", "void"])
+def test_ec025_who_acts_while_counting_begins_is_counted(
+    wide_house: House, seeded: Seeded, ann: Caller, manager: Caller, verb: str
+) -> None:
+    """A limit is set on a book in use: the rules are read when its counts are there, not before."""
+    house = wide_house
+    code = coupon_in(house, seeded, S.ASSIGNED, id_of(ann))
+    (book,) = rows(house, "SELECT id FROM books")
+    put_codes(house, seeded, book.id, 1)
+    whom = {"book_id": str(book.id), "user_id": str(id_of(ann))}
+    path = f"/coupons/{code}/{verb}" if verb in {"release", "void"} else f"/coupons/redeem/{code}"
+    asked = ("/coupons/assign", whom) if verb == "assign" else (path, {})
+
+    def ask_and_finish() -> Any:
+        answer = act(manager if verb != "redeem" else ann, *asked)
+        finish(house)
+        return answer
+
+    with ThreadPoolExecutor(1) as pool:
+        with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+            limits = {"max_assignments_per_user": 9, "max_assignments": 9}
+            now = clock.now(session)
+            change_book(session, book.id, limits, version=None, actor_id=ACTOR, now=now)
+            work = pool.submit(ask_and_finish)
+            asking = house.sessions.kw["bind"]
+            until(lambda: waiting(asking))
+        assert work.result().status_code in {200, 202}
+
+    held = {"assign": (2, 0), "redeem": (1, 1)}.get(verb, (0, 0))
+    counted = {(row.assigned, row.redeemed) for row in rows(house, "SELECT * FROM coupon_counts")}
+    assert counted == {held}
+
+
+def waiting(engine: Engine) -> bool:
+    """Whether somebody waits for a lock; asked beside the transaction that is open here."""
+    with engine.connect() as connection:
+        return connection.execute(text(WAITS)).first() is not None

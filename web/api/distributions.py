@@ -6,16 +6,15 @@ from uuid import UUID
 from flask import Response, jsonify
 from marshmallow import Schema, fields
 
-from models.database import ScopedSession, scoped_transaction
+from models.database import scoped_transaction
 from models.jobs import Priority
 from models.scope import Scope, client
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.distribution.draw import Mode, RemainderPolicy
 from pipelines.distribution.plan import DistributionOptions, OnFailure
-from pipelines.distribution.preview import preview_json
 from pipelines.distribution.read import draw_json, members_csv
-from pipelines.distribution.submit import Submission, preview_distribution, submit_distribution
+from pipelines.distribution.submit import Submission, submit_distribution
 from pipelines.limits import DEFAULTS
 from pipelines.user_pools.pools import pool
 from web.admission import canonical, request_key
@@ -32,6 +31,7 @@ from web.api.routes import (
 )
 from web.backpressure import saturation_now
 from web.fields import PRIORITIES, Count, Flag, Identity, Stamp, Text, one_of
+from web.foreseen import foreseen
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
@@ -174,7 +174,7 @@ def distribute_to_pool(query: dict[str, Any], body: dict[str, Any], user_pool_id
     asked = _submission(body, user_pool_id)
     with scoped_transaction(house.sessions, _scope_of_pool(user_pool_id)) as session:
         if query["preview"]:
-            return jsonify(_foreseen(session, asked, caller.actor_id))
+            return jsonify(foreseen(session, asked, caller.actor_id))
         done = submit_distribution(
             session,
             asked,
@@ -204,19 +204,6 @@ def download_draw_members(job_id: UUID) -> Response:
     response = Response(blocks, mimetype="text/csv")
     response.headers.set("Content-Disposition", "attachment", filename=f"draw-{job_id}.csv")
     return response
-
-
-def _foreseen(session: ScopedSession, asked: Submission, actor_id: UUID) -> dict[str, Any]:
-    """Everything that the preview writes is taken back."""
-    house = front().house
-    savepoint = session.begin_nested()
-    try:
-        foreseen, job_id = preview_distribution(
-            session, asked, actor_id=actor_id, draw_key=house.draw_key, limits=house.limits
-        )
-        return preview_json(session, foreseen, job_id)
-    finally:
-        savepoint.rollback()
 
 
 def _scope_of_pool(pool_id: UUID) -> Scope:

@@ -16,7 +16,6 @@ from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job, pause_job, resume_job, retry_job
-from pipelines.jobs.kinds import PROVISIONING_UNDO
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row, job_view
 from pipelines.jobs.schedule import reschedule
@@ -25,7 +24,8 @@ from pipelines.queue.keys import RequestInProgress, RequestKey, once
 from web.console.at_work import still_at_work
 from web.console.followup_words import undo_cancel_effect
 from web.console.frame import go, page
-from web.console.job_words import cancel_effect, job_name
+from web.console.job_words import cancel_effect
+from web.console.kind_words import UNDOES, job_name
 from web.console.reasons import typed_reason
 from web.console.visit import looking
 from web.front import front
@@ -120,10 +120,10 @@ def _question(job_id: UUID, *, wrong: str | None = None, status: int = 200) -> R
         view = job_view(row, now=clock.now(session), limits=front().house.limits)
     if JobState(row.state) not in MAY[Move.CANCEL]:
         return _to_job(job_id)
-    if row.kind == PROVISIONING_UNDO:
-        effect, button = undo_cancel_effect(view["counts"])
+    if row.kind in UNDOES.values():
+        effect, button = undo_cancel_effect(row.kind, view["counts"])
     else:
-        effect, button = cancel_effect(view["counts"], view["money"])
+        effect, button = cancel_effect(row.kind, view["counts"], view["money"])
     home = url_for("console.job", job_id=job_id)
     return page(
         "job_cancel.html",

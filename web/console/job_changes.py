@@ -15,7 +15,7 @@ from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
 from pipelines.jobs.states import MAY, Move
 from pipelines.provisioning.refusals import ConditionUnmet
 from web.console.frame import go, page
-from web.console.job_words import job_name
+from web.console.kind_words import job_name
 from web.console.starts import (
     PRIORITIES,
     StartForm,

@@ -28,6 +28,7 @@ from web.console.delivery_ways import way_of
 from web.console.followup_words import WHOM, undo_words
 from web.console.form_names import sent_key
 from web.console.frame import go, page
+from web.console.kind_words import job_name
 from web.console.plan_words import cards_of, plan_words
 from web.console.visit import looking
 from web.console.wizard_pages import ways_here
@@ -46,7 +47,7 @@ def add_pages(console: Blueprint) -> None:
 
 @permitted(Permission.JOBS_CONTROL)
 def ask_undo(job_id: UUID) -> Response:
-    """How many cards go back, how much credit returns, and who has seen theirs."""
+    """How many cards or coupons go back, how much credit returns, and what stays and why."""
     return _undo_page(job_id)
 
 
@@ -54,7 +55,7 @@ def ask_undo(job_id: UUID) -> Response:
 @limited(Policy.SUBMIT)
 def undo(job_id: UUID) -> Response:
     house, caller, key = front().house, principal(), _key(job_id, b"undo")
-    scope, _name = _place(job_id)
+    scope, _name, _kind = _place(job_id)
     try:
         with scoped_transaction(house.sessions, scope) as session:
             done = submit_undo(
@@ -82,7 +83,7 @@ def clone(job_id: UUID) -> Response:
     house, caller, choices = front().house, principal(), _choices(request.form)
     asked = f"clone{choices.only}{choices.allow_repeat}".encode()
     agreed = replace(choices, plan_hash=request.form.get("plan_hash") or None)
-    scope, _name = _place(job_id)
+    scope, _name, _kind = _place(job_id)
     saturated = saturation_now()
     try:
         with intake_slot(), scoped_transaction(house.sessions, scope) as session:
@@ -102,12 +103,12 @@ def clone(job_id: UUID) -> Response:
 
 
 def _undo_page(job_id: UUID, *, refusal: Refusal | None = None) -> Response:
-    scope, name = _place(job_id)
+    scope, name, kind = _place(job_id)
     plan = None
     try:
         house = front().house
         with scoped_transaction(house.sessions, scope) as session:
-            plan = undo_words(preview_undo(session, job_id, kinds=house.job_kinds).as_json())
+            plan = undo_words(kind, preview_undo(session, job_id, kinds=house.job_kinds).as_json())
     except Refusal as found:
         refusal = refusal or _shown(found)
     return _page("job_undo.html", "Undo", job_id, name, refusal, plan=plan)
@@ -115,7 +116,7 @@ def _undo_page(job_id: UUID, *, refusal: Refusal | None = None) -> Response:
 
 def _clone_page(job_id: UUID, choices: CloneChoices, *, refusal: Refusal | None = None) -> Response:
     house = front().house
-    scope, name = _place(job_id)
+    scope, name, _kind = _place(job_id)
     plan, is_large, saturated = None, False, saturation_now()
     try:
         with intake_slot(), scoped_transaction(house.sessions, scope) as session:
@@ -201,12 +202,12 @@ def _key(job_id: UUID, asked: bytes) -> RequestKey:
     return RequestKey(principal().actor_id, given, fingerprint)
 
 
-def _place(job_id: UUID) -> tuple[Scope, str]:
-    """The scope of the job's client, and what the job is called; `NotFound` beyond the caller's."""
+def _place(job_id: UUID) -> tuple[Scope, str, str]:
+    """The scope of the job's client, its name and its kind; `NotFound` beyond the caller's."""
     with looking() as session:
         row = job_row(session, job_id)
-        name = labels_of(session, [row]).campaign(row) or "Job"
-    return (client(row.client_id) if row.client_id else principal().scope), name
+        name = job_name(row.kind, labels_of(session, [row]).campaign(row))
+    return (client(row.client_id) if row.client_id else principal().scope), name, row.kind
 
 
 def _delivery(job_id: UUID) -> str:

@@ -21,7 +21,7 @@ from web.console.amounts import whole_of
 from web.console.changes import Change, Line, Place, agree, shown_again
 from web.console.formats import money, plural
 from web.console.frame import go
-from web.console.job_words import job_name
+from web.console.kind_words import job_name
 from web.console.visit import looking
 from web.guards import permitted, principal
 

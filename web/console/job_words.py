@@ -6,23 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import (
-    CARD_IMPORT,
-    CODE_GENERATION,
-    CODE_IMPORT,
-    COUPON_ASSIGNMENT,
-    COUPON_REDEMPTION,
-    DISTRIBUTION,
-    DISTRIBUTION_UNDO,
-    IMPORTS,
-    POOL_IMPORT,
-    PROVISIONING,
-    PROVISIONING_UNDO,
-)
+from pipelines.jobs.kinds import DISTRIBUTION, IMPORTS, PROVISIONING, PROVISIONING_UNDO
 from pipelines.jobs.states import ENDED, MAY, Move
-from pipelines.messages import message_of
 from web.console.followup_words import AfterWords, after_words
 from web.console.formats import moment, money, number, plural, span
+from web.console.kind_words import KINDS, job_name, message_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,31 +41,6 @@ ITEM_STATES: Mapping[str, StateWords] = {
     ItemState.SKIPPED: StateWords("Skipped", "skip", "plain"),
     ItemState.NEEDS_REVIEW: StateWords("Needs review", "alert", "warn"),
     ItemState.CANCELLED: StateWords("Cancelled", "stop", "plain"),
-}
-KINDS = {
-    PROVISIONING: "Gift cards",
-    PROVISIONING_UNDO: "Undo",
-    CARD_IMPORT: "Card import",
-    CODE_GENERATION: "New codes",
-    CODE_IMPORT: "Code upload",
-    POOL_IMPORT: "People for a pool",
-    COUPON_ASSIGNMENT: "Coupon for a person",
-    COUPON_REDEMPTION: "Redemption of a coupon",
-    DISTRIBUTION: "Distribution",
-    DISTRIBUTION_UNDO: "Undo of a distribution",
-}
-#: What has become of an item that succeeded.
-_DONE = {
-    PROVISIONING: "issued",
-    PROVISIONING_UNDO: "taken back",
-    CARD_IMPORT: "imported",
-    CODE_GENERATION: "generated",
-    CODE_IMPORT: "uploaded",
-    POOL_IMPORT: "added",
-    COUPON_ASSIGNMENT: "assigned",
-    COUPON_REDEMPTION: "redeemed",
-    DISTRIBUTION: "assigned",
-    DISTRIBUTION_UNDO: "taken back",
 }
 SOURCES = (("csv", "Imported cards"), ("buffer", "Buffer"), ("api", "Supplier"))
 
@@ -126,8 +89,10 @@ class JobWords:
     subtitle: str
     state: StateWords
     has_ended: bool
-    #: False for imports, which take cards in, and for undos, which take them back.
-    gives_cards: bool
+    #: The pool of people that it is for.
+    pool_id: str | None
+    #: Why it failed as a whole.
+    error: str | None
     percent: float
     percent_words: str
     done_words: str
@@ -150,37 +115,57 @@ class JobWords:
     title: str
     say: str
 
+    @property
+    def gives_cards(self) -> bool:
+        """False for what takes cards in or back, and for what is about coupons or people."""
+        return self.kind == PROVISIONING
+
+    @property
+    def is_draw(self) -> bool:
+        """It was drawn, and can be drawn again."""
+        return self.kind == DISTRIBUTION
+
+    @property
+    def rows(self) -> str:
+        """The heading of its items."""
+        return KINDS[self.kind].rows
+
+    @property
+    def no_rows(self) -> str:
+        """Why there may be no items."""
+        return KINDS[self.kind].no_rows
+
 
 def job_words(
     view: Mapping[str, Any],
     *,
     version: int,
     campaign: str,
-    brand: str,
-    file_name: str | None,
+    of: Sequence[str],
+    pool_id: str | None,
     retryable: int,
     has_code: bool,
 ) -> JobWords:
-    """Put a job view of `pipelines.jobs.read` into words; `has_code`: a redeemed code asked for it."""
+    """Put a job view into words; `of` names what it is about, `has_code`: a code asked for it."""
     state = JobState(view["state"])
     words, counts = JOB_STATES[state], view["counts"]
     name = job_name(view["kind"], campaign)
-    percent = view["progress"]["percent"]
     is_ours = view["kind"] not in IMPORTS  # an import ends in one piece
-    done = _DONE[view["kind"]]
+    done = KINDS[view["kind"]].done
     done_words = f"{number(counts['succeeded'])} of {number(counts['total'])} {done}"
     has_ended = state in ENDED
-    short = f"{percent:.0f}%"
+    short = f"{view['progress']['percent']:.0f}%"
     return JobWords(
         id=view["id"],
         kind=view["kind"],
         version=version,
         name=name,
-        subtitle=" · ".join(part for part in (brand, file_name or "") if part),
+        subtitle=" · ".join(part for part in of if part),
         state=words,
         has_ended=has_ended,
-        gives_cards=view["kind"] == PROVISIONING,
-        percent=percent,
+        pool_id=pool_id,
+        error=str(view["error"]["detail"]) if view["error"] else None,
+        percent=view["progress"]["percent"],
         percent_words=short,
         done_words=done_words,
         pace=_pace(view, has_ended=has_ended),
@@ -198,31 +183,24 @@ def job_words(
         after=after_words(view, has_code=has_code),
         cancelled=counts["cancelled"],
         retryable=retryable if is_ours and state in MAY[Move.RETRY] else 0,
-        title=f"{words.word} – {name}" if has_ended else f"{short} – {name}",
+        title=f"{words.word if has_ended else short} – {name}",
         say=f"{words.word}: {done_words}, {number(counts['failed'])} failed.",
     )
-
-
-def job_name(kind: str, campaign: str) -> str:
-    """What the job is called: its campaign, if it has one."""
-    if kind == PROVISIONING_UNDO and campaign:
-        return f"Undo – {campaign}"
-    return campaign or KINDS.get(kind, "Job")
 
 
 def item_words(kind: str, state: str) -> StateWords:
     """An item's state in the words of its job's kind."""
     if state == ItemState.SUCCEEDED:
-        return StateWords(_DONE[kind].capitalize(), "check", "good")
+        return StateWords(KINDS[kind].done.capitalize(), "check", "good")
     return ITEM_STATES[state]
 
 
-def failure_groups(rows: Sequence[Any]) -> list[FailureGroup]:
+def failure_groups(kind: str, rows: Sequence[Any]) -> list[FailureGroup]:
     """The failures of a job by reason, with the words of the catalogue."""
     return [
         FailureGroup(
-            title=message_of(row.code, row.state).title,
-            remedy=message_of(row.code, row.state).remedy,
+            title=message_for(kind, row.code, row.state).title,
+            remedy=message_for(kind, row.code, row.state).remedy,
             code=row.code or "unknown",
             state=ITEM_STATES[row.state],
             items=int(row.items),
@@ -302,7 +280,8 @@ def _pause(pause: Mapping[str, Any] | None) -> str | None:
 def _start(view: Mapping[str, Any]) -> str | None:
     match view["waits_for"]:
         case "start_time":
-            return f"Starts at {moment(view['scheduled_for'])}. Its credit is held until then."
+            held = " Its credit is held until then." if view["money"] else ""
+            return f"Starts at {moment(view['scheduled_for'])}.{held}"
         case "campaign_paused":
             return "Its time has come, and its campaign is paused: it starts after the pause."
         case "queue_paused":
@@ -310,23 +289,34 @@ def _start(view: Mapping[str, Any]) -> str | None:
     return None
 
 
-def cancel_effect(counts: Mapping[str, int], sums: Mapping[str, Any] | None) -> tuple[str, str]:
+def cancel_effect(
+    kind: str, counts: Mapping[str, int], sums: Mapping[str, Any] | None
+) -> tuple[str, str]:
     """What cancelling does, and the button that says so."""
     open_items = counts["pending"] + counts["running"] + counts["retrying"]
-    issued = counts["succeeded"]
-    kept = plural(issued, "issued card")
-    stays = (
-        "stays with its recipient and stays"
-        if issued == 1
-        else "stay with their recipients and stay"
-    )
-    first = f"{kept} {stays} charged." if issued else "No card has been issued yet."
-    released = ""
-    if sums is not None:
-        released = f" Up to {money(sums['held_minor'], sums['currency'])} of credit is released."
-    effect = (
-        f"{first} "
-        f"{plural(open_items, 'open item')} will not be issued.{released} "
-        "Orders already at a supplier are finished first."
-    )
-    return effect, f"Cancel job, keep {kept}" if issued else "Cancel job"
+    done, words = counts["succeeded"], KINDS[kind]
+    kept = plural(done, f"{words.done} {words.thing}", f"{words.done} {words.things}")
+    not_done = f"{plural(open_items, 'open item')} will not be {words.done}."
+    if kind == PROVISIONING:
+        effect = f"{_kept_cards(done, kept)} {not_done}{_released(sums)}"
+        effect += " Orders already at a supplier are finished first."
+    else:
+        stay = "stays as it is" if done == 1 else "stay as they are"
+        effect = (
+            f"{kept} {stay}. {not_done}" if done else f"Nothing has been {words.done}. {not_done}"
+        )
+    return effect, f"Cancel job, keep {kept}" if done else "Cancel job"
+
+
+def _kept_cards(issued: int, kept: str) -> str:
+    if not issued:
+        return "No card has been issued yet."
+    if issued == 1:
+        return f"{kept} stays with its recipient and stays charged."
+    return f"{kept} stay with their recipients and stay charged."
+
+
+def _released(sums: Mapping[str, Any] | None) -> str:
+    if sums is None:
+        return ""
+    return f" Up to {money(sums['held_minor'], sums['currency'])} of credit is released."

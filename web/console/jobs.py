@@ -1,20 +1,24 @@
 """The list of jobs, the page of one job, its live part and its files."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, render_template, request, url_for
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
 from models.jobs import ItemState, JobState
 from pipelines.access.permissions import Permission, may
+from pipelines.access.users import normalised
 from pipelines.deliveries.read import delivery_figures
 from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.jobs.find_items import find_items
-from pipelines.jobs.labels import count_retryable, labels_of
+from pipelines.jobs.kinds import UNCHARGED
+from pipelines.jobs.labels import JobLabels, count_retryable, labels_of
 from pipelines.jobs.read import (
     job_failures,
     job_items,
@@ -27,8 +31,10 @@ from pipelines.jobs.results import audit_download, results_csv
 from pipelines.limits import DEFAULTS
 from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
-from web.console.delivery_words import DELIVERY_STATES, delivery_counts, delivery_remedy
+from web.console.delivery_words import delivery_counts, delivery_remedy
 from web.console.frame import page
+from web.console.item_lines import item_line
+from web.console.job_results import ResultWords, result_words
 from web.console.job_words import (
     ITEM_STATES,
     JOB_STATES,
@@ -70,6 +76,15 @@ ITEM_FILTERS = (
 )
 #: Rows that can be corrected, or sent again as they are.
 DOWNLOADS = (ItemState.FAILED, ItemState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOnPage:
+    """A job as its page says it, with what went wrong and what came of it."""
+
+    words: JobWords
+    groups: list[FailureGroup]
+    result: ResultWords | None
 
 
 def add_pages(console: Blueprint) -> None:
@@ -129,26 +144,28 @@ def show_job(job_id: UUID) -> Response:
     after = min(max(request.args.get("after", 0, type=int), 0), DEFAULTS.csv_rows_max)
     words = request.args.get("find", "").strip()[:FIND_CHARACTERS_MAX]
     with looking() as session:
-        job, groups = _job(session, job_id)
+        on_page = _job(session, job_id)
         figures = delivery_figures(session, job_id)
         if words:
-            items = find_items(session, job_id, words, person=_person(words))
+            items = find_items(
+                session, job_id, words, person=_person(words), address=normalised(words)
+            )
         else:
             items = job_items(
                 session, job_id, state=state, code=code, after=after, limit=PAGE_SIZE + 1
             )
-    seen = look_at_timeline(principal(), job_id)
+    job, seen = on_page.words, look_at_timeline(principal(), job_id)
     return page(
         "job.html",
         title=job.title,
         section="jobs",
         crumbs=[("Jobs", url_for("console.jobs")), (job.name, None)],
         job=job,
-        groups=groups,
+        groups=on_page.groups,
+        result=on_page.result,
         deliveries=delivery_counts(figures),
         delivery_remedy=delivery_remedy(figures),
-        delivery_states=DELIVERY_STATES,
-        items=[(item, item_words(job.kind, item.state)) for item in items[:PAGE_SIZE]],
+        items=[item_line(job.kind, item) for item in items[:PAGE_SIZE]],
         more=items[PAGE_SIZE - 1].position if len(items) > PAGE_SIZE else None,
         filters=[(s.value, item_words(job.kind, s).word) for s in ITEM_FILTERS],
         chosen=state,
@@ -167,12 +184,13 @@ def show_job(job_id: UUID) -> Response:
 def show_live(job_id: UUID) -> Response:
     """The part of the page that moves, for a poller that knows what it has."""
     with looking() as session:
-        job, groups = _job(session, job_id)
+        on_page = _job(session, job_id)
         figures = delivery_figures(session, job_id)
     html = render_template(
         "console/job_live.html",
-        job=job,
-        groups=groups,
+        job=on_page.words,
+        groups=on_page.groups,
+        result=on_page.result,
         deliveries=delivery_counts(figures),
         delivery_remedy=delivery_remedy(figures),
         csrf=form_token(visitor()),
@@ -203,35 +221,29 @@ def download(job_id: UUID) -> Response:
     return response
 
 
-def _job(session: Session, job_id: UUID) -> tuple[JobWords, list[FailureGroup]]:
+def _job(session: Session, job_id: UUID) -> JobOnPage:
     row = job_row(session, job_id)
-    labels = labels_of(session, [row])
-    words = job_words(
+    retryable = count_retryable(session, job_id, retries_all=row.kind in UNCHARGED)
+    words = _words(session, row, labels_of(session, [row]), retryable=retryable)
+    groups = failure_groups(row.kind, job_failures(session, job_id))
+    return JobOnPage(words, groups, result_words(session, row))
+
+
+def _words(session: Session, row: Row[Any], labels: JobLabels, *, retryable: int = 0) -> JobWords:
+    return job_words(
         job_view(row, now=clock.now(session), limits=front().house.limits),
         version=row.version,
         campaign=labels.campaign(row),
-        brand=labels.brand(row),
-        file_name=row.file_name,
-        retryable=count_retryable(session, job_id),
+        of=(labels.brand(row), labels.book(row), labels.pool(row), row.file_name or ""),
+        pool_id=row.spec.get("pool_id") if labels.pool(row) else None,
+        retryable=retryable,
         has_code=bool(row.spec.get("has_redemption_code")),
     )
-    return words, failure_groups(job_failures(session, job_id))
 
 
 def _worded(session: Session, rows: list[Any]) -> list[JobWords]:
-    labels, now, limits = labels_of(session, rows), clock.now(session), front().house.limits
-    return [
-        job_words(
-            job_view(row, now=now, limits=limits),
-            version=row.version,
-            campaign=labels.campaign(row),
-            brand=labels.brand(row),
-            file_name=row.file_name,
-            retryable=0,
-            has_code=bool(row.spec.get("has_redemption_code")),
-        )
-        for row in rows
-    ]
+    labels = labels_of(session, rows)
+    return [_words(session, row, labels) for row in rows]
 
 
 def worded_jobs(session: Session, *, limit: int, campaign_id: UUID | None = None) -> list[JobWords]:
