@@ -7,7 +7,7 @@ STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum 
 SUPPLY := .venv/supply
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check fix bench fuzz conformance prove chaos mutants migrate lock sbom
+.PHONY: help demo showcase up test check fix bench fuzz conformance prove chaos mutants migrate lock sbom
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 
 demo: $(STAMP) ## Run the main job to its end on embedded services (fresh data folder)
 	@$(BIN)/python -m ops demo
+
+showcase: $(STAMP) ## Play the showcase of coupons on the demo stack that runs here, or on one of its own
+	@$(BIN)/python -m ops showcase
 
 up: $(STAMP) ## Serve the whole stack until Ctrl-C
 	@$(BIN)/python -m ops up

@@ -3,6 +3,9 @@
 import click
 
 from ops.commands.auditing import audit
+from ops.commands.books import books
+from ops.commands.coupons import coupons
+from ops.commands.distributing import distribute, draw
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
 from ops.commands.erasing import erase
@@ -12,6 +15,7 @@ from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
 from ops.commands.people import user
 from ops.commands.running import demo, up
+from ops.commands.showcase import showcase
 from ops.commands.user_pools import pools
 from ops.commands.working import import_cards, submit, token, watch
 
@@ -24,6 +28,7 @@ def main() -> None:
 for command in (
     up,
     demo,
+    showcase,
     migrate,
     doctor,
     prove,
@@ -34,6 +39,10 @@ for command in (
     watch,
     jobs,
     pools,
+    books,
+    coupons,
+    distribute,
+    draw,
     token,
     queues,
     letters,

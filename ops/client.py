@@ -117,7 +117,7 @@ class Api:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         if method != "GET":
-            headers["Idempotency-Key"] = uuid4().hex
+            headers.setdefault("Idempotency-Key", uuid4().hex)
         for tries_left in reversed(range(TRIES)):
             answer = self._once(method, path, headers, parts)
             if answer.status_code in BUSY and tries_left and path != "/auth/login":

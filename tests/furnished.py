@@ -3,22 +3,28 @@
 import csv
 import io
 import json
+from datetime import timedelta
 from uuid import UUID
 
 from flask import Flask
 from sqlalchemy import insert, text
 
+from models import clock
 from models.base import new_id
+from models.books import CouponMove
 from models.cards import Card, ProviderOrder
 from models.database import scoped_transaction
 from models.people import Role
-from models.scope import PLATFORM, SYSTEM
+from models.scope import PLATFORM, SYSTEM, client
 from models.tasks import Task
 from models.vendors import VendorAccount
 from models.webhooks import WebhookDelivery, WebhookEndpoint
+from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.distribution.draw import Mode
 from pipelines.wiring import House
+from tests.booking import make_book
 from tests.clawing import dispute, top_up_of
+from tests.couponing import coupon, put_codes
 from tests.distributing import distribute, make_pool, options, stocked_book
 from tests.driving import cards_csv, drain, import_cards_now, rows, submit
 from tests.funding import PRICE, funded
@@ -46,7 +52,8 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
     people = [{"reference": words, "name": words, "email": f"a{n}@x.de"} for n in range(2)]
     key_caller(app, house, seeded.client_id)
-    make_user(house, "viewer@furnished.example", Role.CLIENT_VIEWER, seeded)
+    viewer = make_user(house, "viewer@furnished.example", Role.CLIENT_VIEWER, seeded)
+    _bind(house, seeded, viewer, words)
     job_id = submit(house, seeded, people)
     drain(house)
     dispute(house, top_up_of(house, owing.client_account), name=words[:120])
@@ -58,6 +65,29 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _listen(house, seeded, job_id, words)
     _distribute(house, seeded, words)
     return seeded
+
+
+def _bind(house: House, seeded: Seeded, holder: UUID, words: str) -> None:
+    """A book whose coupons stand in several ways, one of them with a history."""
+    pattern = {"prefix": "SPRING", "random_length": 12, "alphabet": "ABCDEFGH23456789"}
+    book_id = make_book(house, seeded, name=words, max_assignments_per_user=5, **pattern)
+    code, *_others = put_codes(house, seeded, book_id, 3)
+    for move in (CouponMove.ASSIGNED, CouponMove.LOCKED):
+        found = coupon(house, seeded, code)
+        with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+            now = clock.now(session)
+            moved = Moved(move, now, holder, reason=words, until=now + timedelta(minutes=5))
+            assert move_coupons(session, book_id, [Step(found.id, found.version, holder)], moved)
+
+
+def give_coupons(house: House, seeded: Seeded, holder: UUID, words: str) -> None:
+    """A book with a coupon that somebody holds: what they see as their own."""
+    book_id = make_book(house, seeded, name=f"{words} of {holder}"[:190])
+    (code,) = put_codes(house, seeded, book_id, 1)
+    found = coupon(house, seeded, code)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        moved = Moved(CouponMove.ASSIGNED, clock.now(session), holder, reason=words)
+        assert move_coupons(session, book_id, [Step(found.id, found.version, holder)], moved)
 
 
 def _name(house: House, words: str) -> None:
@@ -268,6 +298,11 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
         "receivable_id": first("receivables"),
         "sheet_id": first("balance_sheets"),
         "day": DAY,
+        "book_id": first("books WHERE client_id = :client"),
+        "coupon_id": first(
+            "coupons WHERE book_id = (SELECT min(id::text)::uuid FROM books"
+            " WHERE client_id = :client) AND state = 'locked'"
+        ),
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),
     }
 

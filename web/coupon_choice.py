@@ -4,19 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy.orm import Session
+
 from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
 from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
-from pipelines.books.look_up import CouponInHand, clients_of_person, find_coupon
+from pipelines.books.look_up import (
+    CLIENTS_MAX,
+    CouponInHand,
+    clients_in_sight,
+    clients_of_person,
+    find_coupon,
+)
 from pipelines.books.refusals import UserNotFound
 from pipelines.errors import NotFound
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
 from web.front import front
 from web.misses import looking_up
-from web.tenant_choice import chosen_client
+from web.tenant_choice import ClientRequired, chosen_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +102,20 @@ def _managed(
 ) -> CouponInHand:
     house = front().house
     with scoped_transaction(house.sessions, caller.scope) as session:
-        chosen = chosen_client(session, caller, client_id)
+        clients = _in_sight(session, caller, client_id)
         return find_coupon(
-            session, code, clients=[chosen], keyring=house.settings.keyring, holder=holder
+            session, code, clients=clients, keyring=house.settings.keyring, holder=holder
         )
+
+
+def _in_sight(session: Session, caller: Principal, client_id: UUID | None) -> list[UUID]:
+    """The client named or the caller's own; all of them, where they are not too many to look at."""
+    if client_id is not None or caller.client_id is not None:
+        return [chosen_client(session, caller, client_id)]
+    clients = clients_in_sight(session)
+    if len(clients) > CLIENTS_MAX:
+        raise ClientRequired
+    return clients
 
 
 def submit_known(

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -24,6 +24,9 @@ from pipelines.errors import Interrupted
 ENVIRONMENTS = ("demo", "production", "test")
 #: A story that was asked to stop may finish its line.
 STORY_END_SECONDS = 5.0
+
+#: What is done on a stack that serves, until it ends or is asked to stop; a sentence per fault.
+Story = Callable[[Stack, threading.Event], list[str]]
 
 
 @click.command()
@@ -58,26 +61,34 @@ def demo() -> None:
     A thousand recipients, three sources of cards. Exit status 0 when all came out as it must.
     """
     with ended_by_signals():
-        root = Home.from_environment(os.environ)
-        refuse_taken_ports(root, os.environ)
-        home = fresh_demo_home(root)
-        plan = Plan(
-            environment_name="demo",
-            seed=seed_demo,
-            is_demo_run=True,
-            secrets_home=root,
+        wrong = on_a_fresh_demo(
+            lambda stack, stop: tell(stack.record, console=Console(), stop=stop)
         )
-        _tell(f"Starting on {home.path} ...")
-        with running(home, os.environ, plan, say=_tell) as stack:
-            _tell(f"Serving at {stack.record.web_url}")
-            wrong = _tell_story(stack)
-        _tell(f"Stopped. The data stay in {home.path} until the next demo.")
     if wrong:
         raise Ending(FAILED, "The demo did not come out as it must:\n" + "\n".join(wrong))
     click.echo("Everything came out as it must.")
 
 
-def _tell_story(stack: Stack) -> list[str]:
+def on_a_fresh_demo(story: Story) -> list[str]:
+    """Tell a story on a new data folder's stack, and stop it; returns what came out wrong."""
+    root = Home.from_environment(os.environ)
+    refuse_taken_ports(root, os.environ)
+    home = fresh_demo_home(root)
+    plan = Plan(
+        environment_name="demo",
+        seed=seed_demo,
+        is_demo_run=True,
+        secrets_home=root,
+    )
+    _tell(f"Starting on {home.path} ...")
+    with running(home, os.environ, plan, say=_tell) as stack:
+        _tell(f"Serving at {stack.record.web_url}")
+        wrong = _tell_story(stack, story)
+    _tell(f"Stopped. The data stay in {home.path} until the next demo.")
+    return wrong
+
+
+def _tell_story(stack: Stack, story: Story) -> list[str]:
     """The story in a thread of its own: this one must stay to look after the processes."""
     stop = threading.Event()
     wrong: list[str] = []
@@ -85,7 +96,7 @@ def _tell_story(stack: Stack) -> list[str]:
 
     def run() -> None:
         try:
-            wrong.extend(tell(stack.record, console=Console(), stop=stop))
+            wrong.extend(story(stack, stop))
         except Interrupted:
             pass
         except BaseException as fault:
@@ -93,10 +104,10 @@ def _tell_story(stack: Stack) -> list[str]:
         finally:
             stop.set()
 
-    story = threading.Thread(target=run, name="story", daemon=True)
-    story.start()
+    teller = threading.Thread(target=run, name="story", daemon=True)
+    teller.start()
     was_asked_to_stop = stack.keep(stop)
-    story.join(STORY_END_SECONDS)
+    teller.join(STORY_END_SECONDS)
     if was_asked_to_stop:
         raise KeyboardInterrupt
     if faults:

@@ -57,6 +57,8 @@ PEOPLE = (
         client_id=ids.CLIENT,
     ),
     Person(ids.EVE, "eve@example.com", "Eve Ellis", Role.AGENCY_VIEWER, agency_id=ids.AGENCY),
+    Person(ids.CHARLIE, "charlie@example.com", "Charlie Chen", Role.END_USER),
+    Person(ids.DIANA, "diana@example.com", "Diana Dunn", Role.END_USER),
 )
 PASSWORDS = {person.email: person.password for person in PEOPLE}
 

@@ -1,9 +1,10 @@
-"""Give a new demo some cards in stock, so that its first job shows the whole waterfall."""
+"""Give a new demo cards and coupons in stock, so that its first jobs have something to give."""
 
 from ops.client import Api
 from ops.demo import ids
 from ops.demo.card_files import card_file
-from ops.demo.seed_people import ADMIN
+from ops.demo.seed_people import ADMIN, ALICE
+from ops.demo.stock_coupons import stock_coupons
 from ops.demo.summary import DENOMINATION_MINOR
 from ops.stack_record import StackRecord
 from ops.unprivileged import Say
@@ -17,15 +18,16 @@ WAIT_SECONDS = 20
 
 
 def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
-    """Make and fill the demo's pools if there is none at all; a stack serves without them, too."""
+    """Fill what is empty: the demo's card pools and books; a stack serves without them, too."""
     try:
+        stock_coupons(Api(record.web_url).login(ALICE.email, ALICE.password))
         admin = Api(record.web_url).login(ADMIN.email, ADMIN.password)
         if not admin.get("/gift-card-pools", limit="1")["data"]:
             for kind, count in POOLS:
                 pool_id = make_pool(admin, kind, count)
                 admin.import_cards(pool_id, card_file(count), on_error="abort", wait=WAIT_SECONDS)
     except (Refusal, Fault) as problem:
-        say(f"The demo's card pools could not be filled: {problem}")
+        say(f"The demo's cards and coupons could not be filled: {problem}")
 
 
 def make_pool(admin: Api, kind: str, count: int) -> str:

@@ -1,4 +1,4 @@
-"""The demo's main job, told over real HTTP: pools, cards, a thousand recipients, the proof."""
+"""The demo's main job, told over real HTTP: cards for a thousand recipients, coupons, the proof."""
 
 import threading
 from pathlib import Path
@@ -10,6 +10,7 @@ from ops.demo import ids
 from ops.demo.card_files import card_file
 from ops.demo.seed_people import ADMIN, ALICE
 from ops.demo.stock import make_pool
+from ops.demo.story_coupons import tell_of_coupons
 from ops.demo.summary import (
     BUFFER_CARDS,
     CSV_CARDS,
@@ -45,6 +46,7 @@ def tell(record: StackRecord, *, console: Console, stop: threading.Event) -> lis
     job = watch_job(alice, accepted["id"], "Recipients", console=console, stop=stop)
     failures = alice.failures(job["id"])
     print_summary(job, failures, console)
+    wrong += tell_of_coupons(alice, console)
     proof = prove_at(record.database_url)
     print_proof(proof, console)
     wrong += differences(outcome_of(job, failures))

@@ -12,7 +12,8 @@ _AT_MOST = 50
 _DEMO_PEOPLE = text("""
 SELECT password_hash FROM users WHERE disabled_at IS NULL AND password_hash IS NOT NULL
     AND email_normalised IN ('admin@example.com', 'alice@example.com', 'bob@example.com',
-        'carol@example.com', 'dave@example.com', 'eve@example.com')
+        'carol@example.com', 'charlie@example.com', 'dave@example.com', 'diana@example.com',
+        'eve@example.com')
 LIMIT :limit
 """)
 

@@ -10,7 +10,7 @@ from models import clock
 from models.base import new_id
 from pipelines.books.coupon_states import refuse_assign
 from pipelines.books.deck import is_set_aside
-from pipelines.books.look_up import find_coupon
+from pipelines.books.look_up import CouponInHand, coupon_by_id, find_coupon
 from pipelines.books.read import book_rules
 from pipelines.books.refusals import CouponNotAvailable, RecipientInactive, UserNotFound
 from pipelines.jobs.kinds import COUPON_ASSIGNMENT
@@ -40,12 +40,14 @@ class AcceptedCoupon:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentRequest:
-    """Whom a coupon is for; one of the book's at random, or the one with this code."""
+    """Whom a coupon is for; one of the book's at random, or the one with this code or id."""
 
     client_id: UUID
     user_id: UUID
     book_id: UUID | None = None
     code: str | None = None
+    #: Of a coupon of the book, whose code the caller may not know.
+    coupon_id: UUID | None = None
 
 
 def submit_assignment(
@@ -68,8 +70,8 @@ def submit_assignment(
     now = clock.now(session)
     spec: dict[str, str] = {}
     book_id = request.book_id
-    if request.code is not None:
-        coupon = find_coupon(session, request.code, clients=[request.client_id], keyring=keyring)
+    coupon = _certain(session, request, keyring)
+    if coupon is not None:
         book_id, spec = coupon.book_id, {"coupon_id": str(coupon.id)}
         refusal = refuse_assign(coupon.facts, now)
         if refusal is None and is_set_aside(session, coupon.book_id, coupon.draw_key):
@@ -94,6 +96,16 @@ def submit_assignment(
     task_id = new_id()
     session.execute(_WRITE, single_values(job, task_id, now=now, limits=limits))
     return AcceptedCoupon(job.id, task_id)
+
+
+def _certain(session: Session, request: AssignmentRequest, keyring: Keyring) -> CouponInHand | None:
+    """The coupon that is asked for; None where any of the book's will do."""
+    if request.code is not None:
+        return find_coupon(session, request.code, clients=[request.client_id], keyring=keyring)
+    if request.coupon_id is None:
+        return None
+    assert request.book_id is not None, "a coupon's id is of its book"
+    return coupon_by_id(session, request.book_id, request.coupon_id)
 
 
 def _check_recipient(session: Session, request: AssignmentRequest) -> None:

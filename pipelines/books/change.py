@@ -65,18 +65,22 @@ def change_book(
     _tell(session, "book.changed", before, actor_id, changes(dict(before._mapping), columns))
 
 
-def close_book(session: Session, book_id: UUID, *, actor_id: UUID, now: datetime) -> None:
+def close_book(
+    session: Session, book_id: UUID, *, actor_id: UUID, now: datetime, reason: str | None = None
+) -> None:
     """Assign and redeem none of its coupons any more; a closed one stays as it is."""
     before = _row(session, book_id)
     if session.execute(_CLOSE, {"book": book_id, "now": now}).rowcount:  # type: ignore[attr-defined]
-        _tell(session, "book.closed", before, actor_id, None)
+        _tell(session, "book.closed", before, actor_id, _said(reason))
 
 
-def reopen_book(session: Session, book_id: UUID, *, actor_id: UUID, now: datetime) -> None:
+def reopen_book(
+    session: Session, book_id: UUID, *, actor_id: UUID, now: datetime, reason: str | None = None
+) -> None:
     """Take the closing back; an open book stays as it is."""
     before = _row(session, book_id)
     if session.execute(_REOPEN, {"book": book_id, "now": now}).rowcount:  # type: ignore[attr-defined]
-        _tell(session, "book.reopened", before, actor_id, None)
+        _tell(session, "book.reopened", before, actor_id, _said(reason))
 
 
 def _locked(session: Session, book_id: UUID, values: Mapping[str, Any]) -> Row[Any]:
@@ -119,6 +123,10 @@ def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
         pattern: Pattern | None = values["pattern"]
         columns |= pattern_columns(pattern)
     return columns
+
+
+def _said(reason: str | None) -> Detail | None:
+    return {"reason": reason} if reason else None
 
 
 def _tell(

@@ -31,6 +31,7 @@ SELECT c.id, c.book_id, c.client_id, c.state, c.user_id, c.assigned_at, c.locked
 FROM coupons c JOIN books b ON b.id = c.book_id LEFT JOIN coupon_codes s ON s.id = c.id
 """
 _ONE = text(_COUPONS + "WHERE c.book_id = :book AND c.id = :coupon")
+_HELD = text(_COUPONS + "WHERE c.user_id = :user AND c.id = :coupon")
 _OF_PERSON = text(
     _COUPONS
     + """WHERE c.user_id = :user AND (CAST(:before AS uuid) IS NULL OR c.id < :before)
@@ -117,6 +118,15 @@ def coupon_view(session: Session, coupon: CouponInHand, *, now: datetime) -> Cou
     """The coupon as it is now; `NotFound` if this scope cannot see it."""
     values = {"book": coupon.book_id, "coupon": coupon.id}
     row = session.execute(_ONE, values).one_or_none()
+    if row is None:
+        raise NotFound
+    return CouponView(row, now)
+
+
+def held_coupon(session: Session, coupon_id: UUID, user_id: UUID, *, now: datetime) -> CouponView:
+    """A coupon that the person holds; of any other `NotFound` (EC-087)."""
+    values = {"coupon": coupon_id, "user": user_id}
+    row = session.execute(_HELD, values).one_or_none()
     if row is None:
         raise NotFound
     return CouponView(row, now)

@@ -30,6 +30,8 @@ _LOCK = text(f"{_COLUMNS} WHERE c.book_id = :book AND c.id = :coupon FOR NO KEY 
 # Clients of whom somebody may hold coupons; who is known to more of them names one.
 _CLIENTS_OF = text("SELECT client_id FROM client_users WHERE user_id = :user LIMIT :limit")
 _OWNER = text("SELECT client_id FROM books WHERE id = :book")
+_IN_SIGHT = text("SELECT id FROM clients LIMIT :limit")
+#: A code is looked for at so many clients at once.
 CLIENTS_MAX = 200
 
 
@@ -49,10 +51,10 @@ class CouponInHand:
 
 
 class SeveralCoupons(Refusal):
-    """The person holds coupons of two clients that have this text for a code: the request names one."""
+    """Two clients have coupons with this text for a code: the request names the one it means."""
 
     code = "client_required"
-    detail = "Two of your coupons have this code. Name the client in `client_id`."
+    detail = "Two coupons that you see have this code. Name the client in `client_id`."
 
 
 def find_coupon(
@@ -66,7 +68,7 @@ def find_coupon(
     """The coupon with this code at one of these clients, if `holder` holds it where one is named.
 
     Raises `NotFound`: for no code, a stranger's and one of another client alike (EC-024, EC-087);
-    `SeveralCoupons` where `holder` has two.
+    `SeveralCoupons` where there are two.
     """
     text_of_code = canonical(code)
     if not is_code(text_of_code):
@@ -102,6 +104,11 @@ def clients_of_person(session: Session, user_id: UUID) -> list[UUID]:
     """The clients that know the person, in the SYSTEM scope."""
     values = {"user": user_id, "limit": CLIENTS_MAX}
     return list(session.execute(_CLIENTS_OF, values).scalars())
+
+
+def clients_in_sight(session: Session) -> list[UUID]:
+    """The clients that this scope shows; one more than `CLIENTS_MAX` says that they are too many."""
+    return list(session.execute(_IN_SIGHT, {"limit": CLIENTS_MAX + 1}).scalars())
 
 
 def take_coupon(

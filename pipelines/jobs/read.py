@@ -65,6 +65,17 @@ WHERE (CAST(:kind AS text) IS NULL OR j.kind = :kind)
 ORDER BY j.id DESC LIMIT :limit
 """
 )
+# A client of many single requests has few others: no more than the newest are looked through.
+_OF_BOOK = text(
+    """WITH near AS MATERIALIZED (
+    SELECT id AS near_id, spec, is_single FROM jobs
+    WHERE client_id = :client ORDER BY id DESC LIMIT 2000)
+"""
+    + _COLUMNS
+    + """JOIN near ON near_id = j.id AND NOT near.is_single
+  AND near.spec->>'book_id' = CAST(:book AS text)
+ORDER BY j.id DESC LIMIT :limit"""
+)
 _ITEMS = text("""
 SELECT i.position, i.state, i.code, i.detail, i.field, i.attempts, i.source, i.email, i.phone,
        i.reference, i.name, i.result_id, i.denomination_minor, i.user_id,
@@ -136,6 +147,12 @@ def list_jobs(
         "limit": limit,
     }
     return list(session.execute(_LIST, values))
+
+
+def jobs_of_book(session: Session, client_id: UUID, book_id: UUID, *, limit: int) -> list[Row[Any]]:
+    """The newest jobs of many codes of a book: made, uploaded, distributed."""
+    values = {"client": client_id, "book": book_id, "limit": limit}
+    return list(session.execute(_OF_BOOK, values))
 
 
 def job_items(

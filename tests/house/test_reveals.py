@@ -23,6 +23,7 @@ REVEALS = {
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
     "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
+    "web/console/my_coupons.py": "the page of who holds the coupon; `reveal_own_code` has audited it",
     "web/console/reveal.py": "the page of who opened the card; `reveal` has audited it",
 }
 #: Call sites of `Keyring.open_sealed` -> how the opening is accounted for.

@@ -45,6 +45,8 @@ def test_a_demo_serves_a_thousand_recipients_and_proves_it(home):
     words = [line.split() for line in lines]
     assert ["recipients", "1,000", "all", "accounted", "for"] in words
     assert ["captured", "24,925.00", "USD", "credit"] in words
+    told = "Coupons: 10 of Summer Sale 2026 went to "
+    assert [line for line in lines if line.startswith(told) and "is redeemed" in line] != []
     assert [line for line in lines if "violated" in line] == []
     assert wait_until_gone(pids) == []
 

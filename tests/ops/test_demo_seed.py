@@ -54,7 +54,8 @@ def urls(database):
 
 
 def counts(urls):
-    tables = "users agencies clients campaigns brands brand_routes prices vendor_accounts accounts transfers"
+    tables = "users agencies clients campaigns brands brand_routes prices vendor_accounts accounts transfers "
+    tables += "books user_pools user_pool_members client_users"
     with psycopg.connect(urls["largesse_readonly"]) as connection:
         return {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
@@ -69,7 +70,7 @@ def test_seeding_twice_is_seeding_once(urls):
     seed_demo(urls["largesse_worker"])
 
     assert first == {
-        "users": 6,
+        "users": 8,
         "agencies": 1,
         "clients": 1,
         "campaigns": 1,
@@ -79,6 +80,10 @@ def test_seeding_twice_is_seeding_once(urls):
         "vendor_accounts": 4,
         "accounts": 2 * 7,
         "transfers": 2 * 3,
+        "books": 4,
+        "user_pools": 2,
+        "user_pool_members": 5 + 2,
+        "client_users": 3 + 3,
     }
     assert counts(urls) == first
 

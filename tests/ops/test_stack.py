@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from ops.client import Api
 from ops.home import Home, free_port, read_json
 from ops.stack_record import is_alive
 from ops.supervise import parse_procfile
@@ -153,6 +154,31 @@ def test_a_new_demo_has_cards_in_stock(up):
         "csv": 60,
         "buffer": 20,
     }
+
+
+def test_a_new_demo_has_the_notes_books_people_and_pools(up):
+    """S1-067..072, S3-056, S1-077: 4 books of 200 codes, 10 of them given, 2 pools, a day signed in."""
+    api = Api(up.url)
+    alice = api.login("alice@example.com", "demo123")
+
+    books = {book["name"]: book for book in alice.get("/books")["data"]}
+    pools = {pool["name"]: pool["members"] for pool in alice.get("/pools")["data"]}
+    people = ("bob", "charlie", "diana", "eve")
+    held = [_coupons_of(api.login(f"{name}@example.com", "demo123")) for name in people]
+
+    stocks = [book["stock"] for book in books.values()]
+    assert (len(books), sum(stock["total"] for stock in stocks)) == (4, 200)
+    assert sum(stock["assigned"] for stock in stocks) == 10
+    assert {"Summer Sale 2026", "VIP Rewards"} < set(books)
+    assert [name for name, book in books.items() if book["seals_codes"]] == ["Gift Vouchers"]
+    assert pools == {"Beta Testers": 5, "Newsletter Readers": 2}
+    assert (_coupons_of(alice), held) == (2, [2, 2, 2, 2])
+    body = {"email": "diana@example.com", "password": "demo123"}
+    assert api.send("POST", "/auth/login", json=body)["expires_in"] == 24 * 3600
+
+
+def _coupons_of(person):
+    return len(person.get("/users/me/coupons")["data"])
 
 
 def test_a_stack_beside_it_on_the_same_port_is_refused_by_the_port_s_name(up, home):

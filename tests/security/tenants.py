@@ -59,7 +59,7 @@ _OWNED = {
 class Known:
     """The other tenant's ids by the name of the argument that takes them, and all its marks."""
 
-    ids: dict[str, UUID]
+    ids: dict[str, Any]
     marks: frozenset[str]
 
 
@@ -108,6 +108,12 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "approval_id": one("approvals"),
         "erasure_id": one("erasures"),
         "book_id": one("books"),
+        "coupon_id": one("coupons"),
+        "code": rows(
+            house,
+            "SELECT code FROM coupons WHERE client_id = :client AND code IS NOT NULL LIMIT 1",
+            client=tenant.client_id,
+        )[0].code,
         "invitation_id": one("invitations"),
         "alert_id": one("alerts"),
         "endpoint_id": one("webhook_endpoints"),

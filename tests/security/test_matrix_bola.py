@@ -3,7 +3,7 @@
 import json
 import secrets
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -49,6 +49,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "redemption-codes.withdraw_redemption_codes": {"reason": "Leaked"},
     "books.change_book": {"name": "Taken over"},
     "book-codes.generate_codes": {"count": 1},
+    "coupons.assign_coupon_by_code": {"user_id": str(uuid4())},
     "clients.change_client": {"name": "Taken over", "version": 1},
     "clients.restrict_brands": {"brand_ids": []},
     "gift-cards.report_defective_card": {"reason": "Does not work"},
@@ -85,10 +86,10 @@ def test_every_argument_of_every_route_is_owned_or_says_why_not(app: Flask, know
     assert arguments == set(known.ids) | set(NOT_OWNED)
 
 
-def filled(rule: Rule, ids: dict[str, UUID]) -> str:
+def filled(rule: Rule, ids: dict[str, Any]) -> str:
     path = rule.rule
     for name in rule.arguments:
-        path = path.replace(f"<uuid:{name}>", str(ids[name]))
+        path = path.replace(f"<uuid:{name}>", str(ids[name])).replace("<code>", str(ids["code"]))
     return path
 
 
@@ -102,7 +103,7 @@ def seen(answer: TestResponse) -> tuple[int, str | None, str]:
     return answer.status_code, answer.content_type, text.replace(answer.headers["X-Request-Id"], "")
 
 
-def ask(caller: Caller, rule: Rule, method: str, ids: dict[str, UUID]) -> TestResponse:
+def ask(caller: Caller, rule: Rule, method: str, ids: dict[str, Any]) -> TestResponse:
     headers = caller.headers | {"Idempotency-Key": secrets.token_hex(8), "If-Match": '"1"'}
     path = filled(rule, ids)
     if rule.endpoint in FILES:
@@ -146,7 +147,7 @@ def test_sec010_a_foreign_id_answers_as_one_that_nobody_has(
     assert digest_of(house, two.other, TENANT) == before
 
 
-def nested(ids: dict[str, UUID], own: Two) -> list[tuple[str, str, dict[str, Any]]]:
+def nested(ids: dict[str, Any], own: Two) -> list[tuple[str, str, dict[str, Any]]]:
     """Requests that name an object in their body or beside an object of one's own."""
     mine = own.one
     card = {"brand_id": str(mine.brand_id), "denomination_minor": 2500, "delivery_method": "none"}

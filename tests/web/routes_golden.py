@@ -1,9 +1,11 @@
 """Every route with the permission it needs, written by hand: a new route needs its line (SEC-09)."""
 
+from tests.web.routes_golden_books import BOOK_PAGES
 from tests.web.routes_golden_campaigns import CAMPAIGN_PAGES
 from tests.web.routes_golden_pages import PAGES
 
 ROUTES = {
+    **BOOK_PAGES,
     **CAMPAIGN_PAGES,
     **PAGES,
     "GET /api/v1/webhook-event-types": "webhooks_read",
@@ -90,6 +92,19 @@ ROUTES = {
     "GET /api/v1/brands/<uuid:brand_id>/prices": "brands_read",
     "POST /api/v1/brands/<uuid:brand_id>/prices": "brands_manage",
     "POST /api/v1/brands/<uuid:brand_id>/prices/<uuid:price_id>/end": "brands_manage",
+    "POST /api/v1/coupons/assign": "coupons_assign",
+    "POST /api/v1/coupons/assign/<code>": "coupons_assign",
+    "POST /api/v1/coupons/redeem/<code>": "own_coupons",
+    "POST /api/v1/coupons/lock/<code>": "own_coupons",
+    "POST /api/v1/coupons/unlock/<code>": "own_coupons",
+    "POST /api/v1/coupons/<code>/release": "coupons_assign",
+    "POST /api/v1/coupons/<code>/void": "books_manage",
+    "GET /api/v1/coupons/<code>": "own_coupons",
+    "GET /api/v1/coupons/<code>/history": "own_coupons",
+    "GET /api/v1/users/me/coupons": "own_coupons",
+    "GET /api/v1/users/<uuid:user_id>/coupons": "books_read",
+    "POST /api/v1/users/me/coupons/<uuid:coupon_id>/reveal": "own_coupons",
+    "POST /api/v1/books/<uuid:book_id>/coupons/<uuid:coupon_id>/reveal": "codes_reveal",
     "GET /api/v1/books": "books_read",
     "POST /api/v1/books": "books_manage",
     "POST /api/v1/books/preview-pattern": "books_read",
@@ -189,7 +204,7 @@ ROUTES = {
     "DELETE /api/v1/invitations/<uuid:invitation_id>": "users_manage",
     "POST /api/v1/invitations/accept": "public",
     "GET /api/v1/jobs": "jobs_read",
-    "GET /api/v1/jobs/<uuid:job_id>": "jobs_read",
+    "GET /api/v1/jobs/<uuid:job_id>": "own_jobs",
     "PATCH /api/v1/jobs/<uuid:job_id>": "jobs_control",
     "POST /api/v1/jobs/<uuid:job_id>/cancel": "jobs_control",
     "POST /api/v1/jobs/<uuid:job_id>/clone": "provision",

@@ -343,4 +343,6 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/queues/{name}/pause",
         "/queues/{name}/resume",
         "/gift-cards/{redemption_id}/reveal",
+        "/books/{book_id}/coupons/{coupon_id}/reveal",
+        "/users/me/coupons/{coupon_id}/reveal",
     }

@@ -43,11 +43,12 @@ SUPPORT = frozenset(
         "alerts_read",
         "webhooks_read",
         "own_coupons",
+        "own_jobs",
         "books_read",
         "user_pools_read",
     }
 )
-END_USER = frozenset({"own_account", "own_credentials", "own_coupons"})
+END_USER = frozenset({"own_account", "own_credentials", "own_coupons", "own_jobs"})
 PEOPLE = [role for role in Role if role is not Role.STOREFRONT_KEY]
 KEYS = [
     frozenset(chosen)
@@ -57,10 +58,10 @@ KEYS = [
 #: Written out once more: what a key may do with each scope.
 BY_SCOPE = {
     "provision": {"provision"},
-    "jobs:read": {"jobs_read"},
+    "jobs:read": {"jobs_read", "own_jobs"},
     "credit:read": {"credit_read"},
     "books:read": {"books_read"},
-    "coupons": {"coupons_assign", "coupons_redeem"},
+    "coupons": {"own_coupons", "coupons_assign", "coupons_redeem"},
 }
 #: Public for whoever has the link; without one, as here, it takes this permission.
 WITHOUT_A_LINK = {"POST /api/v1/gift-cards/<uuid:redemption_id>/reveal": "cards_reveal"}

@@ -44,6 +44,7 @@ GOLDEN = {
     "provision": "PACMK",
     "cards_reveal": "PC",
     "cards_replace": "PAC",
+    "own_jobs": "PAVCMWK",
     "jobs_read": "PAVCMWK",
     "jobs_control": "PACM",
     "orders_read": "PAVC",

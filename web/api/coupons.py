@@ -39,10 +39,9 @@ from web.guards import permitted, principal
 from web.jobs_shown import accepted
 from web.pages import listed, number_cursor
 from web.ringing import ring_single
-from web.tenant_choice import chosen_client
 
 routes = Routes("coupons", "Coupons of books: assigned, set aside, redeemed.")
-CLIENT = {"description": "Of which client, for who sees several."}
+CLIENT = {"description": "Of which client, where two of those in sight have this code."}
 HOLDER = {
     "description": "Whose coupon it is, for who acts for others. A person without it acts on "
     "their own; a program, on whosever it is."
@@ -162,7 +161,7 @@ def assign_coupon(body: dict[str, Any]) -> Response:
     return _assign(asked, body)
 
 
-@routes.post("/coupons/assign/<string:code>")
+@routes.post("/coupons/assign/<code>")
 @permitted(Permission.COUPONS_ASSIGN)
 @reads(AssignmentOfCode)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
@@ -170,10 +169,8 @@ def assign_coupon(body: dict[str, Any]) -> Response:
 @answers(202, Job)
 def assign_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     """Give a person this very coupon; 409 `coupon_not_available` if somebody has it."""
-    house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        client_id = chosen_client(session, caller, body["client_id"])
-    return _assign(AssignmentRequest(client_id, body["user_id"], code=code), body)
+    coupon = managed_coupon(principal(), code, client_id=body["client_id"])
+    return _assign(AssignmentRequest(coupon.client_id, body["user_id"], code=code), body)
 
 
 def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
@@ -196,7 +193,7 @@ def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 
-@routes.post("/coupons/redeem/<string:code>")
+@routes.post("/coupons/redeem/<code>")
 @permitted(Permission.OWN_COUPONS)
 @may_read(CouponRedemption)
 @documented(parameters=[IDEMPOTENCY_KEY, PREFER])
@@ -221,7 +218,7 @@ def redeem_coupon(body: dict[str, Any], code: str) -> Response:
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 
-@routes.post("/coupons/lock/<string:code>")
+@routes.post("/coupons/lock/<code>")
 @permitted(Permission.OWN_COUPONS)
 @may_read(CouponHolder)
 @documented(parameters=[IDEMPOTENCY_KEY])
@@ -250,7 +247,7 @@ def lock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     return mark_replay(jsonify(shown), is_replay=locked.is_replay)
 
 
-@routes.post("/coupons/unlock/<string:code>")
+@routes.post("/coupons/unlock/<code>")
 @permitted(Permission.OWN_COUPONS)
 @may_read(CouponHolder)
 @documented(parameters=[IDEMPOTENCY_KEY])
@@ -271,7 +268,7 @@ def unlock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     return mark_replay(jsonify(shown), is_replay=done.is_replay)
 
 
-@routes.post("/coupons/<string:code>/release")
+@routes.post("/coupons/<code>/release")
 @permitted(Permission.COUPONS_ASSIGN)
 @may_read(CouponWithdrawal)
 @documented(parameters=[IDEMPOTENCY_KEY])
@@ -281,7 +278,7 @@ def release_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     return _withdraw(body, code, release_coupon)
 
 
-@routes.post("/coupons/<string:code>/void")
+@routes.post("/coupons/<code>/void")
 @permitted(Permission.BOOKS_MANAGE)
 @may_read(CouponWithdrawal)
 @documented(parameters=[IDEMPOTENCY_KEY])
@@ -308,7 +305,7 @@ def _withdraw(body: dict[str, Any], code: str, verb: Any) -> Response:
     return mark_replay(jsonify(shown), is_replay=done.is_replay)
 
 
-@routes.get("/coupons/<string:code>")
+@routes.get("/coupons/<code>")
 @permitted(Permission.OWN_COUPONS)
 @asks(CouponQuery)
 @answers(200, Coupon)
@@ -319,7 +316,7 @@ def get_coupon(query: dict[str, Any], code: str) -> Response:
         return jsonify(coupon_view(session, coupon, now=clock.now(session)).as_json())
 
 
-@routes.get("/coupons/<string:code>/history")
+@routes.get("/coupons/<code>/history")
 @permitted(Permission.OWN_COUPONS)
 @asks(CouponEventQuery)
 @answers(200, CouponEventPage)

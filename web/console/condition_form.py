@@ -44,14 +44,15 @@ def read_conditions(
     found: dict[str, datetime | int | None] = {}
     for name in TIMES:
         if typed[name] != was[name] or (typed[name] and in_other_zone):
-            found[name] = _moment(name, typed[name], typed["time_zone"], errors)
+            found[name] = moment_of(name, typed[name], typed["time_zone"], errors)
     for name in NUMBERS:
         if typed[name] != was[name]:
-            found[name] = _number(name, typed[name], errors)
+            found[name] = number_of(name, typed[name], errors)
     return found
 
 
-def _moment(field: str, text: str, zone: str, errors: dict[str, str]) -> datetime | None:
+def moment_of(field: str, text: str, zone: str, errors: dict[str, str]) -> datetime | None:
+    """The moment that the text means in a time zone; None for nothing, and for what is wrong."""
     if not text:
         return None
     if text[:4].isdecimal() and int(text[:4]) not in YEARS:
@@ -69,7 +70,8 @@ def _moment(field: str, text: str, zone: str, errors: dict[str, str]) -> datetim
     return at
 
 
-def _number(field: str, text: str, errors: dict[str, str]) -> int | None:
+def number_of(field: str, text: str, errors: dict[str, str]) -> int | None:
+    """The number that bounds something; None for nothing, and for what is wrong."""
     if not text:
         return None
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(REWARDS_MAX))

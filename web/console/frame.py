@@ -32,6 +32,7 @@ NAVIGATION = (
     Entry("campaigns", "Campaigns", "gift", "console.campaigns", Permission.CAMPAIGNS_READ),
     Entry("jobs", "Jobs", "layers", "console.jobs", Permission.JOBS_READ),
     Entry("inventory", "Gift-card inventory", "card", "console.inventory", Permission.POOLS_READ),
+    Entry("books", "Books & codes", "key", "console.books", Permission.BOOKS_READ),
     Entry("user-pools", "Pools", "people", "console.user_pools", Permission.USER_POOLS_READ),
     Entry("brands", "Brands and prices", "gift", "console.brands", Permission.BRANDS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
@@ -43,6 +44,7 @@ NAVIGATION = (
     Entry("webhooks", "Webhooks", "upload", "console.webhooks", Permission.WEBHOOKS_READ),
     Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
     Entry("vendors", "Vendors", "upload", "console.vendors", Permission.VENDORS_READ),
+    Entry("my-coupons", "My coupons", "gift", "console.my_coupons", Permission.OWN_COUPONS),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
 )
@@ -55,6 +57,8 @@ ROLE_WORDS = {
     Role.CAMPAIGN_MANAGER: "Campaign manager",
     Role.CLIENT_VIEWER: "Client viewer",
 }
+#: They see what is theirs, and nothing of a tenant.
+OUTSIDE = frozenset({Role.END_USER})
 #: Our own pages may see where a form came from, so that browsers send its origin; nobody else.
 PAGE_REFERRER = "same-origin"
 #: The name in an address that says that a form is still at work in another request.
@@ -105,12 +109,18 @@ def go(address: str) -> Response:
 def _navigation(visitor: ConsoleSession | None) -> list[Entry]:
     if visitor is None:
         return []
-    return [entry for entry in NAVIGATION if is_allowed(visitor.principal, entry.needs)]
+    caller = visitor.principal
+    return [
+        entry
+        for entry in NAVIGATION
+        if is_allowed(caller, entry.needs)
+        and not (entry.section == "overview" and caller.role in OUTSIDE)
+    ]
 
 
 def _scope_crumbs(visitor: ConsoleSession | None) -> list[tuple[str, str | None]]:
     """Where the visitor stands in the tree: always visible, so that nobody mistakes the scope."""
-    if visitor is None:
+    if visitor is None or visitor.principal.role in OUTSIDE:
         return []
     names = ["Platform"] if visitor.principal.agency_id is None else []
     names += [name for name in (visitor.agency, visitor.client) if name]

@@ -7,6 +7,7 @@ from pipelines.limits import DEFAULTS
 UPLOAD_ENDPOINTS = {
     "console.wizard_upload",
     "console.pool_import",
+    "console.book_codes_take",
     "console.campaign_codes_load",
     "console.campaign_codes_withdraw_listed",
     "console.vendor_statement_take",

@@ -19,7 +19,14 @@ from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.jobs.find_items import find_items
 from pipelines.jobs.kinds import UNCHARGED
 from pipelines.jobs.labels import JobLabels, count_retryable, labels_of
-from pipelines.jobs.read import job_failures, job_items, job_row, job_view, list_jobs
+from pipelines.jobs.read import (
+    job_failures,
+    job_items,
+    job_row,
+    job_view,
+    jobs_of_book,
+    list_jobs,
+)
 from pipelines.jobs.results import audit_download, results_csv
 from pipelines.limits import DEFAULTS
 from pipelines.tenants.campaign_views import campaign_seen
@@ -245,6 +252,13 @@ def worded_jobs(session: Session, *, limit: int, campaign_id: UUID | None = None
         session, kind=None, state=None, campaign_id=campaign_id, before=None, limit=limit
     )
     return _worded(session, rows)
+
+
+def worded_jobs_of_book(
+    session: Session, client_id: UUID, book_id: UUID, *, limit: int
+) -> list[JobWords]:
+    """The newest jobs of many codes of a book, in words."""
+    return _worded(session, jobs_of_book(session, client_id, book_id, limit=limit))
 
 
 def _person(words: str) -> bytes | None:

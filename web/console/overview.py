@@ -24,7 +24,7 @@ from pipelines.provisioning.choices import offer
 from web.console.alert_words import SEVERITIES
 from web.console.campaign_words import RESTRICTED
 from web.console.formats import money, number, plural
-from web.console.frame import page
+from web.console.frame import go, page
 from web.console.glances import dashboard
 from web.console.job_words import StateWords
 from web.console.jobs import LATELY, LATELY_FAILED, worded_jobs
@@ -68,8 +68,7 @@ def add_pages(console: Blueprint) -> None:
 def show() -> Response:
     caller = principal()
     if caller.role is Role.END_USER:
-        greeting = visitor().name or visitor().email
-        return page("no_place.html", title="Welcome", greeting=greeting)
+        return go(url_for("console.my_coupons"))
     with looking() as session:
         tallies = job_tallies(session, lately=clock.now(session) - LATELY)
         branches = credit_tree(session)

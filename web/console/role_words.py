@@ -78,12 +78,6 @@ ACTIONS: Mapping[Permission, str] = {
     P.ALERTS_HANDLE: "Raise, acknowledge, snooze and resolve alerts",
     P.WEBHOOKS_READ: "See webhooks and what became of their events",
     P.WEBHOOKS_MANAGE: "Make and change webhooks, and send events again",
-    P.OWN_COUPONS: "See one’s own coupons",
-    P.BOOKS_READ: "See books and their coupons",
-    P.BOOKS_MANAGE: "Make and change books, generate and upload codes",
-    P.CODES_REVEAL: "Open coupon codes",
-    P.COUPONS_ASSIGN: "Assign and distribute coupons",
-    P.COUPONS_REDEEM: "Redeem, lock and unlock coupons",
 }
 #: What each scope of a key allows.
 SCOPE_WORDS = {

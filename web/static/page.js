@@ -41,6 +41,22 @@
       }
     });
   }
+  const again = document.querySelector("[data-again]");
+  if (again) setTimeout(() => location.replace(again.href), 2000);
+
+  for (const place of document.querySelectorAll("[data-until]")) {
+    const until = Date.parse(place.dataset.until);
+    const fixed = place.textContent.split(",").slice(0, -1).join(",");
+    const tick = () => {
+      const left = Math.max(0, Math.floor((until - Date.now()) / 1000));
+      place.textContent = left
+        ? `${fixed}, ${Math.floor(left / 60)} min ${left % 60} s left`
+        : "until a moment ago: the lock has run out";
+      if (left) setTimeout(tick, 1000);
+    };
+    tick();
+  }
+
   window.addEventListener("pageshow", () => {
     for (const button of document.querySelectorAll("form[data-once] button")) {
       button.disabled = false;
