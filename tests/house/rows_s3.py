@@ -49,7 +49,7 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S3-001": "No page shows all moves of a coupon yet; `GET /coupons/{code}` tells them with reasons.",
+    "S3-001": "*My coupons* offers every move whatever the state; no test proves it yet.",
     "S3-007": "The product's owner fixed other means (Flask, Dramatiq, pages of the server): nothing to do.",
     "S3-062": "No page has a button that copies a person's id.",
     "S3-065": "A token lasts a quarter of an hour, in a demo a day; no setting changes that.",
