@@ -24,6 +24,7 @@ REVEALS = {
     "web/api/user_coupons.py": "the answer to who opened the coupon; `reveal_code` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
     "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
+    "web/api/user_coupons.py": "the answer to who holds the coupon; `reveal_own_code` has audited it",
     "web/console/my_coupons.py": "the page of who holds the coupon; `reveal_own_code` has audited it",
     "web/console/reveal.py": "the page of who opened the card; `reveal` has audited it",
 }
@@ -32,6 +33,7 @@ OPENINGS = {
     "pipelines/jobs/stored_input.py": "a job reads its own upload",
     "pipelines/erasure/erase.py": "erasure.requested in the audit, with the request",
     "pipelines/books/coupon_export.py": "codes.exported in the audit, before the first page",
+    "pipelines/books/reveal_code.py": "coupon.revealed in the audit, which commits before the code leaves",
     "pipelines/mail/post.py": "outgoing_mails says what became of each mail",
     "pipelines/access/invitations.py": "invitation.made and .accepted in the audit",
     "pipelines/access/registration.py": "user.created or person.erased, in the same transaction",
