@@ -62,16 +62,9 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S1-037": "The console has no pages of books yet; they are managed over HTTP and by `largesse books`.",
-    "S1-038": "The console has no pages of coupons yet; they are moved over HTTP and by `largesse coupons`.",
-    "S1-039": "The console has no pages of pools of people yet; there are HTTP and `largesse pools`.",
-    "S1-040": "The console says what came of a form on the page itself, without toasts; no alert blocks.",
-    "S1-041": "No page of coupons looks an address up yet; `GET /users/search/by-email` does.",
+    "S1-040": "Pages of coupons tell outcomes in toasts; no test holds all pages to it yet.",
     "S1-043": "The console is rendered by the server: there is no store in the browser to manage.",
     "S1-050": "Pages are of the API's own origin and no other is let in: there is no list of origins to set.",
-    "S1-057": "No page shows a coupon's moves yet; `GET /coupons/{code}` tells all of them with reasons.",
-    "S1-058": "No page shows the refusal of a move yet; the API's problems and `make showcase` do.",
-    "S1-059": "There are no toasts; a refusal stands on the page of its form, with its sentence.",
     "S1-079": "There is no SQLite; a demo brings PostgreSQL itself, and nothing has to be installed for it.",
     "S1-081": "Nothing reads from a replica, in a demo or elsewhere; one database serves everything.",
     "S1-082": "Nothing of ours makes backups, and no page says how to make and restore them.",

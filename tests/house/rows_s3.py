@@ -49,9 +49,7 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S3-001": "No page shows all moves of a coupon yet; `GET /coupons/{code}` tells them with reasons.",
     "S3-007": "The product's owner fixed other means (Flask, Dramatiq, pages of the server): nothing to do.",
-    "S3-062": "No page has a button that copies a person's id.",
     "S3-065": "A token lasts a quarter of an hour, in a demo a day; no setting changes that.",
     "S3-070": "Pages are of the API's own origin and no other is let in: there is no list of origins to set.",
     "S3-089": "The product's owner fixed threads and processes: there is nothing to do.",
