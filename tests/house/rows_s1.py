@@ -69,7 +69,6 @@ OPEN = {
     "S1-081": "Nothing reads from a replica, in a demo or elsewhere; one database serves everything.",
     "S1-082": "Nothing of ours makes backups, and no page says how to make and restore them.",
     "S1-083": "Pages are served by gunicorn and need no build; analytics and error tracking are not there.",
-    "S1-092": "There is no Grafana dashboard to import; the metrics are there to make one of.",
     "S1-094": "Faults are in the log; none goes to an error tracker such as Sentry.",
     "S1-095": "Requests are timed by route in the metrics; there are no traces through the workers.",
     "S1-103": "Nothing of ours makes backups; the database's own tools have to.",
