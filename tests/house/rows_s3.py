@@ -58,7 +58,6 @@ OPEN = {
     "S3-095": "No page says how the image is run on ECS Fargate.",
     "S3-096": "No page says how the image is run on EKS, and there are no manifests.",
     "S3-097": "Workers that hold leases do not fit Lambda, and no page weighs it.",
-    "S3-098": "PgBouncer is supported; backups to a point in time and replicas are not there (S1-103..105).",
     "S3-099": "Rates are counted in Redis; sessions are in PostgreSQL, and answers of queries are not kept.",
     "S3-100": "Logs and metrics are there for any collector; there are no traces through the workers.",
     "S3-104": "TLS and secrets are settings; WAF, networks and a secrets manager are described nowhere.",
