@@ -49,7 +49,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "redemption-codes.withdraw_redemption_codes": {"reason": "Leaked"},
     "books.change_book": {"name": "Taken over"},
     "book-codes.generate_codes": {"count": 1},
-    "distributions.distribute_to_pool": {"book_id": str(uuid4()), "mode": "random", "count": 1},
     "coupons.assign_coupon_by_code": {"user_id": str(uuid4())},
     "clients.change_client": {"name": "Taken over", "version": 1},
     "clients.restrict_brands": {"brand_ids": []},
