@@ -62,19 +62,13 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S1-040": "The console says what came of a form on the page itself, without toasts; no alert blocks.",
     "S1-043": "The console is rendered by the server: there is no store in the browser to manage.",
     "S1-050": "Pages are of the API's own origin and no other is let in: there is no list of origins to set.",
     "S1-079": "There is no SQLite; a demo brings PostgreSQL itself, and nothing has to be installed for it.",
     "S1-081": "Nothing reads from a replica, in a demo or elsewhere; one database serves everything.",
-    "S1-082": "Nothing of ours makes backups, and no page says how to make and restore them.",
     "S1-083": "Pages are served by gunicorn and need no build; analytics and error tracking are not there.",
-    "S1-092": "There is no Grafana dashboard to import; the metrics are there to make one of.",
     "S1-094": "Faults are in the log; none goes to an error tracker such as Sentry.",
     "S1-095": "Requests are timed by route in the metrics; there are no traces through the workers.",
-    "S1-103": "Nothing of ours makes backups; the database's own tools have to.",
-    "S1-104": "Nothing of ours archives WAL or restores to a point in time; the database's own tools have to.",
-    "S1-105": "Nothing reads from a replica.",
     "S1-108": "Who registers or is invited gets a link by mail, and no mail of welcome after it.",
     "S1-110": "Nobody is mailed that their coupon was redeemed.",
     "S1-118": "A book tells its stock by state; usage of coupons over time is shown nowhere.",
@@ -88,9 +82,9 @@ OPEN = {
     "S1-133": "There is no SDK; types are generated from the OpenAPI document (README).",
     "S1-134": "There is no Postman collection; the OpenAPI document can be imported as one.",
     "S1-146": "All but deployment by CI (S1-121) is there.",
-    "S1-147": "Logging and alerting are there; backups (S1-103) and scaling by itself are not.",
-    "S1-148": "Processes scale sideways; there are no replicas (S1-105), no CDN and no cache of queries.",
-    "S1-150": "Tests, metrics and audit are there; backups (S1-103) and deployment by CI (S1-121) are not.",
-    "S1-151": "Mail and measurements are there; replicas (S1-105) and a cache of queries are not.",
+    "S1-147": "Logging, alerting and ways to make backups are there; scaling by itself is not.",
+    "S1-148": "Processes scale sideways; there are no CDN and no cache of queries, and nothing reads from a replica.",
+    "S1-150": "Tests, metrics, audit and ways to make backups are there; deployment by CI (S1-121) is not.",
+    "S1-151": "Mail and measurements are there; a cache of queries is not, and nothing reads from a replica.",
     "S1-152": "It is what goes on after everything else; nothing of it can be finished.",
 }

@@ -21,9 +21,9 @@ REVEALS = {
     "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
     "pipelines/providers/token_store.py": "a vendor's token, in a call to that vendor",
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
-    "web/api/user_coupons.py": "the answer to who opened the coupon; `reveal_code` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
     "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
+    "web/api/user_coupons.py": "the answer to who holds the coupon; `reveal_own_code` has audited it",
     "web/console/my_coupons.py": "the page of who holds the coupon; `reveal_own_code` has audited it",
     "web/console/reveal.py": "the page of who opened the card; `reveal` has audited it",
 }

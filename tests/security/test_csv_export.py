@@ -27,6 +27,11 @@ TRIGGERS = tuple("=+-@\t\r\n|%＝＋－＠\0")
 NUMBERS = {"row", "denomination_minor", "in_minor", "out_minor", "balance_minor"}
 #: Routes that answer with CSV. A new one must be written by `csv_blocks` and be tried below.
 EXPORTS = {
+    # Written by `csv_blocks` as all of these, of ids and numbers alone.
+    "distributions.download_draw_members",
+    # The same as the API's, which is tried.
+    "console.book_export",
+    "console.book_export_open",
     "audit.export_audit",
     "book-codes.download_book_coupons",
     # All written by `lines_csv` or beside it; what a sheet says is tried by the first.
