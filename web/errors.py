@@ -101,7 +101,8 @@ def problem_of(refusal: Refusal) -> Problem:
 
 
 def answer(problem: Problem) -> Response:
-    """The problem as this request's answer."""
+    """The problem as this request's answer; metrics count its code."""
+    g.problem_code = problem.code
     if not is_api():
         return _page(problem)
     rule = request.url_rule.rule if request.url_rule is not None else "/api"

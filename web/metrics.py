@@ -19,6 +19,7 @@ from pipelines.errors import NotFound
 from pipelines.limits import Limits
 from pipelines.queue.overview import QueueSeen, look_at_queues
 from pipelines.wiring import House
+from web.coupon_metrics import coupon_families, lock_families
 from web.cron_secret import has_cron_secret
 from web.front import EXTENSION
 from web.guards import public
@@ -60,12 +61,20 @@ def register_metrics(app: Flask) -> None:
         registry=registry,
         buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     )
+    problems = Counter(
+        "largesse_problems",
+        "Refusals and faults that were answered, by route template and code.",
+        ["route", "code"],
+        registry=registry,
+    )
 
     @app.after_request
     def count(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule is not None else "unmatched"
         method = request.method if request.url_rule is not None else "other"
         requests.labels(route, method, str(response.status_code)).inc()
+        if (code := g.get("problem_code")) is not None:
+            problems.labels(route, code).inc()
         if (began := g.get("began")) is not None:
             seconds.labels(route).observe(max(0.0, time.perf_counter() - began))
         return response
@@ -124,7 +133,8 @@ def _gauges(sessions: Sessions, limits: Limits) -> list[Metric]:
         for row in session.execute(_UNOPENED):
             unopened.add_metric([row.name], int(row.unopened))
         queues = look_at_queues(session, now=clock.now(session), limits=limits)
-    return [jobs, items, unopened, *_queue_gauges(queues)]
+        coupons, locks = coupon_families(session), lock_families(session)
+    return [jobs, items, unopened, *_queue_gauges(queues), *coupons, *locks]
 
 
 def _queue_gauges(queues: list[QueueSeen]) -> list[Metric]:

@@ -32,13 +32,13 @@ OPENINGS = {
     "pipelines/jobs/stored_input.py": "a job reads its own upload",
     "pipelines/erasure/erase.py": "erasure.requested in the audit, with the request",
     "pipelines/books/coupon_export.py": "codes.exported in the audit, before the first page",
-    "pipelines/books/reveal_code.py": "coupon.revealed in the audit, which commits before the code leaves",
     "pipelines/mail/post.py": "outgoing_mails says what became of each mail",
     "pipelines/access/invitations.py": "invitation.made and .accepted in the audit",
     "pipelines/access/registration.py": "user.created or person.erased, in the same transaction",
     "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
     "pipelines/providers/token_store.py": "used as it is in each call; opens no card",
     "pipelines/provisioning/deliveries.py": "deliveries say what became of each link",
+    "pipelines/books/reveal_code.py": "coupon.revealed in the audit, in the same transaction",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }
 
