@@ -3,6 +3,7 @@
 from tests.chaos import (
     scenarios_all_vendors,
     scenarios_clock,
+    scenarios_coupons,
     scenarios_database,
     scenarios_distribution,
     scenarios_jobs,
@@ -26,6 +27,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *scenarios_clock.SCENARIOS,
     *scenarios_undo.SCENARIOS,
     *scenarios_distribution.SCENARIOS,
+    *scenarios_coupons.SCENARIOS,
     *scenarios_jobs.SCENARIOS,
 )
 

@@ -22,6 +22,7 @@ EACH_TIME = (
     "cancelled",
     "distribution killed",
     "drawn alike",
+    "coupons killed",
 )
 
 
