@@ -74,7 +74,6 @@ OPEN = {
     "S1-110": "Nobody is mailed that their coupon was redeemed.",
     "S1-118": "A book tells its stock by state; usage of coupons over time is shown nowhere.",
     "S1-119": "Coupons, members and results are files of CSV; there are none of PDF.",
-    "S1-121": "`.ci/run` tests; no workflow builds images, deploys them or promotes between environments.",
     "S1-125": "Pages, mails and refusals are in English only.",
     "S1-127": "There is no GraphQL endpoint.",
     "S1-128": "Jobs are polled, by pages too; there is no WebSocket.",
