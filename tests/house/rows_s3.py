@@ -58,7 +58,6 @@ OPEN = {
     "S3-099": "Rates are counted in Redis; sessions are in PostgreSQL, and answers of queries are not kept.",
     "S3-100": "Logs and metrics are there for any collector; there are no traces through the workers.",
     "S3-144": "No answer of a query is kept in Redis.",
-    "S3-148": "Everything is under /api/v1; how a v2 would live beside it is written nowhere.",
     "S3-149": "Jobs are polled; there is no WebSocket, and webhooks tell of no single coupon.",
     "S3-150": "A book tells its stock by state; usage of coupons over time is shown nowhere.",
 }
