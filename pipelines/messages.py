@@ -128,6 +128,13 @@ CATALOGUE: Mapping[str, Message] = {
     "coupon_locked": Message(
         "The holder has set the coupon aside just now", "Try again in five minutes."
     ),
+    "terminal_state": Message(
+        "The coupon was redeemed as often as it can be", "Nothing to do: it stays as it is."
+    ),
+    "invalid_transition": Message(
+        "The coupon was in another state by then",
+        "Look at the coupon, and ask again if it still can.",
+    ),
     "coupon_void": Message("The coupon was withdrawn", "Nothing to do: it is nobody’s."),
     "already_released": Message(
         "The coupon was taken back before", "Nothing to do: it is in its book."

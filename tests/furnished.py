@@ -80,16 +80,6 @@ def _bind(house: House, seeded: Seeded, holder: UUID, words: str) -> None:
             assert move_coupons(session, book_id, [Step(found.id, found.version, holder)], moved)
 
 
-def give_coupons(house: House, seeded: Seeded, holder: UUID, words: str) -> None:
-    """A book with a coupon that somebody holds: what they see as their own."""
-    book_id = make_book(house, seeded, name=f"{words} of {holder}"[:190])
-    (code,) = put_codes(house, seeded, book_id, 1)
-    found = coupon(house, seeded, code)
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        moved = Moved(CouponMove.ASSIGNED, clock.now(session), holder, reason=words)
-        assert move_coupons(session, book_id, [Step(found.id, found.version, holder)], moved)
-
-
 def _name(house: House, words: str) -> None:
     with scoped_transaction(house.sessions, PLATFORM) as session:
         for table in ("agencies", "clients", "campaigns", "brands"):
@@ -271,6 +261,20 @@ def draft_of(visitor: Visitor, seeded: Seeded, words: str) -> str:
     return home.removesuffix("/upload").rpartition("/")[2]
 
 
+def _own_coupon(house: House, seeded: Seeded, draft_id: str) -> UUID:
+    """A coupon that the maker of the draft holds, of a book named as the furnished one."""
+    (maker,) = rows(house, "SELECT user_id FROM upload_drafts WHERE id = :id", id=draft_id)
+    (book,) = rows(house, "SELECT min(name) AS name FROM books")
+    book_id = make_book(house, seeded, name=book.name)
+    (code,) = put_codes(house, seeded, book_id, 1)
+    found = coupon(house, seeded, code)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        moved = Moved(CouponMove.ASSIGNED, clock.now(session), maker.user_id, reason=book.name)
+        step = Step(found.id, found.version, maker.user_id)
+        assert move_coupons(session, book_id, [step], moved)
+    return found.id
+
+
 def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
     """What stands in the addresses of pages; where there is none, an id of something else."""
     known = {"client": seeded.client_id, "pool": seeded.csv_pool}
@@ -303,6 +307,7 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
             "coupons WHERE book_id = (SELECT min(id::text)::uuid FROM books"
             " WHERE client_id = :client) AND state = 'locked'"
         ),
+        "own_id": _own_coupon(house, seeded, draft_id),
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),
     }
 

@@ -19,15 +19,23 @@ WAIT_SECONDS = 20
 
 def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
     """Fill what is empty: the demo's card pools and books; a stack serves without them, too."""
-    try:
-        stock_coupons(Api(record.web_url).login(ALICE.email, ALICE.password))
-        admin = Api(record.web_url).login(ADMIN.email, ADMIN.password)
-        if not admin.get("/gift-card-pools", limit="1")["data"]:
-            for kind, count in POOLS:
-                pool_id = make_pool(admin, kind, count)
-                admin.import_cards(pool_id, card_file(count), on_error="abort", wait=WAIT_SECONDS)
-    except (Refusal, Fault) as problem:
-        say(f"The demo's cards and coupons could not be filled: {problem}")
+    for what, fill in (("card pools", _fill_pools), ("books", _fill_books)):
+        try:
+            fill(Api(record.web_url))
+        except (Refusal, Fault) as problem:
+            say(f"The demo's {what} could not be filled: {problem}")
+
+
+def _fill_pools(nobody: Api) -> None:
+    admin = nobody.login(ADMIN.email, ADMIN.password)
+    if not admin.get("/gift-card-pools", limit="1")["data"]:
+        for kind, count in POOLS:
+            pool_id = make_pool(admin, kind, count)
+            admin.import_cards(pool_id, card_file(count), on_error="abort", wait=WAIT_SECONDS)
+
+
+def _fill_books(nobody: Api) -> None:
+    stock_coupons(nobody.login(ALICE.email, ALICE.password))
 
 
 def make_pool(admin: Api, kind: str, count: int) -> str:

@@ -20,7 +20,7 @@ from pipelines.books.coupon_states import (
     refuse_void,
 )
 from pipelines.books.look_up import CouponInHand
-from pipelines.books.refusals import BookNotStarted
+from pipelines.books.refusals import BookNotStarted, UserNotFound
 from pipelines.books.rules import Window
 from pipelines.errors import NotFound, Refusal
 
@@ -37,6 +37,11 @@ _OF_PERSON = text(
     + """WHERE c.user_id = :user AND (CAST(:before AS uuid) IS NULL OR c.id < :before)
 ORDER BY c.id DESC LIMIT :limit"""
 )
+# The policies of both tables decide whom the caller sees.
+_IS_KNOWN = text("""
+SELECT EXISTS (SELECT FROM client_users WHERE user_id = :user)
+    OR EXISTS (SELECT FROM users WHERE id = :user)
+""")
 _EVENTS = text("""
 SELECT number, move, user_id, actor_id, job_id, at, reason FROM coupon_events
 WHERE coupon_id = :coupon AND number > :after ORDER BY number LIMIT :limit
@@ -138,6 +143,12 @@ def coupons_of_person(
     """A person's coupons that this scope shows, newest first; `before` is the last id of the page before."""
     values = {"user": user_id, "before": before, "limit": limit}
     return [CouponView(row, now) for row in session.execute(_OF_PERSON, values)]
+
+
+def check_known(session: Session, user_id: UUID) -> None:
+    """Raises `UserNotFound` for whom this scope does not show, as for nobody."""
+    if not session.execute(_IS_KNOWN, {"user": user_id}).scalar_one():
+        raise UserNotFound
 
 
 def events_of(session: Session, coupon_id: UUID, *, after: int, limit: int) -> list[Row[Any]]:

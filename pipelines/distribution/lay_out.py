@@ -59,9 +59,13 @@ _PART = text("SELECT book_id, seed, after_key, upto_key FROM draws WHERE job_id 
 # docs/draw.md says it in other words.
 _SHUFFLED = text("""
 SELECT id FROM (
-    SELECT id FROM coupons
-    WHERE book_id = :book AND state = 'unassigned' AND draw_key > :low AND draw_key <= :high
-    ORDER BY draw_key LIMIT :count) part
+    SELECT c.id FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS part (low, high)
+    CROSS JOIN LATERAL (
+        SELECT id, draw_key FROM coupons
+        WHERE book_id = :book AND state = 'unassigned' AND draw_key > part.low
+          AND draw_key <= part.high
+        ORDER BY draw_key LIMIT :count) c
+    ORDER BY c.draw_key LIMIT :count) top
 ORDER BY sha256(convert_to(:seed || ':coupon:', 'UTF8') || uuid_send(id))
 """)
 _ROWS_OF_CHUNKS = text("""
@@ -150,17 +154,20 @@ def draw_coupons(session: Session, job: Row[Any]) -> None:
 
 
 def _shuffled(session: Session, job_id: UUID, part: Row[Any], needed: int) -> Iterator[UUID]:
-    """What was set aside, as a stream. A part that others' draws divide is shuffled part by part."""
-    for low, high in free_parts(session, part.book_id, but=job_id):
-        low, high = max(low, part.after_key), min(high, part.upto_key)
-        if needed == 0 or low >= high:
-            continue
-        values = {"book": part.book_id, "seed": part.seed, "low": low, "high": high}
-        streamed = {"yield_per": STREAMED_ROWS}
-        found = session.execute(_SHUFFLED, values | {"count": needed}, execution_options=streamed)
-        for coupon in found.scalars():
-            needed -= 1
-            yield coupon
+    """What was set aside, as a stream; parts of other draws that lie within are left out."""
+    within = [
+        (max(low, part.after_key), min(high, part.upto_key))
+        for low, high in free_parts(session, part.book_id, but=job_id)
+    ]
+    values = {
+        "book": part.book_id,
+        "seed": part.seed,
+        "count": needed,
+        "lows": [low for low, high in within if low < high],
+        "highs": [high for low, high in within if low < high],
+    }
+    streamed = {"yield_per": STREAMED_ROWS}
+    yield from session.execute(_SHUFFLED, values, execution_options=streamed).scalars()
 
 
 def begin(session: Session, job: Row[Any], now: datetime, limits: Limits) -> None:

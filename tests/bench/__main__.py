@@ -22,6 +22,7 @@ from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
 from tests.bench import code_lines, engine_lines, limits
+from tests.bench.coupon_lines import coupon_lines
 from tests.bench.distribution_lines import distribution_lines, growth_lines
 from tests.bench.guard_lines import guard_lines
 from tests.bench.http_lines import CLIENTS, Fronts, fronts
@@ -34,7 +35,7 @@ from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
 #: The parts of the work engine's lines, each of which may be measured alone.
-PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books")
+PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books", "coupons")
 ENGINE = ("start", "beside", "growth", "processes")
 
 
@@ -70,6 +71,8 @@ def main() -> int:
             coupons = (ground, seeded, connection, min(100_000, chosen.items), chosen.largest)
             if chosen.only in {None, "distribution"}:
                 lines.extend(distribution_lines(*coupons))
+            if chosen.only in {None, "coupons"}:
+                lines.extend(coupon_lines(ground, seeded, served, min(100_000, chosen.largest)))
             if chosen.only == "books":
                 lines.extend(growth_lines(*coupons))
             if chosen.only in {None, "codes"}:

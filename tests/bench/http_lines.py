@@ -47,15 +47,15 @@ class Fronts:
 
     def accept(self) -> Timings:
         """A 202 for one card; the work behind it waits, as the bare route has none."""
-        return _time(lambda n: _ours(self, f"a{n}-{time.time_ns()}", prefer=None))
+        return timed(lambda n: _ours(self, f"a{n}-{time.time_ns()}", prefer=None))
 
     def wait(self) -> Timings:
         """One client that waits for the outcome."""
-        return _time(lambda n: _ours(self, f"w{n}-{time.time_ns()}", prefer="wait=10"), rate=False)
+        return timed(lambda n: _ours(self, f"w{n}-{time.time_ns()}", prefer="wait=10"), rate=False)
 
     def bare(self) -> Timings:
         """The bare route: one INSERT and its commit."""
-        return _time(lambda _n: (self.bare_port, "/accept", self.body, {}, 202))
+        return timed(lambda _n: (self.bare_port, "/accept", self.body, {}, 202))
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _answers(port: int, path: str) -> bool:
         return False
 
 
-def _time(call_of: Callable[[int], Call], *, rate: bool = True) -> Timings:
+def timed(call_of: Callable[[int], Call], *, rate: bool = True) -> Timings:
     """One client for the latency, then eight for the rate."""
     latencies = _run(call_of, range(CALLS))
     per_second = 0.0

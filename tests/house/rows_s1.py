@@ -64,7 +64,6 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S1-040": "The console says what came of a form on the page itself, without toasts; no alert blocks.",
     "S1-043": "The console is rendered by the server: there is no store in the browser to manage.",
     "S1-050": "Pages are of the API's own origin and no other is let in: there is no list of origins to set.",
     "S1-079": "There is no SQLite; a demo brings PostgreSQL itself, and nothing has to be installed for it.",

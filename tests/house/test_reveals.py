@@ -23,6 +23,7 @@ REVEALS = {
     "web/api/gift_cards.py": "the answer to who opened the card; `reveal` has audited it",
     "web/api/second_factor.py": "the answer to who enrols, once; the enrolment is audited",
     "web/console/second_factor.py": "the page of who enrols, once; the enrolment is audited",
+    "web/api/user_coupons.py": "the answer to who holds the coupon; `reveal_own_code` has audited it",
     "web/console/my_coupons.py": "the page of who holds the coupon; `reveal_own_code` has audited it",
     "web/console/reveal.py": "the page of who opened the card; `reveal` has audited it",
 }
@@ -37,6 +38,7 @@ OPENINGS = {
     "pipelines/access/second_factor.py": "the seed never leaves it but at enrolment",
     "pipelines/providers/token_store.py": "used as it is in each call; opens no card",
     "pipelines/provisioning/deliveries.py": "deliveries say what became of each link",
+    "pipelines/books/reveal_code.py": "coupon.revealed in the audit, in the same transaction",
     "pipelines/provisioning/reveal.py": "card.revealed in the audit, in the same transaction",
 }
 

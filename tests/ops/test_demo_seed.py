@@ -9,13 +9,15 @@ import pytest
 
 from models.database import create_database_engine, scoped_transaction, sessions_of
 from models.schema import migrate
-from models.scope import PLATFORM
+from models.scope import PLATFORM, SYSTEM
 from ops.demo import ids
 from ops.demo.card_files import card_file
 from ops.demo.seed import seed_demo
 from ops.demo.seed_credit import CLIENT_MINOR
+from ops.demo.seed_people import PEOPLE
 from ops.demo.summary import EXPECTED, differences, outcome_of, seconds_of
 from ops.proof import prove_at
+from pipelines.access.demo_people import demo_people
 from pipelines.credit.hold import payer_of
 from pipelines.pools.card_rows import Card, CardRules, check_card
 from pipelines.reconciliation.invariants import INVARIANTS
@@ -107,6 +109,17 @@ def test_the_seed_leaves_the_books_in_order(urls):
 
     assert proof["ok"] is True
     assert [finding["id"] for finding in proof["invariants"]] == [i.id for i in INVARIANTS]
+
+
+def test_sec037_production_knows_everybody_whom_the_demo_brings(urls):
+    seed_demo(urls["largesse_worker"])
+    engine = create_database_engine(urls["largesse_web"], pool_size=1)
+
+    with scoped_transaction(sessions_of(engine), SYSTEM) as session:
+        (told,) = demo_people(session)
+    engine.dispose()
+
+    assert told.startswith(f"{len(PEOPLE)} demo users, whose passwords are known, can sign in.")
 
 
 def test_a_card_file_has_as_many_different_good_cards_as_asked():

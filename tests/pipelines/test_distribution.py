@@ -7,10 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from models import clock
 from models.database import scoped_transaction
-from models.scope import SYSTEM
+from models.scope import SYSTEM, client
 from pipelines.distribution.draw import Mode, RemainderPolicy, draw_members, shuffled
 from pipelines.distribution.plan import OnFailure
+from pipelines.jobs.control import cancel_job
 from pipelines.wiring import House
 from tests.distributing import (
     assigned,
@@ -22,7 +24,7 @@ from tests.distributing import (
 )
 from tests.driving import drain, rows
 from tests.proof import assert_proven
-from tests.seeding import Seeded, seed
+from tests.seeding import ACTOR, Seeded, seed
 
 
 @pytest.fixture
@@ -266,3 +268,21 @@ def test_a_large_distribution_is_laid_out_by_a_worker_and_drawn_apart(
 
     assert (job_of(house, job_id).state, len(assigned(house, job_id))) == ("succeeded", 2_500)
     assert_proven(house)
+
+
+def test_a_draw_beside_others_is_shuffled_as_one(house: House, seeded: Seeded) -> None:
+    """What others have spoken for divides the deck; the order of what is drawn is still the seed's."""
+    pool, _people = make_pool(house, seeded, 2)
+    book = stocked_book(house, seeded, 40)
+    first = distribute(house, seeded, options(pool, book, 10))
+    second = distribute(house, seeded, options(pool, book, 10, seed="two"))
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        cancel_job(session, first, actor_id=ACTOR, now=clock.now(session))
+    drain(house)
+    third = distribute(house, seeded, options(pool, book, 12, seed="three"))
+    fourth = distribute(house, seeded, options(pool, book, 12, seed="four"))
+    drain(house)
+
+    for job_id, named in ((second, "two"), (third, "three"), (fourth, "four")):
+        coupons = [coupon for _position, _person, coupon in assigned(house, job_id)]
+        assert coupons == shuffled(named, coupons)

@@ -109,6 +109,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "erasure_id": one("erasures"),
         "book_id": one("books"),
         "coupon_id": one("coupons"),
+        "own_id": one("coupons"),
         "code": rows(
             house,
             "SELECT code FROM coupons WHERE client_id = :client AND code IS NOT NULL LIMIT 1",

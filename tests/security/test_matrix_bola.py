@@ -56,6 +56,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "jobs.change_job": {"priority": "low"},
     "jobs.give_up_on_job": {"reason": "No"},
     "users.change_user": {"name": "Taken over"},
+    "distributions.distribute_to_pool": {"book_id": str(uuid4()), "mode": "random", "count": 1},
     "user-pools.change_user_pool": {"name": "Taken over"},
     "user-pool-members.add_pool_users": {"emails": ["mine@example.com"], "create_missing": True},
     "user-pool-members.remove_pool_users": {"emails": ["mine@example.com"]},

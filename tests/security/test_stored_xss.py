@@ -46,6 +46,8 @@ def test_sec033_hostile_text_is_escaped_on_every_page(
     assert len(shown) >= 8, "the canary must be seen, or this test proves nothing"
     assert "/console/" in shown
     assert f"/console/jobs/{ids['job_id']}" in shown
+    book = f"/console/books/{ids['book_id']}"
+    assert {book, f"{book}/coupons/{ids['coupon_id']}", "/console/my/coupons"} <= shown
     if role is Role.PLATFORM_ADMIN:
         assert f"/console/vendor-orders/{ids['order_id']}" in shown
 

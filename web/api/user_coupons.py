@@ -11,7 +11,7 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
-from pipelines.books.coupon_view import CouponView, coupons_of_person
+from pipelines.books.coupon_view import CouponView, check_known, coupons_of_person
 from pipelines.books.reveal_code import reveal_code, reveal_own_code
 from pipelines.sealing import Secret
 from web.api.coupons import Coupon
@@ -50,7 +50,10 @@ def list_own_coupons(query: dict[str, Any]) -> Response:
 @answers(200, CouponPage)
 def list_coupons_of_user(query: dict[str, Any], user_id: UUID) -> Response:
     """The coupons of a person from books in your sight."""
-    return _listed(query, principal().scope, user_id)
+    scope = principal().scope
+    with scoped_transaction(front().house.sessions, scope) as session:
+        check_known(session, user_id)
+    return _listed(query, scope, user_id)
 
 
 @routes.post("/users/me/coupons/<uuid:coupon_id>/reveal")

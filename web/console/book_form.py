@@ -49,7 +49,7 @@ BY_PATTERN, BY_UPLOAD = "pattern", "upload"
 #: What an empty form offers.
 OFFERED = {
     "source": BY_PATTERN,
-    "random_length": "12",
+    "random_length": "16",
     "alphabet": PLAIN_ALPHABET,
     "worth": "bearer",
     "meant": str(CODES_MEANT),

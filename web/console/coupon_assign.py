@@ -122,7 +122,8 @@ def _coupon_of(view: BookView, code: str) -> UUID | None:
 def _refused(book_id: UUID, typed: Mapping[str, str], refusal: Refusal) -> Response:
     """An unknown address stands at its field; everything else is told above the form."""
     errors = {"email": refusal.detail} if isinstance(refusal, UserNotFound) else {}
-    return _page(book_id, typed, errors=errors, toast=refused(refusal), status=STATUS[refusal.kind])
+    status = 422 if errors else STATUS[refusal.kind]
+    return _page(book_id, typed, errors=errors, toast=refused(refusal), status=status)
 
 
 def _page(

@@ -16,6 +16,7 @@ from pipelines.assignment.accept import AssignmentRequest
 from pipelines.books.coupon_view import CouponView, coupon_view, events_of
 from pipelines.books.look_up import CouponInHand, coupon_by_id
 from pipelines.books.read import read_book
+from pipelines.books.refusals import UserNotFound
 from pipelines.errors import Kind, Refusal
 from pipelines.queue.keys import RequestInProgress
 from pipelines.redemption.accept import Acting
@@ -182,7 +183,8 @@ def _done(
     except Refusal as refusal:
         if refusal.kind is Kind.FORBIDDEN:
             raise
-        status = STATUS[refusal.kind]
+        # An address that nobody has is a field to be corrected, and no page that is not there.
+        status = 422 if isinstance(refusal, UserNotFound) else STATUS[refusal.kind]
         return told_when(_page(book_id, coupon_id, refused(refusal), status=status), refusal)
     return go(
         url_for("console.coupon", book_id=book_id, coupon_id=coupon_id, done=done, job=job_id)

@@ -40,7 +40,7 @@ ACTIONS = (
 
 
 def add_pages(console: Blueprint) -> None:
-    path = "/my/coupons/<uuid:coupon_id>"
+    path = "/my/coupons/<uuid:own_id>"
     console.add_url_rule("/my/coupons", "my_coupons", show_list, methods=["GET"])
     console.add_url_rule(path, "my_coupon", show, methods=["GET"])
     console.add_url_rule(f"{path}/redeem", "my_coupon_redeem", redeem, methods=["POST"])
@@ -55,39 +55,39 @@ def show_list() -> Response:
 
 
 @permitted(Permission.OWN_COUPONS)
-def show(coupon_id: UUID) -> Response:
-    return _one(coupon_id)
+def show(own_id: UUID) -> Response:
+    return _one(own_id)
 
 
 @permitted(Permission.OWN_COUPONS)
-def redeem(coupon_id: UUID) -> Response:
+def redeem(own_id: UUID) -> Response:
     """Redeem it, wait a moment for the job, and tell what came of it."""
-    return _done(coupon_id, partial(coupon_acts.redeem, acting=_acting()))
+    return _done(own_id, partial(coupon_acts.redeem, acting=_acting()))
 
 
 @permitted(Permission.OWN_COUPONS)
-def lock(coupon_id: UUID) -> Response:
+def lock(own_id: UUID) -> Response:
     """Set it aside for five minutes."""
-    return _done(coupon_id, partial(coupon_acts.lock, acting=_acting()), "locked")
+    return _done(own_id, partial(coupon_acts.lock, acting=_acting()), "locked")
 
 
 @permitted(Permission.OWN_COUPONS)
-def unlock(coupon_id: UUID) -> Response:
+def unlock(own_id: UUID) -> Response:
     """Take its lock off."""
-    return _done(coupon_id, partial(coupon_acts.unlock, acting=_acting()), "unlocked")
+    return _done(own_id, partial(coupon_acts.unlock, acting=_acting()), "unlocked")
 
 
 @permitted(Permission.OWN_COUPONS)
-def reveal(coupon_id: UUID) -> Response:
+def reveal(own_id: UUID) -> Response:
     """Open its sealed code; each opening is audited."""
     house = front().house
     code = reveal_own_code(
         house.sessions,
-        coupon_id,
+        own_id,
         holder=principal().actor_id,
         keyring=house.settings.keyring,
     )
-    return _one(coupon_id, code=code.reveal())
+    return _one(own_id, code=code.reveal())
 
 
 def _done(

@@ -37,7 +37,8 @@
   for (const form of document.querySelectorAll("form[data-once]")) {
     form.addEventListener("submit", () => {
       for (const button of form.querySelectorAll("button")) {
-        setTimeout(() => { button.disabled = true; }, 0);
+        if (button.disabled) continue;
+        setTimeout(() => { button.disabled = true; button.dataset.sent = ""; }, 0);
       }
     });
   }
@@ -58,8 +59,10 @@
   }
 
   window.addEventListener("pageshow", () => {
-    for (const button of document.querySelectorAll("form[data-once] button")) {
+    // What was disabled from the start, with its reason, stays so.
+    for (const button of document.querySelectorAll("form[data-once] button[data-sent]")) {
       button.disabled = false;
+      delete button.dataset.sent;
     }
   });
 })();

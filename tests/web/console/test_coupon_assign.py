@@ -145,7 +145,7 @@ def test_s3_045_an_unknown_address_is_user_not_found(
 
     answer = mia.send(f"/console/books/{book_id}/assign", email=email, do=do)
 
-    assert answer.status_code == 404
+    assert answer.status_code == 422
     assert toast(answer.text) == ("alert", "User not found")
     assert 'aria-invalid="true"' in answer.text
     assert f'value="{email}"' in answer.text

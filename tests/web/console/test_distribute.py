@@ -272,11 +272,18 @@ def test_nobody_distributes_to_a_pool_that_is_empty_or_put_away(
 
 
 def test_who_may_not_assign_cannot_distribute(
-    app: Flask, house: House, seeded: Seeded, pool: UUID
+    app: Flask, house: House, seeded: Seeded, pool: UUID, book: UUID
 ) -> None:
     viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
-    foreign = visitor_of(app, house, Role.CAMPAIGN_MANAGER, seed(house, vendor=False))
+    other = seed(house, vendor=False)
+    foreign = visitor_of(app, house, Role.CAMPAIGN_MANAGER, other)
+    manager = visitor_of(app, house, Role.CLIENT_ADMIN, seeded)
+    not_ours = check(manager, pool, stocked_book(house, other, 20, name="Theirs"))
 
+    assert str(book) in not_ours.text
+    assert not_ours.status_code == 422
+    assert "Choose the book whose coupons are given." in not_ours.text
+    assert "Theirs" not in not_ours.text
     assert viewer.get(path(pool)).status_code == 403
     assert "Distribute" not in viewer.get(f"/console/user-pools/{pool}").text
     assert foreign.get(path(pool)).status_code == 404

@@ -53,6 +53,8 @@ def test_the_wizard_takes_a_start_and_a_priority(house: House, bob: Visitor, see
         (field(400), "Give a time within the next 366 days."),
         ("soon", "Give a date and a time such as 2027-01-31T09:00, in UTC."),
     ],
+    # Collected in two processes, which may stand in two minutes.
+    ids=["past", "far", "no time"],
 )
 def test_a_start_that_makes_no_sense_is_told_beside_its_field_and_kept(
     house: House, bob: Visitor, seeded: Seeded, starts_at: str, words: str
