@@ -5,6 +5,7 @@ import click
 from ops.commands.auditing import audit
 from ops.commands.books import books
 from ops.commands.coupons import coupons
+from ops.commands.describing import openapi
 from ops.commands.distributing import distribute, draw
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
@@ -49,6 +50,7 @@ for command in (
     user,
     erase,
     keys,
+    openapi,
 ):
     main.add_command(command)
 

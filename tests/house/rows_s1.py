@@ -58,6 +58,8 @@ PROVEN = {
     "S1-126": "tests/web/test_people_found.py::test_a_list_is_narrowed_by_role_state_and_words",
     "S1-129": "tests/web/test_user_pools.py::test_s3_060_people_are_removed_one_by_one_and_many_at_once",
     "S1-135": "tests/web/test_operations.py::test_the_document_describes_every_route_of_the_api",
+    "S1-146": "tests/ops/test_deployment.py::test_s1_121_s3_147_what_is_tested_is_built_once_and_promoted",
+    "S1-150": "tests/models/test_backups.py::test_s1_104_s3_098_the_books_come_back_as_they_were_before_a_mistake",
     "S1-149": "tests/workers/test_boot_refusals.py::test_sec037_a_process_says_every_fault_of_its_settings_and_ends_with_2",
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
@@ -73,18 +75,12 @@ OPEN = {
     "S1-110": "Nobody is mailed that their coupon was redeemed.",
     "S1-118": "A book tells its stock by state; usage of coupons over time is shown nowhere.",
     "S1-119": "Coupons, members and results are files of CSV; there are none of PDF.",
-    "S1-121": "`.ci/run` tests; no workflow builds images, deploys them or promotes between environments.",
     "S1-125": "Pages, mails and refusals are in English only.",
     "S1-127": "There is no GraphQL endpoint.",
     "S1-128": "Jobs are polled, by pages too; there is no WebSocket.",
-    "S1-130": "Everything is under /api/v1; how a v2 would live beside it is written nowhere.",
-    "S1-131": "CHANGELOG.md tells of the whole product; there is no changelog of the API alone.",
     "S1-133": "There is no SDK; types are generated from the OpenAPI document (README).",
-    "S1-134": "There is no Postman collection; the OpenAPI document can be imported as one.",
-    "S1-146": "All but deployment by CI (S1-121) is there.",
     "S1-147": "Logging, alerting and ways to make backups are there; scaling by itself is not.",
     "S1-148": "Processes scale sideways; there are no CDN and no cache of queries, and nothing reads from a replica.",
-    "S1-150": "Tests, metrics, audit and ways to make backups are there; deployment by CI (S1-121) is not.",
     "S1-151": "Mail and measurements are there; a cache of queries is not, and nothing reads from a replica.",
     "S1-152": "It is what goes on after everything else; nothing of it can be finished.",
 }

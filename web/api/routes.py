@@ -14,7 +14,6 @@ from web.bodies import StrictParser
 
 View = TypeVar("View", bound=Callable[..., Any])
 BASE = "/api/v1"
-VERSION = "1"
 IDEMPOTENCY_KEY = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -153,18 +152,21 @@ def documented(**members: Any) -> Decorator:
     return cast("Decorator", _DOC.doc(**members))
 
 
-def register(app: Flask, resources: list[Routes]) -> None:
+def register(app: Flask, resources: list[Routes], *, base: str = BASE) -> None:
     """Register the resources' routes; what is told of them is `document`'s business."""
     for resource in resources:
-        app.register_blueprint(resource.blueprint, url_prefix=BASE)
+        name = resource.blueprint.name
+        if base != BASE:
+            name = f"{base.rpartition('/')[2]}-{name}"
+        app.register_blueprint(resource.blueprint, url_prefix=base, name=name)
 
 
-def document(resources: list[Routes]) -> dict[str, Any]:
+def document(resources: list[Routes], *, base: str = BASE) -> dict[str, Any]:
     """The OpenAPI document of the resources: half a second's work, for who asks for it."""
     described = Flask(__name__)
     described.config |= {
         "API_TITLE": "Largesse",
-        "API_VERSION": VERSION,
+        "API_VERSION": base.rpartition("/v")[2],
         "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
             "info": {"description": "Coupons, discount codes and gift cards, fulfilled."},
@@ -174,7 +176,7 @@ def document(resources: list[Routes]) -> dict[str, Any]:
     }
     api = _Api(described)
     for resource in resources:
-        api.register_blueprint(resource.blueprint, url_prefix=BASE)
+        api.register_blueprint(resource.blueprint, url_prefix=base)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     return _with_limits(_with_problems(cast("dict[str, Any]", api.spec.to_dict())))
 
