@@ -21,7 +21,7 @@ MEMBER_COLUMNS = ("place", "user_id", "capacity")
 
 _DRAW = text("""
 SELECT d.job_id, d.number, d.seed, d.seed_is_given, d.plan_hash, d.members, j.state, j.spec
-FROM draws d JOIN jobs j ON j.id = d.job_id WHERE d.job_id = :job
+FROM draws d JOIN jobs j ON j.id = d.job_id WHERE d.job_id = :job AND j.kind = 'distribution'
 """)
 _PIECE = text("""
 SELECT user_ids, capacities FROM draw_members WHERE job_id = :job AND piece = :piece
