@@ -8,9 +8,9 @@ from models.database import scoped_transaction
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
+from pipelines.access.users import UserNotFound
 from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
 from pipelines.books.look_up import CouponInHand, clients_of_person, find_coupon
-from pipelines.books.refusals import UserNotFound
 from pipelines.errors import NotFound
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce

@@ -13,7 +13,7 @@ from models.people import Authenticator, Role, User
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
-from pipelines.errors import Kind, Refusal
+from pipelines.errors import Kind, NotFound, Refusal
 
 
 class EmailTaken(Refusal):
@@ -25,6 +25,13 @@ class EmailTaken(Refusal):
     code = "email_taken"
     kind = Kind.CONFLICT
     detail = "There is a user with this address already."
+
+
+class UserNotFound(NotFound):
+    """Nobody whom the caller may see or give to: a stranger is as unknown as nobody."""
+
+    code = "user_not_found"
+    detail = "User not found"
 
 
 class RoleWithoutTenant(Refusal):
