@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from models.database import scoped_transaction
+from models.people import Role
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
-from pipelines.access.users import UserNotFound
+from pipelines.access.users import UserNotFound, has_proven_address
 from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
 from pipelines.books.look_up import CouponInHand, clients_of_person, find_coupon
 from pipelines.errors import NotFound
@@ -68,6 +69,18 @@ def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coupo
         return _own(caller, code, client_id)
 
 
+def own_scope(caller: Principal) -> Scope:
+    """Where the caller's own coupons are: at whichever client.
+
+    Whose password somebody above has chosen may be anybody, and only holds what their own tenant
+    gave, until they have shown that the address is theirs.
+    """
+    if caller.role is Role.END_USER and caller.agency_id is None:
+        return SYSTEM
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        return SYSTEM if has_proven_address(session, caller.actor_id) else caller.scope
+
+
 def managed_coupon(
     caller: Principal, code: str, *, client_id: UUID | None, holder: UUID | None = None
 ) -> CouponInHand:
@@ -78,7 +91,7 @@ def managed_coupon(
 
 def _own(caller: Principal, code: str, client_id: UUID | None) -> CouponInHand:
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
+    with scoped_transaction(house.sessions, own_scope(caller)) as session:
         clients = [client_id] if client_id else clients_of_person(session, caller.actor_id)
         return find_coupon(
             session,
