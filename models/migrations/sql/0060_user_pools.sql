@@ -217,6 +217,9 @@ END $$;
 REVOKE ALL ON FUNCTION know_people FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION know_people TO largesse_client, largesse_agency, largesse_platform;
 
+-- Who is asked to be forgotten as a client's person, by their id until it is done.
+ALTER TABLE erasures ADD COLUMN user_id UUID;
+
 -- Give a person without credentials, tenant or end an account in scope; NULL if the address is nobody's
 -- or is somebody's already. What others gave them and know of them stays; how they come to be known
 -- is not told. Of two at once the second finds somebody.
