@@ -6,8 +6,9 @@ from models.base import TableClass
 from models.scope import ScopeRole
 from models.tables import CLASSES
 
-#: The names of policies that migrations make; `owner` lets the schema's functions do their work.
-POLICIES = ("platform", "agency", "client", "system", "readonly", "owner")
+#: The names of policies that migrations make; the owner's let the schema's functions do their work.
+_OF_THE_OWNER = ("owner", "owner_makes", "owner_adopts")
+POLICIES = ("platform", "agency", "client", "system", "readonly", *_OF_THE_OWNER)
 _TENANT_TABLES = text("""
 SELECT c.relname, c.relrowsecurity AS is_on, c.relforcerowsecurity AS is_forced,
     ARRAY(SELECT DISTINCT r.rolname::text FROM pg_policy p, pg_roles r

@@ -98,7 +98,7 @@ class AuditWitness(Base):
 
 
 class Erasure(Base):
-    """A request to forget one person, and how far it has come; the address is sealed until then."""
+    """A request to forget one person, and how far it has come; whom, is kept until then alone."""
 
     __tablename__ = "erasures"
     __table_args__ = (
@@ -113,8 +113,10 @@ class Erasure(Base):
     #: None: everywhere, asked by the platform.
     client_id: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(server_default=sql("'running'"))
-    #: None once the work is done: nothing of the person is left here either.
+    #: None once the work is done: nothing of the person is left here either. Or they have no address.
     sealed_email: Mapped[bytes | None]
+    #: Whoever was named by an id of ours or of the client's.
+    user_id: Mapped[UUID | None]
     asked_by: Mapped[UUID]
     #: The work goes through the jobs up to `until_job_id`, oldest first, and has come to here.
     until_job_id: Mapped[UUID]

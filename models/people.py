@@ -74,6 +74,8 @@ class User(Base):
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
     disabled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Since when it is certain that the address is theirs; None while another chose the password.
+    proven_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 
 

@@ -7,9 +7,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from models.database import scoped_transaction
+from models.people import Role
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
+from pipelines.access.users import UserNotFound, has_proven_address
 from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
 from pipelines.books.look_up import (
     CLIENTS_MAX,
@@ -18,7 +20,6 @@ from pipelines.books.look_up import (
     clients_of_person,
     find_coupon,
 )
-from pipelines.books.refusals import UserNotFound
 from pipelines.errors import NotFound
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
@@ -76,6 +77,18 @@ def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coupo
         return _own(caller, code, client_id)
 
 
+def own_scope(caller: Principal) -> Scope:
+    """Where the caller's own coupons are: at whichever client.
+
+    Whose password somebody above has chosen may be anybody, and only holds what their own tenant
+    gave, until they have shown that the address is theirs.
+    """
+    if caller.role is Role.END_USER and caller.agency_id is None:
+        return SYSTEM
+    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+        return SYSTEM if has_proven_address(session, caller.actor_id) else caller.scope
+
+
 def managed_coupon(
     caller: Principal, code: str, *, client_id: UUID | None, holder: UUID | None = None
 ) -> CouponInHand:
@@ -86,7 +99,7 @@ def managed_coupon(
 
 def _own(caller: Principal, code: str, client_id: UUID | None) -> CouponInHand:
     house = front().house
-    with scoped_transaction(house.sessions, SYSTEM) as session:
+    with scoped_transaction(house.sessions, own_scope(caller)) as session:
         clients = [client_id] if client_id else clients_of_person(session, caller.actor_id)
         return find_coupon(
             session,

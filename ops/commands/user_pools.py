@@ -91,7 +91,10 @@ def add(
 def import_people(
     pool_id: UUID, file: Path, on_error: str, *, create_missing: bool, wait: bool
 ) -> None:
-    """Import a CSV of people (user_id,email,external_id,name) into a pool."""
+    """Import a CSV of people (user_id,email,external_id,name) into a pool.
+
+    A user id there is of somebody whom the client knows already.
+    """
     api = signed_in()
     job = api.send(
         "POST",

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from models import clock
 from models.database import Sessions, scoped_transaction
 from models.people import Role, User
 from models.scope import SYSTEM
@@ -83,6 +84,7 @@ def seed_people(sessions: Sessions) -> None:
                         "role": person.role.value,
                         "agency_id": person.agency_id,
                         "client_id": person.client_id,
+                        "proven_at": clock.now(session),
                     }
                     for person in missing
                 ]

@@ -31,6 +31,7 @@ from pipelines.access.users import (
     RoleWithoutTenant,
     add_user,
     credentials_of,
+    prove_address,
 )
 from pipelines.audit.record import record
 from pipelines.errors import NotFound, Refusal
@@ -139,7 +140,8 @@ def invite(
         raise NotYoursToManage
     if guest.role in OF_AGENCIES | OF_CLIENTS and guest.agency_id is None:
         raise RoleWithoutTenant
-    if credentials_of(session, guest.email) is not None:
+    kept = credentials_of(session, guest.email)
+    if kept is not None and not kept.may_be_adopted:
         raise EmailTaken
     identity, token, account = new_id(), draw_token(), account_of(guest.email)
     place = {"agency": guest.agency_id, "client": guest.client_id}
@@ -224,7 +226,7 @@ def is_invitation(session: Session, token: str, *, now: datetime) -> bool:
 def accept(
     sessions: Sessions, token: str, password: str, *, name: str | None, keyring: Keyring
 ) -> UUID:
-    """Make the user whose invitation it is.
+    """Make the user whose invitation it is, of nobody or of whom clients have given something to.
 
     Raises `InvalidInvitation`, `EmailTaken`, and `ValidationFailed` for a password that will not
     do, which leaves the link good.
@@ -241,6 +243,7 @@ def accept(
         place = (guest.agency_id, guest.client_id)
         person = NewUser(guest.email, "", guest.role, chosen, *place)
         user_id = add_user(session, person, password_hash=fresh, actor_id=row.invited_by)
+        prove_address(session, user_id)
         session.execute(_ACCEPT, {"id": row.id, "user": user_id, "now": now})
         let_try_again(session, guest.email)  # nobody is kept out by what was tried before
         _audit(session, "invitation.accepted", row.id, user_id, guest)

@@ -17,7 +17,7 @@ from pipelines.access.authenticate import let_try_again
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.sign_ins import end_sign_ins
-from pipelines.access.users import credentials_of
+from pipelines.access.users import credentials_of, prove_address
 from pipelines.audit.record import record
 from pipelines.errors import Refusal
 from pipelines.mail.notices import tell_of_new_password
@@ -102,6 +102,7 @@ def reset_password(sessions: Sessions, token: str, chosen: str) -> None:
         if used.scalar_one_or_none() != owner.user_id:
             raise InvalidResetToken
         session.execute(update(User).where(User.id == owner.user_id).values(password_hash=fresh))
+        prove_address(session, owner.user_id)
         end_sign_ins(session, owner.user_id, now=now)
         let_try_again(session, owner.email)
         tell_of_new_password(session, owner.user_id, now=now)

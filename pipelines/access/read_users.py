@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.people import Role, SignIn, SignInFailures, User
 from models.user_pools import ClientUser
 from pipelines.access.authenticate import account_of
-from pipelines.access.users import normalised
+from pipelines.access.users import UserNotFound, normalised
 from pipelines.errors import NotFound, Refusal
 
 #: What counts as having signed in: a browser's session or a program's tokens.
@@ -54,13 +54,6 @@ _KNOWN: Select[*tuple[Any, ...]] = (
     .order_by(ClientUser.created_at, ClientUser.client_id)
     .limit(1)
 )
-
-
-class UserNotFound(NotFound):
-    """Nobody whom the scope shows has the address: as for a stranger's, so for nobody's."""
-
-    code = "user_not_found"
-    detail = "User not found"
 
 
 class SearchByAddress(Refusal):

@@ -1,4 +1,7 @@
-"""Register: an end user is made once the address is proven by a mailed link (S1-025, S3-105)."""
+"""Register: an end user is made once the address is proven by a mailed link (S1-025, S3-105).
+
+What clients gave to the address before is the user's from then on.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -18,7 +21,7 @@ from pipelines.access.authenticate import account_of, let_try_again
 from pipelines.access.change_password import WrongPassword
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen, is_password
-from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of
+from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of, prove_address
 from pipelines.errors import Refusal
 from pipelines.mail.post import Letter, post
 from pipelines.mail.templates import Template
@@ -67,13 +70,13 @@ def register(sessions: Sessions, person: Registrant, *, keyring: Keyring) -> Non
             )
         )
         letter = Letter(Template.REGISTRATION, address=person.email, values={"token": token})
-        if kept is not None:
+        if kept is not None and not kept.may_be_adopted:
             letter = Letter(Template.ACCOUNT_EXISTS, user_id=kept.user_id)
         post(session, letter, keyring=keyring, now=now, good_for=LINK_LIVES)
 
 
 def register_at_once(sessions: Sessions, person: Registrant) -> UUID:
-    """Make the user without a proof of the address: for a demo, where no mail leaves the house.
+    """Make the user, whose word counts as proof: for a demo, where no mail leaves the house.
 
     Raises `EmailTaken`, and `ValidationFailed` for a password that will not do.
     """
@@ -151,5 +154,6 @@ def _waiting(token: str, *, now: datetime) -> Select[UUID, bytes]:
 def _made(session: Session, email: str, name: str, password_hash: str) -> UUID:
     person = NewUser(email, "", Role.END_USER, name)
     user_id = add_user(session, person, password_hash=password_hash, actor_id=None)
+    prove_address(session, user_id)
     let_try_again(session, email)  # nobody is kept out by what was tried before
     return user_id

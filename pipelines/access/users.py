@@ -2,9 +2,10 @@
 
 import unicodedata
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, insert, select
+from sqlalchemy import ColumnElement, and_, exists, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,7 +14,11 @@ from models.people import Authenticator, Role, User
 from pipelines.access.passwords import hash_chosen
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
-from pipelines.errors import Kind, Refusal
+from pipelines.errors import Kind, NotFound, Refusal
+
+_ADOPT = text("""
+SELECT adopt_person(:email, :email_normalised, :name, :password_hash, :role, :agency_id, :client_id)
+""")
 
 
 class EmailTaken(Refusal):
@@ -25,6 +30,13 @@ class EmailTaken(Refusal):
     code = "email_taken"
     kind = Kind.CONFLICT
     detail = "There is a user with this address already."
+
+
+class UserNotFound(NotFound):
+    """Nobody whom the caller may see or give to: a stranger is as unknown as nobody."""
+
+    code = "user_not_found"
+    detail = "User not found"
 
 
 class RoleWithoutTenant(Refusal):
@@ -64,10 +76,23 @@ class Credentials:
     agency_id: UUID | None
     client_id: UUID | None
     has_second_factor: bool
+    #: Somebody whom clients gave something to, and nobody's account: see `add_user`.
+    is_unclaimed: bool
+
+    @property
+    def may_be_adopted(self) -> bool:
+        """Whether the address can still become somebody's account."""
+        return self.is_unclaimed and not self.is_disabled
 
 
 OF_AGENCIES = frozenset({Role.AGENCY_ADMIN, Role.AGENCY_VIEWER})
 OF_CLIENTS = frozenset({Role.CLIENT_ADMIN, Role.CAMPAIGN_MANAGER, Role.CLIENT_VIEWER})
+_IS_UNCLAIMED = (
+    User.role == Role.END_USER.value,
+    User.password_hash.is_(None),
+    User.agency_id.is_(None),
+    User.client_id.is_(None),
+)
 
 
 def normalised(email: str) -> str:
@@ -88,30 +113,28 @@ def create_user(session: Session, person: NewUser, *, actor_id: UUID | None) -> 
 def add_user(
     session: Session, person: NewUser, *, password_hash: str | None, actor_id: UUID | None
 ) -> UUID:
-    """As `create_user`, with a hash that was made before, or none yet."""
+    """As `create_user`, with a hash that was made before, or none yet.
+
+    Somebody whom clients know and who has neither credentials nor tenant becomes this person, and
+    keeps what they were given. Who is disabled is not brought back: `EmailTaken`, as for everybody
+    who has an account.
+    """
     if person.role in OF_AGENCIES | OF_CLIENTS and person.agency_id is None:
         raise RoleWithoutTenant
     if person.role in OF_CLIENTS and person.client_id is None:
         raise RoleWithoutTenant
-    identity = new_id()
-    try:
-        with session.begin_nested():
-            session.execute(
-                insert(User).values(
-                    id=identity,
-                    email=person.email.strip(),
-                    email_normalised=normalised(person.email),
-                    name=person.name,
-                    password_hash=password_hash,
-                    role=person.role.value,
-                    agency_id=person.agency_id,
-                    client_id=person.client_id,
-                )
-            )
-    except IntegrityError as error:
-        if "uq_users_email_normalised" not in str(error.orig):
-            raise
-        raise EmailTaken from None
+    values = {
+        "email": person.email.strip(),
+        "email_normalised": normalised(person.email),
+        "name": person.name,
+        "password_hash": password_hash,
+        "role": person.role.value,
+        "agency_id": person.agency_id,
+        "client_id": person.client_id,
+    }
+    identity = _inserted(session, values) or session.execute(_ADOPT, values).scalar_one()
+    if identity is None:
+        raise EmailTaken
     record(
         session,
         "user.created",
@@ -123,6 +146,31 @@ def add_user(
         detail={"role": person.role.value},
     )
     return identity
+
+
+def _inserted(session: Session, values: dict[str, Any]) -> UUID | None:
+    """A new row; None if the address is one already, of whomever."""
+    identity = new_id()
+    try:
+        with session.begin_nested():
+            session.execute(insert(User).values(id=identity, **values))
+    except IntegrityError as error:
+        if "uq_users_email_normalised" not in str(error.orig):
+            raise
+        return None
+    return identity
+
+
+def prove_address(session: Session, user_id: UUID) -> None:
+    """Note that the address is the person's, who got a mail there; in the SYSTEM scope."""
+    proven = update(User).where(User.id == user_id, User.proven_at.is_(None))
+    session.execute(proven.values(proven_at=func.now()))
+
+
+def has_proven_address(session: Session, user_id: UUID) -> bool:
+    """Whether the person is who the address says, in the SYSTEM scope."""
+    proven = select(User.id).where(User.id == user_id, User.proven_at.is_not(None))
+    return session.execute(proven).one_or_none() is not None
 
 
 def credentials_of(session: Session, email: str) -> Credentials | None:
@@ -150,13 +198,14 @@ def _credentials(session: Session, condition: ColumnElement[bool]) -> Credential
             User.agency_id,
             User.client_id,
             has_factor,
+            and_(*_IS_UNCLAIMED),
         ).where(condition)
     ).one_or_none()
     # Whoever came by a client's own id of them has no address, and cannot sign in.
     if row is None or row.email is None:
         return None
     return Credentials(
-        row.id, row.email, row.password_hash, row[3], row.agency_id, row.client_id, row[6]
+        row.id, row.email, row.password_hash, row[3], row.agency_id, row.client_id, row[6], row[7]
     )
 
 

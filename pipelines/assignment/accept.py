@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.base import new_id
+from pipelines.access.users import UserNotFound
 from pipelines.books.coupon_states import refuse_assign
 from pipelines.books.deck import is_set_aside
 from pipelines.books.look_up import CouponInHand, coupon_by_id, find_coupon
 from pipelines.books.read import book_rules
-from pipelines.books.refusals import CouponNotAvailable, RecipientInactive, UserNotFound
+from pipelines.books.refusals import CouponNotAvailable, RecipientInactive
 from pipelines.jobs.kinds import COUPON_ASSIGNMENT
 from pipelines.jobs.refusals import ClientSuspended
 from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values

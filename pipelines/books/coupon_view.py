@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.books import CouponState
+from pipelines.access.users import UserNotFound
 from pipelines.books.coupon_states import (
     CouponFacts,
     refuse_assign,
@@ -20,7 +21,7 @@ from pipelines.books.coupon_states import (
     refuse_void,
 )
 from pipelines.books.look_up import CouponInHand
-from pipelines.books.refusals import BookNotStarted, UserNotFound
+from pipelines.books.refusals import BookNotStarted
 from pipelines.books.rules import Window
 from pipelines.errors import NotFound, Refusal
 

@@ -40,14 +40,6 @@ class BookNotStarted(Refusal):
         super().__init__(extra={"starts_at": starts_at.isoformat()})
 
 
-class UserNotFound(Refusal):
-    """No such person, or none whom the caller may give coupons to."""
-
-    code = "user_not_found"
-    kind = Kind.NOT_FOUND
-    detail = "User not found"
-
-
 class RecipientInactive(Refusal):
     """The person's account is disabled."""
 

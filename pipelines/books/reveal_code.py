@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.database import Sessions, scoped_transaction
-from models.scope import SYSTEM, client
+from models.scope import Scope, client
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.sealing import Keyring, Purpose, Secret
@@ -20,10 +20,10 @@ FROM coupons c LEFT JOIN coupon_codes s ON s.id = c.id WHERE c.book_id = :book A
 
 
 def reveal_own_code(
-    sessions: Sessions, coupon_id: UUID, *, holder: UUID, keyring: Keyring
+    sessions: Sessions, coupon_id: UUID, *, holder: UUID, scope: Scope, keyring: Keyring
 ) -> Secret:
-    """The text of a coupon that the person holds, at whichever client; `NotFound` of any other."""
-    with scoped_transaction(sessions, SYSTEM) as session:
+    """The text of a coupon that the person holds, wherever this scope sees; `NotFound` of any other."""
+    with scoped_transaction(sessions, scope) as session:
         row = session.execute(_HELD, {"holder": holder, "coupon": coupon_id}).one_or_none()
     if row is None:
         raise NotFound

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.access.authenticate import account_of
 from pipelines.access.registration import forget_registrations
-from pipelines.access.users import normalised
+from pipelines.erasure.traces import Traces
 from pipelines.mail.post import opened
 from pipelines.sealing import DecryptionFailed, Keyring
 
@@ -20,7 +20,8 @@ WITH known AS (
     UPDATE client_users c SET email = NULL, email_normalised = NULL, name = '', external_id = NULL,
         disabled_at = coalesce(c.disabled_at, :now)
     FROM users u
-    WHERE c.email_normalised = ANY (:addresses) AND u.id = c.user_id
+    WHERE (c.email_normalised = ANY (:addresses) OR c.user_id = CAST(:user AS uuid))
+      AND u.id = c.user_id
       AND (u.role = 'end_user' OR u.client_id IS DISTINCT FROM c.client_id)
       AND (CAST(:client AS uuid) IS NULL OR c.client_id = CAST(:client AS uuid))
     RETURNING c.client_id, c.user_id
@@ -35,7 +36,7 @@ _USERS = text("""
 UPDATE users SET email = 'erased-' || id || '@erased.invalid',
     email_normalised = 'erased-' || id || '@erased.invalid',
     name = '', password_hash = NULL, disabled_at = coalesce(disabled_at, :now)
-WHERE email_normalised = ANY (:addresses) AND role = 'end_user'
+WHERE (email_normalised = ANY (:addresses) OR id = CAST(:user AS uuid)) AND role = 'end_user'
   AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid)
     OR (id = ANY (:known) AND client_id IS NULL AND password_hash IS NULL AND NOT EXISTS (
       SELECT FROM client_users c
@@ -67,8 +68,9 @@ WHERE state = 'waiting' AND (user_id = ANY (:users) OR id = ANY (:mails))
 
 def erase_account(
     session: Session,
-    address: str,
+    traces: Traces | None,
     *,
+    user_id: UUID | None,
     client_id: UUID | None,
     pseudonym: bytes,
     keyring: Keyring,
@@ -76,21 +78,24 @@ def erase_account(
 ) -> int:
     """Make the end user nobody and end what waits for the address; returns how many people.
 
+    Who has no address, and so no traces, is found by `user_id`.
+
     Who has yet to confirm a registration is no client's: one client's request leaves it alone.
     Raises `DecryptionFailed` before a value whose key this process does not have.
     """
     mails: list[UUID] = []
-    if client_id is None:
+    if client_id is None and traces is not None:
         # First, so that who confirms just now is waited for, and is a user below.
-        forget_registrations(session, address, keyring=keyring)
-        mails += _mails_to(session, address, keyring)
-    asked: dict[str, Any] = {"client": client_id, "now": now}
-    asked["addresses"] = sorted({address, normalised(address)})
+        forget_registrations(session, traces.address, keyring=keyring)
+        mails += _mails_to(session, traces.address, keyring)
+    asked: dict[str, Any] = {"client": client_id, "now": now, "user": user_id}
+    asked["addresses"] = traces.compared if traces else []
     known = list(session.execute(_KNOWN, asked).scalars())
     users = list(session.execute(_USERS, asked | {"known": known}).scalars())
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
-    invited = asked | {"account": account_of(address), "pseudonym": pseudonym}
+    account = account_of(traces.address) if traces else None
+    invited = asked | {"account": account, "pseudonym": pseudonym}
     mails += list(session.execute(_INVITATIONS, invited).scalars())
     session.execute(_MAILS, {"users": users, "mails": mails, "now": now})
     return len({*users, *known})

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models.oversight import ErasureState
 from pipelines.audit.record import record
 from pipelines.erasure.account import erase_account
 from pipelines.erasure.ask import COLUMN, NO_JOB, TABLE
@@ -68,6 +69,16 @@ WHERE job_id = ANY (:jobs) AND position > :after AND position <= :until
     position(:address IN lower(concat_ws(' ', email, reference, name, phone))) > 0
     AND concat_ws(' ', lower(email), lower(reference), lower(name), lower(phone)) ~ :pattern))
 """)
+# A row of a file of people that was left out and names the person by the client's own id of them.
+# Elsewhere a reference is whatever the client meant by it.
+_ROWS_OF_PEOPLE = text("""
+UPDATE items i SET email = NULL, reference = NULL, name = NULL, phone = NULL
+FROM jobs j, client_users c, users u
+WHERE i.job_id = ANY (:jobs) AND i.position > :after AND i.position <= :until
+  AND j.id = i.job_id AND j.kind = 'pool_import'
+  AND c.client_id = i.client_id AND c.external_id = i.reference AND u.id = c.user_id
+  AND (u.id = CAST(:user AS uuid) OR u.email_normalised = ANY (:addresses))
+""")
 # Afterwards nobody can prove to be the recipient: the link ends with the address.
 _PROVISIONS = text("""
 UPDATE provisions SET person_key = :pseudonym, reveal_version = reveal_version + 1
@@ -121,7 +132,7 @@ UPDATE erasures SET after_job_id = :none, after_position = 0, is_round_of_copies
 WHERE id = :id
 """)
 _FINISH = text("""
-UPDATE erasures SET state = 'finished', sealed_email = NULL, drafts = :drafts, users = :users,
+UPDATE erasures SET state = 'finished', sealed_email = NULL, user_id = NULL, drafts = :drafts, users = :users,
     finished_at = :now
 WHERE id = :id RETURNING items, provisions, redemption_codes, drafts, users
 """)
@@ -153,23 +164,30 @@ def erase_person(
     the copies; once it meets nothing of the person, nobody can have read any since.
     """
     row = session.execute(_HOLD, {"id": UUID(str(task.args["erasure_id"]))}).one()
-    if row.sealed_email is None:
+    if row.state == ErasureState.FINISHED:
         return
-    email = keyring.open_sealed(
-        Purpose.PII, bytes(row.sealed_email), table=TABLE, row_id=row.id, column=COLUMN
-    )
-    traces = Traces.of(email.reveal(), person_secret)
+    traces = _traces(row, keyring, person_secret)
     if row.after_job_id == NO_JOB:
         wait_for_writers(session, row, now)
     piece = _next_piece(session, row, now)
     if piece is not None:
-        _erase_piece(session, row.id, piece, traces, now)
+        _erase_piece(session, row, piece, traces, now)
     elif row.has_found:
         session.execute(_GO_ROUND, {"id": row.id, "none": NO_JOB, "now": now})
     else:
         _finish(session, row, traces, keyring, now)
         return
     defer(session, ERASE_PERSON, args={"erasure_id": str(row.id)}, now=now)
+
+
+def _traces(row: Row[Any], keyring: Keyring, person_secret: bytes) -> Traces | None:
+    """How the person's address is recognised; None for who has none."""
+    if row.sealed_email is None:
+        return None
+    email = keyring.open_sealed(
+        Purpose.PII, bytes(row.sealed_email), table=TABLE, row_id=row.id, column=COLUMN
+    )
+    return Traces.of(email.reveal(), person_secret)
 
 
 def _next_piece(session: Session, row: Row[Any], now: datetime) -> _Piece | None:
@@ -207,26 +225,29 @@ def _scope(row: Row[Any]) -> dict[str, Any]:
 
 
 def _erase_piece(
-    session: Session, erasure_id: UUID, piece: _Piece, traces: Traces, now: datetime
+    session: Session, row: Row[Any], piece: _Piece, traces: Traces | None, now: datetime
 ) -> None:
     values = {
         "jobs": piece.job_ids,
         "after": piece.after,
         "until": piece.until,
-        "person": traces.person_key,
-        "pseudonym": pseudonym(erasure_id),
+        "pseudonym": pseudonym(row.id),
         "now": now,
     }
-    told = {"address": traces.address, "pattern": traces.pattern}
-    items = _count(session, _ITEMS, values | told)
-    # Before the provisions forget whose they are.
-    corrected = _count(session, _CORRECTED, values)
-    provisions = corrected + _count(session, _PROVISIONS, values)
-    codes = _count(session, _CODES, values)
+    whom = {"user": row.user_id, "addresses": traces.compared if traces else []}
+    items, provisions, codes = _count(session, _ROWS_OF_PEOPLE, values | whom), 0, 0
+    if traces is not None:
+        values |= {"person": traces.person_key}
+        told = {"address": traces.address, "pattern": traces.pattern}
+        items += _count(session, _ITEMS, values | told)
+        # Before the provisions forget whose they are.
+        corrected = _count(session, _CORRECTED, values)
+        provisions = corrected + _count(session, _PROVISIONS, values)
+        codes = _count(session, _CODES, values)
     session.execute(
         _GO_ON,
         {
-            "id": erasure_id,
+            "id": row.id,
             "job": piece.next_job,
             "position": piece.next_position,
             "items": items,
@@ -237,15 +258,18 @@ def _erase_piece(
 
 
 def _finish(
-    session: Session, row: Row[Any], traces: Traces, keyring: Keyring, now: datetime
+    session: Session, row: Row[Any], traces: Traces | None, keyring: Keyring, now: datetime
 ) -> None:
     """What is not a job's: uploads in the making, and the person's own account."""
-    sought = {"client": row.client_id, "spellings": list(traces.spellings)}
-    drafts = _count(session, _DRAFTS, sought | {"window": WINDOW, "overlap": OVERLAP})
+    drafts = 0
+    if traces is not None:
+        sought = {"client": row.client_id, "spellings": list(traces.spellings)}
+        drafts = _count(session, _DRAFTS, sought | {"window": WINDOW, "overlap": OVERLAP})
     try:
         users = erase_account(
             session,
-            traces.address,
+            traces,
+            user_id=row.user_id,
             client_id=row.client_id,
             pseudonym=pseudonym(row.id),
             keyring=keyring,

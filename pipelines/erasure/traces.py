@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from pipelines.access.users import normalised
 from pipelines.jobs.addresses import normalised_email, person_key
 
 #: How an upload's bytes may spell an address.
@@ -21,12 +22,16 @@ class Traces:
     #: The address as a whole word, as PostgreSQL's regular expressions have it.
     pattern: str
     spellings: tuple[bytes, ...]
+    #: As accounts and clients' people keep it.
+    compared: list[str]
 
     @classmethod
     def of(cls, email: str, person_secret: bytes) -> "Traces":
         address = normalised_email(email)
         bounded = rf"(^|(?!{_PART_OF_AN_ADDRESS}).){re.escape(address)}($|(?![\w-]).)"
-        return cls(person_key(email, person_secret), address, bounded, tuple(_spellings(address)))
+        compared = sorted({address, normalised(address)})
+        key = person_key(email, person_secret)
+        return cls(key, address, bounded, tuple(_spellings(address)), compared)
 
 
 def pseudonym(erasure_id: UUID) -> bytes:

@@ -2,9 +2,6 @@
 
 from pipelines.errors import FieldError, Kind, Refusal, ValidationFailed
 
-#: As people were promised it (S3-045).
-USER_NOT_FOUND = "User not found"
-
 
 class PoolArchived(Refusal):
     """Nobody is added to a pool that was put away."""

@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.base import new_id
+from pipelines.access.users import UserNotFound
 from pipelines.errors import FieldError
 from pipelines.jobs.copying import copy_rows
 from pipelines.user_pools.member_rows import Named
-from pipelines.user_pools.refusals import USER_NOT_FOUND
 
 _CREATE = text("""
 CREATE TEMPORARY TABLE pool_intake (
@@ -186,7 +186,7 @@ def stage(session: Session, rows: Iterable[Entry]) -> None:
 def judge(session: Session, place: Place, *, makes: bool) -> Tally:
     """Say of each row who it is; with `makes` nobody is unknown. It may be asked again."""
     session.execute(_EMPTY)
-    session.execute(_JUDGE, place.values | {"makes": makes, "not_found": USER_NOT_FOUND})
+    session.execute(_JUDGE, place.values | {"makes": makes, "not_found": UserNotFound.detail})
     return Tally(**session.execute(_TALLY).one()._mapping)
 
 

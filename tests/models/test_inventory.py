@@ -27,9 +27,12 @@ DOORS = {
     "return_cards",
     "mark_defective",
     "know_people",
+    "adopt_person",
 }
 #: It takes what its caller's own scope has marked in the same transaction.
-IN_EVERY_SCOPE = {"mark_defective", "know_people"}
+IN_EVERY_SCOPE = {"mark_defective", "know_people", "adopt_person"}
+#: Whoever accepts an invitation, or registers, has no tenant's scope yet.
+OF_THE_SYSTEM = {"adopt_person"}
 #: Run by triggers alone: nobody but the owner may call them.
 OF_TRIGGERS = {"admit_key_versions", "admit_inserted", "admit_changed", "know_client_users"}
 _CLAIM = text(
@@ -180,7 +183,9 @@ def test_only_a_client_scope_may_go_through_the_doors(house: House) -> None:
         (door, who) for door in DOORS for who in ("largesse_client", "largesse_owner")
     } | {
         (door, who) for door in IN_EVERY_SCOPE for who in ("largesse_agency", "largesse_platform")
-    } | {(own, "largesse_owner") for own in OF_TRIGGERS}
+    } | {(own, "largesse_owner") for own in OF_TRIGGERS} | {
+        (door, "largesse_system") for door in OF_THE_SYSTEM
+    }
     assert {row.proconfig[0] for row in found} == {"search_path=public, pg_temp"}
 
 

@@ -44,12 +44,13 @@ POLICIES = {"platform", "system", "readonly", "agency", "client"}
 #: `keep_vendor_card` and `return_cards` run as the owner and look at the client in scope; the second
 #: sees whose card it is now as well.
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
-#: `know_people` and the triggers of people look for whom a client may not see: whoever is made is
-#: no staff and has no credentials, and what is changed is that a person is disabled.
-KNOWN_BY_THE_OWNER = {"client_users", "users"}
+#: `know_people`, `adopt_person` and the triggers of people look for whom a client may not see. Whoever
+#: is made is nobody's: no staff, without credentials; and of `users` only such a row is changed.
+OF_THE_OWNER = {name: {"owner"} for name in READ_BY_THE_OWNER | {"client_users"}}
+OF_THE_OWNER["users"] = {"owner", "owner_makes", "owner_adopts"}
 _NOBODY = (
-    "((role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
-    "AND (password_hash IS NULL))"
+    "(role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
+    "AND (password_hash IS NULL)"
 )
 
 
@@ -81,10 +82,10 @@ def test_tenant_tables_have_both_columns_forced_policies_and_no_other_table_has(
     forced = {name for name, row in found.items() if row.relforcerowsecurity}
     assert forced == set(TENANT) | WRITTEN_FOR_ONESELF | OF_ALL_OR_OF_ONE
     assert {name for name in TENANT if not found[name].relrowsecurity} == set()
-    by_owner = READ_BY_THE_OWNER | KNOWN_BY_THE_OWNER
-    owned = {name: {"owner"} if name in by_owner else set() for name in TENANT}
     assert {
-        name for name in TENANT if set(found[name].policies or ()) != POLICIES | owned[name]
+        name
+        for name in TENANT
+        if set(found[name].policies or ()) != POLICIES | OF_THE_OWNER.get(name, set())
     } == set()
     columns = metadata().tables
     assert {
@@ -110,7 +111,13 @@ def test_each_policy_of_a_tenant_table_is_one_equality_for_one_role(house: House
         "owner": (
             ["{largesse_owner}"],
             [f"((undone_at IS NULL) OR {_equality('client_id')})", _equality("client_id"), "true"],
-            [_NOBODY, None],
+            [None],
+        ),
+        "owner_makes": (["{largesse_owner}"], [None], [f"({_NOBODY})"]),
+        "owner_adopts": (
+            ["{largesse_owner}"],
+            [f"({_NOBODY} AND (disabled_at IS NULL))"],
+            ["true"],
         ),
     }
 

@@ -18,7 +18,7 @@ from models.scope import SYSTEM
 from pipelines.access.passwords import hash_password
 from pipelines.access.sign_ins import SignInKind, open_sign_in
 from pipelines.access.tokens import AccessClaims, issue_access_token
-from pipelines.access.users import NewUser, add_user
+from pipelines.access.users import NewUser, add_user, prove_address
 from pipelines.wiring import House
 from tests.canary import MARK
 from tests.seeding import Seeded, seed
@@ -65,7 +65,7 @@ def browser(app: Flask) -> FlaskClient:
 
 
 def make_user(house: House, email: str, role: Role, seeded: Seeded | None = None) -> UUID:
-    """A user of a role in the seeded tenant."""
+    """A user of a role in the seeded tenant, whose address is proven."""
     in_agency = not role.value.startswith("platform")
     in_client = in_agency and not role.value.startswith("agency")
     person = NewUser(
@@ -76,7 +76,10 @@ def make_user(house: House, email: str, role: Role, seeded: Seeded | None = None
         client_id=seeded.client_id if seeded and in_client else None,
     )
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        return add_user(session, person, password_hash=_hashed_once(PASSWORD), actor_id=None)
+        hashed = _hashed_once(PASSWORD)
+        user_id = add_user(session, person, password_hash=hashed, actor_id=None)
+        prove_address(session, user_id)
+        return user_id
 
 
 def signed_in(

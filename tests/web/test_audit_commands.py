@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from flask import Flask
 
+from models.base import new_id
 from ops.__main__ import main
 from ops.doctor import audit_tail
 from pipelines.audit.witness import LOGGED_AS
@@ -134,9 +135,10 @@ def test_a_person_is_erased_from_a_terminal(house: House, shell: Shell):
     drain(house)
     nobody = shell.run("erase", "--email-stdin", "--reason", "a letter", input="\n")
     bare = shell.run("erase", "--reason", "a letter")
+    stranger = shell.run("erase", "--user-id", str(new_id()), "--reason", "a letter")
 
     assert asked.exit_code == 0, asked.output
     (done,) = rows(house, "SELECT id, state FROM erasures")
     assert str(done.id) in asked.output
     assert done.state == "finished"
-    assert (nobody.exit_code, bare.exit_code) == (2, 2)
+    assert (nobody.exit_code, bare.exit_code, stranger.exit_code) == (2, 2, 4)

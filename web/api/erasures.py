@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from models import clock
 from models.database import scoped_transaction
@@ -13,28 +13,57 @@ from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.erasure.ask import Asked, ask_erasure, erasure, list_erasures
-from pipelines.errors import NotFound
+from pipelines.errors import FieldError, NotFound
 from pipelines.jobs.addresses import person_key
 from pipelines.queue.keys import once
+from pipelines.user_pools.member_rows import check_member
 from web.admission import canonical, mark_replay, request_key
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
 from web.api.users import EmailAddress
-from web.fields import Identity, PageQuery, Text
+from web.fields import Identity, PageQuery, Secret, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed
+from web.tenant_choice import ClientRequired
 
 routes = Routes("erasures", "Forget a person: what was sent to them stays counted, not theirs.")
+#: What says whom.
+NAMES = ("email", "user_id", "external_id")
+
+
+class ExternalId(Secret):
+    """A client's own id of a person, as a file of people may have it."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        said = check_member({"external_id": super()._deserialize(value, *args, **kwargs)})
+        if isinstance(said, FieldError):
+            raise ValidationError(f"{said.code}|{said.detail}")
+        assert said.external_id is not None, "it was looked at"
+        return said.external_id
 
 
 class ErasureBody(Schema):
-    email = EmailAddress(required=True, longest=320)
+    """Whom: by one of `email`, `user_id` and `external_id`."""
+
+    email = EmailAddress(longest=320)
+    user_id = Identity(metadata={"description": "Of somebody whom the client knows."})
+    external_id = ExternalId(
+        longest=4_096, metadata={"description": "The client's own id of somebody it knows."}
+    )
     reason = Text(required=True, longest=REASON_CHARACTERS_MAX)
     client_id = Identity(
         load_default=None,
         allow_none=True,
         metadata={"description": "Only there; the platform may leave it out: everywhere."},
     )
+
+    @validates_schema
+    def _is_of_one(self, data: dict[str, Any], **_: Any) -> None:
+        named = [name for name in NAMES if name in data]
+        if not named:
+            raise ValidationError(f"required|Give one of {', '.join(NAMES)}.", field_name="email")
+        if len(named) > 1:
+            raise ValidationError(f"one_of|Give one of {', '.join(NAMES)} alone.", named[1])
 
 
 class ErasureCounts(Schema):
@@ -66,12 +95,22 @@ class ErasurePage(Schema):
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(202, ErasureShown)
 def create_erasure(body: dict[str, Any]) -> Response:
-    """Erase who has this address from all that was submitted before; 202, a task does it."""
+    """Erase a person from all that was submitted before; 202, a task does it.
+
+    By their address, or, of somebody whom the client knows, by `user_id` or by its `external_id`.
+    Coupons stay where they are, held by an id that nobody knows any more.
+    """
     caller, house = principal(), front().house
-    asked = Asked(body["email"], body["reason"], _place(caller, body["client_id"]))
-    # What is kept of a request is a fast hash, which would find the address again.
-    named = body | {"email": person_key(asked.email, house.person_secret).hex()}
-    key = request_key(caller, canonical(named))
+    asked = Asked(
+        body.get("email"),
+        body["reason"],
+        _place(caller, body["client_id"]),
+        body.get("user_id"),
+        body.get("external_id"),
+    )
+    if asked.external_id is not None and asked.client_id is None:
+        raise ClientRequired
+    key = request_key(caller, canonical(_unguessable(body, house.person_secret)))
     with scoped_transaction(house.sessions, caller.scope) as session:
         ask = partial(
             ask_erasure,
@@ -107,6 +146,16 @@ def get_erasure(erasure_id: UUID) -> Response:
     """How far an erasure has come, and what it found by table."""
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         return jsonify(_shown(erasure(session, erasure_id)))
+
+
+def _unguessable(body: dict[str, Any], secret: bytes) -> dict[str, Any]:
+    """What is kept of a request is a fast hash, which would find the address or external id again."""
+    named = dict(body)
+    if "email" in body:
+        named["email"] = person_key(body["email"], secret).hex()
+    if "external_id" in body:
+        named["external_id"] = person_key(None, secret, reference=body["external_id"]).hex()
+    return named
 
 
 def _place(caller: Principal, given: UUID | None) -> UUID | None:

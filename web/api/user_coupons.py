@@ -8,7 +8,7 @@ from marshmallow import Schema, fields
 
 from models import clock
 from models.database import scoped_transaction
-from models.scope import SYSTEM, Scope
+from models.scope import Scope
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.books.coupon_view import CouponView, check_known, coupons_of_person
@@ -16,6 +16,7 @@ from pipelines.books.reveal_code import reveal_code, reveal_own_code
 from pipelines.sealing import Secret
 from web.api.coupons import Coupon
 from web.api.routes import Routes, answers, asks
+from web.coupon_choice import own_scope
 from web.fields import PageQuery
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
@@ -40,8 +41,11 @@ class RevealedCode(Schema):
 @asks(PageQuery)
 @answers(200, CouponPage)
 def list_own_coupons(query: dict[str, Any]) -> Response:
-    """Your coupons, the newest first, each with what you can do with it and why not."""
-    return _listed(query, SYSTEM, principal().actor_id)
+    """Your coupons, the newest first, each with what you can do with it and why not.
+
+    If another chose your password, those of your own tenant, until you choose one by a mailed link.
+    """
+    return _listed(query, own_scope(principal()), principal().actor_id)
 
 
 @routes.get("/users/<uuid:user_id>/coupons")
@@ -64,7 +68,11 @@ def reveal_own_coupon(coupon_id: UUID) -> Response:
     """The whole code of a coupon of yours whose book seals its codes; each opening is audited."""
     house, caller = front().house, principal()
     code = reveal_own_code(
-        house.sessions, coupon_id, holder=caller.actor_id, keyring=house.settings.keyring
+        house.sessions,
+        coupon_id,
+        holder=caller.actor_id,
+        scope=own_scope(caller),
+        keyring=house.settings.keyring,
     )
     return _laid_open(code)
 

@@ -146,7 +146,8 @@ def add_pool_users(query: dict[str, Any], user_pool_id: UUID) -> Response:
     Columns of the file: `user_id,email,external_id,name`, at least one that says who it is; a file
     needs an Idempotency-Key. With `on_error=abort`, as it is unless you say otherwise, one wrong or
     unknown entry means that nobody is added; with `skip` the others are. Whoever is in the pool
-    already stays in it once.
+    already stays in it once. A `user_id` in a file is of somebody whom the client knows already; in
+    JSON it may be of anybody in your sight.
     """
     if request.mimetype in FILES:
         return _from_file(query, user_pool_id)

@@ -11,11 +11,11 @@ from models.database import scoped_transaction
 from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.access.read_users import user_of_address
+from pipelines.access.users import UserNotFound
 from pipelines.assignment.accept import AssignmentRequest
 from pipelines.books.coupon_list import CouponsWanted, list_coupons
 from pipelines.books.look_up import find_coupon
 from pipelines.books.read import BookView, read_book
-from pipelines.books.refusals import UserNotFound
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.jobs.addresses import Email, read_email
 from pipelines.queue.keys import RequestInProgress

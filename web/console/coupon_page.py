@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from pipelines.access.permissions import Permission, is_allowed
+from pipelines.access.users import UserNotFound
 from pipelines.assignment.accept import AssignmentRequest
 from pipelines.books.coupon_view import CouponView, coupon_view, events_of
 from pipelines.books.look_up import CouponInHand, coupon_by_id
 from pipelines.books.read import read_book
-from pipelines.books.refusals import UserNotFound
 from pipelines.errors import Kind, Refusal
 from pipelines.queue.keys import RequestInProgress
 from pipelines.redemption.accept import Acting

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request, url_for
 
 from models import clock
 from models.database import scoped_transaction
-from models.scope import SYSTEM, client
+from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.books.coupon_view import CouponView, coupons_of_person, events_of, held_coupon
 from pipelines.books.look_up import CouponInHand, coupon_by_id
@@ -22,6 +22,7 @@ from web.console.coupon_words import HistoryLine, Toast, history_lines, own_coup
 from web.console.form_names import form_name
 from web.console.frame import go, page
 from web.console.typed import id_in
+from web.coupon_choice import own_scope
 from web.errors import STATUS
 from web.front import front
 from web.guards import permitted, principal
@@ -85,6 +86,7 @@ def reveal(own_id: UUID) -> Response:
         house.sessions,
         own_id,
         holder=principal().actor_id,
+        scope=own_scope(principal()),
         keyring=house.settings.keyring,
     )
     return _one(own_id, code=code.reveal())
@@ -110,7 +112,7 @@ def _done(
 
 def _list(toast: Toast | None, *, status: int = 200) -> Response:
     caller, before = principal(), id_in(request.args.get("before"))
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with scoped_transaction(front().house.sessions, own_scope(principal())) as session:
         now = clock.now(session)
         found = coupons_of_person(
             session, caller.actor_id, now=now, before=before, limit=PAGE_SIZE + 1
@@ -151,7 +153,7 @@ def _one(coupon_id: UUID, *, code: str | None = None) -> Response:
 
 
 def _held(coupon_id: UUID) -> CouponView:
-    with scoped_transaction(front().house.sessions, SYSTEM) as session:
+    with scoped_transaction(front().house.sessions, own_scope(principal())) as session:
         now = clock.now(session)
         return held_coupon(session, coupon_id, principal().actor_id, now=now)
 

@@ -7,6 +7,16 @@ ALTER TABLE users ADD CONSTRAINT ck_users_address
   NOT VALID;
 ALTER TABLE users VALIDATE CONSTRAINT ck_users_address;
 
+-- Who got the mail of an invitation, a registration or a reset has the address; whose password somebody
+-- above has chosen may be anybody.
+ALTER TABLE users ADD COLUMN proven_at TIMESTAMP WITH TIME ZONE;
+ALTER TABLE users NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE invitations NO FORCE ROW LEVEL SECURITY;
+UPDATE users SET proven_at = now() WHERE password_hash IS NOT NULL
+  AND ((role = 'end_user' AND client_id IS NULL) OR id IN (SELECT user_id FROM invitations));
+ALTER TABLE users FORCE ROW LEVEL SECURITY;
+ALTER TABLE invitations FORCE ROW LEVEL SECURITY;
+
 -- A person is one row of `users`, whoever knows them; what a client said of them is the client's own.
 CREATE TABLE client_users (
     client_id UUID NOT NULL,
@@ -92,10 +102,16 @@ BEGIN
 END $$;
 GRANT DELETE ON user_pool_members
   TO largesse_platform, largesse_agency, largesse_client, largesse_system;
--- The functions below run as the owner: they look for whom a client may not see, and make no staff.
+-- The functions below run as the owner: they look for whom a client may not see, make nobody but
+-- people without credentials or tenant, and change only such ones.
 CREATE POLICY owner ON client_users TO largesse_owner USING (true);
-CREATE POLICY owner ON users TO largesse_owner USING (true)
+CREATE POLICY owner ON users FOR SELECT TO largesse_owner USING (true);
+CREATE POLICY owner_makes ON users FOR INSERT TO largesse_owner
   WITH CHECK (role = 'end_user' AND agency_id IS NULL AND client_id IS NULL AND password_hash IS NULL);
+CREATE POLICY owner_adopts ON users FOR UPDATE TO largesse_owner
+  USING (role = 'end_user' AND agency_id IS NULL AND client_id IS NULL AND password_hash IS NULL
+    AND disabled_at IS NULL)
+  WITH CHECK (true);
 
 -- How many are in a pool, and that its preview is out of date (EC-092).
 CREATE FUNCTION count_pool_members() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -141,7 +157,8 @@ INSERT INTO client_users (client_id, user_id, agency_id, email, email_normalised
 
 -- Make a client in scope know these people, by address or by its own id of them, and make those
 -- whom nobody knows. Who is known by an address alone is given the external id that stands beside it.
--- It says nothing of what other clients know: whoever is new to the client is new.
+-- It says nothing of what other clients know: whoever is new to the client is new. By what name it
+-- calls them stays with the client.
 CREATE FUNCTION know_people(p_agency uuid, p_client uuid, p_ids uuid[], p_emails text[],
     p_normalised text[], p_names text[], p_external_ids text[])
   RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -157,7 +174,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('known_people:' || p_client, 0));
   -- One person for each address and each external id, so that nobody is made whom no client knows.
   INSERT INTO users (id, email, email_normalised, name, role)
-    SELECT p.id, p.email, p.normalised, p.name, 'end_user'
+    SELECT p.id, p.email, p.normalised, '', 'end_user'
     FROM (SELECT *, row_number() OVER (PARTITION BY normalised ORDER BY external_id IS NULL, n)
             AS by_address, row_number() OVER (PARTITION BY external_id ORDER BY normalised IS NULL, n)
             AS by_external_id
@@ -199,3 +216,40 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION know_people FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION know_people TO largesse_client, largesse_agency, largesse_platform;
+
+-- Who is asked to be forgotten as a client's person, by their id until it is done.
+ALTER TABLE erasures ADD COLUMN user_id UUID;
+
+-- Give a person without credentials, tenant or end an account in scope; NULL if the address is nobody's
+-- or is somebody's already. What others gave them and know of them stays; how they come to be known
+-- is not told. Of two at once the second finds somebody.
+CREATE FUNCTION adopt_person(p_email text, p_normalised text, p_name text, p_password_hash text,
+    p_role text, p_agency uuid, p_client uuid)
+  RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  adopted uuid;
+BEGIN
+  IF NOT coalesce(CASE current_setting('role')
+      WHEN 'largesse_client' THEN p_client = nullif(current_setting('app.client_id', true), '')::uuid
+      WHEN 'largesse_agency' THEN p_agency = nullif(current_setting('app.agency_id', true), '')::uuid
+      ELSE current_setting('role') IN ('largesse_platform', 'largesse_system') END, false) THEN
+    RAISE EXCEPTION 'the place of the account is not one in scope'
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  UPDATE users SET email = p_email, name = p_name, password_hash = p_password_hash, role = p_role,
+      agency_id = p_agency, client_id = p_client, proven_at = NULL
+    WHERE email_normalised = p_normalised AND role = 'end_user' AND agency_id IS NULL
+      AND client_id IS NULL AND password_hash IS NULL AND disabled_at IS NULL
+    RETURNING id INTO adopted;
+  IF adopted IS NOT NULL AND p_client IS NOT NULL THEN
+    INSERT INTO client_users AS c (client_id, user_id, agency_id, email, email_normalised, name)
+      VALUES (p_client, adopted, p_agency, p_email, p_normalised, p_name)
+      ON CONFLICT (client_id, user_id) DO UPDATE SET email = excluded.email,
+        email_normalised = excluded.email_normalised, disabled_at = NULL,
+        name = CASE WHEN excluded.name <> '' THEN excluded.name ELSE c.name END;
+  END IF;
+  RETURN adopted;
+END $$;
+REVOKE ALL ON FUNCTION adopt_person FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION adopt_person
+  TO largesse_client, largesse_agency, largesse_platform, largesse_system;

@@ -87,6 +87,24 @@ def test_a_person_is_made_once_and_signs_in(house: House, bob: Visitor, seeded: 
     assert NEW_PASSWORD not in bob.get(home).text
 
 
+def test_whom_another_client_has_imported_is_made_like_anybody(
+    app: Flask, house: House, bob: Visitor, seeded: Seeded
+):
+    """And comes with the id that the other client knows them by."""
+    other = signed_in(app, house, Role.CLIENT_ADMIN, seed(house, vendor=False), name="other.")
+    pool = other.post("/pools", {"name": "Beta Testers"}).json["id"]
+    other.post(f"/pools/{pool}/users", {"emails": ["a@example.com"], "create_missing": True})
+    (member,) = other.get(f"/pools/{pool}/users").json["data"]
+    given = {"email": "a@example.com", "role": "client_viewer", "password": NEW_PASSWORD}
+
+    made = bob.send("/console/people/new", name="Nell", **given)
+
+    assert made.headers["Location"] == f"/console/people/{member['user_id']}"
+    (row,) = rows(house, "SELECT client_id, role FROM users WHERE email = 'a@example.com'")
+    assert row == (seeded.client_id, "client_viewer")
+    assert other.get(f"/pools/{pool}/users").json["data"] == [member]
+
+
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
