@@ -26,8 +26,7 @@ from tests.driving import rows
 from tests.models.two_tenants import Two
 
 TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TENANT)
-#: Tables in which a client has no row of its own: an agency is not its clients'.
-WITHOUT_CLIENT_ROWS = {"agencies"}
+WITHOUT_CLIENT_ROWS = {"agencies"}  # an agency is not its clients'
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_codes"}
 APPENDED_ONLY |= {"coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
@@ -41,17 +40,13 @@ WRITTEN_FOR_ONESELF = {"webhook_facts", "alert_signals"}
 #: Everybody's rows, and some of one client's, which it alone sees.
 OF_ALL_OR_OF_ONE = {"prices"}
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
-#: `keep_vendor_card` and `return_cards` run as the owner and look at the client in scope; the second
-#: sees whose card it is now as well.
+#: Functions run as the owner: `keep_vendor_card` and `return_cards` look at the client in scope.
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
-#: `know_people`, `adopt_person` and the triggers of people look for whom a client may not see. Whoever
-#: is made is nobody's: no staff, without credentials; and of `users` only such a row is changed.
+#: Those of people look beyond a client; whoever they make or change is nobody's, and no staff.
 OF_THE_OWNER = {name: {"owner"} for name in READ_BY_THE_OWNER | {"client_users"}}
 OF_THE_OWNER["users"] = {"owner", "owner_makes", "owner_adopts"}
-_NOBODY = (
-    "(role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
-    "AND (password_hash IS NULL)"
-)
+_NOBODY = "(role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
+_NOBODY += "AND (password_hash IS NULL)"
 
 
 def counts(house: House, scope: scopes.Scope, column: str, value: UUID) -> dict[str, list[int]]:
