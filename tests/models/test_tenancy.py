@@ -37,8 +37,7 @@ HELD_BY_TRIGGER = {"coupons"}
 BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}
 #: Read by the system alone; whoever writes one writes it for the tenant in scope.
 WRITTEN_FOR_ONESELF = {"webhook_facts", "alert_signals"}
-#: Everybody's rows, and some of one client's, which it alone sees.
-OF_ALL_OR_OF_ONE = {"prices"}
+OF_ALL_OR_OF_ONE = {"prices"}  # some are of one client, which it alone sees
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
 #: Functions run as the owner: `keep_vendor_card` and `return_cards` look at the client in scope.
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
