@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.books import CouponMove
 from models.jobs import JobState
 from pipelines.books.counts import give_back_places
-from pipelines.books.deck import new_place
+from pipelines.books.deck import new_place, share_deck
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.read import book_rules
 from pipelines.distribution.plan_job import end_unplanned
@@ -119,6 +119,7 @@ def give_up(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits)
 
 
 def _take_back(session: Session, job: Row[Any], positions: list[int], now: datetime) -> None:
+    share_deck(session, job.book_id)
     values = {"original": job.undoes_id, "positions": positions, "now": now}
     found = session.execute(_GIVEN, values).all()
     rules = book_rules(session, job.book_id)

@@ -21,6 +21,7 @@ from pipelines.assignment.accept import AssignmentRequest, submit_assignment
 from pipelines.books.change import change_book
 from pipelines.books.coupon_states import MOVES
 from pipelines.books.look_up import CouponInHand, find_coupon
+from pipelines.books.recount import count_book
 from pipelines.errors import Refusal
 from pipelines.redemption.accept import Acting, submit_redemption
 from pipelines.redemption.lock import lock_coupon, unlock_coupon
@@ -79,6 +80,9 @@ class Counter(RuleBasedStateMachine):
         self.seeded: Seeded = seed(self.house, vendor=False, credit_minor=0)
         self.allowed = allowed
         self.book = make_book(self.house, self.seeded, allow_multi_redemption=True, **allowed)
+        if allowed["max_assignments"] or allowed["max_redemptions"]:
+            with self.scope() as session:
+                count_book(session, self.book)  # as whoever makes such a book does
         self.codes = put_codes(self.house, self.seeded, self.book, COUPONS)
         self.people = [other_person(self.house, self.seeded, f"p{n}") for n in range(2)]
         self.tokens: dict[int, str] = {}
