@@ -13,10 +13,11 @@ from models.database import scoped_transaction
 from models.scope import PLATFORM, client
 from models.tables import CLASSES
 from models.tenants import Brand
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.pools.accept_import import accept_import
 from pipelines.provisioning.plan import BulkOptions
-from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
+from pipelines.provisioning.submit import Recipients, preview_bulk, submit_bulk
 from pipelines.queue.keys import RequestKey
 from pipelines.wiring import House
 from tests.driving import rows
@@ -51,7 +52,7 @@ def submit_file(
     *,
     key: RequestKey | None = None,
     **chosen: Any,
-) -> Accepted:
+) -> AcceptedJob:
     """Submit exactly these bytes: the same file twice has the same digest."""
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         return submit_bulk(

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from models.database import scoped_transaction
 from models.scope import client
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.queue.keys import RequestKey
-from pipelines.user_pools.accept_import import AcceptedImport, Import, accept_import
+from pipelines.user_pools.accept_import import Import, accept_import
 from pipelines.user_pools.pools import create_pool
 from pipelines.wiring import House
 from tests.driving import drain, rows, view
@@ -31,7 +32,7 @@ def accept(
     key: RequestKey | None = None,
     on_error: OnError = OnError.ABORT,
     makes: bool = False,
-) -> AcceptedImport:
+) -> AcceptedJob:
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         return accept_import(
             session,

@@ -12,7 +12,7 @@ from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
 from pipelines.access.users import UserNotFound, has_proven_address
-from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest
+from pipelines.assignment.accept import AssignmentRequest
 from pipelines.books.look_up import (
     CLIENTS_MAX,
     CouponInHand,
@@ -21,6 +21,7 @@ from pipelines.books.look_up import (
     find_coupon,
 )
 from pipelines.errors import NotFound
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
 from web.front import front
@@ -132,8 +133,8 @@ def _in_sight(session: Session, caller: Principal, client_id: UUID | None) -> li
 
 
 def submit_known(
-    caller: Principal, asked: AssignmentRequest, submit: Callable[[], AcceptedCoupon]
-) -> AcceptedCoupon:
+    caller: Principal, asked: AssignmentRequest, submit: Callable[[], AcceptedSingle]
+) -> AcceptedSingle:
     """Submit; whom the caller sees beyond the client, the client comes to know on the way.
 
     They are introduced when nothing else is in the way, so that a refusal leaves no trace.

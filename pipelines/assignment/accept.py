@@ -16,7 +16,13 @@ from pipelines.books.read import book_rules
 from pipelines.books.refusals import CouponNotAvailable, RecipientInactive
 from pipelines.jobs.kinds import COUPON_ASSIGNMENT
 from pipelines.jobs.refusals import ClientSuspended
-from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
+from pipelines.jobs.single_rows import (
+    WITH_SINGLE_ROWS,
+    AcceptedSingle,
+    SingleItem,
+    SingleJob,
+    single_values,
+)
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result
 from pipelines.sealing import Keyring
@@ -28,15 +34,6 @@ SELECT l.suspended_at IS NOT NULL AS is_suspended, u.user_id IS NOT NULL AS is_k
 FROM clients l LEFT JOIN client_users u ON u.client_id = l.id AND u.user_id = :user
 WHERE l.id = :client
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedCoupon:
-    """The job of an accepted request; `task_id` is what the accepter rings itself."""
-
-    job_id: UUID
-    task_id: UUID | None
-    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ def submit_assignment(
     key: RequestKey | None,
     keyring: Keyring,
     limits: Limits,
-) -> AcceptedCoupon:
+) -> AcceptedSingle:
     """Accept the request in the caller's transaction, which is in the client's scope.
 
     Raises `NotFound`, `ClientSuspended`, `UserNotFound`, `RecipientInactive`, `BookClosed`,
@@ -67,7 +64,7 @@ def submit_assignment(
     decide when it is given.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedCoupon(made, None, is_replay=True)
+        return AcceptedSingle(made, None, is_replay=True)
     now = clock.now(session)
     spec: dict[str, str] = {}
     book_id = request.book_id
@@ -96,7 +93,7 @@ def submit_assignment(
     )
     task_id = new_id()
     session.execute(_WRITE, single_values(job, task_id, now=now, limits=limits))
-    return AcceptedCoupon(job.id, task_id)
+    return AcceptedSingle(job.id, task_id)
 
 
 def _certain(session: Session, request: AssignmentRequest, keyring: Keyring) -> CouponInHand | None:

@@ -7,24 +7,18 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.jobs import Chunk
-from pipelines.audit.record import record
 from pipelines.books.code_rows import COLUMNS
-from pipelines.books.generate import AcceptedCodes
 from pipelines.books.read import book_rules
-from pipelines.books.rules import BookRules
-from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.imports import SealedFile, accept_file
 from pipelines.jobs.kinds import CODE_IMPORT, OnError
 from pipelines.jobs.quotas import QueueSaturated, admit_job
-from pipelines.jobs.stored_input import Tenant, keep_input
 from pipelines.limits import Limits
-from pipelines.queue.defer import defer
-from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.keys import RequestKey, first_result
 from pipelines.queue.kinds import IMPORT_CODES
 from pipelines.sealing import Keyring, Purpose
 
@@ -60,7 +54,7 @@ def accept_codes(
     keyring: Keyring,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> AcceptedCodes:
+) -> AcceptedJob:
     """Take codes for a book that the caller's scope can see; `file.stream` is seekable.
 
     The header and the start of the file are judged now; the rows by the worker. Raises the
@@ -68,7 +62,7 @@ def accept_codes(
     `TenantQuotaExceeded`, and `saturated`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedCodes(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     if saturated is not None:
         raise saturated
     book, now = book_rules(session, book_id), clock.now(session)
@@ -87,46 +81,15 @@ def accept_codes(
         submitted_by=actor_id,
     )
     job_id = create_job(session, new, now=now, limits=limits)
-    _write_chunk(session, job_id, book)
-    keep_input(
+    accept_file(
         session,
         job_id,
-        file.stream,
-        tenant=Tenant(book.agency_id, book.client_id),
-        purpose=Purpose.CODES,
-        keyring=keyring,
+        new,
+        SealedFile(file.stream, Purpose.CODES, keyring),
+        IMPORT_CODES,
+        action="job.submitted",
+        key=key,
+        now=now,
         limits=limits,
     )
-    defer(session, IMPORT_CODES, args={"job_id": str(job_id)}, now=now, job_id=job_id)
-    _note(session, job_id, book, actor_id, key)
-    return AcceptedCodes(job_id)
-
-
-def _write_chunk(session: Session, job_id: UUID, book: BookRules) -> None:
-    session.execute(
-        insert(Chunk).values(
-            job_id=job_id,
-            number=1,
-            state="released",
-            agency_id=book.agency_id,
-            client_id=book.client_id,
-        )
-    )
-
-
-def _note(
-    session: Session, job_id: UUID, book: BookRules, actor_id: UUID, key: RequestKey | None
-) -> None:
-    """Under which key it was accepted, and who sent it."""
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    record(
-        session,
-        "job.submitted",
-        object_kind="job",
-        object_id=job_id,
-        actor_id=actor_id,
-        agency_id=book.agency_id,
-        client_id=book.client_id,
-        detail={"book_id": str(book.id)},
-    )
+    return AcceptedJob(job_id)

@@ -1,6 +1,5 @@
 """Accept the generation of codes: a job of chunks without items, each of which makes its number of codes."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from pipelines.books.patterns import Pattern, check_space
 from pipelines.books.read import book_rules, pattern_json, pattern_of
 from pipelines.books.refusals import PatternRequired
 from pipelines.errors import NotFound
-from pipelines.jobs.create import NewJob, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, create_job
 from pipelines.jobs.kinds import CODE_GENERATION
 from pipelines.jobs.layout import release_first_chunks
 from pipelines.jobs.quotas import QueueSaturated, admit_job
@@ -47,14 +46,6 @@ FROM generate_series(1, (:count - 1) / :size + 1) AS number
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedCodes:
-    """The job of a generation or an upload, and whether an earlier request made it."""
-
-    job_id: UUID
-    is_replay: bool = False
-
-
 def accept_generation(
     session: Session,
     book_id: UUID,
@@ -64,14 +55,14 @@ def accept_generation(
     key: RequestKey | None,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> AcceptedCodes:
+) -> AcceptedJob:
     """Take the wish for `count` new codes of a book that the caller's scope can see.
 
     Raises `NotFound`, `BookClosed`, `BookExpired`, `PatternRequired`, `PatternSpaceTooSmall`,
     `TenantQuotaExceeded`, and `saturated`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedCodes(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     if saturated is not None:
         raise saturated
     book = session.execute(_LOCK, {"book": book_id}).one_or_none()
@@ -94,7 +85,7 @@ def accept_generation(
         client_id=book.client_id,
         detail={"book_id": str(book_id), "codes": count},
     )
-    return AcceptedCodes(job_id)
+    return AcceptedJob(job_id)
 
 
 def lay_generation(

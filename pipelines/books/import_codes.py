@@ -4,9 +4,7 @@ The verdict of a row that was taken is its coupon (`coupons.load_job_id`); rejec
 of the job, without their codes.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO, cast
@@ -31,9 +29,18 @@ from pipelines.errors import Fault, Refusal
 from pipelines.jobs.cells import CellProblem
 from pipelines.jobs.copying import BATCH_ROWS, copy_lines, line
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
-from pipelines.jobs.kinds import OnError
+from pipelines.jobs.imports import (
+    CANCELLED,
+    Landing,
+    end_import,
+    file_refused,
+    given_up,
+    is_refused_for_rows,
+    landed,
+    rows_refused,
+)
 from pipelines.jobs.states import ENDED
-from pipelines.jobs.stored_input import StoredInput, forget_input
+from pipelines.jobs.stored_input import StoredInput
 from pipelines.limits import Limits
 from pipelines.queue.work import TaskInHand
 from pipelines.sealing import Keyring, Purpose
@@ -95,26 +102,6 @@ INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, 
 SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
 FROM code_intake WHERE problem IS NOT NULL
 """)
-_END_CHUNK = text("""
-UPDATE chunks SET state = 'closed', holds_slot = false, succeeded = :succeeded,
-    cancelled = :cancelled, updated_at = :now WHERE job_id = :job AND number = 1
-""")
-_END_JOB = text("""
-UPDATE jobs SET state = :state, total = :total, error = CAST(:error AS jsonb), started_at = :now,
-    finished_at = clock_timestamp(), version = version + 1
-WHERE id = :job
-""")
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """How an import ends: counts, and the job-level error of a refused file."""
-
-    state: JobState
-    total: int = 0
-    imported: int = 0
-    left_out: int = 0
-    error: str | None = None
 
 
 class CodesMoved(Fault):
@@ -129,7 +116,7 @@ def import_codes(
     if JobState(job.state) in ENDED:
         return
     if job.state == JobState.CANCELLING:
-        _end(session, job, Landing(JobState.CANCELLED), now)
+        _end(session, job, CANCELLED, now)
         return
     wait_for_lock(session, Namespace.CODE_IMPORT, str(job.client_id))
     savepoint = session.begin_nested()
@@ -143,15 +130,14 @@ def import_codes(
         savepoint.commit()
     except Refusal as why:
         savepoint.rollback()
-        landing = Landing(JobState.FAILED, error=_error(422, why.code, why.detail))
+        landing = file_refused(why.code, why.detail)
     _end(session, job, landing, now)
 
 
 def give_up_codes(session: Session, task: TaskInHand, now: datetime) -> None:
     """An import that keeps failing ends `failed internal_error` with nothing imported."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    error = _error(500, "internal_error", "The import could not be completed; nothing was kept.")
-    _end(session, job, Landing(JobState.FAILED, error=error), now)
+    end_import(session, job.id, given_up("nothing was kept"), now)
 
 
 def _stage(
@@ -213,15 +199,14 @@ def _land(session: Session, job: Row[Any], book: BookRules) -> Landing:
         "book": book.id,
     }
     tally = session.execute(_TALLY).one()
-    is_whole = job.spec["on_error"] == OnError.ABORT
-    if not (tally.rejected and is_whole) and _insert(session, book, values):
+    if not is_refused_for_rows(job, tally.rejected) and _insert(session, book, values):
         return _landed(session, values, tally)
     session.execute(_INDEX)
     session.execute(_REPEATED_IN_FILE)
     for _ in range(LOOKS_MAX):
         session.execute(_KNOWN_ALREADY, values)
         tally = session.execute(_TALLY).one()
-        if tally.rejected and is_whole:
+        if is_refused_for_rows(job, tally.rejected):
             return _refused(session, values, tally)
         if _insert(session, book, values):
             return _landed(session, values, tally)
@@ -243,29 +228,20 @@ def _insert(session: Session, book: BookRules, values: dict[str, Any]) -> bool:
 
 
 def _landed(session: Session, values: dict[str, Any], tally: Row[Any]) -> Landing:
-    good = tally.rows - tally.rejected
-    if tally.rejected == 0:
-        return Landing(JobState.SUCCEEDED, tally.rows, good)
-    session.execute(_REJECTS, values)
-    state = JobState.PARTIALLY_SUCCEEDED if good else JobState.FAILED
-    return Landing(state, tally.rows, good)
+    if tally.rejected:
+        session.execute(_REJECTS, values)
+    return landed(tally.rows - tally.rejected, failed=tally.rejected)
 
 
 def _refused(session: Session, values: dict[str, Any], tally: Row[Any]) -> Landing:
     session.execute(_REJECTS, values)
-    detail = f"{tally.rejected} of {tally.rows} rows have errors and nothing was imported."
-    error = _error(422, "rows_refused", detail)
-    left_out = tally.rows - tally.rejected
-    return Landing(JobState.FAILED, tally.rows, left_out=left_out, error=error)
+    good = tally.rows - tally.rejected
+    return rows_refused(good, failed=tally.rejected, nothing="nothing was imported")
 
 
 def _end(session: Session, job: Row[Any], landing: Landing, now: datetime) -> None:
-    forget_input(session, job.id)
-    counts = {"succeeded": landing.imported, "cancelled": landing.left_out}
-    session.execute(_END_CHUNK, {"job": job.id, "now": now} | counts)
-    values = {"job": job.id, "state": landing.state.value, "total": landing.total, "now": now}
-    session.execute(_END_JOB, values | {"error": landing.error})
-    if landing.imported:
+    end_import(session, job.id, landing, now)
+    if landing.succeeded:
         record(
             session,
             "codes.imported",
@@ -275,10 +251,6 @@ def _end(session: Session, job: Row[Any], landing: Landing, now: datetime) -> No
             agency_id=job.agency_id,
             client_id=job.client_id,
             job_id=job.id,
-            detail={"codes": landing.imported, "refused": landing.total - landing.imported},
+            detail={"codes": landing.succeeded, "refused": landing.failed},
         )
-    log.info("codes.imported", job_id=str(job.id), rows=landing.total, imported=landing.imported)
-
-
-def _error(status: int, code: str, detail: str) -> str:
-    return json.dumps({"status": status, "code": code, "detail": detail})
+    log.info("codes.imported", job_id=str(job.id), rows=landing.total, imported=landing.succeeded)

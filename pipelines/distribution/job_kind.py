@@ -7,7 +7,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.distribution.draw import commitment_of
-from pipelines.distribution.plan_job import give_up_plan, plan_distribution
+from pipelines.distribution.plan_job import close_draw, give_up_plan, plan_distribution
 from pipelines.distribution.results import results_csv
 from pipelines.distribution.run_chunk import give_up, run_chunk
 from pipelines.distribution.undo import UNDO
@@ -18,7 +18,6 @@ from pipelines.jobs.layout import reopen_failed
 PEOPLE_SHOWN = 100
 
 # Every round gives its part of the deck back when it ends.
-_CLOSE = text("UPDATE draws SET closed_at = :now WHERE job_id = :job AND closed_at IS NULL")
 _DRAW = text("""
 SELECT number, seed, seed_is_given, plan_hash, members FROM draws WHERE job_id = :job
 """)
@@ -40,7 +39,7 @@ FROM (SELECT count(*) FILTER (WHERE state = 'succeeded') AS assigned
 
 def settle(session: Session, job: Row[Any], now: datetime) -> None:
     """What was set aside and not given is everybody's again."""
-    session.execute(_CLOSE, {"job": job.id, "now": now})
+    close_draw(session, job.id, now)
 
 
 def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> Reopened:

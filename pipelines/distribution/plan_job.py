@@ -1,6 +1,5 @@
 """What is left to do of a large distribution after it was accepted, in two short holds of its book."""
 
-import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,7 @@ from pipelines.distribution.draw import Mode, RemainderPolicy
 from pipelines.distribution.lay_out import begin, draw_coupons, set_aside, write_rows
 from pipelines.distribution.plan import DistributionOptions, OnFailure, Plan, Standing
 from pipelines.distribution.stage import capacities_of
-from pipelines.jobs.chunks import defer_settlement
+from pipelines.jobs.ending import JobError, fail_unbegun, give_up_unplanned
 from pipelines.jobs.kinds import PlanTools
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import PLAN_JOB
@@ -27,19 +26,7 @@ SELECT j.id, j.agency_id, j.client_id, j.scheduled_for, j.total, j.spec, d.seed,
     d.upto_key, EXISTS (SELECT FROM draw_chunks c WHERE c.job_id = j.id) AS is_drawn
 FROM jobs j JOIN draws d ON d.job_id = j.id WHERE j.id = :job
 """)
-_FAILED = text("""
-UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    paused_at = NULL, pause_reason = NULL, paused_by = NULL, version = version + 1
-WHERE id = :job AND state IN ('queued', 'running', 'paused') RETURNING 1
-""")
 _CLOSE = text("UPDATE draws SET closed_at = :now WHERE job_id = :job AND closed_at IS NULL")
-_END_ITEMS = text("""
-UPDATE items SET state = 'failed', code = :code, detail = :detail
-WHERE job_id = :job AND state = 'pending'
-""")
-_CLOSE_CHUNKS = text("""
-UPDATE chunks SET state = 'closed', holds_slot = false WHERE job_id = :job AND state <> 'closed'
-""")
 _INTERNAL = "The distribution could not be drawn for a reason of ours; nothing was assigned."
 
 
@@ -70,7 +57,9 @@ def _set_aside(session: Session, job: Row[Any], now: datetime) -> None:
                 allow_partial=job.spec["allow_partial"],
             )
     except BookExhausted as refusal:
-        end_unplanned(session, job.id, now, status=409, code=refusal.code, detail=refusal.detail)
+        error = JobError(refusal.code, refusal.detail, status=409)
+        fail_unbegun(session, job.id, error, now)
+        close_draw(session, job.id, now)
         return
     args = {"job_id": str(job.id)}
     defer(session, PLAN_JOB, args=args, now=now, tenant_id=job.client_id, job_id=job.id)
@@ -78,23 +67,13 @@ def _set_aside(session: Session, job: Row[Any], now: datetime) -> None:
 
 def give_up_plan(session: Session, task: TaskInHand, now: datetime) -> None:
     """A distribution that cannot be drawn ends; nothing was assigned."""
-    job_id = UUID(task.args["job_id"])
-    if not end_unplanned(session, job_id, now, status=500, code="internal_error", detail=_INTERNAL):
-        defer_settlement(session, job_id=job_id, tenant_id=task.tenant_id, now=now)
+    give_up_unplanned(session, task, now, _INTERNAL)
+    close_draw(session, UUID(task.args["job_id"]), now)
 
 
-def end_unplanned(
-    session: Session, job_id: UUID, now: datetime, *, status: int, code: str, detail: str
-) -> bool:
-    """End a job none of whose chunks was begun; False if it was cancelled meanwhile."""
-    error = json.dumps({"status": status, "code": code, "detail": detail})
-    values = {"job": job_id, "now": now, "error": error}
-    if session.execute(_FAILED, values).scalar_one_or_none() is None:
-        return False
-    session.execute(_END_ITEMS, {"job": job_id, "code": code, "detail": detail})
-    session.execute(_CLOSE_CHUNKS, {"job": job_id})
+def close_draw(session: Session, job_id: UUID, now: datetime) -> None:
+    """The draw gives nothing any more; its book is free for others."""
     session.execute(_CLOSE, {"job": job_id, "now": now})
-    return True
 
 
 def plan_of(session: Session, job: Row[Any]) -> Plan:

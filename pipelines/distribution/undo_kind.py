@@ -14,7 +14,6 @@ from pipelines.books.counts import give_back_places
 from pipelines.books.deck import new_place, share_deck
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.read import book_rules
-from pipelines.distribution.plan_job import end_unplanned
 from pipelines.distribution.undo import ALREADY_RELEASED, VERDICTS, WHY_NOT
 from pipelines.jobs.chunks import defer_settlement
 from pipelines.jobs.kinds import (
@@ -31,6 +30,7 @@ from pipelines.jobs.layout import (
     reopen_failed,
 )
 from pipelines.jobs.states import STOPPED
+from pipelines.jobs.undo import give_up_undo_plan
 from pipelines.jobs.verdicts import (
     CANCELLED,
     INTERNAL_ERROR,
@@ -155,22 +155,11 @@ def _reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) 
     return reopen_failed(session, job.id, round_number)
 
 
-def _give_up_plan(session: Session, task: TaskInHand, now: datetime) -> None:
-    end_unplanned(
-        session,
-        UUID(task.args["job_id"]),
-        now,
-        status=500,
-        code="internal_error",
-        detail="The undo could not be planned for a reason of ours; nothing was taken back.",
-    )
-
-
 KIND = JobKind(
     DISTRIBUTION_UNDO,
     settle=_settle,
     plan=plan_undo,
-    give_up_plan=_give_up_plan,
+    give_up_plan=give_up_undo_plan,
     run_chunk=run_undo_chunk,
     give_up=give_up,
     reopen=_reopen,

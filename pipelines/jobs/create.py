@@ -17,6 +17,14 @@ from pipelines.jobs.kinds import UndoInProgress
 from pipelines.limits import Limits
 
 
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """The job of an accepted request, and whether an earlier request with its key made it."""
+
+    job_id: UUID
+    is_replay: bool = False
+
+
 class DuplicateUpload(Refusal):
     """The same file was submitted for this purpose before; `job_id` names that job."""
 

@@ -13,6 +13,7 @@ from pipelines.jobs.kinds import InvalidJobState, JobKind
 from pipelines.jobs.moves import audit_move, lock_for
 from pipelines.jobs.states import Move
 from pipelines.limits import Limits
+from pipelines.queue.kinds import BEGINNINGS
 
 _SET_PRIORITY = text("""
 UPDATE jobs SET priority = :priority, version = version + 1 WHERE id = :job
@@ -28,9 +29,9 @@ UPDATE jobs SET scheduled_for = :at, version = version + 1 WHERE id = :job
 """)
 # Rows are read and bad ones told at once, and orders on their way are asked after in time; only
 # what begins work waits for the time.
-_WORK = """
+_WORK = f"""
 job_id = :job AND state = 'ready'
-AND kind IN ('run_chunk', 'run_single', 'import_cards', 'import_members')
+AND kind IN ({", ".join(f"'{kind.name}'" for kind in BEGINNINGS)})
 """
 _MOVE_START = text(f"""
 WITH moved AS (

@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 from models.jobs import ItemState, JobState
 from pipelines.audit.record import record
 from pipelines.jobs.chunks import release_next_chunk
+from pipelines.jobs.ending import tell_finished
 from pipelines.jobs.kinds import JobKind
 from pipelines.jobs.states import ENDED, OPEN_ITEMS, end_state
 from pipelines.limits import Limits
 from pipelines.queue.work import TaskInHand
 from pipelines.telemetry import get_logger
-from pipelines.webhooks.catalogue import JOB_FINISHED
-from pipelines.webhooks.happened import Event, happened
 
 log = get_logger(__name__)
 
@@ -83,10 +82,8 @@ def settle_job(
         return
     if counts.chunks == 0 and session.execute(_TO_BE_PLANNED, {"job": job_id}).scalar_one():
         return  # whoever plans it sees what was asked meanwhile
-    state = end_state(
-        {state: getattr(counts, state) for state in ItemState if state not in OPEN_ITEMS},
-        is_cancelled=job.state == JobState.CANCELLING,
-    )
+    ends = {one: int(getattr(counts, one)) for one in ItemState if one not in OPEN_ITEMS}
+    state = end_state(ends, is_cancelled=job.state == JobState.CANCELLING)
     kinds[job.kind].settle(session, job, now)
     session.execute(_END, {"job": job_id, "state": state.value, "now": now, "was": job.state})
     record(
@@ -99,26 +96,8 @@ def settle_job(
         client_id=job.client_id,
         detail={"state": state.value, "round": job.round, "succeeded": int(counts.succeeded)},
     )
-    happened(session, _finished(job, state, counts), now=now)
+    tell_finished(session, job, state, ends, now=now)
     log.info("job.settled", job_id=str(job_id), state=state.value, round=job.round)
-
-
-def _finished(job: Row[Any], state: JobState, counts: Row[Any]) -> Event:
-    ends = ("succeeded", "failed", "skipped", "needs_review", "cancelled")
-    return Event(
-        JOB_FINISHED,
-        job.id,
-        job.agency_id,
-        job.client_id,
-        {
-            "kind": job.kind,
-            "state": state.value,
-            "round": job.round,
-            "campaign_id": job.campaign_id and str(job.campaign_id),
-            "is_single": job.is_single,
-            **{name: int(getattr(counts, name)) for name in ends},
-        },
-    )
 
 
 def _go_on(session: Session, job: Row[Any], now: datetime, kind: JobKind, limits: Limits) -> None:

@@ -21,6 +21,15 @@ from pipelines.queue.ring import rung_by_accepter
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedSingle:
+    """The job of an accepted request; `task_id` is what the accepter rings itself."""
+
+    job_id: UUID
+    task_id: UUID | None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SingleItem:
     """The one item: for whom, of what, at which charge in minor units of the job's currency."""
 

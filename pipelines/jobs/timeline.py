@@ -49,7 +49,7 @@ _IN_REVIEW = text("""
 SELECT code, count(*) AS items FROM items
 WHERE job_id = :job AND state = 'needs_review' GROUP BY code ORDER BY code
 """)
-_SUBMITTED = ("job.submitted", "cards.import_submitted")
+_SUBMITTED = ("job.submitted", "cards.import_submitted", "user_pool.import_submitted")
 #: The words of the audit, where the timeline's are others. None: told by another event already.
 _EVENTS: dict[str, str | None] = {
     "job.undo_asked": "undone",

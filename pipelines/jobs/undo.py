@@ -13,6 +13,7 @@ from models.jobs import JobState, Priority
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
 from pipelines.jobs.create import NewJob, create_job
+from pipelines.jobs.ending import give_up_unplanned
 from pipelines.jobs.kinds import InvalidJobState, JobKind, Undo, UndoTally
 from pipelines.jobs.moves import audit_move, lock_for, refuse_beside_undo
 from pipelines.jobs.refusals import NothingToUndo, NotUndoable
@@ -21,6 +22,7 @@ from pipelines.limits import Limits
 from pipelines.queue.defer import defer
 from pipelines.queue.keys import Done, RequestKey, once
 from pipelines.queue.kinds import PLAN_JOB
+from pipelines.queue.work import TaskInHand
 
 _JOB = text("SELECT id, kind, state, currency, spec FROM jobs WHERE id = :job")
 
@@ -111,3 +113,9 @@ def _write(
     )
     audit_move(session, "job.undo_asked", job, actor_id, {"undone_by": str(undo_id)})
     return undo_id
+
+
+def give_up_undo_plan(session: Session, task: TaskInHand, now: datetime) -> None:
+    """An undo that cannot be planned ends; nothing was taken back."""
+    detail = "The undo could not be planned for a reason of ours; nothing was taken back."
+    give_up_unplanned(session, task, now, detail)

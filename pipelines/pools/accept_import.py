@@ -2,35 +2,26 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import clock
 from models.cards import CardPool
-from models.jobs import Chunk
-from pipelines.audit.record import record
 from pipelines.errors import NotFound
-from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.imports import SealedFile, accept_file
 from pipelines.jobs.kinds import CARD_IMPORT, OnError
-from pipelines.jobs.stored_input import Tenant, keep_input
+from pipelines.jobs.stored_input import Tenant
 from pipelines.limits import Limits
 from pipelines.pools.batches import keep_batch
 from pipelines.pools.card_rows import COLUMNS
-from pipelines.queue.defer import defer
-from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.keys import RequestKey, first_result
 from pipelines.queue.kinds import IMPORT_CARDS
 from pipelines.sealing import Keyring, Purpose
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedImport:
-    job_id: UUID
-    is_replay: bool = False
 
 
 def accept_import(
@@ -45,14 +36,14 @@ def accept_import(
     key: RequestKey | None,
     keyring: Keyring,
     limits: Limits,
-) -> AcceptedImport:
+) -> AcceptedJob:
     """Take a card file for a pool that the caller's scope can see.
 
     The header and the start of the file are judged now; the rows by the worker. `stream` must be
     seekable. Raises the whole-file refusals of the CSV reader, `NotFound`, `DuplicateUpload`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedImport(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     tenant = _owner_of(session, pool_id)
     open_csv(stream, columns=COLUMNS, limits=limits)
     stream.seek(0)
@@ -69,19 +60,18 @@ def accept_import(
     )
     job_id = create_job(session, new, now=now, limits=limits)
     keep_batch(session, job_id, pool_id=pool_id, tenant=tenant, sha256=digest, force=force)
-    _write_chunk(session, job_id, tenant)
-    keep_input(
+    accept_file(
         session,
         job_id,
-        stream,
-        tenant=tenant,
-        purpose=Purpose.CODES,
-        keyring=keyring,
+        new,
+        SealedFile(stream, Purpose.CODES, keyring),
+        IMPORT_CARDS,
+        action="cards.import_submitted",
+        key=key,
+        now=now,
         limits=limits,
     )
-    defer(session, IMPORT_CARDS, args={"job_id": str(job_id)}, now=now, job_id=job_id)
-    _note(session, job_id, pool_id, tenant, actor_id, key)
-    return AcceptedImport(job_id)
+    return AcceptedJob(job_id)
 
 
 def _owner_of(session: Session, pool_id: UUID) -> Tenant:
@@ -92,41 +82,6 @@ def _owner_of(session: Session, pool_id: UUID) -> Tenant:
     if pool is None:
         raise NotFound
     return Tenant(pool.agency_id, pool.client_id)
-
-
-def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:
-    session.execute(
-        insert(Chunk).values(
-            job_id=job_id,
-            number=1,
-            state="released",
-            agency_id=tenant.agency_id,
-            client_id=tenant.client_id,
-        )
-    )
-
-
-def _note(
-    session: Session,
-    job_id: UUID,
-    pool_id: UUID,
-    tenant: Tenant,
-    actor_id: UUID,
-    key: RequestKey | None,
-) -> None:
-    """Under which key it was accepted, and who sent it."""
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    record(
-        session,
-        "cards.import_submitted",
-        object_kind="job",
-        object_id=job_id,
-        actor_id=actor_id,
-        agency_id=tenant.agency_id,
-        client_id=tenant.client_id,
-        detail={"pool_id": str(pool_id)},
-    )
 
 
 def _digest(stream: BinaryIO) -> bytes:

@@ -4,8 +4,6 @@ The verdict of an imported row is the card itself (`cards.import_job_id`); rejec
 items of the job, so that nothing is echoed and 100,000 good cards do not write twice.
 """
 
-import json
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, cast
 from uuid import UUID
@@ -19,9 +17,19 @@ from models.locks import Namespace, wait_for_lock
 from pipelines.errors import Refusal
 from pipelines.jobs.copying import copy_rows
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
+from pipelines.jobs.imports import (
+    CANCELLED,
+    Landing,
+    end_import,
+    file_refused,
+    given_up,
+    is_refused_for_rows,
+    landed,
+    rows_refused,
+)
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.states import ENDED
-from pipelines.jobs.stored_input import StoredInput, Tenant, forget_input
+from pipelines.jobs.stored_input import StoredInput, Tenant
 from pipelines.limits import Limits
 from pipelines.pools.batches import free_file, keep_batch
 from pipelines.pools.card_rows import COLUMNS, Card, CardRules, check_card
@@ -81,26 +89,6 @@ FROM card_intake WHERE code IS NOT NULL
 _TALLY = text("""
 SELECT count(*) AS rows, count(*) FILTER (WHERE code IS NOT NULL) AS rejected FROM card_intake
 """)
-_END_CHUNK = text("""
-UPDATE chunks SET state = 'closed', holds_slot = false, succeeded = :succeeded,
-    cancelled = :cancelled WHERE job_id = :job AND number = 1
-""")
-_END_JOB = text("""
-UPDATE jobs SET state = :state, total = :total, error = CAST(:error AS jsonb), started_at = :now,
-    finished_at = clock_timestamp(), version = version + 1
-WHERE id = :job
-""")
-
-
-@dataclass(frozen=True, slots=True)
-class Landing:
-    """How an import ends: counts, and the job-level error of a refused file."""
-
-    state: JobState
-    total: int
-    imported: int
-    left_out: int
-    error: str | None = None
 
 
 def import_cards(
@@ -111,8 +99,7 @@ def import_cards(
     if JobState(job.state) in ENDED:
         return
     if job.state == JobState.CANCELLING:
-        forget_input(session, job.id)
-        _end(session, job, Landing(JobState.CANCELLED, 0, 0, 0), now)
+        _end(session, job, CANCELLED, now)
         return
     tenant = Tenant(job.agency_id, job.client_id)
     # A front that knew no batches may have accepted it.
@@ -125,15 +112,13 @@ def import_cards(
         savepoint.commit()
     except Refusal as refusal:
         savepoint.rollback()
-        error = _error(422, refusal.code, refusal.detail)
-        landing = Landing(JobState.FAILED, 0, 0, 0, error)
-    forget_input(session, job.id)
+        landing = file_refused(refusal.code, refusal.detail)
     _end(session, job, landing, now)
     log.info(
         "cards.imported",
         job_id=str(job.id),
         rows=landing.total,
-        imported=landing.imported,
+        imported=landing.succeeded,
         state=landing.state.value,
     )
 
@@ -211,43 +196,19 @@ def _land(session: Session, job: Row[Any]) -> Landing:
     tally = session.execute(_TALLY).one()
     session.execute(_REJECTS, values)
     good = tally.rows - tally.rejected
-    if tally.rejected and job.spec["on_error"] == OnError.ABORT:
-        detail = f"{tally.rejected} of {tally.rows} rows have errors and nothing was imported."
-        error = _error(422, "rows_refused", detail)
-        return Landing(JobState.FAILED, tally.rows, 0, good, error)
+    if is_refused_for_rows(job, tally.rejected):
+        return rows_refused(good, failed=tally.rejected, nothing="nothing was imported")
     session.execute(_INSERT, values)
-    if tally.rejected == 0:
-        return Landing(JobState.SUCCEEDED, tally.rows, good, 0)
-    state = JobState.PARTIALLY_SUCCEEDED if good else JobState.FAILED
-    return Landing(state, tally.rows, good, 0)
+    return landed(good, failed=tally.rejected)
 
 
 def _end(session: Session, job: Row[Any], landing: Landing, now: datetime) -> None:
-    session.execute(
-        _END_CHUNK,
-        {"job": job.id, "succeeded": landing.imported, "cancelled": landing.left_out},
-    )
-    session.execute(
-        _END_JOB,
-        {
-            "job": job.id,
-            "state": landing.state.value,
-            "total": landing.total,
-            "error": landing.error,
-            "now": now,
-        },
-    )
-    if landing.imported == 0:
+    end_import(session, job.id, landing, now)
+    if landing.succeeded == 0:
         free_file(session, job.id)
-
-
-def _error(status: int, code: str, detail: str) -> str:
-    return json.dumps({"status": status, "code": code, "detail": detail})
 
 
 def give_up_import(session: Session, task: TaskInHand, now: datetime) -> None:
     """An import that keeps failing ends `failed internal_error` with nothing imported."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    error = _error(500, "internal_error", "The import could not be completed; nothing was kept.")
-    forget_input(session, job.id)
-    _end(session, job, Landing(JobState.FAILED, 0, 0, 0, error), now)
+    _end(session, job, given_up("nothing was kept"), now)

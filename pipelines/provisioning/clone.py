@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.jobs import JobState, Priority
 from pipelines.errors import NotFound
-from pipelines.jobs.create import Upload
+from pipelines.jobs.create import AcceptedJob, Upload
 from pipelines.jobs.kinds import PROVISIONING, InvalidJobState, OnError
 from pipelines.jobs.moves import audit_move
 from pipelines.jobs.quotas import QueueSaturated
@@ -30,7 +30,6 @@ from pipelines.provisioning.refusals import (
     RecipientsForgotten,
 )
 from pipelines.provisioning.submit import (
-    Accepted,
     Recipients,
     admit,
     preview_bulk,
@@ -120,7 +119,7 @@ def submit_clone(
     person_secret: bytes,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> Accepted:
+) -> AcceptedJob:
     """Accept the new job in the caller's transaction, in the scope of the original's client.
 
     Another client's campaign is not found there: people stay with the client who brought them.
@@ -128,7 +127,7 @@ def submit_clone(
     `NoValidRows`, `AmountNeeded` and everything that `submit_bulk` raises.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return Accepted(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     clone = _clone(session, job_id, choices, limits)
     own: dict[str, Any] = {
         "actor_id": actor_id,
@@ -158,7 +157,7 @@ def _submit_large(
     key: RequestKey | None,
     limits: Limits,
     saturated: QueueSaturated | None,
-) -> Accepted:
+) -> AcceptedJob:
     """The recipients are read by the worker that plans the job; the request stays short."""
     options = clone.options
     admit(session, options, saturated=saturated, limits=limits)
@@ -172,7 +171,7 @@ def _submit_large(
         spec=new.spec | {"clone_of": clone.source.as_spec()},
         cloned_from_id=clone.source.job_id,
     )
-    return Accepted(accept_large(session, new, key=key, now=now, limits=limits))
+    return AcceptedJob(accept_large(session, new, key=key, now=now, limits=limits))
 
 
 def _clone(session: Session, job_id: UUID, choices: CloneChoices, limits: Limits) -> _Clone:

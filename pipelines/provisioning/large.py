@@ -4,7 +4,6 @@ The worker runs the same verb as the front does, so a large file has the same ve
 and hold as a small one; only the answer comes with the job instead of with the request.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,8 +19,9 @@ from models.jobs import Priority
 from pipelines.audit.record import record
 from pipelines.errors import Kind, Refusal
 from pipelines.jobs.chunks import defer_settlement
-from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
+from pipelines.jobs.ending import JobError, fail_unbegun, give_up_unplanned
 from pipelines.jobs.kinds import PROVISIONING, OnError, PlanTools
 from pipelines.jobs.quotas import QueueSaturated
 from pipelines.jobs.states import STOPPED
@@ -38,7 +38,6 @@ from pipelines.provisioning.clone_rows import CloneSource
 from pipelines.provisioning.plan import BulkOptions, Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod, RecipientRules, file_columns
 from pipelines.provisioning.submit import (
-    Accepted,
     Recipients,
     admit,
     plan_recipients,
@@ -67,12 +66,7 @@ UPDATE jobs SET total = :total, currency = :currency, version = version + 1,
     spec = spec || jsonb_build_object('cheapest_minor', CAST(:cheapest AS bigint))
 WHERE id = :job
 """)
-_REFUSED = text("""
-UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    upload_sha256 = NULL, paused_at = NULL, pause_reason = NULL, paused_by = NULL,
-    version = version + 1
-WHERE id = :job AND state IN ('queued', 'running', 'paused') RETURNING 1
-""")
+_INTERNAL = "The file could not be worked in; nothing was issued or charged. Submit it again."
 #: What a job's error says beside its code; HTTP is only quoted here, for readers of jobs.
 _STATUS = {
     Kind.PAYMENT: 402,
@@ -99,14 +93,14 @@ def submit_large(
     keyring: Keyring,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> Accepted:
+) -> AcceptedJob:
     """Accept the file in the caller's transaction (client scope); its rows are judged later.
 
     Its start and header are judged now. `stream` must be seekable. Raises what `admit` raises,
     campaign, brand and whole-file refusals, and `DuplicateUpload`.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return Accepted(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     now = clock.now(session)
     admit(session, options, saturated=saturated, limits=limits)
     campaign = campaign_in_use(session, options.campaign_id, begins_at=options.scheduled_for or now)
@@ -126,7 +120,7 @@ def submit_large(
         keyring=keyring,
         limits=limits,
     )
-    return Accepted(job_id)
+    return AcceptedJob(job_id)
 
 
 def large_job(
@@ -230,15 +224,10 @@ def _recipients(session: Session, job: Row[Any], tools: PlanTools) -> Iterator[R
 
 
 def _refuse(session: Session, job: Row[Any], refusal: Refusal, now: datetime) -> None:
-    error = {
-        "status": _STATUS.get(refusal.kind, 422),
-        "code": refusal.code,
-        "detail": refusal.detail,
-        "errors": [error.as_json() for error in refusal.errors],
-        **refusal.extra,
-    }
-    values = {"job": job.id, "error": json.dumps(error, default=str), "now": now}
-    if session.execute(_REFUSED, values).scalar_one_or_none() is None:
+    status = _STATUS.get(refusal.kind, 422)
+    errors = {"errors": [error.as_json() for error in refusal.errors]}
+    error = JobError(refusal.code, refusal.detail, status, more=errors | refusal.extra)
+    if not fail_unbegun(session, job.id, error, now):
         _settle(session, job, now)
 
 
@@ -249,16 +238,8 @@ def _settle(session: Session, job: Row[Any], now: datetime) -> None:
 
 def give_up_plan(session: Session, task: TaskInHand, now: datetime) -> None:
     """A file that cannot be worked in: the job ends, nothing was held or issued."""
-    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    _refuse(session, job, _InternalError(), now)
-    forget_input(session, job.id)
-
-
-class _InternalError(Refusal):
-    """The file could not be worked in for a reason of ours."""
-
-    code = "internal_error"
-    detail = "The file could not be worked in; nothing was issued or charged. Submit it again."
+    give_up_unplanned(session, task, now, _INTERNAL)
+    forget_input(session, UUID(task.args["job_id"]))
 
 
 #: What has a column of its own, because it may be changed before the file is read.

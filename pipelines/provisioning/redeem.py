@@ -17,11 +17,12 @@ from pipelines.audit.record import record
 from pipelines.errors import FieldError, Kind, NotFound, Refusal, ValidationFailed
 from pipelines.jobs.addresses import Email, person_key, read_email
 from pipelines.jobs.cells import CellProblem
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.limits import Limits
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.redemption_index import redemption_index
 from pipelines.provisioning.refusals import AlreadyRedeemed, ConditionUnmet
-from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
+from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.provisioning.suspicion import note_redemption, refuse_collectors
 from pipelines.sealing import Keyring
 

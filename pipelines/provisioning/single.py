@@ -10,6 +10,7 @@ from models import clock
 from models.base import new_id
 from pipelines.errors import ValidationFailed
 from pipelines.jobs.addresses import person_key
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.limits import Limits
 from pipelines.pricing.rules import charge_of
 from pipelines.provisioning.campaigns import BrandInUse, CampaignInUse, asked_for
@@ -39,15 +40,6 @@ class SingleRequest:
     delivery_method: DeliveryMethod
     recipient: dict[str, str | int | None]
     redemption_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedSingle:
-    """The job of an accepted request; `task_id` is what the accepter rings itself."""
-
-    job_id: UUID
-    task_id: UUID | None
-    is_replay: bool = False
 
 
 _SPEND_CODE = text("""

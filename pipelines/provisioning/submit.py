@@ -14,7 +14,7 @@ from pipelines.audit.record import record
 from pipelines.credit.hold import place_hold, stop_of
 from pipelines.credit.refusals import NoCreditAccount
 from pipelines.jobs.chunks import defer_settlement
-from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.kinds import PROVISIONING
 from pipelines.jobs.layout import close_empty_chunks, lay_chunks, release_first_chunks
@@ -58,14 +58,6 @@ class Recipients:
     listed: Iterable[Mapping[str, str | int | None]] = ()
     copied: CloneSource | None = None
     file_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An accepted request: its job, and whether an earlier request with this key made it."""
-
-    job_id: UUID
-    is_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +129,14 @@ def submit_bulk(
     person_secret: bytes,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> Accepted:
+) -> AcceptedJob:
     """Accept a bulk request in the caller's transaction, which must be in the client's scope.
 
     Raises `saturated`, `TenantQuotaExceeded`, `RowsRefused`, `PreviewStale`, `DuplicateUpload`, `InsufficientCredit`,
     `ScheduleRefused` and the whole-file refusals of the CSV reader; nothing is written then.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return Accepted(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     admit(session, options, saturated=saturated, limits=limits)
     intake, plan = plan_recipients(session, options, recipients, person_secret, limits)
     job_id = _write_job(session, intake, plan, recipients, actor_id=actor_id, limits=limits)
@@ -153,7 +145,7 @@ def submit_bulk(
     plan = write_items(session, intake, plan, job_id, limits)
     _audit(session, intake, plan, job_id, actor_id)
     start_job(session, intake, plan, job_id, limits)
-    return Accepted(job_id)
+    return AcceptedJob(job_id)
 
 
 def admit(

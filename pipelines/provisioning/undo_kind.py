@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from pipelines.jobs.kinds import PROVISIONING_UNDO, JobKind, Reopened
 from pipelines.jobs.layout import reopen_chunks
+from pipelines.jobs.undo import give_up_undo_plan
 from pipelines.provisioning.undo_chunk import give_up_undo, run_undo_chunk
-from pipelines.provisioning.undo_plan import give_up_undo_plan, plan_undo
+from pipelines.provisioning.undo_plan import plan_undo
 
 _REOPEN_ITEMS = text("""
 WITH reopened AS (

@@ -1,6 +1,5 @@
 """Write the items of an undo: one for every provision of the original, at the same position."""
 
-import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,16 +38,6 @@ UPDATE jobs SET total = :total, version = version + 1,
     retain_until = (SELECT o.retain_until FROM jobs o WHERE o.id = :original)
 WHERE id = :job
 """)
-_FAILED = text("""
-UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    paused_at = NULL, pause_reason = NULL, paused_by = NULL, version = version + 1
-WHERE id = :job AND state IN ('queued', 'running', 'paused') RETURNING 1
-""")
-_INTERNAL_ERROR = {
-    "status": 422,
-    "code": "internal_error",
-    "detail": "The undo could not be planned for a reason of ours; nothing was taken back.",
-}
 
 
 def plan_undo(session: Session, task: TaskInHand, now: datetime, tools: PlanTools) -> None:
@@ -87,14 +76,3 @@ def _write_items(session: Session, job: Row[Any], limits: Limits) -> int:
     written = session.execute(_ITEMS, values)
     close_empty_chunks(session, job.id)
     return int(written.rowcount)  # type: ignore[attr-defined]
-
-
-def give_up_undo_plan(session: Session, task: TaskInHand, now: datetime) -> None:
-    """An undo that cannot be planned ends; nothing was taken back.
-
-    One that was cancelled meanwhile is settled: who came to settle it before saw a plan to come.
-    """
-    job_id = UUID(task.args["job_id"])
-    values = {"job": job_id, "now": now, "error": json.dumps(_INTERNAL_ERROR)}
-    if session.execute(_FAILED, values).scalar_one_or_none() is None:
-        defer_settlement(session, job_id=job_id, tenant_id=task.tenant_id, now=now)

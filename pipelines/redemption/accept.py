@@ -14,7 +14,13 @@ from pipelines.books.read import book_rules
 from pipelines.books.refusals import ConcurrentRedemption
 from pipelines.jobs.kinds import COUPON_REDEMPTION
 from pipelines.jobs.refusals import ClientSuspended
-from pipelines.jobs.single_rows import WITH_SINGLE_ROWS, SingleItem, SingleJob, single_values
+from pipelines.jobs.single_rows import (
+    WITH_SINGLE_ROWS,
+    AcceptedSingle,
+    SingleItem,
+    SingleJob,
+    single_values,
+)
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result
 from pipelines.redemption.lock_tokens import is_lock_token
@@ -42,15 +48,6 @@ class Acting:
     holder: UUID | None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRedemption:
-    """The job of an accepted request; `task_id` is what the accepter rings itself."""
-
-    job_id: UUID
-    task_id: UUID | None
-    is_replay: bool = False
-
-
 def submit_redemption(
     session: Session,
     coupon: CouponInHand,
@@ -60,14 +57,14 @@ def submit_redemption(
     key: RequestKey | None,
     keyring: Keyring,
     limits: Limits,
-) -> AcceptedRedemption:
+) -> AcceptedSingle:
     """Accept the request in the caller's transaction, which is in the scope of the coupon's client.
 
     Raises `NotFound` for somebody else's coupon, `ClientSuspended`, what its state or its book refuses, and
     `ConcurrentRedemption`; the caller's transaction must then be rolled back.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedRedemption(made, None, is_replay=True)
+        return AcceptedSingle(made, None, is_replay=True)
     now = clock.now(session)
     coupon = coupon_by_id(session, coupon.book_id, coupon.id)
     check_holder(coupon.facts, acting.holder)
@@ -96,7 +93,7 @@ def submit_redemption(
     opened = {"coupon": coupon.id, "book": coupon.book_id}
     if session.execute(_WRITE, values | opened).scalar_one() == 0:
         raise ConcurrentRedemption
-    return AcceptedRedemption(job.id, task_id)
+    return AcceptedSingle(job.id, task_id)
 
 
 def check_client(session: Session, client_id: UUID) -> None:

@@ -4,20 +4,17 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.jobs import Chunk
-from pipelines.audit.record import record
-from pipelines.jobs.create import NewJob, Upload, create_job
+from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import MissingColumns, open_csv
+from pipelines.jobs.imports import SealedFile, accept_file
 from pipelines.jobs.kinds import POOL_IMPORT, OnError
 from pipelines.jobs.quotas import QueueSaturated, admit_job
-from pipelines.jobs.stored_input import Tenant, keep_input
+from pipelines.jobs.stored_input import Tenant
 from pipelines.limits import Limits
-from pipelines.queue.defer import defer
-from pipelines.queue.keys import RequestKey, first_result, remember
+from pipelines.queue.keys import RequestKey, first_result
 from pipelines.queue.kinds import IMPORT_MEMBERS
 from pipelines.sealing import Keyring, Purpose
 from pipelines.user_pools.member_rows import COLUMNS, IDENTIFIERS
@@ -34,12 +31,6 @@ class Import:
     file_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedImport:
-    job_id: UUID
-    is_replay: bool = False
-
-
 def accept_import(
     session: Session,
     asked: Import,
@@ -50,7 +41,7 @@ def accept_import(
     keyring: Keyring,
     limits: Limits,
     saturated: QueueSaturated | None = None,
-) -> AcceptedImport:
+) -> AcceptedJob:
     """Take a file for a pool that the caller's scope can see.
 
     The header and the start of the file are judged now; the rows by the worker. `stream` must be
@@ -58,7 +49,7 @@ def accept_import(
     `TenantQuotaExceeded`, and `saturated` for what is no repeat.
     """
     if key is not None and (made := first_result(session, key)) is not None:
-        return AcceptedImport(made, is_replay=True)
+        return AcceptedJob(made, is_replay=True)
     if saturated is not None:
         raise saturated
     pool = hold_open_pool(session, asked.pool_id)
@@ -68,16 +59,20 @@ def accept_import(
     stream.seek(0)
     admit_job(session, pool.client_id, limits=limits)
     tenant, now = Tenant(pool.agency_id, pool.client_id), clock.now(session)
-    job_id = create_job(session, _job(asked, tenant, actor_id), now=now, limits=limits)
-    _write_chunk(session, job_id, tenant)
-    purpose = Purpose.PII
-    keep_input(
-        session, job_id, stream, tenant=tenant, purpose=purpose, keyring=keyring, limits=limits
+    new = _job(asked, tenant, actor_id)
+    job_id = create_job(session, new, now=now, limits=limits)
+    accept_file(
+        session,
+        job_id,
+        new,
+        SealedFile(stream, Purpose.PII, keyring),
+        IMPORT_MEMBERS,
+        action="user_pool.import_submitted",
+        key=key,
+        now=now,
+        limits=limits,
     )
-    args = {"job_id": str(job_id)}
-    defer(session, IMPORT_MEMBERS, args=args, now=now, tenant_id=pool.client_id, job_id=job_id)
-    _note(session, job_id, pool.id, tenant, actor_id, key)
-    return AcceptedImport(job_id)
+    return AcceptedJob(job_id)
 
 
 def _job(asked: Import, tenant: Tenant, actor_id: UUID) -> NewJob:
@@ -93,39 +88,4 @@ def _job(asked: Import, tenant: Tenant, actor_id: UUID) -> NewJob:
         },
         upload=Upload(asked.pool_id, None, asked.file_name),
         submitted_by=actor_id,
-    )
-
-
-def _write_chunk(session: Session, job_id: UUID, tenant: Tenant) -> None:
-    session.execute(
-        insert(Chunk).values(
-            job_id=job_id,
-            number=1,
-            state="released",
-            agency_id=tenant.agency_id,
-            client_id=tenant.client_id,
-        )
-    )
-
-
-def _note(
-    session: Session,
-    job_id: UUID,
-    pool_id: UUID,
-    tenant: Tenant,
-    actor_id: UUID,
-    key: RequestKey | None,
-) -> None:
-    """Under which key it was accepted, and who sent it."""
-    if key is not None:
-        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
-    record(
-        session,
-        "user_pool.import_submitted",
-        object_kind="job",
-        object_id=job_id,
-        actor_id=actor_id,
-        agency_id=tenant.agency_id,
-        client_id=tenant.client_id,
-        detail={"pool_id": str(pool_id)},
     )

@@ -14,6 +14,7 @@ from models.scope import SYSTEM, client
 from pipelines.credit.refusals import InsufficientCredit
 from pipelines.errors import NotFound
 from pipelines.jobs.control import cancel_job
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import InvalidJobState, OnError
 from pipelines.jobs.refusals import PreviewStale
 from pipelines.jobs.retention import forget_people
@@ -28,7 +29,6 @@ from pipelines.provisioning.refusals import (
     RecipientsForgotten,
     RowsRefused,
 )
-from pipelines.provisioning.submit import Accepted
 from pipelines.queue.keys import RequestKey
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, view
@@ -53,7 +53,7 @@ def clone(
     job_id: UUID,
     choices: CloneChoices = AGAIN,
     key: RequestKey | None = None,
-) -> Accepted:
+) -> AcceptedJob:
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         return submit_clone(
             session,

@@ -16,11 +16,12 @@ from pipelines.errors import Refusal, ValidationFailed
 from pipelines.jobs.control import retry_job
 from pipelines.jobs.kinds import NothingToRetry, Viewer
 from pipelines.jobs.read import job_row
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.refusals import AlreadyRedeemed
 from pipelines.provisioning.result import single_outcome
 from pipelines.provisioning.reveal import read_token
-from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
+from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.queue.keys import KeyReused, RequestKey
 from pipelines.wiring import House, build_handlers
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows, view

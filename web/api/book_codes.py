@@ -20,8 +20,9 @@ from pipelines.books.accept_codes import (
 )
 from pipelines.books.coupon_export import audit_export, coupons_csv, file_name
 from pipelines.books.coupon_list import CouponsWanted, coupon_json, list_coupons
-from pipelines.books.generate import GENERATED_AT_ONCE_MAX, AcceptedCodes, accept_generation
+from pipelines.books.generate import GENERATED_AT_ONCE_MAX, accept_generation
 from pipelines.books.read import book_rules
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.queue.keys import RequestKey
 from web.admission import canonical, intake_slot, request_key
@@ -206,7 +207,7 @@ def download_book_coupons(query: dict[str, Any], book_id: UUID) -> Response:
     return response
 
 
-def _from_json(caller: Principal, book_id: UUID, _on_error: OnError) -> AcceptedCodes:
+def _from_json(caller: Principal, book_id: UUID, _on_error: OnError) -> AcceptedJob:
     try:
         body = cast("dict[str, Any]", _CODES.load(request.get_json(), unknown=RAISE))
     except ValidationError as error:
@@ -215,14 +216,14 @@ def _from_json(caller: Principal, book_id: UUID, _on_error: OnError) -> Accepted
     return _accepted(caller, book_id, file, request_key(caller, canonical(body)))
 
 
-def _from_file(caller: Principal, book_id: UUID, on_error: OnError) -> AcceptedCodes:
+def _from_file(caller: Principal, book_id: UUID, on_error: OnError) -> AcceptedJob:
     bytes_max = front().house.limits.upload_bytes_max
     with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
         key = request_key(caller, on_error.value.encode(), upload.sha256)
         return _accepted(caller, book_id, CodesFile(upload.stream, on_error, upload.name), key)
 
 
-def _accepted(caller: Principal, book_id: UUID, file: CodesFile, key: RequestKey) -> AcceptedCodes:
+def _accepted(caller: Principal, book_id: UUID, file: CodesFile, key: RequestKey) -> AcceptedJob:
     house, saturated = front().house, saturation_now()
     with scoped_transaction(house.sessions, caller.scope) as session:
         return accept_codes(

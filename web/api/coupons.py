@@ -12,10 +12,11 @@ from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
 from models.scope import client
 from pipelines.access.permissions import Permission
-from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest, submit_assignment
+from pipelines.assignment.accept import AssignmentRequest, submit_assignment
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.books.coupon_view import coupon_view, events_of
 from pipelines.books.look_up import CouponInHand, client_of_book
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.queue.keys import once
 from pipelines.redemption.accept import submit_redemption
 from pipelines.redemption.lock import lock_coupon, unlock_coupon
@@ -177,7 +178,7 @@ def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
     house, caller = front().house, principal()
     key = request_key(caller, canonical(body))
 
-    def submit() -> AcceptedCoupon:
+    def submit() -> AcceptedSingle:
         with scoped_transaction(house.sessions, client(asked.client_id)) as session:
             return submit_assignment(
                 session,

@@ -12,12 +12,13 @@ from models.jobs import Priority
 from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.provisioning.large import submit_large
 from pipelines.provisioning.plan import BulkOptions, Dedupe
 from pipelines.provisioning.recipients import DeliveryMethod
-from pipelines.provisioning.submit import Accepted, Recipients, preview_bulk, submit_bulk
+from pipelines.provisioning.submit import Recipients, preview_bulk, submit_bulk
 from web.admission import canonical, intake_slot, request_key
 from web.api.gift_cards import RecipientBody, client_scope
 from web.api.job_schemas import Job, RowFault, Sources
@@ -144,7 +145,7 @@ REQUEST_BODY = {
     },
 }
 #: A preview's plan, or an accepted job.
-Taken = dict[str, Any] | Accepted
+Taken = dict[str, Any] | AcceptedJob
 #: Made once: building a schema costs more than reading a body.
 _FIELDS, _BODY = BulkFields(), BulkBody()
 
@@ -166,7 +167,7 @@ def provision_gift_cards(query: dict[str, Any]) -> Response:
         request_key(caller)  # a request without a name is refused before its file is read
     take = _from_file if request.mimetype == "multipart/form-data" else _from_json
     done = take(caller, is_preview=is_preview)
-    if isinstance(done, Accepted):
+    if isinstance(done, AcceptedJob):
         return accepted(caller, done.job_id, is_replay=done.is_replay)
     return jsonify(done)
 
@@ -190,7 +191,7 @@ def _from_file(caller: Principal, *, is_preview: bool) -> Taken:
         return _taken(caller, body, recipients, is_preview=is_preview)
 
 
-def _kept(caller: Principal, body: dict[str, Any], upload: Upload) -> Accepted:
+def _kept(caller: Principal, body: dict[str, Any], upload: Upload) -> AcceptedJob:
     house, options = front().house, _options(body)
     key = request_key(caller, canonical(body), upload.sha256)
     saturated = saturation_now()

@@ -12,10 +12,11 @@ from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
 from pipelines.errors import FieldError
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.user_pools import pools, read
-from pipelines.user_pools.accept_import import AcceptedImport, Import, accept_import
+from pipelines.user_pools.accept_import import Import, accept_import
 from pipelines.user_pools.add_members import LISTS, Added, People, add_members
 from pipelines.user_pools.remove_members import remove_member, remove_members
 from web.admission import canonical, intake_slot, request_key
@@ -244,7 +245,7 @@ def _from_file(query: dict[str, Any], user_pool_id: UUID) -> Response:
     return _accepted(caller, done)
 
 
-def _accepted(caller: Principal, done: AcceptedImport) -> Response:
+def _accepted(caller: Principal, done: AcceptedJob) -> Response:
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 

@@ -13,9 +13,10 @@ from pipelines.access.rate_policies import Policy
 from pipelines.books.accept_codes import CodesFile, accept_codes
 from pipelines.books.coupon_export import audit_export, coupons_csv, file_name
 from pipelines.books.coupon_list import CouponsWanted
-from pipelines.books.generate import GENERATED_AT_ONCE_MAX, AcceptedCodes, accept_generation
+from pipelines.books.generate import GENERATED_AT_ONCE_MAX, accept_generation
 from pipelines.books.read import book_rules
 from pipelines.errors import Kind, Refusal
+from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.queue.keys import RequestInProgress
 from web.admission import intake_slot
@@ -51,7 +52,7 @@ def generate(book_id: UUID) -> Response:
     if count is None:
         return book_page(book_id, errors)
 
-    def accept() -> AcceptedCodes:
+    def accept() -> AcceptedJob:
         saturated = saturation_now()
         with scoped_transaction(house.sessions, caller.scope) as session:
             return accept_generation(
@@ -78,7 +79,7 @@ def take_file(book_id: UUID) -> Response:
     on_error = OnError.SKIP if "skip" in request.form else OnError.ABORT
     file = CodesFile(given.stream, on_error, given.filename[:FILE_NAME_CHARACTERS_MAX])  # type: ignore[arg-type]
 
-    def accept() -> AcceptedCodes:
+    def accept() -> AcceptedJob:
         saturated = saturation_now()
         with intake_slot(), scoped_transaction(house.sessions, caller.scope) as session:
             return accept_codes(
@@ -95,7 +96,7 @@ def take_file(book_id: UUID) -> Response:
     return _accepted(book_id, "file", accept)
 
 
-def _accepted(book_id: UUID, field: str, accept: Callable[[], AcceptedCodes]) -> Response:
+def _accepted(book_id: UUID, field: str, accept: Callable[[], AcceptedJob]) -> Response:
     """To the job; what is refused stands at the field, with what to do."""
     try:
         done = accept()

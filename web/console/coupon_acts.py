@@ -11,10 +11,11 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import client
 from pipelines.access.permissions import Permission, is_allowed
-from pipelines.assignment.accept import AcceptedCoupon, AssignmentRequest, submit_assignment
+from pipelines.assignment.accept import AssignmentRequest, submit_assignment
 from pipelines.books.look_up import CouponInHand
 from pipelines.errors import NotFound
 from pipelines.jobs.kinds import COUPON_ASSIGNMENT, COUPON_REDEMPTION
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.queue.keys import once
 from pipelines.redemption.accept import Acting, submit_redemption
 from pipelines.redemption.lock import lock_coupon, unlock_coupon
@@ -55,7 +56,7 @@ def assign(asked: AssignmentRequest) -> UUID:
     """Give, and wait a moment for the job, which is returned; raises as `submit_assignment`."""
     house, caller = front().house, principal()
 
-    def submit() -> AcceptedCoupon:
+    def submit() -> AcceptedSingle:
         with scoped_transaction(house.sessions, client(asked.client_id)) as session:
             return submit_assignment(
                 session,

@@ -11,9 +11,10 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM, client
+from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.reveal import reveal_token
-from pipelines.provisioning.single import AcceptedSingle, SingleRequest, submit_single
+from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.wiring import House
 from tests.driving import cards_csv, drain, hasten, import_cards_now, rows
 from tests.replacing import report
