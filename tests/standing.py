@@ -9,7 +9,7 @@ from flask import Flask
 from models.people import Role
 from pipelines import telemetry
 from pipelines.wiring import House, build_house
-from tests.conftest import Database, Ground, load_settings, process_environment
+from tests.conftest import Database, Ground, forget_rates, load_settings, process_environment
 from tests.emptied import own_database
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
@@ -18,6 +18,7 @@ from web.app import create_app
 
 @pytest.fixture(scope="module")
 def database(ground: Ground) -> Iterator[Database]:
+    forget_rates(ground.servers.redis_url)
     with own_database(ground) as made:
         yield made
 

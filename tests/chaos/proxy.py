@@ -1,8 +1,8 @@
 """Sit between a product process and a server, and on command lose, cut, hold or delay answers.
 
 `python -m tests.chaos.proxy HOST PORT bytes|postgres [LISTEN]` prints its port and then takes one
-JSON object of `Rules` a line on standard input, answering each with its counts; it ends with its
-input. `Proxy` is the same seen from a scenario.
+JSON object of `Rules` a line on standard input (or null: go on), answering each with its counts; it
+ends with its input. `Proxy` is the same seen from a scenario.
 """
 
 import asyncio
@@ -26,13 +26,15 @@ _READY_IDLE = b"Z\x00\x00\x00\x05I"
 class Rules:
     """What happens to connections from now on.
 
-    `swallow`: requests go through, answers vanish. `refuse`: nobody gets in, all are cut.
+    `swallow`: requests go through, answers vanish, after `passes` more of them. `refuse`: nobody
+    gets in, all are cut.
     `commits`: the share of COMMITs whose answer vanishes after the server has committed, or all
     of those whose transaction said `commits_after`; `commits_left` ends that. Such a connection is
     cut, or with `hold` stays open and silent. `delay`: seconds by which each answer is late.
     """
 
     swallow: bool = False
+    passes: int = 0
     refuse: bool = False
     cut: bool = False
     hold: bool = False
@@ -58,6 +60,7 @@ class _Stage:
     counts: _Counts = field(default_factory=_Counts)
     draw: random.Random = field(default_factory=lambda: random.Random(0))
     commits_left: int = 0
+    passes_left: int = 0
     links: "set[_Link]" = field(default_factory=set)
 
     def obey(self, rules: Rules) -> None:
@@ -65,9 +68,16 @@ class _Stage:
         if rules.seed != self.rules.seed:
             self.draw = random.Random(rules.seed)
         self.rules, self.commits_left = rules, rules.commits_left
+        self.passes_left = rules.passes
         for link in list(self.links):
             if rules.cut or rules.refuse or (link.is_deaf and not (rules.swallow or rules.hold)):
                 link.cut()
+
+    def loses_answer(self) -> bool:
+        if not self.rules.swallow:
+            return False
+        self.passes_left -= 1
+        return self.passes_left < 0
 
     def loses_commit(self, said: bytearray) -> bool:
         rules = self.rules
@@ -163,7 +173,7 @@ class _Link:
                 self._heard += data
                 if self._heard.endswith(_READY_IDLE) and not self._stage.rules.hold:
                     return
-            elif self.is_deaf or self._stage.rules.swallow:
+            elif self.is_deaf or self._stage.loses_answer():
                 self.is_deaf = True
                 self._stage.counts.answers_lost += 1
             else:
@@ -201,7 +211,9 @@ async def _serve(host: str, port: int, speaks: str, listen: str) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     while line := await told.readline():
-        stage.obey(Rules(**json.loads(line)))
+        rules = json.loads(line)
+        if rules is not None:
+            stage.obey(Rules(**rules))
         print(json.dumps(asdict(stage.counts)), flush=True)
 
 
@@ -220,6 +232,13 @@ class Proxy:
 
     def obey(self, **rules: Any) -> dict[str, int]:
         """Follow these rules and no others; what the proxy has counted so far."""
+        return self._tell(rules)
+
+    def counts(self) -> dict[str, int]:
+        """What the proxy has counted so far; its rules stay."""
+        return self._tell(None)
+
+    def _tell(self, rules: dict[str, Any] | None) -> dict[str, int]:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(rules).encode() + b"\n")
         self.process.stdin.flush()

@@ -46,14 +46,15 @@ while True:
 print(worker.pid, flush=True)
 signal.pause()
 """
+#: Several threads echo: one write a line, or two lines would stand in each other.
 SUPERVISE = """
-import sys, threading
+import os, sys, threading
 from pathlib import Path
 from ops.home import Home
 from ops.supervise import Supervisor, parse_procfile
 entries = parse_procfile(Path(sys.argv[2]).read_text())
 with Supervisor(Home(sys.argv[1]), entries, environment={}, cwd=Path("/"),
-                echo=lambda line: print(line, flush=True)) as supervisor:
+                echo=lambda line: os.write(1, f"{line}\\n".encode())) as supervisor:
     supervisor.start()
     supervisor.run_forever(threading.Event())
 """

@@ -92,7 +92,10 @@ def test_no_route_that_is_not_a_look_lets_it_in(app: Flask, support: Caller, cli
             wrong.append((method, rule.rule, answer.status_code))
 
     assert wrong == []
-    assert {name for name in LOOKING if not name.endswith("_read")} == {Permission.OWN_ACCOUNT}
+    assert {name for name in LOOKING if not name.endswith("_read")} == {
+        Permission.OWN_ACCOUNT,
+        Permission.OWN_JOBS,
+    }
 
 
 def test_it_ends_after_half_an_hour_when_told_and_with_either_person(

@@ -199,4 +199,6 @@ def test_the_roles_are_told_as_the_guards_read_them(app: Flask, house: House, se
         "provision",
         "jobs:read",
         "credit:read",
+        "books:read",
+        "coupons",
     }
