@@ -134,6 +134,12 @@ def view(house: House, job_id: UUID) -> dict[str, Any]:
         return job_view(row, now=clock.now(session), limits=house.limits)
 
 
+def change(house: House, statement: str, **values: Any) -> None:
+    """Make the database what a test needs it to be."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text(statement), values)
+
+
 def rows(house: House, statement: str, **values: Any) -> list[Any]:
     """Look at the database as the system sees it."""
     with scoped_transaction(house.sessions, SYSTEM) as session:

@@ -5,11 +5,10 @@ from collections import Counter
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from models import clock
 from models.database import scoped_transaction
-from models.scope import SYSTEM, client
+from models.scope import client
 from pipelines.distribution.draw import Mode, RemainderPolicy, draw_members, shuffled
 from pipelines.distribution.plan import OnFailure
 from pipelines.jobs.control import cancel_job
@@ -22,7 +21,7 @@ from tests.distributing import (
     options,
     stocked_book,
 )
-from tests.driving import drain, rows
+from tests.driving import change, drain, rows
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -30,11 +29,6 @@ from tests.seeding import ACTOR, Seeded, seed
 @pytest.fixture
 def seeded(house: House) -> Seeded:
     return seed(house, vendor=False)
-
-
-def change(house: House, statement: str, **values: object) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def per_person(house: House, job_id: UUID) -> Counter[UUID]:

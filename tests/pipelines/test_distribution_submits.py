@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from models import clock
 from models.base import new_id
@@ -34,7 +33,7 @@ from tests.distributing import (
     options,
     stocked_book,
 )
-from tests.driving import drain, hasten, rows
+from tests.driving import change, drain, hasten, rows
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -44,11 +43,6 @@ TABLES = ("jobs", "items", "chunks", "draws", "draw_members", "draw_chunks", "ta
 @pytest.fixture
 def seeded(house: House) -> Seeded:
     return seed(house, vendor=False)
-
-
-def change(house: House, statement: str, **values: object) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def written(house: House) -> dict[str, int]:

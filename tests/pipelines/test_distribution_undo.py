@@ -14,31 +14,17 @@ from models.scope import SYSTEM, client
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.distribution.draw import Mode
 from pipelines.jobs.refusals import NothingToUndo, NotUndoable
-from pipelines.jobs.undo import preview_undo, submit_undo
 from pipelines.wiring import House
 from tests.distributing import assigned, distribute, job_of, make_pool, options, stocked_book
 from tests.driving import drain, rows
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
+from tests.undoing import preview, undo
 
 
 @pytest.fixture
 def seeded(house: House) -> Seeded:
     return seed(house, vendor=False)
-
-
-def undo(house: House, seeded: Seeded, job_id: UUID) -> UUID:
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        undone = submit_undo(
-            session, job_id, actor_id=ACTOR, key=None, kinds=house.job_kinds, limits=house.limits
-        ).resource_id
-    drain(house)
-    return undone
-
-
-def tally(house: House, seeded: Seeded, job_id: UUID) -> dict[str, Any]:
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        return preview_undo(session, job_id, kinds=house.job_kinds).as_json()
 
 
 def move(house: House, seeded: Seeded, coupon: UUID, what: CouponMove, **more: Any) -> None:
@@ -64,7 +50,7 @@ def test_an_undo_takes_back_what_nobody_used_and_says_what_stays(
     move(house, seeded, coupons[1], CouponMove.LOCKED)
     move(house, seeded, coupons[2], CouponMove.VOIDED)
 
-    foreseen = tally(house, seeded, job_id)
+    foreseen = preview(house, seeded, job_id)
     undo_id = undo(house, seeded, job_id)
 
     assert (

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from models import clock
 from models.database import scoped_transaction, transaction
@@ -17,7 +16,7 @@ from pipelines.pools.health import Health
 from pipelines.pools.read import count_pools
 from pipelines.queue.schedule import fire_due
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit
+from tests.driving import cards_csv, change, drain, import_cards_now, recipients_csv, rows, submit
 from tests.proof import assert_proven
 from tests.seeding import Seeded, seed
 
@@ -38,11 +37,6 @@ def found(report: Report) -> list[tuple[str, UUID | None, int]]:
 def standing(house: House) -> set[tuple[str, UUID | None]]:
     found = rows(house, "SELECT kind, subject_id FROM alerts WHERE state <> 'resolved'")
     return {(row.kind, row.subject_id) for row in found}
-
-
-def sql(house: House, statement: str, **values: Any) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def test_a_house_in_order_has_no_alerts_and_the_look_is_noted(house: House):
@@ -70,10 +64,10 @@ def test_s4_030_a_pool_at_its_watermark_is_low_then_empty_and_then_well_again(ho
     seeded = seed(house, vendor=False)
     pool = seeded.csv_pool
     import_cards_now(house, pool, cards_csv(2))
-    sql(house, "UPDATE card_pools SET low_watermark = 2 WHERE id = :id", id=pool)
+    change(house, "UPDATE card_pools SET low_watermark = 2 WHERE id = :id", id=pool)
 
     low = looked(house)
-    sql(house, "UPDATE cards SET state = 'quarantined' WHERE pool_id = :id", id=pool)
+    change(house, "UPDATE cards SET state = 'quarantined' WHERE pool_id = :id", id=pool)
     empty = looked(house)
     import_cards_now(house, pool, cards_csv(3, prefix="NEW"))
     well = looked(house)
@@ -96,7 +90,7 @@ def test_s4_030_the_monitor_and_the_page_of_stock_say_the_same(house: House, sto
     import_cards_now(house, seeded.csv_pool, cards_csv(8 + stock))
     submit(house, seeded, recipients_csv(8))
     drain(house)
-    sql(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
+    change(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
 
     told = {one.kind.name for one in looked(house).findings if one.subject_id == seeded.csv_pool}
 
@@ -108,7 +102,7 @@ def test_s4_030_the_monitor_and_the_page_of_stock_say_the_same(house: House, sto
 def test_s4_030_a_source_that_is_switched_off_is_not_missed(house: House):
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
-    sql(house, "UPDATE card_pools SET low_watermark = 9, disabled_at = now()")
+    change(house, "UPDATE card_pools SET low_watermark = 9, disabled_at = now()")
 
     assert found(looked(house)) == []
 
@@ -116,7 +110,7 @@ def test_s4_030_a_source_that_is_switched_off_is_not_missed(house: House):
 def test_s4_030_cards_that_have_expired_are_no_stock(house: House):
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(2))
-    sql(house, "UPDATE cards SET expires_on = '2020-01-01'")
+    change(house, "UPDATE cards SET expires_on = '2020-01-01'")
 
     assert found(looked(house)) == [("pool_depleted", seeded.csv_pool, 0)]
 
@@ -170,11 +164,11 @@ def test_s4_032_low_credit_of_agencies_and_clients_is_told_at_20_10_and_0_percen
 def test_s4_032_credit_that_came_in_ends_the_alert(house: House):
     seeded = seed(house, credit_minor=10_000, vendor=False)
     statement = "UPDATE accounts SET balance = :left, full_minor = 10000 WHERE id = :id"
-    sql(house, statement, left=500, id=seeded.client_account)
+    change(house, statement, left=500, id=seeded.client_account)
     looked(house)
     before = standing(house)
 
-    sql(house, statement, left=10_000, id=seeded.client_account)
+    change(house, statement, left=10_000, id=seeded.client_account)
     looked(house)
 
     assert ("low_credit", seeded.client_account) in before
@@ -200,7 +194,7 @@ def test_s4_033_failures_of_the_last_hour_are_counted_by_code_for_their_client(h
     assert (failures.subject_id, failures.client_id) == (seeded.client_id, seeded.client_id)
     assert (failures.detail, failures.level) == ({code: 11, "failed": 11}, 1)
 
-    sql(house, "UPDATE jobs SET finished_at = finished_at - interval '2 hours'")
+    change(house, "UPDATE jobs SET finished_at = finished_at - interval '2 hours'")
     assert "provisioning_failures" not in {one.kind.name for one in looked(house).findings}
     assert ("provisioning_failures", seeded.client_id) not in standing(house)
     assert rows(house, "SELECT state FROM jobs WHERE id = :id", id=job_id)[0].state
@@ -210,9 +204,9 @@ def test_s4_082_the_engine_is_looked_at_too(house: House):
     """A dead letter, a process that fell silent, a job that stands still, books that do not agree."""
     seeded = seed(house, vendor=False)
     job_id = submit(house, seeded, recipients_csv(2))
-    sql(house, "UPDATE tasks SET run_after = now() + interval '1 day'")
-    sql(house, "UPDATE jobs SET created_at = now() - interval '1 hour', started_at = NULL")
-    sql(house, "UPDATE chunks SET updated_at = now() - interval '1 hour'")
+    change(house, "UPDATE tasks SET run_after = now() + interval '1 day'")
+    change(house, "UPDATE jobs SET created_at = now() - interval '1 hour', started_at = NULL")
+    change(house, "UPDATE chunks SET updated_at = now() - interval '1 hour'")
     sql(
         house,
         "INSERT INTO tasks (id, kind, args, queue, lane, run_after, state, died_at, last_error) "
@@ -265,10 +259,10 @@ def test_an_order_nobody_knows_the_end_of_is_told_by_its_age(house: House):
 def test_who_looked_earlier_and_tells_later_changes_nothing(house: House):
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
-    sql(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
+    change(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
     with tenant_scope(SYSTEM), transaction(house.sessions) as session:
         earlier = Report(*_with_duration(look(session, limits=house.limits)))
-    sql(house, "UPDATE card_pools SET low_watermark = 0")
+    change(house, "UPDATE card_pools SET low_watermark = 0")
 
     looked(house)
     with scoped_transaction(house.sessions, SYSTEM) as session:
@@ -287,7 +281,7 @@ def _with_duration(seen: tuple[Any, Any, Any]) -> tuple[Any, ...]:
 def test_a_second_look_counts_and_raises_nothing_twice(house: House):
     seeded = seed(house, vendor=False)
     import_cards_now(house, seeded.csv_pool, cards_csv(1))
-    sql(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
+    change(house, "UPDATE card_pools SET low_watermark = 1 WHERE id = :id", id=seeded.csv_pool)
 
     looked(house)
     looked(house)

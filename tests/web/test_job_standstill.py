@@ -7,16 +7,13 @@ from uuid import UUID
 import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
-from models.database import scoped_transaction
 from models.people import Role
-from models.scope import SYSTEM
 from ops.doctor import paused_queues
 from ops.progress import line_of
 from pipelines.wiring import House
 from tests.conftest import Database
-from tests.driving import recipients_csv, submit
+from tests.driving import change, recipients_csv, submit
 from tests.later import tomorrow
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
@@ -28,11 +25,6 @@ from web.console.formats import moment
 @pytest.fixture
 def visitor(app: Flask, house: House, seeded: Seeded) -> Visitor:
     return visitor_of(app, house, Role.CLIENT_ADMIN, seeded)
-
-
-def change(house: House, statement: str, **values: object) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def waits(caller: Caller, job: UUID) -> list[dict[str, Any]]:

@@ -6,15 +6,12 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
-from models.database import scoped_transaction
 from models.people import Role
-from models.scope import SYSTEM
 from pipelines.jobs import timeline as timeline_module
 from pipelines.jobs.timeline import Event, Timeline
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
+from tests.driving import cards_csv, change, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
 from tests.web.conftest import Caller, signed_in
 from web.console.timeline_words import timeline_lines
@@ -29,11 +26,6 @@ def events(caller: Caller, job: UUID) -> list[dict[str, Any]]:
 
 def names(found: list[dict[str, Any]]) -> list[str]:
     return [event["event"] for event in found]
-
-
-def change(house: House, statement: str, **values: object) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def test_a_job_tells_its_life_in_order(app: Flask, house: House):

@@ -1,23 +1,25 @@
 """Coupons over HTTP: given to people, set aside, redeemed, and what was done to one."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
-from models.scope import client
+from models.scope import Scope, client
 from pipelines.access.permissions import Permission
 from pipelines.assignment.accept import AssignmentRequest, submit_assignment
 from pipelines.audit.record import REASON_CHARACTERS_MAX
 from pipelines.books.coupon_view import coupon_view, events_of
 from pipelines.books.look_up import CouponInHand, client_of_book
 from pipelines.jobs.single_rows import AcceptedSingle
-from pipelines.queue.keys import once
+from pipelines.queue.keys import RequestKey, once
 from pipelines.redemption.accept import submit_redemption
 from pipelines.redemption.lock import lock_coupon, unlock_coupon
 from pipelines.redemption.withdraw import release_coupon, void_coupon
@@ -255,18 +257,13 @@ def lock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
 @answers(200, Coupon)
 def unlock_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     """Take the lock of a coupon off."""
-    house, caller = front().house, principal()
-    key = request_key(caller, canonical(body))
+    key = request_key(principal(), canonical(body))
     chosen = _acted_on(body, code)
-    with scoped_transaction(house.sessions, chosen.scope) as session:
-        now = clock.now(session)
 
-        def unlock() -> UUID:
-            return unlock_coupon(session, chosen.coupon, chosen.acting, now=now).id
+    def unlock(session: Session, now: datetime) -> CouponInHand:
+        return unlock_coupon(session, chosen.coupon, chosen.acting, now=now)
 
-        done = once(session, key, unlock, status=200, resource_kind="coupon")
-        shown = coupon_view(session, chosen.coupon, now=now).as_json()
-    return mark_replay(jsonify(shown), is_replay=done.is_replay)
+    return _once(key, chosen.scope, chosen.coupon, unlock)
 
 
 @routes.post("/coupons/<code>/release")
@@ -289,19 +286,27 @@ def void_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     return _withdraw(body, code, void_coupon)
 
 
-def _withdraw(body: dict[str, Any], code: str, verb: Any) -> Response:
-    house, caller = front().house, principal()
+def _withdraw(body: dict[str, Any], code: str, verb: Callable[..., CouponInHand]) -> Response:
+    caller = principal()
     key = request_key(caller, canonical(body))
     coupon = managed_coupon(caller, code, client_id=body["client_id"])
-    with scoped_transaction(house.sessions, client(coupon.client_id)) as session:
+
+    def withdraw(session: Session, now: datetime) -> CouponInHand:
+        return verb(session, coupon, actor_id=caller.actor_id, reason=body["reason"], now=now)
+
+    return _once(key, client(coupon.client_id), coupon, withdraw)
+
+
+def _once(
+    key: RequestKey | None,
+    scope: Scope,
+    coupon: CouponInHand,
+    act: Callable[[Session, datetime], CouponInHand],
+) -> Response:
+    """Do it unless the key says that it was done; the coupon as it is now."""
+    with scoped_transaction(front().house.sessions, scope) as session:
         now = clock.now(session)
-
-        def withdraw() -> UUID:
-            by = {"actor_id": caller.actor_id, "reason": body["reason"], "now": now}
-            identity: UUID = verb(session, coupon, **by).id
-            return identity
-
-        done = once(session, key, withdraw, status=200, resource_kind="coupon")
+        done = once(session, key, lambda: act(session, now).id, status=200, resource_kind="coupon")
         shown = coupon_view(session, coupon, now=now).as_json()
     return mark_replay(jsonify(shown), is_replay=done.is_replay)
 

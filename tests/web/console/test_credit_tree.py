@@ -4,13 +4,10 @@ import html
 import re
 
 from flask import Flask
-from sqlalchemy import text
 
-from models.database import scoped_transaction
 from models.people import Role
-from models.scope import SYSTEM
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
+from tests.driving import cards_csv, change, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import Seeded, seed
 from tests.web.console.conftest import Visitor, visitor_of
 
@@ -25,11 +22,6 @@ def lines(visitor: Visitor) -> list[list[str]]:
         [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", cell)).split()) for cell in row]
         for row in rows
     ]
-
-
-def sql(house: House, statement: str, **values: object) -> None:
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text(statement), values)
 
 
 def issued(house: House) -> Seeded:
@@ -50,13 +42,15 @@ def test_s4_048_the_tree_says_how_each_account_stands_and_when_it_runs_out(
     app: Flask, house: House
 ) -> None:
     seeded = issued(house)
-    sql(house, "UPDATE campaigns SET state = 'paused', pause_reason = 'user'")
-    sql(house, "UPDATE accounts SET frozen_at = now() WHERE id = :id", id=seeded.agency_account)
+    change(house, "UPDATE campaigns SET state = 'paused', pause_reason = 'user'")
+    change(house, "UPDATE accounts SET frozen_at = now() WHERE id = :id", id=seeded.agency_account)
 
     page = visitor_of(app, house, Role.PLATFORM_ADMIN).get("/console/credit").text
     boss = visitor_of(app, house, Role.AGENCY_ADMIN, seeded)
     agency, client = lines(boss)
-    sql(house, "UPDATE accounts SET restricted_at = now() WHERE id = :id", id=seeded.client_account)
+    change(
+        house, "UPDATE accounts SET restricted_at = now() WHERE id = :id", id=seeded.client_account
+    )
     owing = lines(boss)[1][1].removesuffix(" 1 campaign paused")
 
     assert 'class="depth-2"' in page
