@@ -142,7 +142,7 @@ def test_s4_032_low_credit_of_agencies_and_clients_is_told_at_20_10_and_0_percen
     """Also where nobody told when it moved."""
     seeded = seed(house, credit_minor=10_000, vendor=False)
     accounts = [seeded.agency_account, seeded.client_account]
-    sql(
+    change(
         house,
         "UPDATE accounts SET balance = :left, full_minor = 10000 WHERE id = ANY(:ids)",
         left=left,
@@ -207,19 +207,19 @@ def test_s4_082_the_engine_is_looked_at_too(house: House):
     change(house, "UPDATE tasks SET run_after = now() + interval '1 day'")
     change(house, "UPDATE jobs SET created_at = now() - interval '1 hour', started_at = NULL")
     change(house, "UPDATE chunks SET updated_at = now() - interval '1 hour'")
-    sql(
+    change(
         house,
         "INSERT INTO tasks (id, kind, args, queue, lane, run_after, state, died_at, last_error) "
         "VALUES (:id, 'retention', '{}', 'bulk', 'system', now(), 'dead', now(), 'Fault')",
         id=UUID(int=5),
     )
-    sql(
+    change(
         house,
         "INSERT INTO processes (id, name, host, pid, threads, beat_at) "
         "VALUES (:id, 'relay', 'a', 1, 1, now() - interval '1 hour')",
         id=UUID(int=6),
     )
-    sql(
+    change(
         house,
         "INSERT INTO check_runs (name, at, duration_ms, ok, detail) "
         "VALUES ('integrity', now(), 1, false, '{\"balances\": 2}')",
@@ -239,7 +239,7 @@ def test_s4_082_the_engine_is_looked_at_too(house: House):
 def test_an_order_nobody_knows_the_end_of_is_told_by_its_age(house: House):
     seeded = seed(house)
     job_id = submit(house, seeded, recipients_csv(1))
-    sql(
+    change(
         house,
         "INSERT INTO provider_orders (id, agency_id, client_id, job_id, position, brand_id, vendor,"
         " product, face_value_minor, currency, state, sent_at) VALUES (:job, :agency, :client, :job,"

@@ -30,7 +30,7 @@ def issued(house: House) -> Seeded:
     import_cards_now(house, seeded.csv_pool, cards_csv(2))
     submit(house, seeded, recipients_csv(2))
     drain(house)
-    sql(
+    change(
         house,
         "UPDATE accounts SET full_minor = 30000 WHERE id = :id",
         id=seeded.client_account,
