@@ -27,6 +27,7 @@ PLUMBING = {
     "audit_entries",
     "idempotency_keys",
     "key_versions",
+    "webhook_facts",
 }
 
 
