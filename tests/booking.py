@@ -14,7 +14,9 @@ from models.base import new_id
 from models.books import Book, BookDelta, Coupon, CouponCode, CouponEvent, OpenRedemption
 from models.database import scoped_transaction
 from models.locks import Namespace
-from models.scope import SYSTEM
+from models.scope import SYSTEM, client
+from pipelines.books.generate import lay_generation
+from pipelines.books.patterns import Pattern
 from pipelines.books.recount import count_book
 from pipelines.books.write_coupons import sealed_code
 from pipelines.wiring import House
@@ -52,6 +54,16 @@ def coupons(seeded: Seeded, book_id: UUID, count: int) -> tuple[Any, list[dict[s
         for _ in range(count)
     ]
     return insert(Coupon), values
+
+
+def lay_codes(
+    house: House, seeded: Seeded, book_id: UUID, pattern: Pattern, count: int, *, size: int
+) -> UUID:
+    """A job that generates codes in chunks of `size`, without a look at the room for them."""
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        book = session.execute(text("SELECT * FROM books WHERE id = :id"), {"id": book_id}).one()
+        who: dict[str, Any] = {"actor_id": ACTOR, "limits": house.limits}
+        return lay_generation(session, book, pattern, count, size=size, **who)
 
 
 def hand_out(house: House, book_id: UUID | str, shares: tuple[int, ...]) -> list[UUID]:

@@ -1,4 +1,4 @@
-"""Workers die while coupons are given and redeemed one by one: each request once (EC-088, EC-089)."""
+"""Workers die while codes are made (EC-028), and coupons given and redeemed one by one (EC-088, EC-089)."""
 
 from uuid import UUID
 
@@ -9,8 +9,10 @@ from models.scope import client
 from pipelines.assignment.accept import AssignmentRequest, submit_assignment
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.look_up import coupon_by_id
+from pipelines.books.patterns import Pattern
 from pipelines.books.recount import count_people
 from pipelines.redemption.accept import Acting, submit_redemption
+from tests.booking import lay_codes, make_book
 from tests.chaos.exact import Scenario, Size, assert_quiet
 from tests.chaos.stand import Stand
 from tests.distributing import make_pool, stocked_book
@@ -19,6 +21,9 @@ from tests.seeding import ACTOR, Seeded, seed
 
 PROCESSES = ("relay", "scheduler", "interactive")
 KILLS = 4
+LETTERS = "0123456789ABCDEFGHJK"
+CODES_PER_ITEM = 50
+CHUNKS = 50
 
 
 def coupons_killed(stand: Stand, size: Size) -> None:
@@ -88,7 +93,33 @@ def _results(stand: Stand) -> int:
     return int(found[0].n)
 
 
+def codes_killed(stand: Stand, size: Size) -> None:
+    """So little room that one draw in a hundred or so is taken already, and workers die three times."""
+    seeded, count = seed(stand.house, vendor=False), size.items * CODES_PER_ITEM
+    book = make_book(stand.house, seeded)
+    length = next(n for n in range(3, 9) if len(LETTERS) ** n >= 20 * count)
+    pattern = Pattern("", length, LETTERS, "")
+    job_id = lay_codes(stand.house, seeded, book, pattern, count, size=count // CHUNKS)
+    stand.start("relay", "scheduler", "interactive", "bulk")
+    for part in (6, 3, 2):
+        stand.until_done(job_id, count // part)
+        stand.kill("bulk")
+        stand.flush_queue()
+        stand.start("bulk")
+    job = stand.until_ended(job_id)
+    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", count), job["counts"]
+    (made,) = rows(
+        stand.house,
+        "SELECT count(*) AS codes, count(DISTINCT code) AS different FROM coupons "
+        "WHERE load_job_id = :job",
+        job=job_id,
+    )
+    assert tuple(made) == (count, count)
+    assert_quiet(stand)
+
+
 SCENARIOS = (
+    Scenario("codes killed", "exactly N codes, workers killed three times (EC-028)", codes_killed),
     Scenario(
         "coupons killed", "SIGKILL of single requests' workers, each done once", coupons_killed
     ),

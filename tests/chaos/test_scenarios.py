@@ -22,6 +22,7 @@ EACH_TIME = (
     "cancelled",
     "distribution killed",
     "drawn alike",
+    "codes killed",
     "coupons killed",
 )
 
@@ -37,7 +38,7 @@ def base() -> Iterator[Grounds]:
     "scenario", [s for s in SCENARIOS if s.name in EACH_TIME], ids=lambda s: s.name
 )
 def test_whatever_breaks_every_item_ends_right(base: Grounds, scenario: Scenario) -> None:
-    """EC-035, EC-036, EC-059, EC-063, EC-096, EC-117, EC-119: cards equal items, the ledger is exact."""
+    """EC-028, EC-035, EC-036, EC-059, EC-063, EC-088, EC-096, EC-117, EC-119: cards equal items, the ledger is exact."""
     with stand(base) as ground, watched(ground.house):
         scenario.act(ground, SMALL)
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.books.generate import accept_generation, lay_generation
+from pipelines.books.generate import accept_generation
 from pipelines.books.generation_kind import generation_kind
 from pipelines.books.patterns import PLAIN_ALPHABET, Pattern
 from pipelines.books.refusals import BookClosed, PatternRequired, PatternSpaceTooSmall
@@ -21,7 +21,7 @@ from pipelines.jobs.control import cancel_job, pause_job, resume_job
 from pipelines.jobs.kinds import CODE_GENERATION
 from pipelines.sealing import Purpose
 from pipelines.wiring import House
-from tests.booking import make_book
+from tests.booking import lay_codes, make_book
 from tests.driving import drain, hasten, rows, view
 from tests.moves import control, one_step, retry
 from tests.proof import assert_proven
@@ -46,14 +46,6 @@ def generate(house: House, seeded: Seeded, book_id: UUID, count: int) -> UUID:
         return accept_generation(
             session, book_id, count, actor_id=ACTOR, key=None, limits=house.limits
         ).job_id
-
-
-def lay(house: House, seeded: Seeded, book_id: UUID, pattern: Pattern, count: int, size: int):
-    """A job in small chunks, without a look at the space."""
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        book = session.execute(text("SELECT * FROM books WHERE id = :id"), {"id": book_id}).one()
-        who: dict[str, Any] = {"actor_id": ACTOR, "limits": house.limits}
-        return lay_generation(session, book, pattern, count, size=size, **who)
 
 
 def drawing(house: House, draw: Callable[[int], bytes]) -> House:
@@ -107,7 +99,7 @@ def test_ec028_collisions_and_a_dead_worker_leave_exactly_as_many(
 ):
     """EC-028: one draw in fifty is taken, and the work dies in the middle."""
     pattern = Pattern("", 4, "0123456789ABCDEFGHJK", "")
-    job_id = lay(house, seeded, book_id, pattern, 3_000, size=500)
+    job_id = lay_codes(house, seeded, book_id, pattern, 3_000, size=500)
     calls = 0
 
     def die_now_and_then(count: int) -> bytes:
@@ -175,7 +167,7 @@ def test_a_closed_book_and_one_without_a_pattern_make_no_codes(house: House, see
 def test_a_cancelled_job_keeps_what_was_made_and_makes_no_more(
     house: House, seeded: Seeded, book_id: UUID
 ):
-    job_id = lay(house, seeded, book_id, WIDE, 1_000, size=100)
+    job_id = lay_codes(house, seeded, book_id, WIDE, 1_000, size=100)
     made = 0
 
     def cancel_at_the_third(count: int) -> bytes:
@@ -194,7 +186,7 @@ def test_a_cancelled_job_keeps_what_was_made_and_makes_no_more(
 
 
 def test_a_paused_job_waits_and_goes_on_where_it_stood(house: House, seeded: Seeded, book_id: UUID):
-    job_id = lay(house, seeded, book_id, WIDE, 1_000, size=100)
+    job_id = lay_codes(house, seeded, book_id, WIDE, 1_000, size=100)
     drain_some(house, 3)
 
     control(house, seeded, pause_job, job_id)
@@ -212,7 +204,7 @@ def test_codes_that_find_no_place_fail_and_are_tried_again(
 ):
     """A bounded number of draws: a full pattern ends the chunk, and keeps nothing of it."""
     full = Pattern("AAA", 1, "23456789AB", "")
-    job_id = lay(house, seeded, book_id, full, 12, size=8)
+    job_id = lay_codes(house, seeded, book_id, full, 12, size=8)
 
     drain(house)
     ended = view(house, job_id)
@@ -233,7 +225,7 @@ def test_codes_that_find_no_place_fail_and_are_tried_again(
 def test_a_book_that_is_closed_meanwhile_gets_no_more_codes(
     house: House, seeded: Seeded, book_id: UUID
 ):
-    job_id = lay(house, seeded, book_id, WIDE, 200, size=100)
+    job_id = lay_codes(house, seeded, book_id, WIDE, 200, size=100)
     drain_some(house, 1)
     rows(house, "UPDATE books SET closed_at = now() WHERE id = :id RETURNING 1", id=book_id)
 
@@ -248,7 +240,7 @@ def test_a_chunk_that_always_fails_is_given_up_and_can_be_retried(
     house: House, seeded: Seeded, book_id: UUID
 ):
     """EC-121"""
-    job_id = lay(house, seeded, book_id, WIDE, 200, size=100)
+    job_id = lay_codes(house, seeded, book_id, WIDE, 200, size=100)
 
     def fail(_count: int) -> bytes:
         raise RuntimeError("no entropy")
