@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
 from pipelines.access.users import UserNotFound, has_proven_address
 from pipelines.assignment.accept import AssignmentRequest
+from pipelines.books.codes import canonical
 from pipelines.books.look_up import (
     CLIENTS_MAX,
     CouponInHand,
@@ -20,10 +22,12 @@ from pipelines.books.look_up import (
     clients_of_person,
     find_coupon,
 )
+from pipelines.books.strangers import note_stranger
 from pipelines.errors import NotFound
 from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
+from pipelines.wiring import House
 from web.front import front
 from web.misses import looking_up
 from web.tenant_choice import ClientRequired, chosen_client
@@ -62,7 +66,7 @@ def seen_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coup
     """A coupon that the caller holds, or one of a book in their sight; `NotFound` otherwise."""
     is_person = caller.key_scopes is None
     manages = not is_person or is_allowed(caller, Permission.BOOKS_READ)
-    with looking_up(code):
+    with looking_up(canonical(code)):
         try:
             if is_person:
                 return _own(caller, code, client_id)
@@ -73,9 +77,25 @@ def seen_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coup
 
 
 def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> CouponInHand:
-    """A coupon that the caller holds, at whichever client; `NotFound` otherwise."""
-    with looking_up(code):
+    """A coupon that the caller holds, at whichever client; `NotFound` otherwise.
+
+    Those who run the book of a coupon that somebody else holds are told of the try (EC-087).
+    """
+    with looking_up(
+        canonical(code), told=partial(_note_stranger, front().house, caller, code, client_id)
+    ):
         return _own(caller, code, client_id)
+
+
+def _note_stranger(house: House, caller: Principal, code: str, client_id: UUID | None) -> None:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        note_stranger(
+            session,
+            code,
+            clients=[client_id] if client_id else clients_of_person(session, caller.actor_id),
+            keyring=house.settings.keyring,
+            actor_id=caller.actor_id,
+        )
 
 
 def own_scope(caller: Principal) -> Scope:
@@ -94,7 +114,7 @@ def managed_coupon(
     caller: Principal, code: str, *, client_id: UUID | None, holder: UUID | None = None
 ) -> CouponInHand:
     """A coupon of a client in the caller's sight; raises `NotFound`, `ClientRequired`."""
-    with looking_up(code):
+    with looking_up(canonical(code)):
         return _managed(caller, code, client_id, holder=holder)
 
 

@@ -5,12 +5,13 @@ a recipient's address for one card, are counted in PostgreSQL.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Flask, current_app, g
+from flask import Flask, Response, after_this_request, current_app, g
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -48,17 +49,21 @@ def misses() -> Misses:
 
 
 @contextmanager
-def looking_up(code: str) -> Iterator[None]:
+def looking_up(code: str, *, told: Callable[[], None] | None = None) -> Iterator[None]:
     """Look for a bearer code in the block: `NotFound` is a miss, whatever the reason.
 
-    Raises `RateLimited` for who missed too often, before anything is looked for.
+    `told` is done after the answer to the first miss of this caller with this code has gone: the
+    time that the answer takes says nothing of it. Raises `RateLimited` for who missed too often,
+    before anything is looked for.
     """
     rule, subject = _counted_by()
     _refuse_blocked(rule, subject)
     try:
         yield
     except NotFound:
-        _note(rule, subject, code)
+        is_new = _note(rule, subject, code)
+        if is_new and told is not None:
+            _do_after_answer(told)
         raise
 
 
@@ -83,7 +88,8 @@ def _refuse_blocked(rule: Rule, subject: str) -> None:
         raise RateLimited(BLOCK.seconds if is_denied else block.seconds)
 
 
-def _note(rule: Rule, subject: str, code: str) -> None:
+def _note(rule: Rule, subject: str, code: str) -> bool:
+    """Count the miss; whether it is the first with this code, as far as is known."""
     windows, state = rates().windows, misses()
     state.total += 1
     is_new = (
@@ -94,6 +100,23 @@ def _note(rule: Rule, subject: str, code: str) -> None:
         windows.hit(BLOCK, subject)
         log.warning("misses.blocked", limit=rule.name, seconds=BLOCK.seconds)
     _watch(state)
+    return is_new
+
+
+def _do_after_answer(told: Callable[[], None]) -> None:
+    # What the request knows of its caller is gone by then, but for a copy.
+    context = copy_context()
+
+    def tell() -> None:
+        try:
+            context.run(told)
+        except Exception as fault:  # the answer has gone, and nobody can be told
+            log.error("misses.untold", fault=type(fault).__name__)
+
+    @after_this_request
+    def then(response: Response) -> Response:
+        response.call_on_close(tell)
+        return response
 
 
 def _watch(state: Misses) -> None:

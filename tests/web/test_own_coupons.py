@@ -140,6 +140,30 @@ def test_ec087_a_strangers_coupon_is_as_unknown_as_none(
     assert rows(house, "SELECT FROM jobs") == []
 
 
+def test_ec087_who_runs_the_book_is_told_of_a_strangers_try(
+    app: Flask, house: House, seeded: Seeded, ann: tuple[Caller, UUID]
+) -> None:
+    """EC-087: the audit says who tried which coupon, once for each; the answer says nothing of it."""
+    bob = signed_in(app, house, Role.CLIENT_VIEWER, seeded, name="bob.")
+    code = coupon_in(house, seeded, S.ASSIGNED, ann[1])
+    free = coupon_in(house, seeded, S.UNASSIGNED, ann[1])
+
+    for tried in (code, code.lower(), free, "NO-SUCH-1"):
+        for verb in VERBS:
+            act(bob, f"/coupons/{verb}/{tried}").close()
+
+    told = rows(
+        house,
+        "SELECT actor_id, client_id, object_id, address FROM audit_entries "
+        "WHERE action = 'coupon.tried_by_stranger'",
+    )
+    (coupon,) = rows(house, "SELECT id FROM coupons WHERE state = 'assigned'")
+    assert {tuple(entry) for entry in told} == {
+        (id_of(bob), seeded.client_id, coupon.id, "127.0.0.0/24")
+    }
+    assert len(told) == 1
+
+
 def without_place(problem: dict[str, object]) -> dict[str, object]:
     return {name: problem[name] for name in problem if name not in {"instance", "request_id"}}
 

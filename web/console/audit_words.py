@@ -57,6 +57,7 @@ ACTIONS: Mapping[str, str] = {
     "card.revealed": "Card opened",
     "coupon.revealed": "Coupon’s code opened",
     "coupon.released": "Coupon taken back from its holder",
+    "coupon.tried_by_stranger": "Coupon tried by somebody who does not hold it",
     "coupon.voided": "Coupon made worthless",
     "card.resent": "Card's link sent again",
     "card.reveal_refused": "Card not opened: wrong answer",
