@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from models.base import TableClass
+from models.base import TableClass, new_id
+from models.books import CouponState
 from models.tables import CLASSES, metadata
 from pipelines.wiring import House
 from tests.bad_inputs.json_routes import filled, json_routes
+from tests.couponing import coupon_in
 from tests.models.two_tenants import Two
 from tests.security.tenants import Known, digest_of, known_of
 from tests.web.conftest import Caller
@@ -53,6 +55,11 @@ BOOK_COUPON = {
     *("assigned_at", "code", "created_at", "id", "job_id", "locked_until", "redemptions"),
     *("state", "user_id"),
 }
+COUPON = {
+    *("assigned_at", "book", "book_id", "client_id", "code", "expires_at", "id", "is_sealed"),
+    *("locked_until", "max_redemptions", "moves", "redemptions", "state", "user_id"),
+}
+COUPON_EVENT = {"actor_id", "at", "job_id", "move", "number", "reason", "user_id"}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -77,6 +84,8 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/pools/{user_pool_id}/users", ALL, MEMBER),
     ("/books/{book_id}", ALL | {"storefront_key"}, BOOK),
     ("/books/{book_id}/coupons", ALL | {"storefront_key"}, BOOK_COUPON),
+    ("/coupons/{code}", ALL | {"storefront_key"}, COUPON),
+    ("/coupons/{code}/history", ALL | {"storefront_key"}, COUPON_EVENT),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 
@@ -99,6 +108,7 @@ def own(house: House, app: Flask, two: Two, known: Known, callers: dict[str, Cal
     )
     found = known_of(house, two.one)
     found.ids["pool_id"] = made.json["id"]
+    found.ids["code"] = coupon_in(house, two.one, CouponState.LOCKED, new_id())
     return found
 
 
