@@ -78,6 +78,15 @@ class FailureGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a job is about, in names, and the book and the pool of people that can be opened."""
+
+    names: Sequence[str]
+    book_id: str | None
+    pool_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobWords:
     """Everything the job page says about a job."""
 
@@ -89,8 +98,7 @@ class JobWords:
     subtitle: str
     state: StateWords
     has_ended: bool
-    #: The pool of people that it is for.
-    pool_id: str | None
+    about: About
     #: Why it failed as a whole.
     error: str | None
     percent: float
@@ -141,12 +149,11 @@ def job_words(
     *,
     version: int,
     campaign: str,
-    of: Sequence[str],
-    pool_id: str | None,
+    about: About,
     retryable: int,
     has_code: bool,
 ) -> JobWords:
-    """Put a job view into words; `of` names what it is about, `has_code`: a code asked for it."""
+    """Put a job view into words; `has_code`: a code asked for it."""
     state = JobState(view["state"])
     words, counts = JOB_STATES[state], view["counts"]
     name = job_name(view["kind"], campaign)
@@ -160,10 +167,10 @@ def job_words(
         kind=view["kind"],
         version=version,
         name=name,
-        subtitle=" · ".join(part for part in of if part),
+        subtitle=" · ".join(part for part in about.names if part),
         state=words,
         has_ended=has_ended,
-        pool_id=pool_id,
+        about=about,
         error=str(view["error"]["detail"]) if view["error"] else None,
         percent=view["progress"]["percent"],
         percent_words=short,

@@ -38,6 +38,7 @@ from web.console.job_results import ResultWords, result_words
 from web.console.job_words import (
     ITEM_STATES,
     JOB_STATES,
+    About,
     FailureGroup,
     JobWords,
     failure_groups,
@@ -234,8 +235,11 @@ def _words(session: Session, row: Row[Any], labels: JobLabels, *, retryable: int
         job_view(row, now=clock.now(session), limits=front().house.limits),
         version=row.version,
         campaign=labels.campaign(row),
-        of=(labels.brand(row), labels.book(row), labels.pool(row), row.file_name or ""),
-        pool_id=row.spec.get("pool_id") if labels.pool(row) else None,
+        about=About(
+            (labels.brand(row), labels.book(row), labels.pool(row), row.file_name or ""),
+            book_id=row.spec.get("book_id") if labels.book(row) else None,
+            pool_id=row.spec.get("pool_id") if labels.pool(row) else None,
+        ),
         retryable=retryable,
         has_code=bool(row.spec.get("has_redemption_code")),
     )

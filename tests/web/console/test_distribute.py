@@ -71,6 +71,7 @@ def test_s3_048_the_first_step_offers_open_books_with_their_stock(
 
     page = bob.get(path(pool)).text
     proposed = bob.get(f"{path(pool)}?book_id={book}").text
+    from_book = bob.get(f"/console/books/{book}").text
     chosen = bob.get(f"/console/user-pools?book_id={book}").text
 
     assert "Summer Sale – 20 coupons left, at most 5 for each person" in page
@@ -78,6 +79,7 @@ def test_s3_048_the_first_step_offers_open_books_with_their_stock(
     assert "A person is drawn for every coupon" in page
     assert "Everybody in the pool gets the same number" in page
     assert f'<option value="{book}" selected>' in proposed
+    assert f'href="/console/user-pools?book_id={book}">Distribute…</a>' in from_book
     assert "Choose the pool whose people get coupons of <strong>Summer Sale</strong>" in chosen
     assert f"{path(pool)}?book_id={book}" in chosen
 
@@ -130,6 +132,7 @@ def test_s3_049_what_was_shown_is_done_once(
     page = bob.get(first.headers["Location"]).text
     assert "10 of 10 assigned" in page
     assert "Summer Sale · Beta Testers" in page
+    assert f'href="/console/books/{book}">Open the book</a>' in page
 
 
 def test_ec092_a_plan_that_is_stale_says_what_changed_and_offers_the_new_one(
