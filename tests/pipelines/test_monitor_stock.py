@@ -11,9 +11,9 @@ from pipelines.pricing.read import last_costs
 from pipelines.provisioning.give_up_margin import give_up_waiting
 from pipelines.provisioning.margin import route_subject
 from pipelines.wiring import House
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit
+from tests.driving import cards_csv, change, drain, import_cards_now, recipients_csv, rows, submit
 from tests.pipelines.test_margin import charge, retry, set_cost, set_floor
-from tests.pipelines.test_monitor import found, looked, sql, standing
+from tests.pipelines.test_monitor import found, looked, standing
 from tests.pipelines.test_vendor_orders import settle
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, seed
@@ -34,7 +34,7 @@ def test_ec068_cards_that_nobody_is_given_any_more_are_told(house: House):
     (finding,) = report.findings
     assert (finding.kind.name, finding.subject_id) == ("inventory_expiring", seeded.csv_pool)
     assert finding.detail == {"cards": 2, "days_left": 5}
-    sql(house, "UPDATE cards SET state = 'void' WHERE expires_on < current_date + 30")
+    change(house, "UPDATE cards SET state = 'void' WHERE expires_on < current_date + 30")
     assert found(looked(house)) == []
     assert standing(house) == set()
 
