@@ -37,6 +37,8 @@ class Draw(Base):
     #: The part of the deck that is drawn from: keys after the first, up to the second.
     after_key: Mapped[int | None] = mapped_column(BigInteger)
     upto_key: Mapped[int | None] = mapped_column(BigInteger)
+    #: How many coupons were set aside.
+    coupons: Mapped[int | None]
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

@@ -15,7 +15,7 @@ from pipelines.audit.record import Detail, changes, record
 from pipelines.books.create import check_rules, pattern_columns
 from pipelines.books.patterns import Pattern
 from pipelines.books.read import book_rules
-from pipelines.books.recount import count_book, count_people
+from pipelines.books.recount import count_book, count_people, refuse_too_many
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.books.rules import BookRules
 from pipelines.errors import NotFound
@@ -84,17 +84,15 @@ def reopen_book(
 
 
 def _locked(session: Session, book_id: UUID, values: Mapping[str, Any]) -> Row[Any]:
-    """The book, locked until the commit; where counting begins, its deck before it.
+    """The book, locked until the commit; where counting begins, its deck after it.
 
-    Advisory locks come before rows, so the rules are looked at twice.
+    A distribution that is submitted counts itself in the book's row before it takes the deck;
+    whoever shares the deck waits for no book.
     """
-    if _begins_counting(book_rules(session, book_id), values):
-        wait_for_lock(session, Namespace.DECK, str(book_id))
-        return _row(session, book_id)
     row = _row(session, book_id)
     if _begins_counting(book_rules(session, book_id), values):
-        # Somebody lifted a limit between the two looks: this caller has read an older version.
-        raise PreconditionFailed(current=row.version)
+        refuse_too_many(session, book_id)
+        wait_for_lock(session, Namespace.DECK, str(book_id))
     return row
 
 

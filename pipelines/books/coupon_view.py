@@ -21,14 +21,17 @@ from pipelines.books.coupon_states import (
     refuse_void,
 )
 from pipelines.books.look_up import CouponInHand
-from pipelines.books.refusals import BookNotStarted
+from pipelines.books.refusals import BEING_DRAWN, BookNotStarted, CouponNotAvailable
 from pipelines.books.rules import Window
 from pipelines.errors import NotFound, Refusal
 
 _COUPONS = """
 SELECT c.id, c.book_id, c.client_id, c.state, c.user_id, c.assigned_at, c.locked_until,
     c.redemptions, c.version, c.code, s.last4, b.name AS book, b.allow_multi_redemption,
-    b.max_redemptions_per_coupon, b.starts_at, b.expires_at, b.closed_at
+    b.max_redemptions_per_coupon, b.starts_at, b.expires_at, b.closed_at,
+    c.state = 'unassigned' AND EXISTS (
+        SELECT FROM draws d WHERE d.book_id = c.book_id AND d.closed_at IS NULL
+          AND c.draw_key > d.after_key AND c.draw_key <= d.upto_key) AS is_set_aside
 FROM coupons c JOIN books b ON b.id = c.book_id LEFT JOIN coupon_codes s ON s.id = c.id
 """
 _ONE = text(_COUPONS + "WHERE c.book_id = :book AND c.id = :coupon")
@@ -77,9 +80,9 @@ class CouponView:
             "redeem": refuse_redeem(facts, now, has_lock_token=False) or book,
             "lock": refuse_lock(facts, now) or _unless_early(book),
             "unlock": refuse_unlock(facts, now),
-            "assign": refuse_assign(facts, now) or _unless_early(book),
+            "assign": refuse_assign(facts, now) or self._drawn() or _unless_early(book),
             "release": refuse_release(facts, now),
-            "void": refuse_void(facts, now),
+            "void": refuse_void(facts, now) or self._drawn(),
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -109,6 +112,9 @@ class CouponView:
         """How often it may be redeemed in all; None for any number of times."""
         row = self.row
         return row.max_redemptions_per_coupon if row.allow_multi_redemption else 1
+
+    def _drawn(self) -> Refusal | None:
+        return CouponNotAvailable(BEING_DRAWN) if self.row.is_set_aside else None
 
     def _book_refusal(self) -> Refusal | None:
         row = self.row

@@ -4,8 +4,11 @@ Each coupon has a random place in the deck, drawn when it came in or came back. 
 is drawing from is left alone: that part of the deck is spoken for while its draw is open.
 """
 
-import secrets
-from collections.abc import Iterable
+import os
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from uuid import UUID
 
 from sqlalchemy import text
@@ -17,6 +20,11 @@ from pipelines.books.history import Step
 #: Places of the deck: 63 bits.
 KEYS = 1 << 63
 _LAST_KEY = KEYS - 1
+#: Places for each coupon of many, so that no two meet.
+_ROOM_FOR_ONE = 1 << 32
+_ROOM_FOR_A_FILE = 1 << 52
+#: Parts of a deck: above the first, up to the second key.
+Parts = Sequence[tuple[int, int]]
 
 _SET_ASIDE = text("""
 SELECT after_key, upto_key FROM draws
@@ -28,6 +36,14 @@ SELECT id, version, draw_key FROM coupons
 WHERE book_id = :book AND state = 'unassigned' AND draw_key > :low AND draw_key <= :high
 ORDER BY draw_key LIMIT :limit FOR NO KEY UPDATE{skip}
 """
+# A version without an event: nobody has seen the coupon yet.
+_MOVE_OUT = text("""
+UPDATE coupons SET version = version + 1, draw_key = :low + 1 + floor(
+    (('x' || left(md5(gen_random_uuid()::text), 16))::bit(64)::bigint & :mask)::numeric
+    * :width / (:mask + 1.0))::bigint
+WHERE book_id = :book AND state = 'unassigned' AND draw_key > :after AND draw_key <= :upto
+  AND load_job_id = :job
+""")
 _TAKE_FREE = text(_TAKE.format(skip=" SKIP LOCKED"))
 _TAKE_WAITING = text(_TAKE.format(skip=""))
 
@@ -65,7 +81,7 @@ def take_from_deck(session: Session, book_id: UUID, count: int) -> list[Step]:
 def free_parts(
     session: Session, book_id: UUID, *, but: UUID | None = None
 ) -> list[tuple[int, int]]:
-    """The parts of the deck that no open draw has set aside: above the first, up to the second key.
+    """The parts of the deck that no open draw has set aside.
 
     `but`: the job whose own part counts as free.
     """
@@ -91,6 +107,43 @@ def is_set_aside(session: Session, book_id: UUID, draw_key: int) -> bool:
     return any(row.after_key < draw_key <= row.upto_key for row in parts)
 
 
-def new_place() -> int:
-    """A random place in the deck, for a coupon that comes back."""
-    return secrets.randbelow(KEYS)
+def new_places(session: Session, book_id: UUID, count: int) -> list[int]:
+    """Random places for coupons that come in or come back; the deck is shared from now on.
+
+    None is in a part that a draw has set aside: what is not drawn is everybody's at once.
+    """
+    share_deck(session, book_id)
+    return places_in(free_parts(session, book_id), count)
+
+
+def places_in(parts: Parts, count: int) -> list[int]:
+    """So many places of these parts, each as likely as any other.
+
+    Anywhere, where the parts are so narrow that two coupons could meet.
+    """
+    ends = list(accumulate(high - low for low, high in parts))
+    if not ends or ends[-1] < count * _ROOM_FOR_ONE:
+        parts, ends = [(-1, _LAST_KEY)], [KEYS]
+    drawn = struct.unpack(f">{count}Q", os.urandom(8 * count))
+    return [_place(parts, ends, number * ends[-1] >> 64) for number in drawn]
+
+
+def _place(parts: Parts, ends: Sequence[int], nth: int) -> int:
+    part = bisect_right(ends, nth)
+    return parts[part][1] - (ends[part] - nth) + 1
+
+
+def leave_draws(session: Session, book_id: UUID, job_id: UUID, known: Parts) -> None:
+    """Before the commit of new coupons whose places were drawn when the parts `known` were free.
+
+    Those that lie in what a draw has set aside since get another place; the deck is shared until
+    the commit.
+    """
+    share_deck(session, book_id)
+    free = free_parts(session, book_id)
+    low, high = max(free, key=lambda part: part[1] - part[0], default=(0, 0))
+    if free == known or high - low < _ROOM_FOR_A_FILE:
+        return
+    values = {"book": book_id, "job": job_id, "low": low, "width": high - low, "mask": _LAST_KEY}
+    for after, upto in gaps_between(free):
+        session.execute(_MOVE_OUT, values | {"after": after, "upto": upto})

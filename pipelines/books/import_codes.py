@@ -19,12 +19,13 @@ from models.jobs import JobState
 from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
 from pipelines.books.code_rows import COLUMNS, check_code
+from pipelines.books.deck import Parts, free_parts, leave_draws, places_in
 from pipelines.books.guessing import Look
 from pipelines.books.patterns import BEARER_BITS_LEFT
 from pipelines.books.read import book_rules
 from pipelines.books.refusals import PatternSpaceTooSmall
 from pipelines.books.rules import BookRules
-from pipelines.books.write_coupons import LAST_CHARACTERS, draw_keys, sealed_code
+from pipelines.books.write_coupons import LAST_CHARACTERS, sealed_code
 from pipelines.errors import Fault, Refusal
 from pipelines.jobs.cells import CellProblem
 from pipelines.jobs.copying import BATCH_ROWS, copy_lines, line
@@ -125,8 +126,11 @@ def import_codes(
         refusal = book.ended(now)
         if refusal is not None:
             raise refusal
-        _stage(session, job, book, keyring, limits)
+        free = free_parts(session, book.id)
+        _stage(session, job, book, free, keyring, limits)
         landing = _land(session, job, book)
+        if landing.succeeded:
+            leave_draws(session, book.id, job.id, free)
         savepoint.commit()
     except Refusal as why:
         savepoint.rollback()
@@ -141,14 +145,19 @@ def give_up_codes(session: Session, task: TaskInHand, now: datetime) -> None:
 
 
 def _stage(
-    session: Session, job: Row[Any], book: BookRules, keyring: Keyring, limits: Limits
+    session: Session,
+    job: Row[Any],
+    book: BookRules,
+    free: Parts,
+    keyring: Keyring,
+    limits: Limits,
 ) -> None:
     """Every row with its coupon or its problem; raises what is wrong with the file as a whole."""
     session.execute(_CREATE)
     stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.CODES))
     rows, look = iter(open_csv(stored, columns=COLUMNS, limits=limits)), Look()
     while batch := list(islice(rows, BATCH_ROWS)):
-        copy_lines(session, _COPY, list(_lines(batch, book, keyring, look)))
+        copy_lines(session, _COPY, list(_lines(batch, book, free, keyring, look)))
     known = session.execute(_KNOWN, {"book": book.id}).scalar_one()
     if look.count and look.bits(known=int(known)) < BEARER_BITS_LEFT:
         raise PatternSpaceTooSmall(
@@ -158,10 +167,10 @@ def _stage(
 
 
 def _lines(
-    batch: list[CsvRow | CsvRowError], book: BookRules, keyring: Keyring, look: Look
+    batch: list[CsvRow | CsvRowError], book: BookRules, free: Parts, keyring: Keyring, look: Look
 ) -> Iterator[str]:
     """Rows of `code_intake`: the coupon as it will be, or only what is wrong with the row."""
-    ids, keys, scope = new_ids(len(batch)), draw_keys(len(batch)), book.client_id.bytes
+    ids, keys, scope = new_ids(len(batch)), places_in(free, len(batch)), book.client_id.bytes
     good: list[str] = []
     for row, identity, key in zip(batch, ids, keys, strict=True):
         if isinstance(row, CsvRowError):

@@ -9,11 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.books import WHOLE_BOOK
+from pipelines.errors import Kind, Refusal
 
+#: Coupons that were given and are counted while their book waits, in some two seconds.
+COUNTED_AT_ONCE_MAX = 200_000
 #: SQL: what one coupon counts for, in sums over the coupons of a person or a book.
 ASSIGNED = "count(*) FILTER (WHERE c.state IN ('assigned', 'locked', 'redeemed'))"
 REDEEMED = "coalesce(sum(c.redemptions), 0)"
 
+_GIVEN = text("""
+SELECT coalesce(sum(assigned + locked + redeemed), 0) FROM book_stock WHERE book_id = :book
+""")
 _KEEP = """
 ON CONFLICT (book_id, user_id) DO UPDATE
     SET assigned = excluded.assigned, redeemed = excluded.redeemed
@@ -41,6 +47,27 @@ FROM books b CROSS JOIN LATERAL (
 WHERE b.id = :book
 {_KEEP}
 """)
+
+
+class TooManyToCount(Refusal):
+    """A first limit on a book that has given so many coupons that counting them takes too long."""
+
+    code = "too_many_to_count"
+    kind = Kind.CONFLICT
+
+    def __init__(self, given: int) -> None:
+        super().__init__(
+            f"The book has given {given:,} coupons. A limit that counts what was given already can "
+            f"be set until it has given {COUNTED_AT_ONCE_MAX:,}; make another book with the limit.",
+            extra={"given": given, "most": COUNTED_AT_ONCE_MAX},
+        )
+
+
+def refuse_too_many(session: Session, book_id: UUID) -> None:
+    """Raise `TooManyToCount` where counting would keep everybody from the book for seconds."""
+    given = int(session.execute(_GIVEN, {"book": book_id}).scalar_one())
+    if given > COUNTED_AT_ONCE_MAX:
+        raise TooManyToCount(given)
 
 
 def count_people(session: Session, book_id: UUID) -> None:

@@ -48,6 +48,9 @@ class RecipientInactive(Refusal):
     detail = "The account of this person is disabled; nothing is assigned to it."
 
 
+BEING_DRAWN = "A distribution is drawing this coupon. Wait for its end."
+
+
 class CouponNotAvailable(Refusal):
     """Somebody has the coupon, or a distribution is drawing it."""
 

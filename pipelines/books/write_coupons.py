@@ -1,8 +1,6 @@
 """Write new coupons of a book, thousands with one statement; a code that its client has is left out."""
 
-import os
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,13 +8,12 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.base import new_ids
+from pipelines.books.deck import new_places
 from pipelines.jobs.copying import copy_lines
 from pipelines.sealing import Keyring, Purpose
 
 #: What a code's last characters are called where they are shown in its stead.
 LAST_CHARACTERS = 4
-#: A deck is sorted by 63 bits: they fit a BIGINT, and two coupons never meet.
-_SIGN_BIT = 1
 _NULL = r"\N"
 
 _CREATE = text("""
@@ -55,10 +52,16 @@ class Supply:
 def write_coupons(
     session: Session, supply: Supply, codes: Iterable[str], *, keyring: Keyring
 ) -> int:
-    """Write a coupon for each of the codes, canonical and all different; how many were new."""
+    """Write a coupon for each of the codes, canonical and all different; how many were new.
+
+    The deck is shared from now on.
+    """
+    scope = supply.client_id.bytes
+    indexed = sorted((keyring.blind_index(code, scope=scope), code) for code in codes)
+    places = new_places(session, supply.book_id, len(indexed))
     session.execute(_CREATE)
     session.execute(_EMPTY)
-    copy_lines(session, _COPY, list(_lines(supply, codes, keyring)))
+    copy_lines(session, _COPY, list(_lines(supply, indexed, places, keyring)))
     values = {
         "book": supply.book_id,
         "agency": supply.agency_id,
@@ -69,11 +72,6 @@ def write_coupons(
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
-def draw_keys(count: int) -> Sequence[int]:
-    """Places in a deck, at random: 63 bits each."""
-    return [key >> _SIGN_BIT for key in struct.unpack(f">{count}Q", os.urandom(8 * count))]
-
-
 def sealed_code(keyring: Keyring, code: str, identity: UUID | str) -> bytes:
     """The code as the row of its coupon in `coupon_codes` keeps it."""
     return keyring.seal(
@@ -81,12 +79,12 @@ def sealed_code(keyring: Keyring, code: str, identity: UUID | str) -> bytes:
     )
 
 
-def _lines(supply: Supply, codes: Iterable[str], keyring: Keyring) -> Iterator[str]:
+def _lines(
+    supply: Supply, indexed: list[tuple[bytes, str]], places: list[int], keyring: Keyring
+) -> Iterator[str]:
     """Rows of `new_coupons`; ids rise with the index, so that neither tree is written at random."""
-    scope = supply.client_id.bytes
-    indexed = sorted((keyring.blind_index(code, scope=scope), code) for code in codes)
-    ids, keys = new_ids(len(indexed)), draw_keys(len(indexed))
-    for identity, (index, code), key in zip(ids, indexed, keys, strict=True):
+    ids = new_ids(len(indexed))
+    for identity, (index, code), key in zip(ids, indexed, places, strict=True):
         if supply.seals_codes:
             sealed = sealed_code(keyring, code, identity).hex()
             rest = f"{key}\t\\\\x{sealed}\t{code[-LAST_CHARACTERS:]}"

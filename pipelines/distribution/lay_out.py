@@ -53,7 +53,9 @@ SELECT max(draw_key) AS upto, count(*) AS found FROM (
     WHERE book_id = :book AND state = 'unassigned' AND draw_key > :low AND draw_key <= :high
     ORDER BY draw_key LIMIT :count) top
 """)
-_SET_ASIDE = text("UPDATE draws SET after_key = :after, upto_key = :upto WHERE job_id = :job")
+_SET_ASIDE = text("""
+UPDATE draws SET after_key = :after, upto_key = :upto, coupons = :coupons WHERE job_id = :job
+""")
 _PART = text("SELECT book_id, seed, after_key, upto_key FROM draws WHERE job_id = :job")
 # Between the two looks nobody takes from this part of the deck. The order is that of `draw.shuffled`:
 # docs/draw.md says it in other words.
@@ -131,7 +133,8 @@ def set_aside(session: Session, job_id: UUID, book_id: UUID, *, allow_partial: b
             break
     if found < needed and not allow_partial:
         raise BookExhausted(extra={"available": found, "required": needed})
-    session.execute(_SET_ASIDE, {"job": job_id, "after": gaps[0][0], "upto": upto})
+    values = {"job": job_id, "after": gaps[0][0], "upto": upto, "coupons": found}
+    session.execute(_SET_ASIDE, values)
     return found
 
 

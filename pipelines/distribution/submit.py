@@ -41,7 +41,10 @@ SELECT id FROM jobs WHERE client_id = :client AND id > :since AND kind = 'distri
 """)
 _AVAILABLE = text("""
 SELECT (SELECT coalesce(sum(unassigned), 0) FROM book_stock WHERE book_id = :book)
-     - (SELECT coalesce(sum(c.pending), 0) FROM draws d JOIN chunks c ON c.job_id = d.job_id
+     - (SELECT coalesce(sum(coalesce(d.coupons - c.succeeded, c.pending)), 0)
+        FROM draws d CROSS JOIN LATERAL (
+            SELECT sum(succeeded) AS succeeded, sum(pending) AS pending
+            FROM chunks WHERE job_id = d.job_id) c
         WHERE d.book_id = :book AND d.closed_at IS NULL)
 """)
 

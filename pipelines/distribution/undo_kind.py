@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.books import CouponMove
 from models.jobs import JobState
 from pipelines.books.counts import give_back_places
-from pipelines.books.deck import new_place, share_deck
+from pipelines.books.deck import new_places, share_deck
 from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.books.read import book_rules
 from pipelines.distribution.undo import ALREADY_RELEASED, VERDICTS, WHY_NOT
@@ -127,10 +127,11 @@ def _take_back(session: Session, job: Row[Any], positions: list[int], now: datet
     by = {"at": now, "actor_id": job.submitted_by, "job_id": job.id}
     tidied = [Step(row.id, row.version, row.user_id) for row in expired]
     move_coupons(session, rules.id, tidied, Moved(CouponMove.LOCK_EXPIRED, **by))
+    undoable = [row for row in found if row.why is None]
+    places = new_places(session, rules.id, len(undoable))
     steps = [
-        Step(row.id, row.version + (row.state == "locked"), row.user_id, row.position, new_place())
-        for row in found
-        if row.why is None
+        Step(row.id, row.version + (row.state == "locked"), row.user_id, row.position, place)
+        for row, place in zip(undoable, places, strict=True)
     ]
     back = move_coupons(session, rules.id, steps, Moved(CouponMove.RELEASED, **by))
     given = {step.position: step.id for step in steps if step.id in back and step.position}

@@ -11,7 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.chunks import defer_settlement
+from pipelines.jobs.verdicts import CANCELLED, Verdict
 from pipelines.queue.work import TaskInHand
 from pipelines.webhooks.catalogue import JOB_FINISHED
 from pipelines.webhooks.happened import Event, happened
@@ -26,15 +26,16 @@ _TOLD_STATES = (
     ItemState.NEEDS_REVIEW,
     ItemState.CANCELLED,
 )
-_FAIL = text(f"""
-UPDATE jobs SET state = 'failed', error = CAST(:error AS jsonb), finished_at = :now,
-    upload_sha256 = NULL, paused_at = NULL, pause_reason = NULL, paused_by = NULL,
-    version = version + 1
-WHERE id = :job AND state IN ('queued', 'running', 'paused')
-RETURNING {TOLD_COLUMNS}
+_END = text(f"""
+UPDATE jobs SET state = CASE state WHEN 'cancelling' THEN 'cancelled' ELSE 'failed' END,
+    error = CASE state WHEN 'cancelling' THEN error ELSE CAST(:error AS jsonb) END,
+    finished_at = :now, upload_sha256 = NULL, paused_at = NULL, pause_reason = NULL,
+    paused_by = NULL, version = version + 1
+WHERE id = :job AND state IN ('queued', 'running', 'paused', 'cancelling')
+RETURNING {TOLD_COLUMNS}, state
 """)
-_FAIL_ITEMS = text("""
-UPDATE items SET state = 'failed', code = :code, detail = :detail
+_END_ITEMS = text("""
+UPDATE items SET state = :state, code = :code, detail = :detail
 WHERE job_id = :job AND state = 'pending'
 """)
 _CLOSE_CHUNKS = text("""
@@ -81,27 +82,26 @@ def tell_finished(
     happened(session, Event(JOB_FINISHED, job.id, job.agency_id, job.client_id, facts), now=now)
 
 
-def fail_unbegun(session: Session, job_id: UUID, error: JobError, now: datetime) -> bool:
-    """End a job none of whose items was begun; False, and nothing done, if it is being cancelled.
+def fail_unbegun(session: Session, job_id: UUID, error: JobError, now: datetime) -> None:
+    """End a job none of whose items was begun; one that was cancelled meanwhile ends cancelled.
 
     Its file may be submitted again.
     """
     values = {"job": job_id, "error": error.as_json(), "now": now}
-    job = session.execute(_FAIL, values).one_or_none()
+    job = session.execute(_END, values).one_or_none()
     if job is None:
-        return False
-    said = {"job": job_id, "code": error.code, "detail": error.detail}
-    failed = session.execute(_FAIL_ITEMS, said).rowcount  # type: ignore[attr-defined]
+        return
+    state = JobState(job.state)
+    verdict = CANCELLED
+    if state is JobState.FAILED:
+        verdict = Verdict(ItemState.FAILED, error.code, error.detail)
+    said = {"state": verdict.state.value, "code": verdict.code, "detail": verdict.detail}
+    ended = session.execute(_END_ITEMS, said | {"job": job_id})
     session.execute(_CLOSE_CHUNKS, {"job": job_id})
-    tell_finished(session, job, JobState.FAILED, {ItemState.FAILED: failed}, now=now)
-    return True
+    counts = {verdict.state: ended.rowcount}  # type: ignore[attr-defined]
+    tell_finished(session, job, state, counts, now=now)
 
 
 def give_up_unplanned(session: Session, task: TaskInHand, now: datetime, detail: str) -> None:
-    """The attempts to plan a job are spent: it ends, with nothing of it begun.
-
-    One that was cancelled meanwhile is settled: who came to settle it before saw a plan to come.
-    """
-    job_id = UUID(task.args["job_id"])
-    if not fail_unbegun(session, job_id, internal_error(detail), now):
-        defer_settlement(session, job_id=job_id, tenant_id=task.tenant_id, now=now)
+    """The attempts to plan a job are spent: it ends, with nothing of it begun."""
+    fail_unbegun(session, UUID(task.args["job_id"]), internal_error(detail), now)

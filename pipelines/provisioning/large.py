@@ -227,8 +227,7 @@ def _refuse(session: Session, job: Row[Any], refusal: Refusal, now: datetime) ->
     status = _STATUS.get(refusal.kind, 422)
     errors = {"errors": [error.as_json() for error in refusal.errors]}
     error = JobError(refusal.code, refusal.detail, status, more=errors | refusal.extra)
-    if not fail_unbegun(session, job.id, error, now):
-        _settle(session, job, now)
+    fail_unbegun(session, job.id, error, now)
 
 
 def _settle(session: Session, job: Row[Any], now: datetime) -> None:

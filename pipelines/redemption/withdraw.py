@@ -9,11 +9,11 @@ from models.books import CouponMove, CouponState
 from pipelines.audit.record import record
 from pipelines.books.counts import give_back_places
 from pipelines.books.coupon_states import refuse_release, refuse_void
-from pipelines.books.deck import is_set_aside, new_place, share_deck
+from pipelines.books.deck import is_set_aside, new_places, share_deck
 from pipelines.books.history import Moved, move_coupon
 from pipelines.books.look_up import CouponInHand, coupon_by_id, take_coupon
 from pipelines.books.read import book_rules
-from pipelines.books.refusals import CouponNotAvailable
+from pipelines.books.refusals import BEING_DRAWN, CouponNotAvailable
 
 #: The states in which a coupon is one of those that its holder's limit counts.
 _HELD = frozenset({CouponState.ASSIGNED, CouponState.LOCKED})
@@ -28,7 +28,8 @@ def release_coupon(
     if (refusal := refuse_release(found.facts, now)) is not None:
         raise refusal
     moved = Moved(CouponMove.RELEASED, now, actor_id, reason=reason)
-    move_coupon(session, found, moved, draw_key=new_place())
+    (place,) = new_places(session, found.book_id, 1)
+    move_coupon(session, found, moved, draw_key=place)
     return _given_back(session, found, "coupon.released", actor_id, reason)
 
 
@@ -42,7 +43,7 @@ def void_coupon(
         raise refusal
     is_free = found.facts.state is CouponState.UNASSIGNED
     if is_free and is_set_aside(session, found.book_id, found.draw_key):
-        raise CouponNotAvailable("A distribution is drawing this coupon. Wait for its end.")
+        raise CouponNotAvailable(BEING_DRAWN)
     move_coupon(session, found, Moved(CouponMove.VOIDED, now, actor_id, reason=reason))
     return _given_back(session, found, "coupon.voided", actor_id, reason)
 
