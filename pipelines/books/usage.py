@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -46,17 +46,17 @@ UsageByDay = dict[date, Usage]
 
 
 def usage_of_book(
-    session: Session, book_id: UUID, *, now: datetime, days: int = DAYS_SHOWN
+    session: Session, book_id: UUID, *, today: date, days: int = DAYS_SHOWN
 ) -> UsageByDay:
-    """The last days of one book, today included; `NotFound` if this scope cannot see it."""
+    """The last days of one book, today (UTC) included; `NotFound` if this scope cannot see it."""
     book_rules(session, book_id)
-    period = _period(now, days)
+    period = _period(today, days)
     return _each_day(session.execute(_OF_BOOK, period | {"book": book_id}).all(), **period)
 
 
-def usage_of_scope(session: Session, *, now: datetime, days: int = DAYS_SHOWN) -> UsageByDay:
-    """The last days of all books in this scope, today included."""
-    period = _period(now, days)
+def usage_of_scope(session: Session, *, today: date, days: int = DAYS_SHOWN) -> UsageByDay:
+    """The last days of all books in this scope, today (UTC) included."""
+    period = _period(today, days)
     return _each_day(session.execute(_OF_SCOPE, period).all(), **period)
 
 
@@ -71,8 +71,8 @@ def usage_json(usage: UsageByDay) -> dict[str, Any]:
     }
 
 
-def _period(now: datetime, days: int) -> dict[str, date]:
-    return {"first": now.date() - timedelta(days=days - 1), "last": now.date()}
+def _period(today: date, days: int) -> dict[str, date]:
+    return {"first": today - timedelta(days=days - 1), "last": today}
 
 
 def _each_day(rows: Sequence[Row[Any]], *, first: date, last: date) -> UsageByDay:

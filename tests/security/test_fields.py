@@ -53,6 +53,7 @@ BOOK_COUPON = {
     *("assigned_at", "code", "created_at", "id", "job_id", "locked_until", "redemptions"),
     *("state", "user_id"),
 }
+BOOK_USAGE = {"assigned", "day", "redeemed", "released", "voided"}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -77,6 +78,7 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/pools/{user_pool_id}/users", ALL, MEMBER),
     ("/books/{book_id}", ALL | {"storefront_key"}, BOOK),
     ("/books/{book_id}/coupons", ALL | {"storefront_key"}, BOOK_COUPON),
+    ("/books/{book_id}/usage", ALL | {"storefront_key"}, BOOK_USAGE),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 
