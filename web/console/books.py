@@ -36,7 +36,7 @@ from web.console.frame import page
 from web.console.job_words import StateWords
 from web.console.jobs import worded_jobs_of_book
 from web.console.typed import id_in
-from web.console.usage_charts import usage_chart
+from web.console.usage_charts import usage_chart, usage_words
 from web.console.visit import looking
 from web.guards import permitted, principal
 
@@ -145,7 +145,7 @@ def book_page(
         stock=stock_parts(view.stock),
         stock_words=stock_words(view.stock),
         redemptions=view.stock["redemptions"],
-        drawn=usage_chart(used),
+        used=(usage_words(used), usage_chart(used)),
         limits=limit_lines(view.rules),
         window=_window(view),
         look=_look(view),

@@ -1,6 +1,6 @@
 """How coupons were used over the last days, as a drawing with its table."""
 
-from pipelines.books.usage import UsageByDay
+from pipelines.books.usage import UsageByDay, in_all
 from web.console.charts import Chart, Series, line_chart
 from web.console.formats import number
 
@@ -19,4 +19,14 @@ def usage_chart(usage: UsageByDay) -> Chart:
         say=number,
         description=f"Coupons that were assigned, and how often coupons were redeemed, on each of "
         f"the last {len(usage)} days (UTC).",
+    )
+
+
+def usage_words(usage: UsageByDay) -> str:
+    """All that was done in the days that are drawn, also what the drawing leaves out."""
+    whole = in_all(usage)
+    return (
+        f"In the last {len(usage)} days (UTC) {number(whole.assigned)} assigned, "
+        f"{number(whole.redeemed)} redeemed, {number(whole.released)} released, "
+        f"{number(whole.voided)} voided."
     )

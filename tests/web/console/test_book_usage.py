@@ -41,6 +41,7 @@ def test_s1_118_s3_150_a_book_draws_its_use_and_says_the_same_in_a_table(
     days = drawn_days(page)
 
     assert '<h2 id="use">Use</h2>' in page
+    assert "days (UTC) 2 assigned, 1 redeemed, 0 released, 0 voided." in page
     assert f"{TITLE} as a table" in page
     assert re.findall(r'<path class="chart-path tone-(\w+)"', page) == ["one", "two"]
     assert len(days) == 30
