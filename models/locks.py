@@ -31,7 +31,7 @@ class Namespace(StrEnum):
     WEBHOOK_PLACES = "webhook_places"
     #: Shared by whoever takes coupons out of a book, alone for who sets a part of its deck aside.
     DECK = "deck"
-    #: Whoever adds up how many coupons a book has in each state.
+    #: Whoever adds up how many coupons a book has in each state, and what was done to them each day.
     BOOK_STOCK = "book_stock"
     #: One import of codes into the books of a client at a time.
     CODE_IMPORT = "code_import"

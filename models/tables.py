@@ -81,6 +81,8 @@ CLASSES: dict[str, TableClass] = {
     cards.Provision.__tablename__: TableClass.TENANT,
     usage.IssuedDelta.__tablename__: TableClass.TENANT,
     usage.IssuedDaily.__tablename__: TableClass.TENANT,
+    usage.CouponUsageDelta.__tablename__: TableClass.TENANT,
+    usage.CouponUsageDaily.__tablename__: TableClass.TENANT,
     deliveries.Delivery.__tablename__: TableClass.TENANT,
     deliveries.SmsOptOut.__tablename__: TableClass.PLUMBING,
     redemption_codes.LoadedCode.__tablename__: TableClass.TENANT,

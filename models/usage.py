@@ -1,12 +1,12 @@
-"""How many cards were issued for how much, by day: deltas beside their sums, exact at every moment."""
+"""What was done on each day, to cards and to coupons: deltas beside their sums, exact at every moment."""
 
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import Date, Index, text
+from sqlalchemy import BigInteger, Date, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, MinorUnits, in_campaign
+from models.base import Base, Currency, Id, MinorUnits, in_campaign, of_same_tenant
 
 
 class IssuedDelta(Base):
@@ -53,3 +53,42 @@ class IssuedDaily(Base):
     charge_minor: Mapped[MinorUnits]
     cost_minor: Mapped[MinorUnits]
     cards_without_cost: Mapped[int]
+
+
+class CouponUsageDelta(Base):
+    """What one statement did to a book's coupons; a trigger on `coupon_events` writes it, a duty adds it up."""
+
+    __tablename__ = "coupon_usage_deltas"
+    __table_args__ = (Index(None, "book_id"),)
+
+    id: Mapped[Id] = mapped_column(server_default=text("gen_random_uuid()"))
+    book_id: Mapped[UUID]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    #: In UTC, of the events.
+    day: Mapped[date] = mapped_column(Date)
+    assigned: Mapped[int]
+    released: Mapped[int]
+    #: A coupon that is redeemed more than once counts each time.
+    redeemed: Mapped[int]
+    voided: Mapped[int]
+
+
+class CouponUsageDaily(Base):
+    """The sums of the deltas that were added up already, kept for good; the view `coupon_usage` is both."""
+
+    __tablename__ = "coupon_usage_daily"
+    __table_args__ = (
+        of_same_tenant("books", "book_id"),
+        Index(None, "agency_id", "day"),
+        Index(None, "client_id", "day"),
+    )
+
+    book_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    assigned: Mapped[int] = mapped_column(BigInteger)
+    released: Mapped[int] = mapped_column(BigInteger)
+    redeemed: Mapped[int] = mapped_column(BigInteger)
+    voided: Mapped[int] = mapped_column(BigInteger)

@@ -15,6 +15,7 @@ from models.books import Book, BookDelta, Coupon, CouponCode, CouponEvent, OpenR
 from models.database import scoped_transaction
 from models.locks import Namespace
 from models.scope import SYSTEM, client
+from models.usage import CouponUsageDelta
 from pipelines.books.generate import lay_generation
 from pipelines.books.patterns import Pattern
 from pipelines.books.recount import count_book
@@ -109,12 +110,13 @@ def full_book(house: House, seeded: Seeded, job_id: UUID) -> UUID:
 
 
 def change_stock_by_nothing(session: Session, seeded: Seeded) -> None:
-    """One more delta, for those before are added up."""
+    """One more delta of each kind, for those before are added up."""
     (book_id,) = session.execute(
         select(Book.id).where(Book.client_id == seeded.client_id).limit(1)
     ).one()
     states = ("unassigned", "assigned", "locked", "redeemed", "void", "redemptions")
-    tenant = {"agency_id": seeded.agency_id, "client_id": seeded.client_id}
-    session.execute(
-        insert(BookDelta).values(dict.fromkeys(states, 0) | tenant | {"book_id": book_id})
-    )
+    whose = {"agency_id": seeded.agency_id, "client_id": seeded.client_id, "book_id": book_id}
+    session.execute(insert(BookDelta).values(dict.fromkeys(states, 0) | whose))
+    moves = ("assigned", "released", "redeemed", "voided")
+    day = clock.now(session).date()
+    session.execute(insert(CouponUsageDelta).values(dict.fromkeys(moves, 0) | whose | {"day": day}))

@@ -13,9 +13,11 @@ from ops.commands.engine import json_option
 from ops.commands.working import FILE, follow, on_error_option, signed_in
 from pipelines.books.patterns import PLAIN_ALPHABET
 from pipelines.books.read import BookState
+from pipelines.books.usage import DAYS_MAX, DAYS_SHOWN
 
 book_argument = click.argument("book_id", type=click.UUID)
 wait_option = click.option("--wait/--no-wait", default=True, help="Watch the job to its end.")
+USES = ("assigned", "released", "redeemed", "voided")
 STATES = ("unassigned", "assigned", "locked", "redeemed", "void")
 
 
@@ -67,6 +69,32 @@ def show(book_id: UUID, *, in_json: bool) -> None:
         parts = (book["pattern"]["prefix"], "·" * book["pattern"]["random_length"])
         shown = "-".join(part for part in (*parts, book["pattern"]["suffix"]) if part)
         click.echo(f"Codes: {shown}, room for {book['capacity']['room_for']} more.")
+
+
+@books.command()
+@book_argument
+@click.option(
+    "--days",
+    type=click.IntRange(1, DAYS_MAX),
+    default=DAYS_SHOWN,
+    show_default=True,
+    help="In UTC.",
+)
+@json_option
+def usage(book_id: UUID, days: int, *, in_json: bool) -> None:
+    """Show how coupons of a book were used on each of the last days, and in all."""
+    answer = signed_in().get(f"/books/{book_id}/usage", days=str(days))
+    if in_json:
+        click.echo(json.dumps(answer, indent=1))
+        return
+    table = Table("day", *USES, box=None, pad_edge=False)
+    busy = [day for day in answer["data"] if any(day[name] for name in USES)]
+    for day in busy:
+        table.add_row(day["day"], *(str(day[name]) for name in USES))
+    if busy:
+        Console(width=160).print(table, markup=False)
+    totals = ", ".join(f"{answer['totals'][name]} {name}" for name in USES)
+    click.echo(f"In {days} days: {totals}.")
 
 
 #: The options of `create` that are members of the body as they are.

@@ -1,4 +1,4 @@
-"""Add deltas of books' stock to their sums, in bounded passes (decision 0032)."""
+"""Add deltas of books' stock and of their coupons' usage to the sums, in bounded passes (decision 0032)."""
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -27,14 +27,36 @@ WITH taken AS (
 )
 SELECT count(*) FROM taken
 """)
+_ADD_UP_USAGE = text("""
+WITH taken AS (
+    DELETE FROM coupon_usage_deltas
+    WHERE id = ANY (ARRAY(SELECT id FROM coupon_usage_deltas LIMIT :limit))
+    RETURNING *
+), summed AS (
+    INSERT INTO coupon_usage_daily AS d (book_id, day, agency_id, client_id, assigned, released,
+                                         redeemed, voided)
+    SELECT book_id, day, agency_id, client_id, sum(assigned), sum(released), sum(redeemed),
+        sum(voided)
+    FROM taken GROUP BY book_id, day, agency_id, client_id
+    ON CONFLICT (book_id, day) DO UPDATE SET
+        assigned = d.assigned + excluded.assigned,
+        released = d.released + excluded.released,
+        redeemed = d.redeemed + excluded.redeemed,
+        voided = d.voided + excluded.voided
+)
+SELECT count(*) FROM taken
+""")
 
 
 def add_up_books(session: Session, *, limit: int = DELTAS_PER_PASS) -> bool:
     """Move deltas into the sums, in the system's scope; True if there may be more of them.
 
-    Whoever adds up takes turns. Readers see each coupon once before, after and meanwhile: the view
-    `book_stock` is both tables in one snapshot.
+    Whoever adds up takes turns. Readers see each coupon once before, after and meanwhile: the views
+    `book_stock` and `coupon_usage` are both tables in one snapshot.
     """
     wait_for_lock(session, Namespace.BOOK_STOCK, "add_up")
-    taken: int = session.execute(_ADD_UP, {"limit": limit}).scalar_one()
-    return taken == limit
+    taken = [
+        session.execute(statement, {"limit": limit}).scalar_one()
+        for statement in (_ADD_UP, _ADD_UP_USAGE)
+    ]
+    return limit in taken

@@ -1,4 +1,4 @@
-"""Whether coupons are as many as was counted: by their books, their people and their jobs."""
+"""Whether coupons are as many as was counted: by their books, their people, their jobs and their days."""
 
 from models.books import WHOLE_BOOK
 from pipelines.books.recount import ASSIGNED, REDEEMED
@@ -46,6 +46,23 @@ WHERE (coalesce(c.unassigned, 0), coalesce(c.assigned, 0), coalesce(c.locked, 0)
   <> (coalesce(s.unassigned, 0), coalesce(s.assigned, 0), coalesce(s.locked, 0),
       coalesce(s.redeemed, 0), coalesce(s.void, 0), coalesce(s.redemptions, 0))
 """
+# One pass over the events and one over the sums, which are a row per book and day.
+_USAGE = """
+SELECT 'book ' || book_id || ': its usage on ' || day || ' is not what was done to its coupons'
+FROM (SELECT book_id, (at AT TIME ZONE 'UTC')::date AS day,
+        count(*) FILTER (WHERE move = 'assigned') AS assigned,
+        count(*) FILTER (WHERE move = 'released') AS released,
+        count(*) FILTER (WHERE move = 'redeemed') AS redeemed,
+        count(*) FILTER (WHERE move = 'voided') AS voided
+      FROM coupon_events GROUP BY 1, 2) e
+FULL JOIN (SELECT book_id, day, sum(assigned) AS assigned, sum(released) AS released,
+        sum(redeemed) AS redeemed, sum(voided) AS voided
+      FROM coupon_usage GROUP BY book_id, day) u USING (book_id, day)
+WHERE (coalesce(e.assigned, 0), coalesce(e.released, 0), coalesce(e.redeemed, 0),
+       coalesce(e.voided, 0))
+  <> (coalesce(u.assigned, 0), coalesce(u.released, 0), coalesce(u.redeemed, 0),
+      coalesce(u.voided, 0))
+"""
 _MADE = f"""
 SELECT 'job ' || j.id || ': ' || coalesce(d.codes, 0) || ' codes counted, ' || coalesce(n.codes, 0)
     || ' there'
@@ -65,6 +82,13 @@ INVARIANTS = (
         _MADE,
     ),
     Invariant("book-stock", "A book's stock is its coupons", "coupons", _STOCK, False),
+    Invariant(
+        "coupon-usage",
+        "Coupons' usage by day is what was done to them",
+        "coupon_events",
+        _USAGE,
+        False,
+    ),
     Invariant(
         "coupon-counts",
         "Coupons counted towards a limit are somebody's",

@@ -50,6 +50,8 @@ RIGHTS = {
     "open_redemptions": "SID SID SID SID",
     "book_deltas": "SI SI SI SID",
     "book_sums": "S S S SIU",
+    "coupon_usage_deltas": "SI SI SI SID",
+    "coupon_usage_daily": "S S S SIU",
     "campaigns": "SIU SIU SIU SIU",
     "chunks": "SIU SIU SIU SIUD",
     "client_brands": "SIUD SIUD SIUD SIUD",

@@ -31,8 +31,8 @@ APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_c
 APPENDED_ONLY |= {"coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
-#: A trigger refuses what the policy would: see `test_a_coupon_stays_its_tenants`.
-HELD_BY_TRIGGER = {"coupons"}
+ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily"}
+HELD_BY_TRIGGER = {"coupons"}  # refused before the policy: `test_a_coupon_stays_its_tenants`
 #: Granted by columns; tests/models/test_people.py shows their wall.
 BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}
 #: Read by the system alone; whoever writes one writes it for the tenant in scope.

@@ -62,6 +62,8 @@ BREAKS = {
     "UPDATE jobs SET total = total + 1 WHERE id = '{codes}'",
     "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
     "WHERE id = (SELECT id FROM book_deltas LIMIT 1)",
+    "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "
+    "released, redeemed, voided) SELECT id, agency_id, client_id, current_date, 0, 0, 1, 0 FROM books",
     "coupon-counts": "UPDATE coupon_counts SET redeemed = redeemed + 1 WHERE user_id <> '{whole}'",
     "imports": "DELETE FROM cards "
     "WHERE id = (SELECT id FROM cards WHERE state = 'available' LIMIT 1)",

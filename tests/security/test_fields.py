@@ -60,6 +60,7 @@ COUPON = {
     *("locked_until", "max_redemptions", "moves", "redemptions", "state", "user_id"),
 }
 COUPON_EVENT = {"actor_id", "at", "job_id", "move", "number", "reason", "user_id"}
+BOOK_USAGE = {"assigned", "day", "redeemed", "released", "voided"}
 ITEM = {
     *("attempts", "code", "delivery_state", "error", "field", "position", "recipient", "source"),
     "state",
@@ -86,6 +87,7 @@ GOLDEN: list[tuple[str, set[str], set[str]]] = [
     ("/books/{book_id}/coupons", ALL | {"storefront_key"}, BOOK_COUPON),
     ("/coupons/{code}", ALL | {"storefront_key"}, COUPON),
     ("/coupons/{code}/history", ALL | {"storefront_key"}, COUPON_EVENT),
+    ("/books/{book_id}/usage", ALL | {"storefront_key"}, BOOK_USAGE),
     ("/jobs/{job_id}/items", ALL | {"storefront_key"}, ITEM),
 ]
 

@@ -114,6 +114,7 @@ ROUTES = {
     "POST /api/v1/books/<uuid:book_id>/reopen": "books_manage",
     "POST /api/v1/books/<uuid:book_id>/generate": "books_manage",
     "POST /api/v1/books/<uuid:book_id>/codes": "books_manage",
+    "GET /api/v1/books/<uuid:book_id>/usage": "books_read",
     "GET /api/v1/books/<uuid:book_id>/coupons": "books_read",
     "GET /api/v1/books/<uuid:book_id>/coupons.csv": "books_read",
     "GET /api/v1/campaigns": "campaigns_read",

@@ -12,6 +12,7 @@ from models import clock
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.books.generate import GENERATED_AT_ONCE_MAX
 from pipelines.books.read import BookState, BookView, Wanted, list_books, read_book
+from pipelines.books.usage import usage_of_book
 from pipelines.errors import FieldError
 from pipelines.limits import DEFAULTS
 from pipelines.tenants.clients import client_names
@@ -35,6 +36,7 @@ from web.console.frame import page
 from web.console.job_words import StateWords
 from web.console.jobs import worded_jobs_of_book
 from web.console.typed import id_in
+from web.console.usage_charts import usage_chart, usage_words
 from web.console.visit import looking
 from web.guards import permitted, principal
 
@@ -123,10 +125,13 @@ def book_page(
     """A book: rules, stock, room for codes, its jobs, and each thing that can be done or why not."""
     caller = principal()
     with looking() as session:
-        view = read_book(session, book_id, now=clock.now(session))
+        now = clock.now(session)
+        view = read_book(session, book_id, now=now)
+        used = usage_of_book(session, book_id, today=now.date())
         owner = _owners(session, [view])[view.rules.client_id]
         jobs = worded_jobs_of_book(session, view.rules.client_id, book_id, limit=JOBS_SHOWN)
     may_manage = is_allowed(caller, Permission.BOOKS_MANAGE)
+    may_assign = is_allowed(caller, Permission.COUPONS_ASSIGN)
     return page(
         "book.html",
         title=view.rules.name,
@@ -140,19 +145,18 @@ def book_page(
         stock=stock_parts(view.stock),
         stock_words=stock_words(view.stock),
         redemptions=view.stock["redemptions"],
+        used=(usage_words(used), usage_chart(used)),
         limits=limit_lines(view.rules),
         window=_window(view),
         look=_look(view),
         jobs=jobs,
         is_closed=view.state is BookState.CLOSED,
         may_manage=may_manage,
-        may_assign=is_allowed(caller, Permission.COUPONS_ASSIGN),
+        may_assign=may_assign,
         may_reveal=is_allowed(caller, Permission.CODES_REVEAL),
         generate_why_not=generate_why_not(view, may_manage=may_manage),
         upload_why_not=manage_why_not(view, may_manage=may_manage),
-        assign_why_not=assign_why_not(
-            view, may_assign=is_allowed(caller, Permission.COUPONS_ASSIGN)
-        ),
+        assign_why_not=assign_why_not(view, may_assign=may_assign),
         errors=errors or {},
         rows=rows,
         typed=request.form,

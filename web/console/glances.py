@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.access.permissions import Permission, may
 from pipelines.access.principals import Principal
+from pipelines.books.usage import usage_of_scope
 from pipelines.tenants.glance import (
     CampaignGlance,
     TenantGlance,
@@ -22,6 +23,7 @@ from web.console.campaign_words import CAMPAIGN_STATES, MODES, NO_CREDIT, NOT_US
 from web.console.charts import Chart, Series, bar_chart
 from web.console.formats import money, number, plural
 from web.console.job_words import StateWords
+from web.console.usage_charts import usage_chart
 
 #: Usage is shown over this many days, today included.
 DAYS_SHOWN = 30
@@ -55,7 +57,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """What stands below the tiles: tables, and a drawing for each currency that moved."""
+    """What stands below the tiles: tables, a drawing for each currency that moved, and one of coupons."""
 
     glances: tuple[Glance, ...]
     charts: tuple[Chart, ...]
@@ -66,7 +68,10 @@ def dashboard(session: Session, caller: Principal, *, today: date) -> Dashboard:
     first = today - timedelta(days=DAYS_SHOWN - 1)
     if not may(caller.role, Permission.CREDIT_READ):
         return Dashboard((), ())
-    return Dashboard(_glances(session, caller, first, today), _charts(session, first, today))
+    charts = _charts(session, first, today)
+    if may(caller.role, Permission.BOOKS_READ):
+        charts += _coupon_charts(session, today)
+    return Dashboard(_glances(session, caller, first, today), charts)
 
 
 def _glances(session: Session, caller: Principal, first: date, last: date) -> tuple[Glance, ...]:
@@ -192,6 +197,13 @@ def _charts(session: Session, first: date, last: date) -> tuple[Chart, ...]:
             )
         )
     return tuple(charts)
+
+
+def _coupon_charts(session: Session, today: date) -> tuple[Chart, ...]:
+    """How coupons were used, if any were: many tenants have none."""
+    usage = usage_of_scope(session, today=today, days=DAYS_SHOWN)
+    is_used = any(one.assigned or one.redeemed for one in usage.values())
+    return (usage_chart(usage),) if is_used else ()
 
 
 def _sum(minor: float, currency: str) -> str:
