@@ -44,7 +44,7 @@ def change_book(
 
     `version` is what the caller last read. A new pattern is for new codes. A limit below what
     people have takes nothing back and gives no more. Raises `NotFound`, `PreconditionFailed`,
-    `ValidationFailed`.
+    `ValidationFailed`, `TooManyToCount`.
     """
     before = _locked(session, book_id, values)
     if version is not None and version != before.version:
@@ -91,7 +91,8 @@ def _locked(session: Session, book_id: UUID, values: Mapping[str, Any]) -> Row[A
     """
     row = _row(session, book_id)
     if _begins_counting(book_rules(session, book_id), values):
-        refuse_too_many(session, book_id)
+        limits = [name for name, most in values.items() if name.startswith("max_") and most]
+        refuse_too_many(session, book_id, limits)
         wait_for_lock(session, Namespace.DECK, str(book_id))
     return row
 

@@ -3,13 +3,14 @@
 Whoever gives or redeems its coupons shares the book's deck lock, and keeps the counts from then on.
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.books import WHOLE_BOOK
-from pipelines.errors import Kind, Refusal
+from pipelines.errors import FieldError, ValidationFailed
 
 #: Coupons that were given and are counted while their book waits, in some two seconds.
 COUNTED_AT_ONCE_MAX = 200_000
@@ -49,25 +50,28 @@ WHERE b.id = :book
 """)
 
 
-class TooManyToCount(Refusal):
+class TooManyToCount(ValidationFailed):
     """A first limit on a book that has given so many coupons that counting them takes too long."""
 
     code = "too_many_to_count"
-    kind = Kind.CONFLICT
 
-    def __init__(self, given: int) -> None:
-        super().__init__(
+    def __init__(self, given: int, fields: Iterable[str]) -> None:
+        detail = (
             f"The book has given {given:,} coupons. A limit that counts what was given already can "
-            f"be set until it has given {COUNTED_AT_ONCE_MAX:,}; make another book with the limit.",
-            extra={"given": given, "most": COUNTED_AT_ONCE_MAX},
+            f"be set until it has given {COUNTED_AT_ONCE_MAX:,}. Make another book with the limit."
         )
+        errors = tuple(FieldError(self.code, detail, pointer=f"/{name}") for name in fields)
+        super().__init__(detail, errors=errors)
 
 
-def refuse_too_many(session: Session, book_id: UUID) -> None:
-    """Raise `TooManyToCount` where counting would keep everybody from the book for seconds."""
+def refuse_too_many(session: Session, book_id: UUID, fields: Iterable[str]) -> None:
+    """Raise `TooManyToCount` where counting would keep everybody from the book for seconds.
+
+    `fields`: the limits that are set.
+    """
     given = int(session.execute(_GIVEN, {"book": book_id}).scalar_one())
     if given > COUNTED_AT_ONCE_MAX:
-        raise TooManyToCount(given)
+        raise TooManyToCount(given, fields)
 
 
 def count_people(session: Session, book_id: UUID) -> None:
