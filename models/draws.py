@@ -1,10 +1,11 @@
 """Distributions: who was in the pool, what was drawn for whom, and from which seed."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Index, Uuid, text
-from sqlalchemy.dialects.postgresql import ARRAY, INTEGER
+from sqlalchemy.dialects.postgresql import ARRAY, INTEGER, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Utc, of_same_tenant
@@ -39,6 +40,8 @@ class Draw(Base):
     upto_key: Mapped[int | None] = mapped_column(BigInteger)
     #: How many coupons were set aside.
     coupons: Mapped[int | None]
+    #: When it had ended: who got how many, so that no reader counts again.
+    shares: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

@@ -1,7 +1,9 @@
 """What the generic job machinery asks of a distribution, and what came of one."""
 
+import json
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
@@ -19,14 +21,12 @@ PEOPLE_SHOWN = 100
 
 # Every round gives its part of the deck back when it ends.
 _DRAW = text("""
-SELECT number, seed, seed_is_given, plan_hash, members FROM draws WHERE job_id = :job
+SELECT number, seed, seed_is_given, plan_hash, members, shares FROM draws WHERE job_id = :job
 """)
 _PEOPLE = text("""
-SELECT i.user_id, u.email, count(*) FILTER (WHERE i.state = 'succeeded') AS assigned,
-    count(*) FILTER (WHERE i.state <> 'succeeded') AS refused
-FROM items i LEFT JOIN client_users u ON u.client_id = i.client_id AND u.user_id = i.user_id
-WHERE i.job_id = :job GROUP BY i.user_id, u.email ORDER BY assigned DESC, i.user_id
-LIMIT :limit
+SELECT user_id, count(*) FILTER (WHERE state = 'succeeded') AS assigned,
+    count(*) FILTER (WHERE state <> 'succeeded') AS refused
+FROM items WHERE job_id = :job GROUP BY user_id ORDER BY assigned DESC, user_id LIMIT :limit
 """)
 _SUMMARY = text("""
 SELECT count(*) AS people, coalesce(sum(assigned), 0) AS assigned,
@@ -35,11 +35,14 @@ SELECT count(*) AS people, coalesce(sum(assigned), 0) AS assigned,
 FROM (SELECT count(*) FILTER (WHERE state = 'succeeded') AS assigned
       FROM items WHERE job_id = :job GROUP BY user_id) p
 """)
+_KEEP_SHARES = text("UPDATE draws SET shares = CAST(:shares AS jsonb) WHERE job_id = :job")
 
 
 def settle(session: Session, job: Row[Any], now: datetime) -> None:
-    """What was set aside and not given is everybody's again."""
+    """What was set aside and not given is everybody's again; who got how many is counted once."""
     close_draw(session, job.id, now)
+    shares = json.dumps(_count_shares(session, job.id), default=str)
+    session.execute(_KEEP_SHARES, {"job": job.id, "shares": shares})
 
 
 def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> Reopened:
@@ -52,27 +55,14 @@ def outcome(session: Session, job: Row[Any], _viewer: Viewer) -> Ended:
     draw = session.execute(_DRAW, {"job": job.id}).one_or_none()
     if draw is None:
         return None, None
-    summary = session.execute(_SUMMARY, {"job": job.id}).one()
-    people = session.execute(_PEOPLE, {"job": job.id, "limit": PEOPLE_SHOWN}).all()
+    # A job that was refused before it began was never settled.
+    shares = draw.shares or _count_shares(session, job.id)
     return {
         "distribution": {
             "mode": job.spec["mode"],
             "count": job.spec["count"],
-            "assigned": int(summary.assigned),
             "members": draw.members,
-            "people": summary.people,
-            "people_served": summary.served,
-            "fewest_per_user": summary.least,
-            "most_per_user": summary.most,
-            "per_user": [
-                {
-                    "user_id": person.user_id,
-                    "assigned": person.assigned,
-                    "not_assigned": person.refused,
-                }
-                for person in people
-            ],
-            "per_user_shown": len(people),
+            **shares,
             "seed": draw.seed,
             "seed_is_given": draw.seed_is_given,
             "seed_sha256": commitment_of(draw.seed),
@@ -80,6 +70,28 @@ def outcome(session: Session, job: Row[Any], _viewer: Viewer) -> Ended:
             "plan_hash": draw.plan_hash,
         }
     }, None
+
+
+def _count_shares(session: Session, job_id: UUID) -> dict[str, Any]:
+    """How many coupons people got, and those who got most by name; reads every item."""
+    summary = session.execute(_SUMMARY, {"job": job_id}).one()
+    people = session.execute(_PEOPLE, {"job": job_id, "limit": PEOPLE_SHOWN}).all()
+    return {
+        "assigned": int(summary.assigned),
+        "people": summary.people,
+        "people_served": summary.served,
+        "fewest_per_user": summary.least,
+        "most_per_user": summary.most,
+        "per_user": [
+            {
+                "user_id": person.user_id,
+                "assigned": person.assigned,
+                "not_assigned": person.refused,
+            }
+            for person in people
+        ],
+        "per_user_shown": len(people),
+    }
 
 
 KIND = JobKind(

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import repeat
 from uuid import UUID
 
 from pipelines.distribution.draw import (
@@ -130,6 +131,12 @@ class Plan:
         if self.options.mode is Mode.RANDOM:
             yield from draw_members(self.seed, self.capacities, self.options.count)
             return
+        for place, share in self.equal_shares():
+            yield from repeat(place, share)
+        yield from (place for place, capacity in enumerate(self.capacities) if capacity < 0)
+
+    def equal_shares(self) -> Iterator[tuple[int, int]]:
+        """Equal mode: how many coupons each active member is to get, by place in the pool."""
         active = [place for place, capacity in enumerate(self.capacities) if capacity >= 0]
         each, more = shares(
             self.seed,
@@ -138,9 +145,7 @@ class Plan:
             policy=self.options.remainder_policy,
         )
         for number, place in enumerate(active):
-            for _ in range(each + (number in more)):
-                yield place
-        yield from (place for place, capacity in enumerate(self.capacities) if capacity < 0)
+            yield place, each + (number in more)
 
     def rows(self) -> Iterator[tuple[int, int, bool]]:
         """(position, member, allowed) of each row of the job; members are places in the pool.
@@ -158,7 +163,7 @@ class Plan:
             most = self.options.count
             room = sum(min(capacity, most) for capacity in self.capacities if capacity > 0)
             return min(most, room)
-        return sum(allowed for _position, _place, allowed in self.rows())
+        return sum(min(share, self.capacities[place]) for place, share in self.equal_shares())
 
 
 def make_plan(

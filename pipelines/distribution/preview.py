@@ -37,6 +37,7 @@ def preview_json(session: Session, foreseen: Foreseen, job_id: UUID) -> dict[str
     refused = list(_refused(plan, beyond))
     people = _people(session, job_id, [*shown, *(place for place, _why in refused[:SHOWN_MAX])])
     is_equal = plan.options.mode is Mode.EQUAL
+    to_assign = plan.allowed()
     return {
         "plan_hash": plan.plan_hash,
         "mode": plan.options.mode.value,
@@ -51,12 +52,12 @@ def preview_json(session: Session, foreseen: Foreseen, job_id: UUID) -> dict[str
         "per_user": plan.per_user if is_equal else None,
         "remainder": plan.remainder,
         "remainder_policy": plan.options.remainder_policy.value,
-        "to_assign": plan.allowed(),
-        "refused_count": plan.items - plan.allowed(),
+        "to_assign": to_assign,
+        "refused_count": plan.items - to_assign,
         "refused": [people[place] | _said(why) for place, why in refused[:SHOWN_MAX]],
         "stock": {
             "available": foreseen.available,
-            "after": max(0, foreseen.available - plan.allowed()),
+            "after": max(0, foreseen.available - to_assign),
         },
         "seed_sha256": commitment_of(plan.seed),
         "draw_number": plan.standing.draws,
@@ -74,11 +75,15 @@ def _counts(plan: Plan) -> tuple[dict[int, int], Counter[int]]:
     if plan.options.mode is Mode.RANDOM:
         able = {place: 0 for place, left in enumerate(plan.capacities) if left > 0}
         return able, Counter()
-    wanted: Counter[int] = Counter()
+    wanted: dict[int, int] = {}
     beyond: Counter[int] = Counter()
-    for _position, place, allowed in plan.rows():
-        (wanted if allowed else beyond)[place] += 1
-    return dict(wanted), beyond
+    for place, share in plan.equal_shares():
+        gets = min(share, plan.capacities[place])
+        if gets:
+            wanted[place] = gets
+        if share > gets:
+            beyond[place] = share - gets
+    return wanted, beyond
 
 
 def _refused(plan: Plan, beyond: Counter[int]) -> Iterator[tuple[int, tuple[str, str]]]:

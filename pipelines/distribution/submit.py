@@ -232,15 +232,16 @@ def _blockers(
     blockers = []
     if (ended := rules.ended(now)) is not None:
         blockers.append({"code": ended.code, "detail": ended.detail})
-    refused = plan.items - plan.allowed()
+    allowed = plan.allowed()
+    refused = plan.items - allowed
     if plan.options.on_failure is OnFailure.ATOMIC and refused:
         impossible = AtomicImpossible(refused=refused)
         blockers.append({"code": impossible.code, "detail": impossible.detail})
-    if available < plan.allowed() and not asked.allow_partial:
+    if available < allowed and not asked.allow_partial:
         blockers.append(
             {
                 "code": BookExhausted.code,
-                "detail": f"The book has {available} coupons for {plan.allowed()} recipients' rows.",
+                "detail": f"The book has {available} coupons for {allowed} recipients' rows.",
             }
         )
     return blockers

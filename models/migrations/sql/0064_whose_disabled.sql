@@ -87,3 +87,5 @@ END $$;
 
 -- How many coupons a draw has set aside: what lies in its part of the deck is exactly these.
 ALTER TABLE draws ADD COLUMN coupons INTEGER;
+-- Who got how many, counted when the job ended: whoever reads the job reads no item.
+ALTER TABLE draws ADD COLUMN shares JSONB;
