@@ -22,6 +22,7 @@ class Template(StrEnum):
     INVITATION = "invitation"
     ALERTS = "alerts"
     GIFT_CARD = "gift_card"
+    COUPON_REDEEMED = "coupon_redeemed"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
