@@ -91,6 +91,8 @@ class Book(Base):
     starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Whether its holders are told by mail when their coupon is redeemed.
+    tells_holder: Mapped[bool] = mapped_column(server_default=text("false"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     #: How many distributions drew from it: the number of a draw is part of its seed.
     draws: Mapped[int] = mapped_column(server_default=text("0"))

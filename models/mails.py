@@ -31,7 +31,7 @@ class OutgoingMail(Base):
 
     id: Mapped[Id]
     template: Mapped[str]
-    #: Who gets it, at the address they have when it is sent; else the address is sealed.
+    #: Who gets it: at the address they have when it is sent, unless one is sealed.
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     sealed_letter: Mapped[bytes | None]
     state: Mapped[str] = mapped_column(server_default=text("'waiting'"))

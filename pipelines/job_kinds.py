@@ -11,7 +11,7 @@ from pipelines.distribution import job_kind as distribution
 from pipelines.distribution import undo_kind as distribution_undo
 from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, POOL_IMPORT, JobKind
 from pipelines.provisioning import job_kind, undo_kind
-from pipelines.redemption import job_kind as redemption
+from pipelines.redemption.job_kind import redemption_kind
 from pipelines.sealing import Keyring
 
 
@@ -33,7 +33,7 @@ def job_kinds_of(keyring: Keyring) -> Mapping[str, JobKind]:
         job_kind.KIND,
         undo_kind.KIND,
         assignment.KIND,
-        redemption.KIND,
+        redemption_kind(keyring),
         distribution.KIND,
         distribution_undo.KIND,
         generation_kind(keyring),

@@ -62,6 +62,8 @@ def show(book_id: UUID, *, in_json: bool) -> None:
     click.echo(f"{book['stock']['total']} coupons: {stock}.")
     times = "more than once" if book["allow_multi_redemption"] else "once"
     click.echo(f"A coupon is redeemed {times}{', its code is sealed' * book['seals_codes']}.")
+    if book["tells_holder"]:
+        click.echo("Its holder is told by mail when it is redeemed.")
     for name in _LIMITS:
         if book[name] is not None:
             click.echo(f"{name}: {book[name]}")
@@ -115,6 +117,7 @@ _LIMITS = (
 @click.option("--suffix", default="", help="What codes end with.")
 @click.option("--multi", is_flag=True, help="A coupon may be redeemed more than once.")
 @click.option("--sealed", is_flag=True, help="Codes are worth money to whoever holds them.")
+@click.option("--tells-holder", is_flag=True, help="Holders are mailed when theirs is redeemed.")
 @click.option("--max-redemptions-per-coupon", type=int)
 @click.option("--max-redemptions-per-user", type=int)
 @click.option("--max-redemptions", type=int, help="Of the whole book.")
@@ -132,10 +135,12 @@ def create(
     *,
     multi: bool,
     sealed: bool,
+    tells_holder: bool,
     **rules: Any,
 ) -> None:
     """Make a book; it prints its id."""
     body = {"name": name, "allow_multi_redemption": multi, "seals_codes": sealed}
+    body["tells_holder"] = tells_holder
     body |= {rule: value for rule, value in rules.items() if value is not None}
     if length is not None:
         parts = {"prefix": prefix, "random_length": length, "alphabet": alphabet, "suffix": suffix}

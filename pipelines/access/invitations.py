@@ -33,6 +33,7 @@ from pipelines.access.users import (
     credentials_of,
     prove_address,
 )
+from pipelines.access.welcome import welcome
 from pipelines.audit.record import record
 from pipelines.errors import NotFound, Refusal
 from pipelines.mail.post import Letter, post
@@ -246,6 +247,7 @@ def accept(
         prove_address(session, user_id)
         session.execute(_ACCEPT, {"id": row.id, "user": user_id, "now": now})
         let_try_again(session, guest.email)  # nobody is kept out by what was tried before
+        welcome(session, user_id, keyring=keyring, now=now)
         _audit(session, "invitation.accepted", row.id, user_id, guest)
     return user_id
 

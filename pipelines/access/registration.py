@@ -22,6 +22,7 @@ from pipelines.access.change_password import WrongPassword
 from pipelines.access.links import draw_token, token_hash
 from pipelines.access.passwords import hash_chosen, is_password
 from pipelines.access.users import EmailTaken, NewUser, add_user, credentials_of, prove_address
+from pipelines.access.welcome import welcome
 from pipelines.errors import Refusal
 from pipelines.mail.post import Letter, post
 from pipelines.mail.templates import Template
@@ -75,14 +76,14 @@ def register(sessions: Sessions, person: Registrant, *, keyring: Keyring) -> Non
         post(session, letter, keyring=keyring, now=now, good_for=LINK_LIVES)
 
 
-def register_at_once(sessions: Sessions, person: Registrant) -> UUID:
+def register_at_once(sessions: Sessions, person: Registrant, *, keyring: Keyring) -> UUID:
     """Make the user, whose word counts as proof: for a demo, where no mail leaves the house.
 
     Raises `EmailTaken`, and `ValidationFailed` for a password that will not do.
     """
     fresh = hash_chosen(person.password, words=(person.email, person.name))
     with scoped_transaction(sessions, SYSTEM) as session:
-        return _made(session, person.email, person.name, fresh)
+        return _made(session, person.email, person.name, fresh, keyring=keyring)
 
 
 def is_registration(session: Session, token: str, *, now: datetime) -> bool:
@@ -111,7 +112,8 @@ def confirm_registration(
         if session.execute(used).one_or_none() is None:
             raise InvalidRegistrationToken
         try:
-            return _made(session, content["email"], content["name"], content["password_hash"])
+            fresh = content["password_hash"]
+            return _made(session, content["email"], content["name"], fresh, keyring=keyring)
         except EmailTaken:
             raise InvalidRegistrationToken from None
 
@@ -151,9 +153,10 @@ def _waiting(token: str, *, now: datetime) -> Select[UUID, bytes]:
     )
 
 
-def _made(session: Session, email: str, name: str, password_hash: str) -> UUID:
+def _made(session: Session, email: str, name: str, password_hash: str, *, keyring: Keyring) -> UUID:
     person = NewUser(email, "", Role.END_USER, name)
     user_id = add_user(session, person, password_hash=password_hash, actor_id=None)
     prove_address(session, user_id)
     let_try_again(session, email)  # nobody is kept out by what was tried before
+    welcome(session, user_id, keyring=keyring, now=clock.now(session))
     return user_id

@@ -35,6 +35,7 @@ class NewBook:
     max_assignments: int | None = None
     starts_at: datetime | None = None
     expires_at: datetime | None = None
+    tells_holder: bool = False
 
 
 def create_book(session: Session, book: NewBook, *, actor_id: UUID) -> UUID:

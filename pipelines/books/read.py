@@ -24,8 +24,8 @@ _BOOKS = """
 SELECT b.id, b.agency_id, b.client_id, b.name, b.prefix, b.random_length, b.alphabet, b.suffix,
     b.seals_codes, b.allow_multi_redemption, b.max_redemptions_per_coupon,
     b.max_redemptions_per_user, b.max_redemptions, b.max_assignments_per_user, b.max_assignments,
-    b.starts_at, b.expires_at, b.closed_at, b.version, b.draws, b.created_by, b.created_at,
-    b.updated_at, s.*
+    b.starts_at, b.expires_at, b.closed_at, b.tells_holder, b.version, b.draws, b.created_by,
+    b.created_at, b.updated_at, s.*
 FROM books b
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(unassigned), 0) AS unassigned, coalesce(sum(assigned), 0) AS assigned,

@@ -49,6 +49,8 @@ class BookRules:
     starts_at: datetime | None
     expires_at: datetime | None
     closed_at: datetime | None
+    #: Whether whoever holds a coupon is told by mail that it was redeemed.
+    tells_holder: bool
     version: int
 
     @property

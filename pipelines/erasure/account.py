@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.access.authenticate import account_of
 from pipelines.access.registration import forget_registrations
 from pipelines.erasure.traces import Traces
 from pipelines.mail.post import opened
+from pipelines.mail.templates import Template
 from pipelines.sealing import DecryptionFailed, Keyring
 
 # What clients say of the person, but for a client's own staff: nobody's address, name or id any more,
@@ -60,6 +61,11 @@ _ADDRESSED = text("""
 SELECT id, sealed_letter FROM outgoing_mails
 WHERE state = 'waiting' AND user_id IS NULL AND sealed_letter IS NOT NULL
 """)
+# What clients wrote to the person, at the address that they have of them.
+_OF_CLIENTS = text("""
+SELECT id, sealed_letter FROM outgoing_mails
+WHERE state = 'waiting' AND template = :template AND user_id = ANY (:known)
+""")
 _MAILS = text("""
 UPDATE outgoing_mails SET state = 'gave_up', code = 'erased', ended_at = :now, sealed_letter = NULL
 WHERE state = 'waiting' AND (user_id = ANY (:users) OR id = ANY (:mails))
@@ -91,6 +97,8 @@ def erase_account(
     asked: dict[str, Any] = {"client": client_id, "now": now, "user": user_id}
     asked["addresses"] = traces.compared if traces else []
     known = list(session.execute(_KNOWN, asked).scalars())
+    # Afterwards, so that whoever writes to them just now is waited for.
+    mails += _mails_of_clients(session, known, client_id, keyring)
     users = list(session.execute(_USERS, asked | {"known": known}).scalars())
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
@@ -99,6 +107,28 @@ def erase_account(
     mails += list(session.execute(_INVITATIONS, invited).scalars())
     session.execute(_MAILS, {"users": users, "mails": mails, "now": now})
     return len({*users, *known})
+
+
+def _mails_of_clients(
+    session: Session, known: list[UUID], client_id: UUID | None, keyring: Keyring
+) -> list[UUID]:
+    """What waits to be sent to them by this client, or by every one."""
+    values = {"template": Template.COUPON_REDEEMED.value, "known": known}
+    return [
+        mail.id
+        for mail in session.execute(_OF_CLIENTS, values)
+        if client_id is None or _is_of(mail, client_id, keyring)
+    ]
+
+
+def _is_of(mail: Row[UUID, bytes], client_id: UUID, keyring: Keyring) -> bool:
+    try:
+        _address, values = opened(keyring, mail.id, mail.sealed_letter)
+    except DecryptionFailed:
+        if keyring.missing(mail.sealed_letter[:1]):
+            raise
+        return False
+    return values["client_id"].reveal() == str(client_id)
 
 
 def _mails_to(session: Session, address: str, keyring: Keyring) -> list[UUID]:

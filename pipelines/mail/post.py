@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is to be sent, and to whom: a user, or an address.
+    """What is to be sent, and to whom: a user, an address, or a user at an address of another's.
 
     With neither it is sent to nobody, after the same work: who asks learns nothing from the time.
     """

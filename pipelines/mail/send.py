@@ -123,7 +123,7 @@ def _take(session: Session, task: TaskInHand, office: PostOffice) -> _MailInHand
         finish(session, task)
         return None
     address, values = opened(office.keyring, mail_id, row.sealed_letter)
-    to = row.email or address
+    to = address or row.email
     if to is None or now >= row.good_until:
         code = "to_nobody" if to is None else "out_of_time"
         _end(session, mail_id, MailState.GAVE_UP, code, now=now)

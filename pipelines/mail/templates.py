@@ -20,8 +20,10 @@ class Template(StrEnum):
     REGISTRATION = "registration"
     ACCOUNT_EXISTS = "account_exists"
     INVITATION = "invitation"
+    WELCOME = "welcome"
     ALERTS = "alerts"
     GIFT_CARD = "gift_card"
+    COUPON_REDEEMED = "coupon_redeemed"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,6 +1,7 @@
 """Redeem one coupon: the kind of job behind a redemption (S3-019..023)."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -30,6 +31,8 @@ from pipelines.jobs.verdicts import (
 )
 from pipelines.jobs.work_chunk import rest_in_hand
 from pipelines.limits import Limits
+from pipelines.redemption.tell_holder import tell_holder
+from pipelines.sealing import Keyring
 
 _ASKED = text("""
 SELECT j.id, j.state, j.submitted_by, CAST(j.spec->>'book_id' AS uuid) AS book_id,
@@ -43,11 +46,25 @@ WHERE j.id = :job
 _CLOSE = text("DELETE FROM open_redemptions WHERE job_id = :job")
 
 
-def run_redemption(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
+def redemption_kind(keyring: Keyring) -> JobKind:
+    """The kind of job that redeems; its mails to holders are sealed with the keys."""
+    return JobKind(
+        COUPON_REDEMPTION,
+        settle=settle,
+        run_chunk=partial(run_redemption, keyring=keyring),
+        give_up=give_up,
+        outcome=coupon_outcome,
+        undo="A redemption is final.",
+    )
+
+
+def run_redemption(
+    session: Session, chunk: ChunkInHand, now: datetime, limits: Limits, *, keyring: Keyring
+) -> None:
     """The item ends with one redemption more, or with why there is none."""
     asked = session.execute(_ASKED, {"job": chunk.job_id}).one()
     if asked.item_state == "pending":
-        verdict = _stopped(asked) or _try(session, asked, now)
+        verdict = _stopped(asked) or _try(session, asked, now, keyring)
         if verdict is not None:
             end_positions(session, chunk.job_id, [1], verdict)
     rest_in_hand(session, chunk, now, limits)
@@ -70,10 +87,10 @@ def _stopped(asked: Row[Any]) -> Verdict | None:
     return SUSPENDED if asked.is_suspended else None
 
 
-def _try(session: Session, asked: Row[Any], now: datetime) -> Verdict | None:
+def _try(session: Session, asked: Row[Any], now: datetime, keyring: Keyring) -> Verdict | None:
     savepoint = session.begin_nested()
     try:
-        refusal = _redeem(session, asked, now)
+        refusal = _redeem(session, asked, now, keyring)
     except Refusal as raised:
         refusal = raised
     if refusal is None:
@@ -83,7 +100,7 @@ def _try(session: Session, asked: Row[Any], now: datetime) -> Verdict | None:
     return failed(refusal)
 
 
-def _redeem(session: Session, asked: Row[Any], now: datetime) -> Refusal | None:
+def _redeem(session: Session, asked: Row[Any], now: datetime, keyring: Keyring) -> Refusal | None:
     """Deck, coupon, counts, as the lock order wants; a refusal undoes them.
 
     The lock whose token was shown at accept may have run out since; a later one is another's.
@@ -105,6 +122,7 @@ def _redeem(session: Session, asked: Row[Any], now: datetime) -> Refusal | None:
         return refusal
     move_coupon(session, coupon, _moved(asked, rules, coupon, now), position=1)
     succeed_positions(session, asked.id, {1: coupon.id})
+    tell_holder(session, rules, coupon, keyring=keyring, now=now)
     return None
 
 
@@ -123,13 +141,3 @@ def _holder_changed(coupon: CouponInHand, asked: Row[Any]) -> Refusal | None:
     """Between accept and now it may have been released and given to somebody else."""
     from_now = coupon.facts.user_id
     return None if from_now == asked.user_id else CouponNotAvailable()
-
-
-KIND = JobKind(
-    COUPON_REDEMPTION,
-    settle=settle,
-    run_chunk=run_redemption,
-    give_up=give_up,
-    outcome=coupon_outcome,
-    undo="A redemption is final.",
-)

@@ -71,8 +71,6 @@ OPEN = {
     "S1-083": "Pages are served by gunicorn and need no build; analytics and error tracking are not there.",
     "S1-094": "Faults are in the log; none goes to an error tracker such as Sentry.",
     "S1-095": "Requests are timed by route in the metrics; there are no traces through the workers.",
-    "S1-108": "Who registers or is invited gets a link by mail, and no mail of welcome after it.",
-    "S1-110": "Nobody is mailed that their coupon was redeemed.",
     "S1-119": "Coupons, members and results are files of CSV; there are none of PDF.",
     "S1-125": "Pages, mails and refusals are in English only.",
     "S1-127": "There is no GraphQL endpoint.",

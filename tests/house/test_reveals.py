@@ -17,6 +17,7 @@ REVEALS = {
     "pipelines/provisioning/reveal_link.py": "compared with the digits that a recipient typed",
     "pipelines/mail/send.py": "the mail itself, to the mail server",
     "pipelines/access/invitations.py": "address and name, to those above and to make the user",
+    "pipelines/erasure/account.py": "whose mail it is, compared with the client that asks",
     "pipelines/access/registration.py": "who registered, to make the user or to forget them",
     "pipelines/access/second_factor.py": "the seed, to prove a code and to enrol",
     "pipelines/providers/token_store.py": "a vendor's token, in a call to that vendor",

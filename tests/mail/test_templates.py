@@ -16,6 +16,11 @@ VALUES = {
     "sender": "Acme",
     "brand": "Shop",
     "amount": "$25.00",
+    "book": "Summer Sale",
+    "ending": "7Q2K",
+    "at": "28 November 2026 at 09:30 UTC",
+    "standing": "Your role is client viewer at Acme.",
+    "left": "It can be redeemed 2 more times.",
 }
 WITHOUT_LINK = {"public_url", "name", "inviter", "place"}
 

@@ -49,7 +49,7 @@ BOOK = {
     *("pattern", "capacity", "seals_codes", "stock", "version"),
     *("allow_multi_redemption", "max_redemptions_per_coupon", "max_redemptions_per_user"),
     *("max_redemptions", "max_assignments_per_user", "max_assignments"),
-    *("starts_at", "expires_at", "closed_at"),
+    *("starts_at", "expires_at", "closed_at", "tells_holder"),
 }
 BOOK_COUPON = {
     *("assigned_at", "code", "created_at", "id", "job_id", "locked_until", "redemptions"),

@@ -45,6 +45,16 @@ def test_s1_132_books_are_made_listed_and_shown(shell: Shell, book: str) -> None
     assert json.loads(shell.run("books", "list", "--json").output)["data"][0]["id"] == book
 
 
+def test_s1_110_a_book_that_tells_its_holders_is_made_from_a_terminal(
+    shell: Shell, book: str
+) -> None:
+    telling = shell.run("books", "create", "Telling", "--tells-holder").output.strip()
+
+    told = "Its holder is told by mail when it is redeemed."
+    assert told in shell.run("books", "show", telling).output.splitlines()
+    assert told not in shell.run("books", "show", book).output
+
+
 def test_s1_132_codes_are_generated_and_imported(
     shell: Shell, house: House, book: str, tmp_path: Path
 ) -> None:

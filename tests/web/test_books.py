@@ -147,6 +147,22 @@ def test_ec025_a_change_names_the_version_that_was_read(manager: Caller, house: 
     assert [row.detail for row in entries] == [told]
 
 
+def test_s1_110_a_book_tells_no_holder_until_somebody_says_so(manager: Caller, house: House):
+    silent = made(manager)
+    telling = made(manager, name="Telling", tells_holder=True)
+
+    missing = manager.call("PATCH", f"/books/{silent['id']}", {"tells_holder": True})
+    told = change(manager, silent, tells_holder=True)
+    stale = change(manager, silent, tells_holder=False)
+    wrong = change(manager, told.json, tells_holder=None)
+
+    assert (silent["tells_holder"], telling["tells_holder"]) == (False, True)
+    assert [answer.status_code for answer in (missing, told, stale, wrong)] == [428, 200, 412, 422]
+    assert manager.get(f"/books/{silent['id']}").json["tells_holder"] is True
+    (entry,) = rows(house, "SELECT detail FROM audit_entries WHERE action = 'book.changed'")
+    assert entry.detail == {"tells_holder": [False, True]}
+
+
 def test_a_change_of_nothing_or_of_what_stays_is_refused(manager: Caller):
     book = made(manager)
 

@@ -73,6 +73,12 @@ class BookRulesBody(Schema):
     max_assignments = _limit()
     starts_at = Stamp(allow_none=True, validate=in_years)
     expires_at = Stamp(allow_none=True, validate=in_years)
+    tells_holder = Flag(
+        metadata={
+            "description": "Whether holders are told by mail when their coupon is redeemed; false "
+            "if nobody says."
+        }
+    )
 
 
 class BookBody(BookRulesBody):
@@ -155,6 +161,7 @@ class Book(Schema):
     starts_at = fields.DateTime(allow_none=True)
     expires_at = fields.DateTime(allow_none=True)
     closed_at = fields.DateTime(allow_none=True)
+    tells_holder = fields.Boolean()
     stock = fields.Nested(BookStock)
     version = fields.Integer()
     created_by = fields.UUID()

@@ -70,7 +70,7 @@ def register_user(body: dict[str, Any]) -> Response:
         response = jsonify({"detail": ASKED})
         response.status_code = 202
         return response
-    user_id = register_at_once(house.sessions, registrant)
+    user_id = register_at_once(house.sessions, registrant, keyring=house.settings.keyring)
     with scoped_transaction(house.sessions, SYSTEM) as session:
         made = person(session, Principal(user_id, Role.END_USER))
     assert made is not None, "it was just made"

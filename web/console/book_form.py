@@ -35,6 +35,7 @@ FIELDS = {
     "max_redemptions": "Redemptions in all",
     "starts_at": "Its start",
     "expires_at": "Its end",
+    "tells_holder": "Whether holders are told by mail",
 }
 PATTERN_FIELDS = ("source", "prefix", "random_length", "alphabet", "suffix")
 LIMIT_FIELDS = (
@@ -44,6 +45,7 @@ LIMIT_FIELDS = (
     "max_assignments",
     "max_redemptions",
 )
+FLAG_FIELDS = ("allow_multi_redemption", "tells_holder")
 TIME_FIELDS = ("starts_at", "expires_at")
 BY_PATTERN, BY_UPLOAD = "pattern", "upload"
 #: What an empty form offers.
@@ -76,7 +78,8 @@ def read_rules(typed: Mapping[str, str], errors: dict[str, str]) -> dict[str, An
     if not name or len(name) > NAME_CHARACTERS_MAX or not is_line:
         errors["name"] = f"Give a name of at most {NAME_CHARACTERS_MAX} ordinary characters."
     rules: dict[str, Any] = {"name": name, "pattern": read_pattern(typed, errors)}
-    rules["allow_multi_redemption"] = typed["allow_multi_redemption"] == "1"
+    for field in FLAG_FIELDS:
+        rules[field] = typed[field] == "1"
     for field in LIMIT_FIELDS:
         rules[field] = number_of(field, typed[field], errors)
     for field in TIME_FIELDS:
@@ -137,7 +140,8 @@ def shown_rules(view: BookView) -> dict[str, str]:
     shown["random_length"] = str(pattern.random_length) if pattern else OFFERED["random_length"]
     shown["alphabet"] = pattern.alphabet if pattern else OFFERED["alphabet"]
     shown["suffix"] = pattern.suffix if pattern else ""
-    shown["allow_multi_redemption"] = "1" if rules.allow_multi_redemption else ""
+    for field in FLAG_FIELDS:
+        shown[field] = "1" if getattr(rules, field) else ""
     for field in LIMIT_FIELDS:
         shown[field] = str(getattr(rules, field) or "")
     for field in TIME_FIELDS:

@@ -126,6 +126,21 @@ def test_s1_037_a_book_is_made_once_however_often_the_form_is_sent(
     assert "SPRING-••••••••••••" in shown
 
 
+def test_s1_110_the_form_says_whether_holders_are_told_by_mail(house: House, mia: Visitor) -> None:
+    path = mia.send(NEW, **FORM).headers["Location"].partition("?")[0]
+    before, silent = book(house)["tells_holder"], mia.get(path).text
+    form = hidden(mia.get(f"{path}/edit").text) | FORM
+
+    mia.client.post(f"{path}/edit", data=form | {"tells_holder": "1"}, headers=SAME_ORIGIN)
+
+    assert (before, "Nobody is told by mail" in silent) == (False, True)
+    assert book(house)["tells_holder"] is True
+    assert "Its holder is told by mail" in mia.get(path).text
+    edit = mia.get(f"{path}/edit").text
+    assert 'name="tells_holder" value="1" checked' in edit
+    assert 'name="was_tells_holder" value="1"' in edit
+
+
 def test_s1_037_a_pattern_is_looked_at_before_anything_is_made(house: House, mia: Visitor) -> None:
     looked = mia.send(NEW, **FORM, meant="5000", do="look")
 

@@ -153,7 +153,10 @@ def test_who_registered_confirms_by_a_button_and_finds_a_page_of_their_own(
     assert (look.status_code, wrong.status_code) == (200, 422)
     assert (done.status_code, signed.status_code) == (200, 303)
     assert (home.status_code, home.headers["Location"]) == (303, "/console/my/coupons")
-    assert subjects(house, sandbox, ANN) == ["Confirm your address for Largesse"]
+    assert subjects(house, sandbox, ANN) == [
+        "Your Largesse account is ready",
+        "Confirm your address for Largesse",
+    ]
 
 
 def test_the_sign_in_page_says_how_to_make_the_first_administrator(
