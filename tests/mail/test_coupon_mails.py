@@ -3,6 +3,7 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from pipelines.mail.post import opened
 from pipelines.redemption.tell_holder import tell_holder
 from pipelines.wiring import House, build_handlers
 from tests.booking import make_book
+from tests.canary import MARK
 from tests.conftest import Database
 from tests.couponing import act, bring, coupon, end_of, finish, known_to, put_codes
 from tests.driving import change, drain, rows
@@ -51,7 +53,9 @@ class Shop:
         """The code of a coupon that Ann holds, of a book that tells unless `rules` say otherwise."""
         told = {"name": "Summer & Sun", "tells_holder": True, "seals_codes": seals} | rules
         book_id = make_book(self.house, self.seeded, **told)
-        (code,) = put_codes(self.house, self.seeded, book_id, 1, seals=seals)
+        # Marked where it is secret: whatever column, log or message shows it fails the test.
+        code = (f"{MARK}-" if seals else "") + token_hex(8).upper()
+        put_codes(self.house, self.seeded, book_id, 0, code, seals=seals)
         bring(self.house, self.seeded, code, CouponState.ASSIGNED, holder or self.ann)
         return code
 
@@ -193,7 +197,7 @@ def test_s1_110_no_code_of_a_sealed_book_stands_in_a_mail_or_in_what_waits(
     assert [address for address, _values in waiting] == [ANN]
     assert waiting[0][1]["ending"] == code[-4:]
     assert f"whose code ends in {code[-4:]}" in mail["text"]
-    assert code[-5:] not in f"{waiting}{mail}"
+    assert [part for part in (MARK, code[-5:]) if part in f"{waiting}{mail}"] == []
 
 
 def test_s1_110_the_mail_goes_to_the_address_that_the_client_has(
