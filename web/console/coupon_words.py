@@ -138,7 +138,9 @@ def history_lines(
         HistoryLine(
             row.at,
             _MOVES[row.move].format(holder=holders.get(row.user_id, "somebody")),
-            "the clock" if row.actor_id is None else actors.get(row.actor_id, nobody),
+            "the clock"
+            if row.move == CouponMove.LOCK_EXPIRED
+            else actors.get(row.actor_id, nobody),
             row.reason or "",
             row.job_id,
         )
