@@ -80,7 +80,8 @@ class CouponView:
         """Each thing that can be done to it, and why it cannot (S1-057, S1-058)."""
         facts, now, book = self.facts, self.now, self._book_refusal()
         return {
-            "redeem": refuse_redeem(facts, now, has_lock_token=False) or book,
+            "redeem": refuse_redeem(facts, now, most=self.max_redemptions, has_lock_token=False)
+            or book,
             "lock": refuse_lock(facts, now) or _unless_early(book),
             "unlock": refuse_unlock(facts, now),
             "assign": refuse_assign(facts, now) or _unless_early(book),
