@@ -84,8 +84,8 @@ def submit_distribution(
 ) -> Done:
     """Accept a distribution in the caller's transaction (client scope).
 
-    Raises `NotFound`, `EmptyPool`, `TooFewForEqual`, `AtomicTooLarge`, `TooManyCoupons`,
-    `BookClosed`, `BookExpired`, `BookExhausted`, `PreviewStale`, `DuplicateJobSuspected`,
+    Raises `NotFound`, `PoolArchived`, `EmptyPool`, `TooFewForEqual`, `AtomicTooLarge`,
+    `TooManyCoupons`, `BookClosed`, `BookExpired`, `BookExhausted`, `PreviewStale`, `DuplicateJobSuspected`,
     `ScheduleRefused`, and what the client's quota refuses; the transaction must then be rolled back.
     """
 
