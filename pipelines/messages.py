@@ -97,7 +97,8 @@ CATALOGUE: Mapping[str, Message] = {
         "Nothing to do, or raise the book’s limit for each person and distribute again.",
     ),
     "coupon_limit_reached": Message(
-        "The coupon was redeemed as often as it may be", "Nothing to do: it is used up."
+        "The coupon was redeemed as often as it may be",
+        "Nothing to do: it is used up. Raise the book’s limit for each coupon, or void it.",
     ),
     "book_limit_reached": Message(
         "The book has given as much as it may", "Raise the book’s limit, then retry."

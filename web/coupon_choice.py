@@ -21,6 +21,7 @@ from pipelines.books.look_up import (
     clients_in_sight,
     clients_of_person,
     find_coupon,
+    is_in_sight,
 )
 from pipelines.books.strangers import note_stranger
 from pipelines.errors import NotFound
@@ -74,6 +75,16 @@ def seen_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coup
             if not manages:
                 raise
         return _managed(caller, code, client_id, holder=None)
+
+
+def only_as_holder(caller: Principal, coupon: CouponInHand) -> UUID | None:
+    """The caller, if they see the coupon because it is theirs and not because they see its book."""
+    if caller.key_scopes is not None:
+        return None
+    if not is_allowed(caller, Permission.BOOKS_READ):
+        return caller.actor_id
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        return None if is_in_sight(session, coupon.book_id) else caller.actor_id
 
 
 def own_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> CouponInHand:

@@ -3,7 +3,13 @@
 import math
 from dataclasses import dataclass
 
-from pipelines.books.patterns import BEARER_BITS, BEARER_BITS_LEFT, SPACE_PER_CODE, Pattern
+from pipelines.books.patterns import (
+    BEARER_BITS,
+    BEARER_BITS_LEFT,
+    SPACE_PER_CODE,
+    Pattern,
+    told,
+)
 
 #: Of a network of many machines: what was seen against gift cards, 1.7 million tries an hour.
 GUESSES_PER_DAY = 1_700_000 * 24
@@ -18,7 +24,12 @@ class Capacity:
     room_for: int
 
     def as_json(self) -> dict[str, int | float]:
-        return {"space": self.space, "bits": round(self.bits, 2), "room_for": self.room_for}
+        """As answers tell it: numbers end at `TOLD_MAX`, `bits` says how large the space really is."""
+        return {
+            "space": told(self.space),
+            "bits": round(self.bits, 2),
+            "room_for": told(self.room_for),
+        }
 
 
 def capacity(pattern: Pattern, *, existing: int, is_bearer: bool) -> Capacity:

@@ -9,6 +9,7 @@ from models.books import CouponState
 from pipelines.books.refusals import (
     AlreadyLocked,
     CouponInUse,
+    CouponLimitReached,
     CouponLocked,
     CouponNotAvailable,
     CouponVoid,
@@ -92,13 +93,20 @@ def refuse_unlock(coupon: CouponFacts, now: datetime) -> Refusal | None:
             return InvalidTransition(state, "unlocked")
 
 
-def refuse_redeem(coupon: CouponFacts, now: datetime, *, has_lock_token: bool) -> Refusal | None:
-    """Why this coupon cannot be redeemed; who holds its lock may."""
+def refuse_redeem(
+    coupon: CouponFacts, now: datetime, *, most: int | None, has_lock_token: bool
+) -> Refusal | None:
+    """Why this coupon cannot be redeemed; who holds its lock may, and nobody more than `most` times.
+
+    It may have been redeemed so often before its book's limit was lowered to that.
+    """
     match coupon.standing(now):
-        case S.ASSIGNED:
-            return None
-        case S.LOCKED:
-            return None if has_lock_token else CouponLocked(coupon.locked_until)
+        case S.LOCKED if not has_lock_token:
+            return CouponLocked(coupon.locked_until)
+        case S.ASSIGNED | S.LOCKED:
+            if most is None or coupon.redemptions < most:
+                return None
+            return CouponLimitReached(most)
         case S.REDEEMED:
             return TerminalState()
         case S.VOID:

@@ -50,6 +50,12 @@ _EVENTS = text("""
 SELECT number, move, user_id, actor_id, job_id, at, reason FROM coupon_events
 WHERE coupon_id = :coupon AND number > :after ORDER BY number LIMIT :limit
 """)
+_EVENTS_FOR_HOLDER = text("""
+SELECT number, move, user_id, CASE WHEN actor_id = :holder THEN actor_id END AS actor_id, job_id,
+    at, CAST(NULL AS text) AS reason
+FROM coupon_events
+WHERE coupon_id = :coupon AND user_id = :holder AND number > :after ORDER BY number LIMIT :limit
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,8 @@ class CouponView:
         """Each thing that can be done to it, and why it cannot (S1-057, S1-058)."""
         facts, now, book = self.facts, self.now, self._book_refusal()
         return {
-            "redeem": refuse_redeem(facts, now, has_lock_token=False) or book,
+            "redeem": refuse_redeem(facts, now, most=self.max_redemptions, has_lock_token=False)
+            or book,
             "lock": refuse_lock(facts, now) or _unless_early(book),
             "unlock": refuse_unlock(facts, now),
             "assign": refuse_assign(facts, now) or self._drawn() or _unless_early(book),
@@ -158,7 +165,15 @@ def check_known(session: Session, user_id: UUID) -> None:
         raise UserNotFound
 
 
-def events_of(session: Session, coupon_id: UUID, *, after: int, limit: int) -> list[Row[Any]]:
-    """What was done to the coupon, in its order; `after` is the last number of the page before."""
+def events_of(
+    session: Session, coupon_id: UUID, *, after: int, limit: int, only_for: UUID | None = None
+) -> list[Row[Any]]:
+    """What was done to the coupon, in its order; `after` is the last number of the page before.
+
+    `only_for` is whoever sees it as its holder alone: of what was done while it was theirs they read
+    what and when, and neither who else did it nor in which words (EC-087).
+    """
     values = {"coupon": coupon_id, "after": after, "limit": limit}
-    return list(session.execute(_EVENTS, values))
+    if only_for is None:
+        return list(session.execute(_EVENTS, values))
+    return list(session.execute(_EVENTS_FOR_HOLDER, values | {"holder": only_for}))

@@ -100,6 +100,11 @@ def client_of_book(session: Session, book_id: UUID) -> UUID:
     return UUID(str(client_id))
 
 
+def is_in_sight(session: Session, book_id: UUID) -> bool:
+    """Whether this scope shows the book."""
+    return session.execute(_OWNER, {"book": book_id}).one_or_none() is not None
+
+
 def clients_of_person(session: Session, user_id: UUID) -> list[UUID]:
     """The clients that know the person, in the SYSTEM scope."""
     values = {"user": user_id, "limit": CLIENTS_MAX}

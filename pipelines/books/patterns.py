@@ -16,6 +16,9 @@ SPACE_PER_CODE = 1_000
 #: Whoever holds a bearer code has what it is worth: these keep it from being found by trying.
 BEARER_BITS = 60
 BEARER_BITS_LEFT = 40
+#: The largest number that an answer tells; what is more is told as this: typed clients read 64 bits,
+#: and scripts in browsers whole numbers up to here.
+TOLD_MAX = 2**53 - 1
 #: Words that no code shall hold, as people read them.
 _RUDE = re.compile(
     "FUCK|FCUK|SHIT|CUNT|TWAT|COCK|CUM|PUSSY|WANK|SLUT|WHORE|BITCH|NAZI|NEGER|NIGGER|NGGR|FAG|RAPE"
@@ -82,8 +85,13 @@ def check_space(pattern: Pattern, *, existing: int, count: int, is_bearer: bool)
     raise PatternSpaceTooSmall(
         f"{pattern.space} codes fit this pattern; {live} of them need a space of {needed}. "
         f"Make the random part {length} characters long, or its alphabet larger.",
-        extra={"space": pattern.space, "needed": needed, "random_length": length},
+        extra={"space": told(pattern.space), "needed": told(needed), "random_length": length},
     )
+
+
+def told(count: int) -> int:
+    """The count as answers tell it: `TOLD_MAX` stands for so many or more."""
+    return min(count, TOLD_MAX)
 
 
 def draw_codes(pattern: Pattern, count: int, *, draw: Callable[[int], bytes]) -> list[str]:

@@ -164,7 +164,7 @@ class BookLimitReached(Refusal):
 class PatternSpaceTooSmall(Refusal):
     """Too few codes fit the pattern for as many as are asked for, or they are found by trying.
 
-    `space` is how many fit, `needed` how many would have to.
+    `space` is how many fit, `needed` how many would have to; `TOLD_MAX` of either is so many or more.
     """
 
     code = "pattern_space_too_small"

@@ -78,6 +78,14 @@ class BookRules:
         """As its window says."""
         return self.window.ended(now)
 
+    def refuse_distribution(self, begins_at: datetime, now: datetime) -> Refusal | None:
+        """Why none of it is distributed from that moment on: it is over, or will be by then."""
+        if (ended := self.ended(now)) is not None:
+            return ended
+        if self.expires_at is not None and self.expires_at <= begins_at:
+            return BookExpired("The book will have expired when the distribution begins.")
+        return None
+
     def refuse_redemption(self, now: datetime) -> Refusal | None:
         """As its window says."""
         return self.window.refuse_redemption(now)

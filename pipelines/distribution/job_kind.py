@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models import clock
+from pipelines.books.read import book_rules
 from pipelines.distribution.draw import commitment_of
 from pipelines.distribution.plan_job import close_draw, give_up_plan, plan_distribution
 from pipelines.distribution.results import results_csv
@@ -48,6 +50,14 @@ def settle(session: Session, job: Row[Any], now: datetime) -> None:
 def reopen(session: Session, job: Row[Any], round_number: int, _now: datetime) -> Reopened:
     """Try again what failed, with other coupons; who was passed over for a limit stays so."""
     return reopen_failed(session, job.id, round_number)
+
+
+def may_begin(session: Session, job: Row[Any], begins_at: datetime) -> None:
+    """Raises `BookClosed`, `BookExpired`, as at submit."""
+    rules = book_rules(session, UUID(job.spec["book_id"]))
+    refusal = rules.refuse_distribution(begins_at, clock.now(session))
+    if refusal is not None:
+        raise refusal
 
 
 def outcome(session: Session, job: Row[Any], _viewer: Viewer) -> Ended:
@@ -102,6 +112,7 @@ KIND = JobKind(
     run_chunk=run_chunk,
     give_up=give_up,
     reopen=reopen,
+    may_begin=may_begin,
     outcome=outcome,
     results=results_csv,
     undo=UNDO,

@@ -16,13 +16,14 @@ from pipelines.distribution.plan import (
     make_plan,
 )
 from pipelines.errors import NotFound
+from pipelines.user_pools.refusals import PoolArchived
 
 #: Members in one row of the snapshot.
 PIECE = 1_000
 
 # Locked against changes of its members, which count themselves in this row, until the job is there.
 _POOL = text("""
-SELECT members_version FROM user_pools WHERE id = :pool AND archived_at IS NULL FOR SHARE
+SELECT members_version, archived_at FROM user_pools WHERE id = :pool FOR SHARE
 """)
 # Counted up first: of two draws at once the second sees the first.
 _NEXT_DRAW = text("UPDATE books SET draws = draws + 1 WHERE id = :book RETURNING draws")
@@ -57,11 +58,15 @@ def stage_plan(
 ) -> Plan:
     """The plan of a distribution whose job is written already, with the snapshot it rests on.
 
-    Raises `NotFound` for the pool, `EmptyPool`, `TooFewForEqual`.
+    Raises `NotFound` for the pool, `PoolArchived`, `EmptyPool`, `TooFewForEqual`.
     """
-    pool_version = session.execute(_POOL, {"pool": options.pool_id}).scalar_one_or_none()
-    if pool_version is None:
+    pool = session.execute(_POOL, {"pool": options.pool_id}).one_or_none()
+    if pool is None:
         raise NotFound
+    if pool.archived_at is not None:
+        raise PoolArchived(
+            "The pool is archived. Take it back into use before you distribute to it."
+        )
     draws = session.execute(_NEXT_DRAW, {"book": rules.id}).scalar_one()
     values = {
         "job": job_id,
@@ -77,7 +82,7 @@ def stage_plan(
     }
     session.execute(_DRAW, values)
     session.execute(_SNAPSHOT, values)
-    standing = Standing(pool_version, rules.version, draws)
+    standing = Standing(pool.members_version, rules.version, draws)
     plan = make_plan(options, standing, capacities_of(session, job_id), key=key)
     named = {"seed": plan.seed, "plan_hash": plan.plan_hash, "members": len(plan.capacities)}
     session.execute(_NAMED, named | {"job": job_id})

@@ -14,7 +14,7 @@ from models.jobs import Priority
 from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
 from pipelines.books.read import book_rules
-from pipelines.books.refusals import BookExhausted, BookExpired
+from pipelines.books.refusals import BookExhausted
 from pipelines.books.rules import BookRules
 from pipelines.distribution.draw import commitment_of
 from pipelines.distribution.lay_out import begin, draw_coupons, set_aside, write_rows
@@ -87,8 +87,8 @@ def submit_distribution(
 ) -> Done:
     """Accept a distribution in the caller's transaction (client scope).
 
-    Raises `NotFound`, `EmptyPool`, `TooFewForEqual`, `AtomicTooLarge`, `TooManyCoupons`,
-    `BookClosed`, `BookExpired`, `BookExhausted`, `PreviewStale`, `DuplicateJobSuspected`,
+    Raises `NotFound`, `PoolArchived`, `EmptyPool`, `TooFewForEqual`, `AtomicTooLarge`,
+    `TooManyCoupons`, `BookClosed`, `BookExpired`, `BookExhausted`, `PreviewStale`, `DuplicateJobSuspected`,
     `ScheduleRefused`, and what the client's quota refuses; the transaction must then be rolled back.
     """
 
@@ -139,11 +139,9 @@ def available_in(session: Session, book_id: UUID) -> int:
 def _usable_book(session: Session, asked: Submission, now: datetime, limits: Limits) -> BookRules:
     rules = book_rules(session, asked.options.book_id)
     check_start(asked.scheduled_for, now=now, limits=limits)
-    if (ended := rules.ended(now)) is not None:
-        raise ended
-    begins_at = asked.scheduled_for or now
-    if rules.expires_at is not None and rules.expires_at <= begins_at:
-        raise BookExpired("The book will have expired when the distribution begins.")
+    refusal = rules.refuse_distribution(asked.scheduled_for or now, now)
+    if refusal is not None:
+        raise refusal
     return rules
 
 
@@ -230,7 +228,7 @@ def _blockers(
 ) -> list[dict[str, Any]]:
     """What a submit would be refused for."""
     blockers = []
-    if (ended := rules.ended(now)) is not None:
+    if (ended := rules.refuse_distribution(asked.scheduled_for or now, now)) is not None:
         blockers.append({"code": ended.code, "detail": ended.detail})
     allowed = plan.allowed()
     refused = plan.items - allowed

@@ -102,6 +102,14 @@ def first_result(session: Session, request: RequestKey) -> UUID | None:
     return None if first is None else first.resource_id
 
 
+def made_at(session: Session, request: RequestKey) -> datetime:
+    """When the transaction of the first request with this key began; there was one."""
+    query = select(IdempotencyKey.created_at).where(
+        IdempotencyKey.actor_id == request.actor_id, IdempotencyKey.key == request.key
+    )
+    return session.execute(query).scalar_one()
+
+
 def _first(session: Session, request: RequestKey) -> Made | None:
     if not try_lock(session, Namespace.IDEMPOTENCY_KEY, f"{request.actor_id}:{request.key}"):
         raise RequestInProgress(retry_after_seconds=1)

@@ -71,7 +71,8 @@ def submit_redemption(
     check_client(session, coupon.client_id)
     rules = book_rules(session, coupon.book_id)
     has_token = is_lock_token(lock_token, coupon, keyring)
-    refusal = refuse_redeem(coupon.facts, now, has_lock_token=has_token)
+    most = rules.redemptions_per_coupon
+    refusal = refuse_redeem(coupon.facts, now, most=most, has_lock_token=has_token)
     refusal = refusal or rules.refuse_redemption(now)
     if refusal is not None:
         raise refusal

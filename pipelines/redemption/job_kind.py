@@ -16,7 +16,7 @@ from pipelines.books.history import Moved, move_coupon
 from pipelines.books.look_up import CouponInHand, coupon_by_id, take_coupon
 from pipelines.books.outcome import coupon_outcome
 from pipelines.books.read import book_rules
-from pipelines.books.refusals import CouponLimitReached, CouponNotAvailable
+from pipelines.books.refusals import CouponNotAvailable
 from pipelines.books.rules import BookRules
 from pipelines.errors import Refusal
 from pipelines.jobs.kinds import COUPON_REDEMPTION, ChunkInHand, JobKind
@@ -109,13 +109,15 @@ def _redeem(session: Session, asked: Row[Any], now: datetime, keyring: Keyring) 
     found = coupon_by_id(session, asked.book_id, asked.coupon_id)
     coupon = take_coupon(session, found, now=now, actor_id=asked.submitted_by)
     rules = book_rules(session, asked.book_id)
-    refusal = refuse_redeem(coupon.facts, now, has_lock_token=coupon.version == asked.lock_version)
+    refusal = refuse_redeem(
+        coupon.facts,
+        now,
+        most=rules.redemptions_per_coupon,
+        has_lock_token=coupon.version == asked.lock_version,
+    )
     refusal = refusal or rules.ended(now) or _holder_changed(coupon, asked)
     if refusal is not None:
         return refusal
-    most = rules.redemptions_per_coupon
-    if most is not None and coupon.facts.redemptions >= most:
-        return CouponLimitReached(most)
     assert coupon.facts.user_id is not None
     refusal = take_redeemed(session, rules, coupon.facts.user_id)
     if refusal is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -10,17 +11,20 @@ from sqlalchemy.orm import Session
 from pipelines.errors import FieldError
 from pipelines.jobs.kinds import OnError
 from pipelines.user_pools.member_rows import check_member
-from pipelines.user_pools.pools import audit_pool, hold_open_pool
+from pipelines.user_pools.pools import audit_pool, hold_open_pool, pool
 from pipelines.user_pools.refusals import EntriesRefused
 from pipelines.user_pools.staging import (
     Entry,
     Place,
     Tally,
     add_good,
+    count_added,
     faults,
     judge,
+    judge_again,
     left_out,
     make_known,
+    new_rows,
     stage,
 )
 
@@ -79,23 +83,41 @@ def add_members(
     With `on_error=abort` one wrong or unknown entry means that nobody is added. Raises `NotFound`,
     `PoolArchived`, `EntriesRefused`.
     """
-    pool = hold_open_pool(session, pool_id)
-    place, places = Place(pool.id, pool.agency_id, pool.client_id), people.places()
+    row = hold_open_pool(session, pool_id)
+    place, places = Place(row.id, row.agency_id, row.client_id), people.places()
     _relate(session, place, people)
     stage(session, _entries(people))
     tally = judge(session, place, makes=makes)
     _refuse(session, tally, on_error, places)
-    new = tally.new
+    new = 0
     if makes:
+        made = new_rows(session)
         make_known(session, place)
         tally = judge(session, place, makes=False)
         _refuse(session, tally, on_error, places)
+        new = count_added(session, made)
     add_good(session, place, actor_id=actor_id)
     if tally.good:
         told = {"added": tally.good, "new_people": new}
-        audit_pool(session, "user_pool.members_added", pool, actor_id, told)
+        audit_pool(session, "user_pool.members_added", row, actor_id, told)
     unknown = _pointed(faults(session, len(places)), places)
     return Added(tally, new, unknown, left_out(session, len(places)))
+
+
+def added_before(
+    session: Session, pool_id: UUID, people: People, *, actor_id: UUID, at: datetime
+) -> Added:
+    """What a repeat of a request that was done at that moment is answered; it writes nothing.
+
+    It is the first answer, but for what has changed since: who is not in the pool any more stands
+    with the entries that were left out. Raises `NotFound`.
+    """
+    row = pool(session, pool_id)
+    place, places = Place(row.id, row.agency_id, row.client_id), people.places()
+    stage(session, _entries(people))
+    tally = judge_again(session, place, actor_id=actor_id, at=at)
+    unknown = _pointed(faults(session, len(places)), places)
+    return Added(tally, tally.new, unknown, left_out(session, len(places)))
 
 
 def _relate(session: Session, place: Place, people: People) -> None:

@@ -4,7 +4,7 @@ from pipelines.errors import FieldError, Kind, Refusal, ValidationFailed
 
 
 class PoolArchived(Refusal):
-    """Nobody is added to a pool that was put away."""
+    """Nobody is added to a pool that was put away, and nothing is distributed to it."""
 
     code = "pool_archived"
     kind = Kind.CONFLICT

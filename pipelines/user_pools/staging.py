@@ -5,6 +5,7 @@ A look-up per row by index, whatever the planner believes of the tables' sizes.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -126,6 +127,24 @@ _LEFT_OUT = text("""
 SELECT position, code, detail FROM pool_verdicts WHERE state IS NOT NULL
 ORDER BY position LIMIT :limit
 """)
+_NEW = text("SELECT position FROM pool_verdicts WHERE is_new")
+_ADDED_OF = text("""
+SELECT count(*) FROM pool_verdicts WHERE state IS NULL AND position = ANY (:positions)
+""")
+# Who was named by an id was made known by it, and is no new person.
+_AS_ADDED = text("""
+UPDATE pool_verdicts v SET state = NULL, code = NULL, detail = NULL,
+    is_new = i.user_id IS NULL AND c.created_at = :at
+FROM pool_intake i, user_pool_members m, client_users c
+WHERE v.code = 'already_member' AND i.position = v.position
+  AND m.pool_id = :pool AND m.user_id = v.person AND m.added_by = :actor AND m.added_at = :at
+  AND c.client_id = :client AND c.user_id = v.person
+""")
+_AS_GONE = text("""
+UPDATE pool_verdicts SET state = 'failed', code = 'not_a_member',
+    detail = 'This person is not in the pool.'
+WHERE state IS NULL
+""")
 # In the order of their ids, as whoever else adds them does.
 _ADD = text("""
 INSERT INTO user_pool_members (pool_id, user_id, agency_id, client_id, added_by)
@@ -188,6 +207,24 @@ def judge(session: Session, place: Place, *, makes: bool) -> Tally:
     session.execute(_EMPTY)
     session.execute(_JUDGE, place.values | {"makes": makes, "not_found": UserNotFound.detail})
     return Tally(**session.execute(_TALLY).one()._mapping)
+
+
+def judge_again(session: Session, place: Place, *, actor_id: UUID, at: datetime) -> Tally:
+    """Say of each row what became of it when the actor added them at that moment, as it still is."""
+    judge(session, place, makes=False)
+    session.execute(_AS_GONE)
+    session.execute(_AS_ADDED, place.values | {"actor": actor_id, "at": at})
+    return Tally(**session.execute(_TALLY).one()._mapping)
+
+
+def new_rows(session: Session) -> list[int]:
+    """The rows of people who are still to be made; which are of the same nobody can say yet."""
+    return list(session.execute(_NEW).scalars())
+
+
+def count_added(session: Session, positions: list[int]) -> int:
+    """How many of these rows are good."""
+    return int(session.execute(_ADDED_OF, {"positions": positions}).scalar_one())
 
 
 def make_known(session: Session, place: Place) -> None:

@@ -4,7 +4,7 @@ A row stands here, or in the name or text of a test, or in `OPEN` with what is m
 """
 
 PROVEN = {
-    "S1-007": "tests/pipelines/test_distribution.py::test_s3_049_ten_coupons_are_drawn_for_the_people_of_a_pool",
+    "S1-007": "tests/web/test_random_assignment.py::test_s1_007_a_released_coupon_comes_back_at_a_random_place_and_not_as_the_next",
     "S1-008": "tests/web/test_coupons.py::test_ec084_each_verb_in_each_state_is_done_or_refused_in_its_words",
     "S1-009": "tests/web/test_coupon_limits.py::test_s3_084_the_sixth_of_five_is_refused_in_the_notes_words",
     "S1-011": "tests/models/test_coupon_moves.py::test_ec084_raw_sql_makes_exactly_the_moves_of_the_table",

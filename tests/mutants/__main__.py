@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tests.mutants.abuse import ABUSE
 from tests.mutants.authority import AUTHORITY
+from tests.mutants.coupons import COUPONS
 from tests.mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS + ABUSE + AUTHORITY:
+            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")

@@ -146,6 +146,8 @@ def test_a_book_that_ends_before_a_scheduled_start_is_refused(house: House, seed
         later = clock.now(session) + timedelta(hours=2)
 
     refused(house, seeded, BookExpired, options(pool, book, 2), scheduled_for=later)
+    (blocker,) = preview(house, seeded, options(pool, book, 2), scheduled_for=later)["blockers"]
+    assert blocker["code"] == "book_expired"
 
 
 def test_a_strangers_pool_and_book_are_unknown(house: House, seeded: Seeded) -> None:

@@ -87,3 +87,36 @@ def test_equal_characters_and_no_codes_at_all_are_no_riddle():
     alike.add(["000000000000", "000000000000"])
 
     assert (alike.bits(known=0), empty.bits(known=0)) == (-1, 0)
+
+
+@pytest.mark.parametrize(
+    ("length", "space", "bits"),
+    [(10, 31**10, 49.54), (11, 2**53 - 1, 54.5), (60, 2**53 - 1, 297.25)],
+)
+def test_ec028_numbers_of_a_pattern_end_where_clients_cannot_read_on(
+    length: int, space: int, bits: float
+):
+    """EC-028: 2^53 - 1 stands for so many or more; the bits are those of the whole space."""
+    pattern = Pattern("", length, PLAIN_ALPHABET, "")
+
+    room = capacity(pattern, existing=0, is_bearer=False)
+
+    assert room.as_json() == {
+        "space": space,
+        "bits": bits,
+        "room_for": min(31**length // 1_000, 2**53 - 1),
+    }
+    assert room.space == 31**length
+
+
+def test_ec028_a_refusal_tells_no_larger_numbers_either():
+    """EC-028: a thousand million bearer codes want 2^70 that fit."""
+    wide, narrow = Pattern("", 13, PLAIN_ALPHABET, ""), Pattern("", 4, DIGITS, "")
+
+    told = []
+    for pattern in (wide, narrow):
+        with pytest.raises(PatternSpaceTooSmall) as refused:
+            check_space(pattern, existing=10**9, count=1, is_bearer=True)
+        told.append((refused.value.extra["space"], refused.value.extra["needed"]))
+
+    assert told == [(2**53 - 1, 2**53 - 1), (10_000, 2**53 - 1)]

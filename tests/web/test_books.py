@@ -276,6 +276,26 @@ def test_the_trial_of_a_pattern_shows_examples_and_how_long_guessing_takes(manag
     assert plain["days_per_hit"] == 20.9
 
 
+def test_no_number_of_a_book_is_more_than_a_client_can_read(app: Flask, manager: Caller):
+    """EC-028, S1-134: typed clients read 64 bits, and scripts whole numbers below 2^53."""
+    most, pattern = 2**53 - 1, {"random_length": 64}
+
+    tried = manager.post("/books/preview-pattern", {"pattern": pattern}).json
+    book = made(manager, pattern=pattern)
+    schemas = app.test_client().get("/api/v1/openapi.json").json["components"]["schemas"]
+
+    assert tried["capacity"] == {"space": most, "bits": 317.07, "room_for": most}
+    assert (tried["guesses_per_hit"], tried["fits"]) == (most, True)
+    assert book["capacity"] == tried["capacity"]
+    shown = [
+        schemas["BookCapacity"]["properties"]["space"],
+        schemas["BookCapacity"]["properties"]["room_for"],
+        schemas["PatternPreview"]["properties"]["guesses_per_hit"],
+    ]
+    assert [field["maximum"] for field in shown] == [most] * 3
+    assert all(str(most) in field["description"] for field in shown)
+
+
 def counts(house: House) -> dict[Any, tuple[int, int]]:
     found = rows(house, "SELECT user_id, assigned, redeemed FROM coupon_counts")
     return {row.user_id if row.user_id.int else "whole": (row[1], row[2]) for row in found}

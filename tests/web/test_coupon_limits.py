@@ -1,12 +1,14 @@
 """Limits of books, per person, coupon and book, and who or what gets nothing (EC-090, EC-091, S1-010)."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from models.books import WHOLE_BOOK, CouponState
 from tests.couponing import (
     act,
+    end_of,
     events,
     id_of,
     other_person,
@@ -142,6 +144,87 @@ def test_ec091_a_limit_lowered_under_what_a_coupon_had_names_itself(shop: Shop) 
 
     words = "Maximum redemptions of this coupon exceeded (2/2)"
     assert said(shop.redeem(code)) == (409, "coupon_limit_reached", words)
+
+
+def lowered(shop: Shop) -> tuple[UUID, str]:
+    """A book whose coupons may be redeemed twice by now, and the code of one that was so already."""
+    book_id = shop.book(1, allow_multi_redemption=True, max_redemptions_per_coupon=3)
+    code = shop.assign(book_id)[1]["result"]["coupon"]["code"]
+    assert [shop.redeem(code)[0] for _ in range(2)] == [200, 200]
+    limit_to(shop, book_id, 2)
+    return book_id, code
+
+
+def limit_to(shop: Shop, book_id: UUID, most: int) -> None:
+    version = shop.manager.get(f"/books/{book_id}").headers["ETag"]
+    limits = {"max_redemptions_per_coupon": most}
+    changed = shop.manager.call("PATCH", f"/books/{book_id}", limits, If_Match=version)
+    assert changed.status_code == 200
+
+
+def test_ec091_moves_foretell_that_a_coupon_is_used_up_by_a_lowered_limit(shop: Shop) -> None:
+    """EC-091, S1-058: to its holder and its manager, and it is refused at once with the same words."""
+    _book, code = lowered(shop)
+    before = state(shop.house)
+
+    foretold = [
+        who.get(f"/coupons/{code}").json["moves"]["redeem"] for who in (shop.ann, shop.manager)
+    ]
+    refused = act(shop.ann, f"/coupons/redeem/{code}")
+
+    words = "Maximum redemptions of this coupon exceeded (2/2)"
+    assert foretold == [{"code": "coupon_limit_reached", "detail": words}] * 2
+    assert said((refused.status_code, refused.json)) == (409, "coupon_limit_reached", words)
+    assert state(shop.house) == before
+    assert (
+        rows(
+            shop.house, "SELECT FROM jobs WHERE kind = 'coupon_redemption' AND state <> 'succeeded'"
+        )
+        == []
+    )
+
+
+def test_ec091_the_token_of_a_lock_redeems_no_more_than_the_limit(shop: Shop) -> None:
+    _book, code = lowered(shop)
+    token = act(shop.ann, f"/coupons/lock/{code}").json["lock_token"]
+
+    refused = act(shop.ann, f"/coupons/redeem/{code}", {"lock_token": token})
+
+    assert (refused.status_code, refused.json["code"]) == (409, "coupon_limit_reached")
+
+
+def test_ec091_a_limit_lowered_after_accept_refuses_what_was_accepted(shop: Shop) -> None:
+    book_id = shop.book(1, allow_multi_redemption=True, max_redemptions_per_coupon=3)
+    code = shop.assign(book_id)[1]["result"]["coupon"]["code"]
+    assert shop.redeem(code)[0] == 200
+    accepted = act(shop.ann, f"/coupons/redeem/{code}")
+    limit_to(shop, book_id, 1)
+
+    assert said(end_of(shop.house, shop.ann, accepted))[:2] == (409, "coupon_limit_reached")
+
+
+@pytest.mark.parametrize(("verb", "foretold"), [("void", None), ("release", "coupon_in_use")])
+def test_a_coupon_used_up_by_a_lowered_limit_can_be_voided_and_not_released(
+    shop: Shop, verb: str, foretold: str | None
+) -> None:
+    _book, code = lowered(shop)
+    moves = shop.manager.get(f"/coupons/{code}").json["moves"]
+
+    done = act(shop.manager, f"/coupons/{code}/{verb}")
+
+    assert moves[verb]["code"] == foretold
+    assert done.status_code == (409 if foretold else 200)
+    assert state_of(shop.house, code) == ("assigned" if foretold else "void")
+
+
+def test_a_coupon_used_up_by_a_lowered_limit_is_redeemed_again_when_it_is_raised(
+    shop: Shop,
+) -> None:
+    book_id, code = lowered(shop)
+    limit_to(shop, book_id, 3)
+
+    assert shop.redeem(code)[0] == 200
+    assert state_of(shop.house, code) == "redeemed"
 
 
 def test_s3_057_a_coupon_with_several_redemptions_ends_with_its_last(shop: Shop) -> None:

@@ -131,6 +131,38 @@ def test_what_cannot_be_done_is_refused_and_nothing_is_written(
     assert rows(house, "SELECT FROM jobs WHERE kind = 'distribution'") == []
 
 
+@pytest.mark.parametrize("how", ["", "?preview=true"])
+def test_ec099_a_pool_that_is_put_away_is_there_and_gets_nothing_until_it_is_taken_back(
+    house: House, manager: Caller, place: tuple[UUID, UUID, list[UUID]], how: str
+) -> None:
+    """EC-099: 409 `pool_archived`, in the preview too."""
+    pool, book, _people = place
+    version = manager.get(f"/pools/{pool}").headers["ETag"]
+    manager.call("PATCH", f"/pools/{pool}", {"archived": True}, If_Match=version)
+
+    refused = act(manager, f"/pools/{pool}/distribute{how}", ask(book))
+    made = rows(house, "SELECT FROM jobs")
+    version = manager.get(f"/pools/{pool}").headers["ETag"]
+    manager.call("PATCH", f"/pools/{pool}", {"archived": False}, If_Match=version)
+    again = act(manager, f"/pools/{pool}/distribute{how}", ask(book))
+
+    assert (refused.status_code, refused.json["code"], made) == (409, "pool_archived", [])
+    assert refused.json["detail"].endswith("before you distribute to it.")
+    assert again.status_code == (200 if how else 202)
+
+
+def test_what_was_accepted_before_a_pool_was_put_away_is_done(
+    house: House, manager: Caller, place: tuple[UUID, UUID, list[UUID]]
+) -> None:
+    pool, book, _people = place
+    job_id = act(manager, f"/pools/{pool}/distribute", ask(book)).json["id"]
+    version = manager.get(f"/pools/{pool}").headers["ETag"]
+    manager.call("PATCH", f"/pools/{pool}", {"archived": True}, If_Match=version)
+    finish(house)
+
+    assert manager.get(f"/jobs/{job_id}").json["counts"]["succeeded"] == 10
+
+
 def test_ec098_the_same_once_more_is_refused_with_the_job_that_was_made(
     house: House, manager: Caller, place: tuple[UUID, UUID, list[UUID]]
 ) -> None:

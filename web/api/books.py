@@ -19,7 +19,14 @@ from pipelines.books.change import close_book as close
 from pipelines.books.change import reopen_book as reopen
 from pipelines.books.create import NewBook
 from pipelines.books.create import create_book as create
-from pipelines.books.patterns import PLAIN_ALPHABET, Pattern, check_pattern, draw_codes
+from pipelines.books.patterns import (
+    PLAIN_ALPHABET,
+    TOLD_MAX,
+    Pattern,
+    check_pattern,
+    draw_codes,
+    told,
+)
 from pipelines.books.read import BookState, BookView, Wanted, read_book
 from pipelines.books.read import list_books as books_of
 from pipelines.queue.keys import once
@@ -43,6 +50,11 @@ CODES_MEANT = 1_000
 
 def _limit() -> Count:
     return Count(low=1, high=LIMIT_MAX, allow_none=True)
+
+
+def _capped(words: str) -> fields.Integer:
+    most = f"{TOLD_MAX} (2^53 - 1) stands for so many or more."
+    return fields.Integer(metadata={"description": f"{words} {most}", "maximum": TOLD_MAX})
 
 
 class PatternBody(Schema):
@@ -126,9 +138,9 @@ class BookPattern(Schema):
 
 
 class BookCapacity(Schema):
-    space = fields.Integer(metadata={"description": "How many codes fit the pattern."})
-    bits = fields.Float()
-    room_for = fields.Integer(metadata={"description": "How many more may be generated."})
+    space = _capped("How many codes fit the pattern.")
+    bits = fields.Float(metadata={"description": "The size of the whole space, however large."})
+    room_for = _capped("How many more may be generated.")
 
 
 class BookStock(Schema):
@@ -180,7 +192,7 @@ class PatternPreview(Schema):
     capacity = fields.Nested(BookCapacity)
     fits = fields.Boolean(metadata={"description": "Whether `count` codes may be made of it."})
     examples = fields.List(fields.String())
-    guesses_per_hit = fields.Integer()
+    guesses_per_hit = _capped("How many tries find a code, on average.")
     days_per_hit = fields.Float(
         metadata={"description": "Of a network that makes 1.7 million tries an hour."}
     )
@@ -237,7 +249,7 @@ def preview_pattern(body: dict[str, Any]) -> Response:
             "capacity": room.as_json(),
             "fits": room.room_for >= count,
             "examples": draw_codes(pattern, EXAMPLES, draw=os.urandom),
-            "guesses_per_hit": guesses_per_hit(pattern, count),
+            "guesses_per_hit": told(guesses_per_hit(pattern, count)),
             "days_per_hit": days_per_hit(pattern, count),
         }
     )

@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
-from marshmallow import Schema, fields
+from marshmallow import Schema
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
-from models.books import CouponMove, CouponState
 from models.database import scoped_transaction
 from models.scope import Scope, client
 from pipelines.access.permissions import Permission
@@ -24,6 +23,7 @@ from pipelines.redemption.accept import submit_redemption
 from pipelines.redemption.lock import lock_coupon, unlock_coupon
 from pipelines.redemption.withdraw import release_coupon, void_coupon
 from web.admission import canonical, mark_replay, request_key
+from web.api.coupon_schemas import Coupon, CouponEventPage, LockedCoupon
 from web.api.job_schemas import Job
 from web.api.routes import (
     IDEMPOTENCY_KEY,
@@ -35,8 +35,15 @@ from web.api.routes import (
     may_read,
     reads,
 )
-from web.coupon_choice import Chosen, acted_on, managed_coupon, seen_coupon, submit_known
-from web.fields import Identity, PageQuery, Secret, Text, Word
+from web.coupon_choice import (
+    Chosen,
+    acted_on,
+    managed_coupon,
+    only_as_holder,
+    seen_coupon,
+    submit_known,
+)
+from web.fields import Identity, PageQuery, Secret, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
@@ -91,62 +98,6 @@ class CouponQuery(Schema):
 
 class CouponEventQuery(PageQuery):
     client_id = Identity(load_default=None, metadata=CLIENT)
-
-
-class MoveAllowed(Schema):
-    code = fields.String(allow_none=True, metadata={"description": "Null: it can be done."})
-    detail = fields.String(allow_none=True)
-
-
-class CouponMoves(Schema):
-    redeem = fields.Nested(MoveAllowed)
-    lock = fields.Nested(MoveAllowed)
-    unlock = fields.Nested(MoveAllowed)
-    assign = fields.Nested(MoveAllowed)
-    release = fields.Nested(MoveAllowed)
-    void = fields.Nested(MoveAllowed)
-
-
-class Coupon(Schema):
-    id = fields.UUID()
-    code = fields.String(metadata={"description": "Its last characters, where codes are sealed."})
-    is_sealed = fields.Boolean()
-    state = Word(CouponState)
-    book_id = fields.UUID()
-    book = fields.String()
-    client_id = fields.UUID()
-    user_id = fields.UUID(allow_none=True)
-    assigned_at = fields.DateTime(allow_none=True)
-    locked_until = fields.DateTime(allow_none=True)
-    redemptions = fields.Integer()
-    max_redemptions = fields.Integer(allow_none=True)
-    expires_at = fields.DateTime(allow_none=True)
-    moves = fields.Nested(CouponMoves)
-
-
-class LockedCoupon(Schema):
-    lock_token = fields.String(
-        allow_none=True,
-        metadata={"description": "Null in a replay after the lock has ended."},
-    )
-    locked_until = fields.DateTime(allow_none=True)
-    coupon = fields.Nested(Coupon)
-
-
-class CouponEvent(Schema):
-    number = fields.Integer()
-    move = Word(CouponMove)
-    user_id = fields.UUID(allow_none=True)
-    actor_id = fields.UUID(allow_none=True)
-    job_id = fields.UUID(allow_none=True)
-    at = fields.DateTime()
-    reason = fields.String(allow_none=True)
-
-
-class CouponEventPage(Schema):
-    data = fields.List(fields.Nested(CouponEvent))
-    has_more = fields.Boolean()
-    next_cursor = fields.String(allow_none=True)
 
 
 @routes.post("/coupons/assign")
@@ -327,10 +278,13 @@ def get_coupon(query: dict[str, Any], code: str) -> Response:
 @asks(CouponEventQuery)
 @answers(200, CouponEventPage)
 def get_coupon_history(query: dict[str, Any], code: str) -> Response:
-    """Everything that was done to a coupon, the oldest first."""
+    """What was done to a coupon, the oldest first; to its holder, what was while it was theirs."""
     coupon, after = _seen(query, code), number_cursor(query)
+    holder = only_as_holder(principal(), coupon)
     with scoped_transaction(front().house.sessions, client(coupon.client_id)) as session:
-        rows = events_of(session, coupon.id, after=after or 0, limit=query["limit"] + 1)
+        rows = events_of(
+            session, coupon.id, after=after or 0, limit=query["limit"] + 1, only_for=holder
+        )
     return listed(rows, limit=query["limit"], view=_event, place=lambda row: row.number)
 
 

@@ -14,7 +14,7 @@ from pipelines.access.rate_policies import Policy
 from pipelines.books.coupon_view import CouponView, check_known, coupons_of_person
 from pipelines.books.reveal_code import reveal_code, reveal_own_code
 from pipelines.sealing import Secret
-from web.api.coupons import Coupon
+from web.api.coupon_schemas import Coupon
 from web.api.routes import Routes, answers, asks
 from web.coupon_choice import own_scope
 from web.fields import PageQuery

@@ -15,11 +15,12 @@ from pipelines.errors import FieldError
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
+from pipelines.queue.keys import first_result, made_at, remember
 from pipelines.user_pools import pools, read
 from pipelines.user_pools.accept_import import Import, accept_import
-from pipelines.user_pools.add_members import LISTS, Added, People, add_members
+from pipelines.user_pools.add_members import LISTS, Added, People, add_members, added_before
 from pipelines.user_pools.remove_members import remove_member, remove_members
-from web.admission import canonical, intake_slot, request_key
+from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.job_schemas import Job
 from web.api.routes import (
     CSV_BODY,
@@ -145,24 +146,15 @@ def add_pool_users(query: dict[str, Any], user_pool_id: UUID) -> Response:
     """Add people: up to 1,000 as JSON, at once; more as a CSV, which a job works in.
 
     Columns of the file: `user_id,email,external_id,name`, at least one that says who it is; a file
-    needs an Idempotency-Key. With `on_error=abort`, as it is unless you say otherwise, one wrong or
+    needs an Idempotency-Key. A repeat of a JSON body with its key adds nobody again and answers as
+    the first, but for who has left the pool since: they are `not_a_member`. With `on_error=abort`, as it is unless you say otherwise, one wrong or
     unknown entry means that nobody is added; with `skip` the others are. Whoever is in the pool
     already stays in it once. A `user_id` in a file is of somebody whom the client knows already; in
     JSON it may be of anybody in your sight.
     """
     if request.mimetype in FILES:
         return _from_file(query, user_pool_id)
-    caller, body = principal(), loaded(_BODY, request.get_json())
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        added = add_members(
-            session,
-            user_pool_id,
-            _people(body),
-            on_error=OnError(body.get("on_error", query["on_error"])),
-            makes=body.get("create_missing", query["create_missing"]),
-            actor_id=caller.actor_id,
-        )
-    return jsonify(_shown(added))
+    return _from_list(query | loaded(_BODY, request.get_json()), user_pool_id)
 
 
 @routes.post("/pools/<uuid:user_pool_id>/users/remove")
@@ -219,6 +211,27 @@ def download_pool_users(user_pool_id: UUID) -> Response:
     name = f"pool-{user_pool_id}.csv"
     response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
+
+
+def _from_list(asked: dict[str, Any], user_pool_id: UUID) -> Response:
+    caller, people = principal(), _people(asked)
+    key = offered_key(caller, canonical(asked))
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        if key is not None and first_result(session, key) is not None:
+            at = made_at(session, key)
+            added = added_before(session, user_pool_id, people, actor_id=caller.actor_id, at=at)
+            return mark_replay(jsonify(_shown(added)), is_replay=True)
+        added = add_members(
+            session,
+            user_pool_id,
+            people,
+            on_error=OnError(asked["on_error"]),
+            makes=asked["create_missing"],
+            actor_id=caller.actor_id,
+        )
+        if key is not None:
+            remember(session, key, status=200, resource_kind="user_pool", resource_id=user_pool_id)
+    return jsonify(_shown(added))
 
 
 def _from_file(query: dict[str, Any], user_pool_id: UUID) -> Response:

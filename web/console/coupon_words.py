@@ -37,6 +37,8 @@ _REMEDIES: Mapping[str, str] = {
     "concurrent_redemption": "It is being acted on in another window or by somebody else. Look "
     "at it again before you repeat this.",
     "user_not_found": "Nobody whom the client knows has this address. Look at how it is spelt.",
+    "coupon_limit_reached": "It is used up. Who manages the book can raise its limit, or void the "
+    "coupon.",
     "user_limit_reached": "The rules of the book allow no more to one person.",
     "book_limit_reached": "The rules of the book allow no more in all.",
     "book_exhausted": "",
@@ -138,7 +140,9 @@ def history_lines(
         HistoryLine(
             row.at,
             _MOVES[row.move].format(holder=holders.get(row.user_id, "somebody")),
-            "the clock" if row.actor_id is None else actors.get(row.actor_id, nobody),
+            "the clock"
+            if row.move == CouponMove.LOCK_EXPIRED
+            else actors.get(row.actor_id, nobody),
             row.reason or "",
             row.job_id,
         )

@@ -27,6 +27,7 @@ from pipelines.jobs.refusals import PreviewStale
 from pipelines.jobs.schedule import ScheduleRefused, check_start
 from pipelines.queue.keys import RequestInProgress
 from pipelines.user_pools.pools import pool as pool_row
+from pipelines.user_pools.refusals import PoolArchived
 from web.admission import IntakeBusy
 from web.backpressure import saturation_now
 from web.console.at_work import still_at_work, told_when
@@ -61,6 +62,7 @@ FIELDS: Mapping[type[Refusal], str] = {
     TooManyCoupons: "count",
     AtomicTooLarge: "all_or_nothing",
     EmptyPool: "mode",
+    PoolArchived: "mode",
     ScheduleRefused: "starts_at",
     NotFound: "book_id",
 }
@@ -164,15 +166,18 @@ def _refused(pool: Row[Any], form: DistributeForm, refusal: Refusal) -> Response
     if field is None:
         raise refusal
     words = NO_BOOK if isinstance(refusal, NotFound) else refusal.detail
-    return _what_page(pool, form, {field: words})
+    status = STATUS[refusal.kind] if refusal.kind is Kind.CONFLICT else 422
+    return _what_page(pool, form, {field: words}, status=status)
 
 
-def _what_page(pool: Row[Any], form: DistributeForm, errors: Mapping[str, str]) -> Response:
+def _what_page(
+    pool: Row[Any], form: DistributeForm, errors: Mapping[str, str], *, status: int = 422
+) -> Response:
     return _step(
         0,
         "distribute_what.html",
         pool,
-        status=422 if errors else 200,
+        status=status if errors else 200,
         is_open=pool.archived_at is None,
         books=[(str(book.rules.id), book_choice(book)) for book in _books(pool, form)],
         typed=form.texts,

@@ -9,6 +9,7 @@ from models import clock
 from models.database import scoped_transaction
 from models.jobs import JobState
 from pipelines.access.permissions import Permission
+from pipelines.books.refusals import BookClosed, BookExpired
 from pipelines.jobs.labels import labels_of
 from pipelines.jobs.read import job_row
 from pipelines.jobs.schedule import ScheduleRefused, reschedule, set_priority
@@ -46,7 +47,7 @@ def change(job_id: UUID) -> Response:
     try:
         with scoped_transaction(front().house.sessions, principal().scope) as session:
             _change(session, job_id, typed)
-    except (ScheduleRefused, ConditionUnmet) as refusal:
+    except (ScheduleRefused, ConditionUnmet, BookClosed, BookExpired) as refusal:
         return _form(job_id, typed, {"starts_at": refusal.detail})
     return go(url_for("console.job", job_id=job_id))
 

@@ -159,12 +159,11 @@ def _held(coupon_id: UUID) -> CouponView:
 
 
 def _history(view: CouponView) -> list[HistoryLine]:
-    """What was done since the coupon is the visitor's; who did it is not named to them."""
+    """What was done while the coupon was the visitor's; who else did it is not named to them."""
     me = principal().actor_id
     with scoped_transaction(front().house.sessions, client(view.row.client_id)) as session:
-        rows = events_of(session, view.row.id, after=0, limit=EVENTS_SHOWN)
-    own = [row for row in rows if row.user_id == me]
-    return history_lines(own, holders={me: "you"}, actors={me: "you"}, nobody=OTHERS)
+        rows = events_of(session, view.row.id, after=0, limit=EVENTS_SHOWN, only_for=me)
+    return history_lines(rows, holders={me: "you"}, actors={me: "you"}, nobody=OTHERS)
 
 
 def _acting() -> Acting:

@@ -274,6 +274,22 @@ def test_nobody_distributes_to_a_pool_that_is_empty_or_put_away(
     assert "The pool is put away" in bob.get(path(pool)).text
 
 
+@pytest.mark.parametrize("step", ["check", "submit"])
+def test_ec099_a_pool_put_away_meanwhile_says_so_and_nothing_is_done(
+    house: House, bob: Visitor, pool: UUID, book: UUID, step: str
+) -> None:
+    """EC-099: between two steps, by somebody else."""
+    checked = check(bob, pool, book)
+    bob.send(f"/console/user-pools/{pool}/archive", f"/console/user-pools/{pool}")
+
+    answer = submit(bob, pool, checked, do=step)
+
+    assert answer.status_code == 409
+    assert "The pool is put away" in answer.text
+    assert "Take it back into use before you distribute to it." in answer.text
+    assert jobs(house) == []
+
+
 def test_who_may_not_assign_cannot_distribute(
     app: Flask, house: House, seeded: Seeded, pool: UUID, book: UUID
 ) -> None:

@@ -9,6 +9,7 @@ from flask import Flask
 from models.people import Role
 from pipelines.wiring import House
 from tests.conditions import HOUR, limit
+from tests.distributing import distribute, make_pool, options, stocked_book
 from tests.driving import drain, recipients_csv, rows, submit, view
 from tests.later import tomorrow, two_days_later
 from tests.seeding import Seeded
@@ -152,3 +153,20 @@ def test_a_job_that_has_ended_or_a_viewer_has_nothing_to_change(
     assert "Start now" not in page
     assert viewer.get(f"/console/jobs/{scheduled}/change").status_code == 403
     assert bob.get(f"/console/jobs/{scheduled}/change").status_code == 303
+
+
+def test_ec100_a_start_after_the_end_of_the_book_is_told_beside_its_field(
+    house: House, bob: Visitor, seeded: Seeded
+):
+    """EC-100: of a distribution, whose coupons are worth nothing by then."""
+    pool, _people = make_pool(house, seeded, 2)
+    book = stocked_book(house, seeded, 5)
+    job_id = distribute(house, seeded, options(pool, book, 2), scheduled_for=tomorrow(house))
+    rows(house, "UPDATE books SET expires_at = now() + interval '2 days' RETURNING 1")
+    home = f"/console/jobs/{job_id}/change"
+
+    answer = bob.send(home, starts_at=field(3), priority="normal")
+
+    assert answer.status_code == 422
+    assert "The book will have expired when the distribution begins." in answer.text
+    assert view(house, job_id)["scheduled_for"] < datetime.now(UTC) + timedelta(days=2)
