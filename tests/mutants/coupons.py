@@ -9,22 +9,22 @@ LIMITS = ("tests/web/test_coupon_limits.py",)
 COUPONS = (
     Mutant(
         "coupons are given in the order in which they came in",
-        "pipelines/books/write_coupons.py",
-        '[key >> _SIGN_BIT for key in struct.unpack(f">{count}Q", os.urandom(8 * count))]',
-        '[__import__("time").time_ns() + place for place in range(count)]',
+        "pipelines/books/deck.py",
+        "_place(parts, ends, number * ends[-1] >> 64) for number in drawn",
+        '__import__("time").time_ns() + n for n in range(count)',
         RANDOM,
     ),
     Mutant(
         "a coupon that comes back is the next",
         "pipelines/books/deck.py",
-        "return secrets.randbelow(KEYS)",
-        "return secrets.randbelow(KEYS >> 20)",
+        "return places_in(free_parts(session, book_id), count)",
+        "return places_in([(-1, KEYS >> 20)], count)",
         RANDOM,
     ),
     Mutant(
         "a released coupon keeps its place",
         "pipelines/redemption/withdraw.py",
-        "draw_key=new_place()",
+        "draw_key=place",
         "draw_key=found.draw_key",
         RANDOM,
     ),
