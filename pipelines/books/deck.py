@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from models.locks import Namespace, share_lock
@@ -64,17 +64,26 @@ def take_from_deck(session: Session, book_id: UUID, count: int) -> list[Step]:
     """
     share_deck(session, book_id)
     gaps = free_parts(session, book_id)
+    # Who waits has nothing in hand, and takes in the order of the deck: they wait in no circle.
+    savepoint = session.begin_nested()
+    taken = _top(session, _TAKE_FREE, book_id, gaps, count)
+    if len(taken) == count:
+        savepoint.commit()
+        return taken
+    savepoint.rollback()
+    return _top(session, _TAKE_WAITING, book_id, gaps, count)
+
+
+def _top(
+    session: Session, statement: TextClause, book_id: UUID, gaps: Parts, count: int
+) -> list[Step]:
     taken: list[Step] = []
-    for statement in (_TAKE_FREE, _TAKE_WAITING):
-        for low, high in gaps:
-            if len(taken) == count:
-                return taken
-            # What is in hand already is still unassigned, and comes again.
-            values = {"book": book_id, "low": low, "high": high, "limit": count}
-            known = {step.id for step in taken}
-            rows = session.execute(statement, values)
-            new = [Step(row.id, row.version, None) for row in rows if row.id not in known]
-            taken += new[: count - len(taken)]
+    for low, high in gaps:
+        values = {"book": book_id, "low": low, "high": high, "limit": count - len(taken)}
+        rows = session.execute(statement, values)
+        taken += [Step(row.id, row.version, None) for row in rows]
+        if len(taken) == count:
+            break
     return taken
 
 

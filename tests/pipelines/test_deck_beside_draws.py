@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,14 +14,11 @@ from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.assignment.accept import AssignmentRequest, submit_assignment
-from pipelines.books import change as change_module
+from pipelines.books import deck
 from pipelines.books import import_codes as import_module
-from pipelines.books import recount
 from pipelines.books.accept_codes import accept_codes, listed_codes
-from pipelines.books.change import change_book
 from pipelines.books.coupon_view import coupon_view
 from pipelines.books.deck import KEYS, places_in
-from pipelines.books.recount import TooManyToCount
 from pipelines.distribution import plan_job
 from pipelines.distribution.draw import Mode
 from pipelines.distribution.submit import available_in
@@ -268,65 +266,33 @@ def test_ec097_a_large_distribution_cancelled_before_its_plan_is_given_up_ends(
     assert_proven(house)
 
 
-def test_a_first_limit_beside_a_distribution_waits_for_it_and_counts_it(
+def test_ec088_two_who_want_more_than_is_free_wait_in_no_circle(
     house: House, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both lock the book's row before its deck: they wait in no circle."""
-    pool, _people = make_pool(house, seeded, 4)
-    book = stocked_book(house, seeded, 20)
-    begun, gone_on = threading.Event(), threading.Event()
-    wait = change_module.wait_for_lock
+    """EC-088: the first finds 18 of 30, the second the 12 that were in other hands until then."""
+    book = stocked_book(house, seeded, 30)
+    first_has, both = threading.Event(), threading.Barrier(2)
+    top, got = deck._top, list[int]()
 
-    def slowly(*args: object) -> None:
-        begun.set()
-        gone_on.wait(timeout=1)
-        wait(*args)  # type: ignore[arg-type]
+    def looked(session: Any, statement: Any, *args: Any) -> Any:
+        found = top(session, statement, *args)
+        if statement is deck._TAKE_FREE:
+            first_has.set()
+            both.wait(timeout=30)
+        return found
 
-    def limit() -> None:
+    def take() -> None:
         with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-            change_book(
-                session,
-                book,
-                {"max_assignments_per_user": 50},
-                version=None,
-                actor_id=ACTOR,
-                now=clock.now(session),
-            )
+            got.append(len(deck.take_from_deck(session, book, 20)))
 
-    monkeypatch.setattr(change_module, "wait_for_lock", slowly)
-    thread = threading.Thread(target=limit)
-    thread.start()
-    assert begun.wait(timeout=30)
-    job_id = distribute(house, seeded, options(pool, book, 8))
-    gone_on.set()
-    thread.join(timeout=30)
-    drain(house)
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        deck.take_from_deck(session, book, 12)
+        monkeypatch.setattr(deck, "_top", looked)
+        threads[0].start()
+        assert first_has.wait(timeout=30)
+    threads[1].start()
+    for thread in threads:
+        thread.join(timeout=30)
 
-    (counted,) = rows(
-        house, "SELECT sum(assigned) AS n FROM coupon_counts WHERE book_id = :b", b=book
-    )
-    assert (len(assigned(house, job_id)), counted.n) == (8, 8)
-    assert_proven(house)
-
-
-def test_a_first_limit_is_refused_where_counting_would_keep_everybody_waiting(
-    house: House, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recount, "COUNTED_AT_ONCE_MAX", 3)
-    pool, _people = make_pool(house, seeded, 2)
-    book = stocked_book(house, seeded, 20)
-    distribute(house, seeded, options(pool, book, 4))
-    drain(house)
-
-    with (
-        pytest.raises(TooManyToCount) as refused,
-        scoped_transaction(house.sessions, client(seeded.client_id)) as session,
-    ):
-        now = clock.now(session)
-        values = {"max_assignments": 10}
-        change_book(session, book, values, version=None, actor_id=ACTOR, now=now)
-
-    assert [(error.code, error.pointer) for error in refused.value.errors] == [
-        ("too_many_to_count", "/max_assignments")
-    ]
-    assert rows(house, "SELECT FROM books WHERE max_assignments IS NOT NULL") == []
+    assert got == [20, 20]
