@@ -23,7 +23,7 @@ from pipelines.books.coupon_states import (
 from pipelines.books.look_up import CouponInHand
 from pipelines.books.refusals import BEING_DRAWN, BookNotStarted, CouponNotAvailable
 from pipelines.books.rules import Window
-from pipelines.errors import NotFound, Refusal
+from pipelines.errors import Kind, NotFound, Refusal
 
 _COUPONS = """
 SELECT c.id, c.book_id, c.client_id, c.state, c.user_id, c.assigned_at, c.locked_until,
@@ -58,6 +58,14 @@ WHERE coupon_id = :coupon AND user_id = :holder AND number > :after ORDER BY num
 """)
 
 
+class OfManagers(Refusal):
+    """What only those do who run the coupon's book."""
+
+    code = "forbidden"
+    kind = Kind.FORBIDDEN
+    detail = "Only who manages the book can do this."
+
+
 @dataclass(frozen=True, slots=True)
 class CouponView:
     """A coupon as it was read at `now`, with what may be done to it by whoever holds it."""
@@ -81,7 +89,7 @@ class CouponView:
 
     def moves(self) -> Mapping[str, Refusal | None]:
         """Each thing that can be done to it, and why it cannot (S1-057, S1-058)."""
-        facts, now, book = self.facts, self.now, self._book_refusal()
+        facts, now, book = self.facts, self.now, self.book_refusal
         return {
             "redeem": refuse_redeem(facts, now, most=self.max_redemptions, has_lock_token=False)
             or book,
@@ -92,8 +100,11 @@ class CouponView:
             "void": refuse_void(facts, now) or self._drawn(),
         }
 
-    def as_json(self) -> dict[str, Any]:
-        row, state = self.row, self.state
+    def as_json(self, *, for_holder: bool = False) -> dict[str, Any]:
+        """As the API shows it; `for_holder`: to somebody who only holds it."""
+        row, state, moves = self.row, self.state, dict(self.moves())
+        if for_holder:
+            moves |= dict.fromkeys(("assign", "release", "void"), OfManagers())
         return {
             "id": row.id,
             "code": self.code,
@@ -110,7 +121,7 @@ class CouponView:
             "expires_at": row.expires_at,
             "moves": {
                 name: {"code": why.code if why else None, "detail": why.detail if why else None}
-                for name, why in self.moves().items()
+                for name, why in moves.items()
             },
         }
 
@@ -123,7 +134,9 @@ class CouponView:
     def _drawn(self) -> Refusal | None:
         return CouponNotAvailable(BEING_DRAWN) if self.row.is_set_aside else None
 
-    def _book_refusal(self) -> Refusal | None:
+    @property
+    def book_refusal(self) -> Refusal | None:
+        """Why nothing of its book is redeemed now."""
         row = self.row
         return Window(row.starts_at, row.expires_at, row.closed_at).refuse_redemption(self.now)
 

@@ -23,7 +23,7 @@ from pipelines.limits import Limits
 #: Drawn coupons that are read at a time.
 STREAMED_ROWS = 5_000
 #: Of a row beyond what its member could take when the job was accepted.
-TOO_MANY = "The person has, or gets with the rows before, as many coupons as they may."
+TOO_MANY = "The person has, or gets here, as many coupons of the book as one may."
 
 _STAGING = text("""
 CREATE TEMP TABLE drawn_rows (position INTEGER, place INTEGER, allowed BOOLEAN) ON COMMIT DROP

@@ -50,6 +50,8 @@ def preview_json(session: Session, foreseen: Foreseen, job_id: UUID) -> dict[str
             people[place] | {"count": wanted[place] if is_equal else None} for place in shown
         ],
         "per_user": plan.per_user if is_equal else None,
+        "fewest_per_user": min(wanted.values(), default=0) if is_equal else None,
+        "most_per_user": max(wanted.values(), default=0) if is_equal else None,
         "remainder": plan.remainder,
         "remainder_policy": plan.options.remainder_policy.value,
         "to_assign": to_assign,

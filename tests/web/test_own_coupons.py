@@ -164,6 +164,23 @@ def test_ec087_who_runs_the_book_is_told_of_a_strangers_try(
     assert len(told) == 1
 
 
+def test_ec087_a_holder_is_not_promised_what_only_managers_do(
+    app: Flask, house: House, seeded: Seeded, ann: tuple[Caller, UUID]
+) -> None:
+    code = coupon_in(house, seeded, S.ASSIGNED, ann[1])
+    manager = signed_in(app, house, Role.CAMPAIGN_MANAGER, seeded)
+
+    (listed,) = ann[0].get("/users/me/coupons").json["data"]
+    seen = ann[0].get(f"/coupons/{code}").json
+    managed = manager.get(f"/coupons/{code}").json
+
+    moves = {name: why["code"] for name, why in seen["moves"].items()}
+    assert listed["moves"] == seen["moves"]
+    assert {moves[name] for name in ("assign", "release", "void")} == {"forbidden"}
+    assert moves["redeem"] is None
+    assert [managed["moves"][name]["code"] for name in ("release", "void")] == [None, None]
+
+
 def without_place(problem: dict[str, object]) -> dict[str, object]:
     return {name: problem[name] for name in problem if name not in {"instance", "request_id"}}
 

@@ -269,8 +269,10 @@ def _once(
 def get_coupon(query: dict[str, Any], code: str) -> Response:
     """A coupon, with what can be done to it and why not: one's own, or any of a book one sees."""
     coupon = _seen(query, code)
+    for_holder = only_as_holder(principal(), coupon) is not None
     with scoped_transaction(front().house.sessions, client(coupon.client_id)) as session:
-        return jsonify(coupon_view(session, coupon, now=clock.now(session)).as_json())
+        view = coupon_view(session, coupon, now=clock.now(session))
+        return jsonify(view.as_json(for_holder=for_holder))
 
 
 @routes.get("/coupons/<code>/history")

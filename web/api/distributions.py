@@ -124,7 +124,13 @@ class DistributionPlan(Schema):
     affected = fields.List(
         fields.Nested(AffectedPerson), metadata={"description": "The first hundred."}
     )
-    per_user = fields.Integer(allow_none=True)
+    per_user = fields.Integer(
+        allow_none=True, metadata={"description": "The equal share, whatever limits leave of it."}
+    )
+    fewest_per_user = fields.Integer(
+        allow_none=True, metadata={"description": "Equal mode: of those who get some."}
+    )
+    most_per_user = fields.Integer(allow_none=True)
     remainder = fields.Integer()
     remainder_policy = fields.String()
     to_assign = fields.Integer()

@@ -1,5 +1,6 @@
 """The coupons of a person over HTTP, one's own or another's, and the opening of sealed codes."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import Scope
-from pipelines.access.permissions import Permission
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.access.rate_policies import Policy
 from pipelines.books.coupon_view import CouponView, check_known, coupons_of_person
 from pipelines.books.reveal_code import reveal_code, reveal_own_code
@@ -45,7 +46,9 @@ def list_own_coupons(query: dict[str, Any]) -> Response:
 
     If another chose your password, those of your own tenant, until you choose one by a mailed link.
     """
-    return _listed(query, own_scope(principal()), principal().actor_id)
+    caller = principal()
+    for_holder = not is_allowed(caller, Permission.COUPONS_ASSIGN)
+    return _listed(query, own_scope(caller), caller.actor_id, for_holder=for_holder)
 
 
 @routes.get("/users/<uuid:user_id>/coupons")
@@ -101,9 +104,12 @@ def _laid_open(code: Secret) -> Response:
     return response
 
 
-def _listed(query: dict[str, Any], scope: Scope, user_id: UUID) -> Response:
+def _listed(
+    query: dict[str, Any], scope: Scope, user_id: UUID, *, for_holder: bool = False
+) -> Response:
     before, limit = id_cursor(query), query["limit"]
     with scoped_transaction(front().house.sessions, scope) as session:
         now = clock.now(session)
         rows = coupons_of_person(session, user_id, now=now, before=before, limit=limit + 1)
-    return listed(rows, limit=limit, view=CouponView.as_json, place=lambda view: view.row.id)
+    shown = partial(CouponView.as_json, for_holder=for_holder)
+    return listed(rows, limit=limit, view=shown, place=lambda view: view.row.id)

@@ -80,6 +80,8 @@ class OwnCoupon:
     lock: tuple[str, str] | None
     expires: str
     uses: str
+    #: Why its book lets nobody redeem it now.
+    ended: str
 
 
 def own_coupon(view: CouponView) -> OwnCoupon:
@@ -93,6 +95,7 @@ def own_coupon(view: CouponView) -> OwnCoupon:
         lock_words(view),
         moment(row.expires_at) if row.expires_at else "Never",
         use_words(view),
+        view.book_refusal.detail if view.book_refusal else "",
     )
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from pipelines.books.read import BookView
 from pipelines.distribution.draw import Mode, RemainderPolicy
-from pipelines.messages import message_of
 from web.console.distribute_form import REMAINDERS
 from web.console.formats import number, plural
 
@@ -62,7 +61,7 @@ def distribution_words(
         facts=_facts(view),
         people=tuple(_person(one, _share(one["count"])) for one in view["affected"]),
         people_note=_more(view["affected_count"], len(view["affected"])),
-        refused=tuple(_person(one, message_of(one["code"]).title) for one in view["refused"]),
+        refused=tuple(_person(one, one["detail"]) for one in view["refused"]),
         refused_note=_refused_note(view),
         before=number(stock["available"]),
         after=number(stock["available"] - min(given, stock["available"])),
@@ -96,9 +95,9 @@ def _sentence(view: Mapping[str, Any], coupons: str, *, pool: str, book: str) ->
 
 
 def _each(view: Mapping[str, Any]) -> str:
-    each = number(view["per_user"])
-    if view["remainder"] and view["remainder_policy"] != RemainderPolicy.KEEP:
-        return f"{each} or {number(view['per_user'] + 1)} for each"
+    least, most = view["fewest_per_user"], view["most_per_user"]
+    between = "or" if most - least == 1 else "to"
+    each = number(most) if least == most else f"{number(least)} {between} {number(most)}"
     return f"{each} for each"
 
 

@@ -9,16 +9,17 @@ def usage_chart(usage: UsageByDay) -> Chart:
     """What was given and what was redeemed on each day, as lines: neither is a part of the other."""
     return line_chart(
         "coupons-used",
-        "Coupons assigned and redeemed per day",
+        "Coupons assigned, redeemed and taken back per day",
         axis="Day",
         steps=[f"{day:%d %b}" for day in usage],
         series=[
             Series("Assigned", [one.assigned for one in usage.values()]),
             Series("Redeemed", [one.redeemed for one in usage.values()]),
+            Series("Taken back", [one.released for one in usage.values()]),
         ],
         say=number,
-        description=f"Coupons that were assigned, and how often coupons were redeemed, on each of "
-        f"the last {len(usage)} days (UTC).",
+        description=f"Coupons that were assigned, how often coupons were redeemed, and coupons that were "
+        f"taken back, on each of the last {len(usage)} days (UTC).",
     )
 
 

@@ -14,7 +14,7 @@ from tests.web.console.test_dashboards import CELL
 
 __all__ = ["shop"]
 
-TITLE = "Coupons assigned and redeemed per day"
+TITLE = "Coupons assigned, redeemed and taken back per day"
 
 
 def drawn_days(page: str) -> list[list[str]]:
@@ -43,16 +43,16 @@ def test_s1_118_s3_150_a_book_draws_its_use_and_says_the_same_in_a_table(
     assert '<h2 id="use">Use</h2>' in page
     assert "days (UTC) 2 assigned, 1 redeemed, 0 released, 0 voided." in page
     assert f"{TITLE} as a table" in page
-    assert re.findall(r'<path class="chart-path tone-(\w+)"', page) == ["one", "two"]
+    assert re.findall(r'<path class="chart-path tone-(\w+)"', page) == ["one", "two", "three"]
     assert len(days) == 30
-    assert days[-1][1:] == ["2", "1"]
-    assert {tuple(day[1:]) for day in days[:-1]} == {("0", "0")}
+    assert days[-1][1:] == ["2", "1", "0"]
+    assert {tuple(day[1:]) for day in days[:-1]} == {("0", "0", "0")}
 
 
 def test_s1_118_a_book_that_nobody_used_draws_zeros(shop: Shop, bob: Visitor) -> None:
     days = drawn_days(bob.get(f"/console/books/{shop.book(1)}").text)
 
-    assert {tuple(day[1:]) for day in days} == {("0", "0")}
+    assert {tuple(day[1:]) for day in days} == {("0", "0", "0")}
 
 
 def test_s3_150_the_overview_draws_the_coupons_of_all_books_in_sight(
@@ -71,5 +71,5 @@ def test_s3_150_the_overview_draws_the_coupons_of_all_books_in_sight(
     pages = [reader.get("/console/").text for reader in readers]
     foreign = visitor_of(app, house, Role.CLIENT_VIEWER, stranger).get("/console/").text
 
-    assert [drawn_days(page)[-1][1:] for page in pages] == [["4", "2"]] * 3
+    assert [drawn_days(page)[-1][1:] for page in pages] == [["4", "2", "0"]] * 3
     assert [TITLE in page for page in (before, foreign)] == [False, False]

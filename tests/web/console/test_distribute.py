@@ -94,7 +94,10 @@ def test_s3_050_the_check_says_who_may_get_some_and_writes_nothing(
     assert page.status_code == 200
     assert "10 coupons of Summer Sale are drawn among 3 people of Beta Testers" in text
     assert text.count("<td>May be drawn</td>") == 3
-    assert text.count("<td>The person’s account is disabled</td>") == 1
+    assert (
+        text.count("<td>The account of this person is disabled; nothing is assigned to it.</td>")
+        == 1
+    )
     assert "<dt>Coupons left now</dt><dd>20</dd>" in text
     assert "<dt>Left afterwards</dt><dd>10</dd>" in text
     assert "Digest of the seed" in text
@@ -115,6 +118,16 @@ def test_s3_052_an_equal_share_says_how_many_for_each_and_what_is_left_over(
     assert "<dd>1: they stay in the book</dd>" in kept
     assert "3 or 4 for each" in drawn
     assert "<dd>1: one more for people who are drawn</dd>" in drawn
+
+
+def test_s3_052_an_equal_share_beyond_the_limit_says_what_each_gets(
+    house: House, bob: Visitor, pool: UUID, book: UUID
+) -> None:
+    """Seven for each were asked for, and the book gives five."""
+    page = unescape(check(bob, pool, book, mode="equal", count="21").text)
+
+    assert "15 coupons of Summer Sale go to 3 people of Beta Testers: 5 for each." in page
+    assert page.count("The person has, or gets here, as many coupons of the book as one may.") == 3
 
 
 def test_s3_049_what_was_shown_is_done_once(

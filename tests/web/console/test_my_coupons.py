@@ -13,6 +13,7 @@ from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM
 from pipelines.access.console_sessions import open_session
+from pipelines.books.refusals import BookClosed
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import coupon, coupon_in, events, finish, put_codes, state_of
@@ -271,3 +272,14 @@ def test_fifty_coupons_are_a_page(
     assert first.count('class="card coupon"') == 50
     assert second.count('class="card coupon"') == 1
     assert "Newest coupons" in second
+
+
+def test_a_coupon_of_a_closed_book_says_so_before_anything_is_pressed(
+    house: House, seeded: Seeded, alice: Visitor, alice_id: UUID
+) -> None:
+    coupon_in(house, seeded, S.ASSIGNED, alice_id)
+    before = alice.get(MINE).text
+    rows(house, "UPDATE books SET closed_at = now() RETURNING 1")
+
+    assert BookClosed.detail not in before
+    assert unescape(BookClosed.detail) in unescape(alice.get(MINE).text)
