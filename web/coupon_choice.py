@@ -67,7 +67,8 @@ def seen_coupon(caller: Principal, code: str, *, client_id: UUID | None) -> Coup
     """A coupon that the caller holds, or one of a book in their sight; `NotFound` otherwise."""
     is_person = caller.key_scopes is None
     manages = not is_person or is_allowed(caller, Permission.BOOKS_READ)
-    with looking_up(canonical(code)):
+    told = partial(_note_stranger, front().house, caller, code, client_id) if is_person else None
+    with looking_up(canonical(code), told=told):
         try:
             if is_person:
                 return _own(caller, code, client_id)

@@ -164,6 +164,23 @@ def test_ec087_who_runs_the_book_is_told_of_a_strangers_try(
     assert len(told) == 1
 
 
+def test_ec087_a_stranger_who_looks_before_they_try_is_told_of_all_the_same(
+    app: Flask, house: House, seeded: Seeded, ann: tuple[Caller, UUID]
+) -> None:
+    """EC-087: the first miss with a code counts, whatever it was asked for."""
+    bob = signed_in(app, house, Role.END_USER, name="bob.")
+    known_to(house, seeded, id_of(bob))
+    code = coupon_in(house, seeded, S.ASSIGNED, ann[1])
+
+    looked, tried = bob.get(f"/coupons/{code}"), act(bob, f"/coupons/redeem/{code}")
+    looked.close()
+    tried.close()
+
+    assert (looked.status_code, tried.status_code) == (404, 404)
+    told = "SELECT actor_id FROM audit_entries WHERE action = 'coupon.tried_by_stranger'"
+    assert rows(house, told) == [(id_of(bob),)]
+
+
 def test_ec087_a_holder_is_not_promised_what_only_managers_do(
     app: Flask, house: House, seeded: Seeded, ann: tuple[Caller, UUID]
 ) -> None:

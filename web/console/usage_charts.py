@@ -18,8 +18,8 @@ def usage_chart(usage: UsageByDay) -> Chart:
             Series("Taken back", [one.released for one in usage.values()]),
         ],
         say=number,
-        description=f"Coupons that were assigned, how often coupons were redeemed, and coupons that were "
-        f"taken back, on each of the last {len(usage)} days (UTC).",
+        description="Coupons that were assigned, how often coupons were redeemed, and coupons that "
+        f"were taken back, on each of the last {len(usage)} days (UTC).",
     )
 
 
