@@ -49,7 +49,7 @@ def coupons(seeded: Seeded, book_id: UUID, count: int) -> tuple[Any, list[dict[s
             "client_id": seeded.client_id,
             "code": (code := secrets.token_hex(8).upper()),
             "blind_index": code.encode(),
-            "draw_key": secrets.randbits(63),
+            "draw_key": secrets.randbits(62),
             "load_job_id": ACTOR,
         }
         for _ in range(count)

@@ -41,7 +41,7 @@ _COUPONS = text("""
 INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
 SELECT :book, uuidv7(), :agency, :client, 'C' || n || '-' || left(md5(:salt || n), 12),
     sha256(convert_to(:salt || n, 'UTF8')),
-    ('x' || left(md5(random()::text || n), 16))::bit(64)::bigint & 9223372036854775807, :book
+    ('x' || left(md5(random()::text || n), 16))::bit(64)::bigint & 4611686018427387903, :book
 FROM generate_series(1, CAST(:count AS integer)) n
 """)
 

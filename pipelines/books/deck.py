@@ -22,7 +22,9 @@ KEYS = 1 << 63
 _LAST_KEY = KEYS - 1
 #: Places for each coupon of many, so that no two meet.
 _ROOM_FOR_ONE = 1 << 32
-_ROOM_FOR_A_FILE = 1 << 52
+#: A deck is filled from below: half of all places, then half of those above, and so on. A draw that
+#: takes all there is leaves the floors above it to whatever comes in while it is open.
+_FLOORS = 31
 #: Parts of a deck: above the first, up to the second key.
 Parts = Sequence[tuple[int, int]]
 
@@ -126,15 +128,25 @@ def new_places(session: Session, book_id: UUID, count: int) -> list[int]:
 
 
 def places_in(parts: Parts, count: int) -> list[int]:
-    """So many places of these parts, each as likely as any other.
+    """So many places of these parts, each of their lowest floor with room as likely as any other.
 
-    Anywhere, where the parts are so narrow that two coupons could meet.
+    Anywhere, where no floor has room: so many draws that took everything are open at once.
     """
+    parts = _roomy(parts, count) or [(-1, _LAST_KEY)]
     ends = list(accumulate(high - low for low, high in parts))
-    if not ends or ends[-1] < count * _ROOM_FOR_ONE:
-        parts, ends = [(-1, _LAST_KEY)], [KEYS]
     drawn = struct.unpack(f">{count}Q", os.urandom(8 * count))
     return [_place(parts, ends, number * ends[-1] >> 64) for number in drawn]
+
+
+def _roomy(parts: Parts, count: int) -> Parts:
+    """What the parts have of the lowest floor on which so many coupons do not meet; empty for none."""
+    for floor in range(_FLOORS):
+        low, high = KEYS - (KEYS >> floor) - 1, KEYS - (KEYS >> floor + 1) - 1
+        inside = [(max(low, one), min(high, other)) for one, other in parts]
+        inside = [(one, other) for one, other in inside if one < other]
+        if sum(other - one for one, other in inside) >= max(1, count) * _ROOM_FOR_ONE:
+            return inside
+    return []
 
 
 def _place(parts: Parts, ends: Sequence[int], nth: int) -> int:
@@ -142,17 +154,18 @@ def _place(parts: Parts, ends: Sequence[int], nth: int) -> int:
     return parts[part][1] - (ends[part] - nth) + 1
 
 
-def leave_draws(session: Session, book_id: UUID, job_id: UUID, known: Parts) -> None:
-    """Before the commit of new coupons whose places were drawn when the parts `known` were free.
+def leave_draws(session: Session, book_id: UUID, job_id: UUID, *, count: int, known: Parts) -> None:
+    """Before the commit of `count` coupons whose places were drawn when the parts `known` were free.
 
-    Those that lie in what a draw has set aside since get another place; the deck is shared until
-    the commit.
+    Those that lie in what a draw has set aside since get another place, if there is room for them;
+    the deck is shared until the commit.
     """
     share_deck(session, book_id)
     free = free_parts(session, book_id)
-    low, high = max(free, key=lambda part: part[1] - part[0], default=(0, 0))
-    if free == known or high - low < _ROOM_FOR_A_FILE:
+    roomy = _roomy(free, count)
+    if free == known or not roomy:
         return
+    low, high = max(roomy, key=lambda part: part[1] - part[0])
     values = {"book": book_id, "job": job_id, "low": low, "width": high - low, "mask": _LAST_KEY}
     for after, upto in gaps_between(free):
         session.execute(_MOVE_OUT, values | {"after": after, "upto": upto})

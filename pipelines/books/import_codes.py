@@ -130,7 +130,7 @@ def import_codes(
         _stage(session, job, book, free, keyring, limits)
         landing = _land(session, job, book)
         if landing.succeeded:
-            leave_draws(session, book.id, job.id, free)
+            leave_draws(session, book.id, job.id, count=landing.succeeded, known=free)
         savepoint.commit()
     except Refusal as why:
         savepoint.rollback()

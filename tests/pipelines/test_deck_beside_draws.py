@@ -92,14 +92,24 @@ def singles(house: House) -> dict[str, int]:
 )
 def test_new_places_lie_in_the_parts_that_are_free(bounds: list[int], count: int) -> None:
     parts = list(zip(bounds[::2], bounds[1::2], strict=False))
-    room = sum(high - low for low, high in parts)
 
     places = places_in(parts, count)
 
     assert len(places) == count
     assert all(0 <= place < KEYS for place in places)
-    if room >= count << 32:
+    if any(high - low >= KEYS >> 8 for low, high in parts):
         assert all(any(low < place <= high for low, high in parts) for place in places)
+
+
+def test_ec088_draws_that_take_everything_leave_room_for_what_comes_after_them() -> None:
+    """EC-088: ten, one upon the other, all open, each of whatever came in since the last."""
+    upto = -1
+    for _ in range(10):
+        places = places_in([(upto, KEYS - 1)], 20_000)
+
+        assert len(set(places)) == 20_000
+        assert min(places) > upto
+        upto = max(places)
 
 
 def test_ec088_coupons_that_come_in_beside_an_open_draw_are_everybodys_at_once(
