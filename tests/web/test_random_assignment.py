@@ -84,10 +84,10 @@ def test_s3_116_coupons_are_assigned_in_no_order_in_which_they_came_in(
 
 
 def places(shop: Shop, codes: Sequence[str]) -> list[float]:
-    """Where these coupons lie in the deck: 0 is its top, 1 its bottom."""
+    """Where these coupons lie on the first floor of the deck: 0 is its top, 1 its bottom."""
     found = rows(shop.house, "SELECT code, draw_key FROM coupons")
     keys = {row.code: row.draw_key for row in found}
-    return [keys[code] / KEYS for code in codes]
+    return [keys[code] / (KEYS >> 1) for code in codes]
 
 
 def assert_spread(found: list[float]) -> None:
