@@ -117,7 +117,6 @@ class Coupon(Base):
         ),
         CheckConstraint("(state = 'locked') = (locked_until IS NOT NULL)", name="locked"),
         CheckConstraint("redemptions >= 0", name="redemptions"),
-        Index("uq_coupons_code", "blind_index", unique=True),
         Index(
             "uq_coupons_deck",
             "book_id",
@@ -133,6 +132,14 @@ class Coupon(Base):
             unique=True,
             postgresql_where=text("assigned_job_id IS NOT NULL"),
         ),
+        # For lists by state; those that nobody has are the most, and pay for none.
+        Index(
+            "ix_coupons_state",
+            "book_id",
+            "state",
+            "id",
+            postgresql_where=text("state <> 'unassigned'"),
+        ),
         Index("ix_coupons_locked", "locked_until", postgresql_where=text("state = 'locked'")),
     )
 
@@ -142,7 +149,6 @@ class Coupon(Base):
     client_id: Mapped[UUID]
     #: The text; None where the book seals its codes.
     code: Mapped[str | None]
-    blind_index: Mapped[bytes]
     #: Its place in the deck, drawn at random when it came in or came back: 63 bits.
     draw_key: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(server_default=text("'unassigned'"))
@@ -157,6 +163,21 @@ class Coupon(Base):
     version: Mapped[int] = mapped_column(server_default=text("0"))
     #: The job that made or loaded it.
     load_job_id: Mapped[UUID]
+
+
+class CodeIndex(Base):
+    """Which coupon a code is; the client is part of what is indexed (EC-024, EC-101).
+
+    A trigger holds that the book is its tenant's, statement by statement.
+    """
+
+    __tablename__ = "code_index"
+
+    blind_index: Mapped[bytes] = mapped_column(primary_key=True)
+    book_id: Mapped[UUID]
+    coupon_id: Mapped[UUID]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
 
 
 class CouponCode(Base):

@@ -110,6 +110,7 @@ CLASSES: dict[str, TableClass] = {
     webhooks.WebhookDelivery.__tablename__: TableClass.TENANT,
     books.Book.__tablename__: TableClass.TENANT,
     books.Coupon.__tablename__: TableClass.TENANT,
+    books.CodeIndex.__tablename__: TableClass.TENANT,
     books.CouponCode.__tablename__: TableClass.TENANT,
     books.CouponEvent.__tablename__: TableClass.TENANT,
     books.CouponCount.__tablename__: TableClass.TENANT,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.base import new_id
-from models.books import Book, BookDelta, Coupon, CouponCode, CouponEvent, OpenRedemption
+from models.books import Book, BookDelta, CodeIndex, Coupon, CouponCode, CouponEvent, OpenRedemption
 from models.database import scoped_transaction
 from models.locks import Namespace
 from models.scope import SYSTEM, client
@@ -47,14 +47,23 @@ def coupons(seeded: Seeded, book_id: UUID, count: int) -> tuple[Any, list[dict[s
             "id": new_id(),
             "agency_id": seeded.agency_id,
             "client_id": seeded.client_id,
-            "code": (code := secrets.token_hex(8).upper()),
-            "blind_index": code.encode(),
+            "code": secrets.token_hex(8).upper(),
             "draw_key": secrets.randbits(62),
             "load_job_id": ACTOR,
         }
         for _ in range(count)
     ]
     return insert(Coupon), values
+
+
+def indexed(values: list[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
+    """A statement that says which codes these coupons have, and its values; nobody finds them so."""
+    whose = ("book_id", "agency_id", "client_id")
+    return insert(CodeIndex), [
+        {"blind_index": value["code"].encode(), "coupon_id": value["id"]}
+        | {name: value[name] for name in whose}
+        for value in values
+    ]
 
 
 def lay_codes(
@@ -76,6 +85,7 @@ def hand_out(house: House, book_id: UUID | str, shares: tuple[int, ...]) -> list
             statement, values = coupons(book, book.id, share)
             held = {"state": "assigned", "user_id": person, "redemptions": 1}
             session.execute(statement, [value | held for value in values])
+            session.execute(*indexed(values))
     return people
 
 

@@ -5,24 +5,28 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause
 from sqlalchemy.orm import Session
 
 from models.database import Sessions, scoped_transaction
 from models.scope import Scope
 from pipelines.audit.record import record
-from pipelines.books.coupon_list import PAGE, STANDING, CouponsWanted, created_at, shown_code
+from pipelines.books.coupon_list import (
+    STANDING,
+    CouponsWanted,
+    created_at,
+    page_of_coupons,
+    shown_code,
+)
 from pipelines.books.rules import BookRules
 from pipelines.jobs.csv_writer import csv_blocks
 from pipelines.sealing import Keyring, Purpose
 
 COLUMNS = ("code", "state", "user_id", "assigned_at", "locked_until", "redemptions", "created_at")
 PAGE_ROWS = 2_000
-_PAGE = text(f"""
-SELECT c.id, c.code, k.last4, k.code_sealed, {STANDING} AS state, c.user_id, c.assigned_at,
-    c.redemptions, CASE WHEN c.locked_until > :now THEN c.locked_until END AS locked_until
-{PAGE}
-""")
+_PAGE = page_of_coupons(f"""c.id, c.code, k.last4, k.code_sealed, {STANDING} AS state, c.user_id,
+    c.assigned_at, c.redemptions,
+    CASE WHEN c.locked_until > :now THEN c.locked_until END AS locked_until""")
 
 
 def audit_export(
@@ -63,7 +67,8 @@ def coupons_csv(
 
     With a `keyring`, and only then, sealed codes are opened: `audit_export` comes before.
     """
-    return csv_blocks(COLUMNS, _rows(sessions, scope, wanted.values(book.id, now), keyring))
+    page, values = _PAGE[wanted.state], wanted.values(book.id, now)
+    return csv_blocks(COLUMNS, _rows(sessions, scope, page, values, keyring))
 
 
 def file_name(book: BookRules, wanted: CouponsWanted, now: datetime) -> str:
@@ -73,18 +78,24 @@ def file_name(book: BookRules, wanted: CouponsWanted, now: datetime) -> str:
 
 
 def _rows(
-    sessions: Sessions, scope: Scope, values: dict[str, Any], keyring: Keyring | None
+    sessions: Sessions,
+    scope: Scope,
+    page: TextClause,
+    values: dict[str, Any],
+    keyring: Keyring | None,
 ) -> Iterator[Sequence[str | int | None]]:
-    before = None
-    while page := _page(sessions, scope, values | {"before": before, "limit": PAGE_ROWS}):
-        for row in page:
+    place: dict[str, Any] = {"before": None, "limit": PAGE_ROWS}
+    while found := _page(sessions, scope, page, values | place):
+        for row in found:
             yield _cells(row, keyring)
-        before = page[-1].id
+        place["before"] = found[-1].id
 
 
-def _page(sessions: Sessions, scope: Scope, values: dict[str, Any]) -> list[Row[Any]]:
+def _page(
+    sessions: Sessions, scope: Scope, page: TextClause, values: dict[str, Any]
+) -> list[Row[Any]]:
     with scoped_transaction(sessions, scope) as session:
-        return list(session.execute(_PAGE, values))
+        return list(session.execute(page, values))
 
 
 def _cells(row: Row[Any], keyring: Keyring | None) -> tuple[str | int | None, ...]:

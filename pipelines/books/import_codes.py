@@ -72,10 +72,16 @@ WHERE book_id = :book
 _TALLY = text("""
 SELECT count(*) AS rows, count(*) FILTER (WHERE problem IS NOT NULL) AS rejected FROM code_intake
 """)
+_INSERT_INDEX = text("""
+INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id)
+SELECT blind_index, :book, id, :agency, :client
+FROM code_intake WHERE problem IS NULL ORDER BY blind_index
+""")
+# In the order of the deck (decision 0040); ids keep the order of the file.
 _INSERT = text("""
-INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
-SELECT :book, id, :agency, :client, code, blind_index, draw_key, :job
-FROM code_intake WHERE problem IS NULL
+INSERT INTO coupons (book_id, id, agency_id, client_id, code, draw_key, load_job_id)
+SELECT :book, id, :agency, :client, code, draw_key, :job
+FROM code_intake WHERE problem IS NULL ORDER BY draw_key
 """)
 _INSERT_SEALED = text("""
 INSERT INTO coupon_codes (id, agency_id, client_id, code_sealed, last4)
@@ -92,11 +98,11 @@ WHERE code_intake.row_number = f.row_number AND f.first_row < f.row_number
 # Another client's code with the same text is another code, and is not looked for.
 _KNOWN_ALREADY = text("""
 UPDATE code_intake SET problem = 'duplicate_code', field = 'code',
-    detail = CASE WHEN c.book_id = :book THEN 'The book has this code already.'
+    detail = CASE WHEN x.book_id = :book THEN 'The book has this code already.'
                   ELSE 'Another book of this client has this code.' END
-FROM coupons c
-WHERE code_intake.problem IS NULL AND c.client_id = :client
-  AND c.blind_index = code_intake.blind_index
+FROM code_index x
+WHERE code_intake.problem IS NULL AND x.client_id = :client
+  AND x.blind_index = code_intake.blind_index
 """)
 _REJECTS = text("""
 INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail, field)
@@ -226,11 +232,12 @@ def _insert(session: Session, book: BookRules, values: dict[str, Any]) -> bool:
     """Insert every good row; if one finds its code taken, none is."""
     try:
         with session.begin_nested():
-            session.execute(_INSERT, values)
+            session.execute(_INSERT_INDEX, values)
     except IntegrityError as error:
-        if "uq_coupons_code" not in str(error.orig):
+        if "pk_code_index" not in str(error.orig):
             raise
         return False
+    session.execute(_INSERT, values)
     if book.seals_codes:
         session.execute(_INSERT_SEALED, values)
     return True

@@ -21,8 +21,9 @@ from pipelines.sealing import Keyring
 _COLUMNS = """SELECT c.id, c.book_id, c.agency_id, c.client_id, c.state, c.user_id, c.locked_until,
     c.redemptions, c.version, c.draw_key, c.code FROM coupons c"""
 _BY_CODE = text(f"""
-{_COLUMNS} JOIN unnest(CAST(:clients AS uuid[]), CAST(:indexes AS bytea[])) AS w (client, index)
-  ON c.client_id = w.client AND c.blind_index = w.index
+{_COLUMNS} JOIN code_index x ON c.book_id = x.book_id AND c.id = x.coupon_id
+JOIN unnest(CAST(:clients AS uuid[]), CAST(:indexes AS bytea[])) AS w (client, index)
+  ON x.client_id = w.client AND x.blind_index = w.index
 WHERE CAST(:holder AS uuid) IS NULL OR c.user_id = :holder LIMIT 2
 """)
 _BY_ID = text(f"{_COLUMNS} WHERE c.book_id = :book AND c.id = :coupon")

@@ -23,16 +23,21 @@ CREATE TEMPORARY TABLE IF NOT EXISTS new_coupons (
 """)
 _EMPTY = text("TRUNCATE new_coupons")
 _COPY = "COPY new_coupons (id, code, blind_index, draw_key, code_sealed, last4) FROM STDIN"
-# In the order of the index in which two who write at once may meet: they wait in no circle.
-_INSERT = """
-INSERT INTO coupons (book_id, id, agency_id, client_id, code, blind_index, draw_key, load_job_id)
-SELECT :book, id, :agency, :client, code, blind_index, draw_key, :job
-FROM new_coupons ORDER BY blind_index
-ON CONFLICT (blind_index) DO NOTHING
+# Two who write at once may meet in the index of codes: they write in its order, and wait in no circle.
+# Coupons lie in the order of their deck, so that a distribution moves neighbours (decision 0040).
+_INDEXED = """
+WITH indexed AS (
+    INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id)
+    SELECT blind_index, :book, id, :agency, :client FROM new_coupons ORDER BY blind_index
+    ON CONFLICT (blind_index) DO NOTHING RETURNING coupon_id
+)"""
+_COUPONS = """
+INSERT INTO coupons (book_id, id, agency_id, client_id, code, draw_key, load_job_id)
+SELECT :book, n.id, :agency, :client, n.code, n.draw_key, :job
+FROM new_coupons n JOIN indexed x ON x.coupon_id = n.id ORDER BY n.draw_key
 """
-_WRITE = text(_INSERT)
-_WRITE_SEALED = text(f"""
-WITH written AS ({_INSERT} RETURNING id)
+_WRITE = text(_INDEXED + _COUPONS)
+_WRITE_SEALED = text(f"""{_INDEXED}, written AS ({_COUPONS} RETURNING id)
 INSERT INTO coupon_codes (id, agency_id, client_id, code_sealed, last4)
 SELECT id, :agency, :client, n.code_sealed, n.last4 FROM new_coupons n JOIN written USING (id)
 """)
@@ -56,12 +61,12 @@ def write_coupons(
 
     The deck is shared from now on.
     """
-    scope = supply.client_id.bytes
-    indexed = sorted((keyring.blind_index(code, scope=scope), code) for code in codes)
-    places = new_places(session, supply.book_id, len(indexed))
+    texts = list(codes)
+    places = new_places(session, supply.book_id, len(texts))
+    deck = sorted(zip(places, texts, strict=True))
     session.execute(_CREATE)
     session.execute(_EMPTY)
-    copy_lines(session, _COPY, list(_lines(supply, indexed, places, keyring)))
+    copy_lines(session, _COPY, list(_lines(supply, deck, keyring)))
     values = {
         "book": supply.book_id,
         "agency": supply.agency_id,
@@ -79,15 +84,14 @@ def sealed_code(keyring: Keyring, code: str, identity: UUID | str) -> bytes:
     )
 
 
-def _lines(
-    supply: Supply, indexed: list[tuple[bytes, str]], places: list[int], keyring: Keyring
-) -> Iterator[str]:
-    """Rows of `new_coupons`; ids rise with the index, so that neither tree is written at random."""
-    ids = new_ids(len(indexed))
-    for identity, (index, code), key in zip(ids, indexed, places, strict=True):
+def _lines(supply: Supply, deck: list[tuple[int, str]], keyring: Keyring) -> Iterator[str]:
+    """Rows of `new_coupons`; ids rise with the places: who moves neighbours finds them together."""
+    scope = supply.client_id.bytes
+    for identity, (place, code) in zip(new_ids(len(deck)), deck, strict=True):
+        index = keyring.blind_index(code, scope=scope).hex()
         if supply.seals_codes:
             sealed = sealed_code(keyring, code, identity).hex()
-            rest = f"{key}\t\\\\x{sealed}\t{code[-LAST_CHARACTERS:]}"
-            yield f"{identity}\t{_NULL}\t\\\\x{index.hex()}\t{rest}\n"
+            rest = f"{place}\t\\\\x{sealed}\t{code[-LAST_CHARACTERS:]}"
+            yield f"{identity}\t{_NULL}\t\\\\x{index}\t{rest}\n"
         else:
-            yield f"{identity}\t{code}\t\\\\x{index.hex()}\t{key}\t{_NULL}\t{_NULL}\n"
+            yield f"{identity}\t{code}\t\\\\x{index}\t{place}\t{_NULL}\t{_NULL}\n"

@@ -74,6 +74,14 @@ WHERE {of_job("j.id")} AND j.kind IN ('code_generation', 'code_import')
   AND coalesce(d.codes, 0) <> coalesce(n.codes, 0)
 """
 
+# A code is found by its index and by nothing else.
+_INDEX = """
+SELECT 'book ' || book_id || ': a coupon is not found by its code, or a code finds no coupon'
+FROM (SELECT book_id, id FROM coupons) c
+FULL JOIN (SELECT book_id, coupon_id AS id FROM code_index) x USING (book_id, id)
+WHERE c.id IS NULL OR x.id IS NULL GROUP BY book_id
+"""
+
 INVARIANTS = (
     Invariant(
         "codes",
@@ -81,6 +89,7 @@ INVARIANTS = (
         f"jobs j WHERE {of_job('j.id')} AND j.kind IN ('code_generation', 'code_import')",
         _MADE,
     ),
+    Invariant("code-index", "A coupon is found by its code", "coupons", _INDEX, False),
     Invariant("book-stock", "A book's stock is its coupons", "coupons", _STOCK, False),
     Invariant(
         "coupon-usage",

@@ -118,7 +118,6 @@ def test_ec084_what_ended_changes_in_nothing(
         "client_id = gen_random_uuid()",
         "code = 'ANOTHER-1'",
         "code = NULL",
-        "blind_index = 'x'",
         "redemptions = redemptions - 1",
         "version = version",
         "version = version + 2",

@@ -42,6 +42,7 @@ RIGHTS = {
     "books": "SIU SIU SIU SIU",
     "coupons": "SIU SIU SIU SIU",
     "coupon_counts": "SIU SIU SIU SIU",
+    "code_index": "SI SI SI SI",
     "coupon_codes": "SI SI SI SIU",
     "coupon_events": "SI SI SI SI",
     "draw_chunks": "SI SI SI SI",

@@ -1,7 +1,6 @@
 """The migrations make the database that the models describe, from nothing and step by step."""
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +18,8 @@ from sqlalchemy.exc import IntegrityError
 from models.schema import MIGRATIONS, migrate, newest_revision, revision_of
 from models.tables import metadata
 from ops.__main__ import main
-from ops.bootstrap import database_url, drop_database, ensure_database
+from ops.bootstrap import database_url
 from ops.databases import SchemaBusy
-from ops.embedded import role_passwords, role_urls
 from tests.conftest import Ground
 
 _SCRIPTS = ScriptDirectory(str(MIGRATIONS))
@@ -41,15 +39,6 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND NOT a.atti
        OR (a.attname = 'job_id' AND c.relname IN ('items', 'provisions')))
   AND a.attstattarget IS DISTINCT FROM 0
 """
-
-
-@pytest.fixture
-def empty(ground: Ground) -> Iterator[str]:
-    """The owner's address of a database that has roles and rights, and no tables yet."""
-    admin_url, name = ground.servers.admin_url, f"largesse_{secrets.token_hex(6)}"
-    ensure_database(admin_url, database=name, passwords=role_passwords(ground.home))
-    yield role_urls(ground.home, admin_url, name)["largesse_owner"]
-    drop_database(admin_url, name)
 
 
 @pytest.fixture
@@ -274,48 +263,6 @@ def test_what_waiting_jobs_want_is_added_up_while_others_work_on_jobs(
     assert wanted == [(1, 700), (3, 400), (1, 0)]
     assert moved and left == []
     assert [row[0] for row in forced] == ["items", "jobs"]
-
-
-_MOVED_COUPONS = """
-INSERT INTO agencies (id, agency_id, name)
-    SELECT n, n, 'Agency' FROM CAST('00000000-0000-0000-0000-00000000000a' AS uuid) n;
-INSERT INTO clients (id, client_id, agency_id, name) VALUES ('00000000-0000-0000-0000-00000000000c',
-    '00000000-0000-0000-0000-00000000000c', '00000000-0000-0000-0000-00000000000a', 'Client');
-INSERT INTO books (id, agency_id, client_id, name, created_by)
-    SELECT '00000000-0000-0000-0000-00000000000b', agency_id, id, 'Book', id FROM clients;
-INSERT INTO coupon_events (coupon_id, number, book_id, agency_id, client_id, move, at)
-    SELECT gen_random_uuid(), 1, b.id, b.agency_id, b.client_id, e.move, CAST(e.at AS timestamptz)
-    FROM books b CROSS JOIN (VALUES ('assigned', '2026-03-01T23:30:00-02:00'),
-        ('assigned', '2026-03-01T23:59:59Z'), ('locked', '2026-03-02T10:00:00Z'),
-        ('redeemed', '2026-03-02T12:00:00Z'), ('redeemed', '2026-03-02T13:00:00Z'),
-        ('released', '2026-03-02T14:00:00Z'), ('voided', '2026-03-03T00:00:00Z')) e (move, at);
-"""
-
-
-def test_s1_118_s3_150_what_was_done_to_coupons_before_is_counted_by_its_day(
-    ground: Ground, empty: str
-) -> None:
-    """0062, as the owner: by days in UTC; what is done afterwards is counted beside it, once."""
-    migrate(empty, revision="0061")
-    name = empty.rpartition("/")[2].partition("?")[0]
-    usage = "SELECT day::text, assigned, released, redeemed, voided FROM coupon_usage ORDER BY day"
-    with psycopg.connect(database_url(ground.servers.admin_url, name), autocommit=True) as admin:
-        admin.execute(_MOVED_COUPONS)
-
-        migrate(empty, revision="0062")
-
-        before = admin.execute(usage).fetchall()
-        admin.execute(
-            "INSERT INTO coupon_events (coupon_id, number, book_id, agency_id, client_id, move, at) "
-            "SELECT coupon_id, 2, book_id, agency_id, client_id, move, at FROM coupon_events"
-        )
-        after = admin.execute(usage).fetchall()
-        forced = "SELECT relforcerowsecurity FROM pg_class WHERE relname = 'coupon_events'"
-        assert admin.execute(forced).fetchall() == [(True,)]
-
-    days = [("2026-03-01", 1, 0, 0, 0), ("2026-03-02", 1, 1, 2, 0), ("2026-03-03", 0, 0, 0, 1)]
-    assert before == days
-    assert after == sorted(days * 2)
 
 
 def test_of_two_migrations_at_once_one_is_told_to_wait(empty: str, engine: Engine) -> None:

@@ -180,9 +180,10 @@ HUNG = {
             denomination_minor, loaded_by, agency_id, client_id)
         SELECT f.id, 'x', b.id, 1, f.id, :agency, :client
         FROM foreign_campaigns, (SELECT id FROM brands LIMIT 1) b""",
-    "coupons": """INSERT INTO coupons (book_id, id, blind_index, draw_key, load_job_id, agency_id,
-            client_id)
-        SELECT id, id, 'x', 1, id, :agency, :client FROM foreign_books""",
+    "coupons": """INSERT INTO coupons (book_id, id, draw_key, load_job_id, agency_id, client_id)
+        SELECT id, id, 1, id, :agency, :client FROM foreign_books""",
+    "code_index": """INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id)
+        SELECT 'x', id, id, :agency, :client FROM foreign_books""",
     "coupon_counts": """INSERT INTO coupon_counts (book_id, user_id, agency_id, client_id)
         SELECT id, id, :agency, :client FROM foreign_books""",
     "redemption_codes": """INSERT INTO redemption_codes (campaign_id, blind_index, job_id,
@@ -280,11 +281,9 @@ def test_what_is_unique_tells_nothing_of_other_tenants(two: Two, house: House) -
         for index in tables[name].indexes
         if index.unique
         and not {c.name for c in index.columns} & {"client_id", "agency_id", "job_id", "id"}
-        # Ids of ours are drawn, not chosen by callers; so are the places in a deck. The client is part
-        # of what a code's index is made of.
+        # Ids of ours are drawn, not chosen by callers; so are the places in a deck.
         and not all(c.name.endswith("_id") or c.name == "draw_key" for c in index.columns)
         and not {"assigned_job_id"} & {c.name for c in index.columns}
-        and index.name != "uq_coupons_code"
     }
 
     assert across == set()

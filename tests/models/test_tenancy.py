@@ -28,7 +28,7 @@ from tests.models.two_tenants import Two
 TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TENANT)
 WITHOUT_CLIENT_ROWS = {"agencies"}  # an agency is not its clients'
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_codes"}
-APPENDED_ONLY |= {"coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
+APPENDED_ONLY |= {"code_index", "coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
 ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily"}

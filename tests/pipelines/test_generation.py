@@ -266,8 +266,8 @@ def test_a_sealed_book_keeps_its_codes_sealed(house: House, seeded: Seeded):
 
     found = rows(
         house,
-        "SELECT c.code, c.blind_index, k.* FROM coupons c JOIN coupon_codes k USING (id) "
-        "WHERE c.load_job_id = :job",
+        "SELECT c.code, x.blind_index, k.* FROM coupons c JOIN coupon_codes k USING (id) "
+        "JOIN code_index x ON x.coupon_id = c.id WHERE c.load_job_id = :job",
         job=job_id,
     )
     keyring = house.settings.keyring
