@@ -180,5 +180,7 @@ def submit_known(
 
 
 def _introduced(caller: Principal, asked: AssignmentRequest) -> bool:
+    if asked.user_id is None:
+        return False
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         return introduce(session, client_id=asked.client_id, user_id=asked.user_id)

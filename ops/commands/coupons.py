@@ -61,16 +61,23 @@ def history(code: str, client: str | None, *, in_json: bool) -> None:
 @click.option("--book", help="One of this book (its id), at random.")
 @click.option("--code", help="This very coupon.")
 @click.option("--user", help="To the person with this id.")
-@click.option("--email", help="To the person with this address; needs the right to look it up.")
+@click.option("--email", help="To whom the client knows by this address.")
+@click.option("--external-id", help="To whom the client knows by this id of its own.")
 @client_option
 def assign(
-    book: str | None, code: str | None, user: str | None, email: str | None, client: str | None
+    book: str | None,
+    code: str | None,
+    user: str | None,
+    email: str | None,
+    external_id: str | None,
+    client: str | None,
 ) -> None:
     """Give a person a coupon; it prints its code."""
-    if (book is None) == (code is None) or (user is None) == (email is None):
-        raise Ending(USAGE, "Give --book or --code, and --user or --email.")
+    whom = {"user_id": user, "email": email, "external_id": external_id}
+    body = {name: value for name, value in whom.items() if value is not None}
+    if (book is None) == (code is None) or len(body) != 1:
+        raise Ending(USAGE, "Give --book or --code, and --user, --email or --external-id.")
     api = signed_in()
-    body = {"user_id": user or api.get("/users/search/by-email", email=str(email))["id"]}
     if code is None:
         path, body = "/coupons/assign", body | {"book_id": str(book)}
     else:

@@ -26,6 +26,7 @@ from pipelines.jobs.single_rows import (
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result
 from pipelines.sealing import Keyring
+from pipelines.user_pools.find_person import known_person
 
 _WRITE = text(WITH_SINGLE_ROWS + "SELECT 1")
 _RECIPIENT = text("""
@@ -41,11 +42,14 @@ class AssignmentRequest:
     """Whom a coupon is for; one of the book's at random, or the one with this code or id."""
 
     client_id: UUID
-    user_id: UUID
+    #: None where an address or the client's own id says who it is.
+    user_id: UUID | None
     book_id: UUID | None = None
     code: str | None = None
     #: Of a coupon of the book, whose code the caller may not know.
     coupon_id: UUID | None = None
+    email: str | None = None
+    external_id: str | None = None
 
 
 def submit_assignment(
@@ -80,7 +84,7 @@ def submit_assignment(
     rules = book_rules(session, book_id)
     if (ended := rules.ended(now)) is not None:
         raise ended
-    _check_recipient(session, request)
+    user_id = _recipient(session, request)
     job = SingleJob(
         new_id(),
         COUPON_ASSIGNMENT,
@@ -89,7 +93,7 @@ def submit_assignment(
         spec | {"book_id": str(book_id)},
         actor_id,
         key,
-        item=SingleItem(user_id=request.user_id),
+        item=SingleItem(user_id=user_id),
     )
     task_id = new_id()
     session.execute(_WRITE, single_values(job, task_id, now=now, limits=limits))
@@ -106,8 +110,12 @@ def _certain(session: Session, request: AssignmentRequest, keyring: Keyring) -> 
     return coupon_by_id(session, request.book_id, request.coupon_id)
 
 
-def _check_recipient(session: Session, request: AssignmentRequest) -> None:
-    values = {"client": request.client_id, "user": request.user_id}
+def _recipient(session: Session, request: AssignmentRequest) -> UUID:
+    """Who gets it: somebody whom the client knows, and may give something to."""
+    user_id = request.user_id or known_person(
+        session, request.client_id, email=request.email, external_id=request.external_id
+    )
+    values = {"client": request.client_id, "user": user_id}
     found = session.execute(_RECIPIENT, values).one()
     if found.is_suspended:
         raise ClientSuspended
@@ -115,3 +123,4 @@ def _check_recipient(session: Session, request: AssignmentRequest) -> None:
         raise UserNotFound
     if found.is_disabled:
         raise RecipientInactive
+    return user_id

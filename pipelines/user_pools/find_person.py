@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from pipelines.access.users import normalised
+from pipelines.access.users import UserNotFound, normalised
 
 # Two look-ups by index; an address goes before an external id of the same letters.
 _FIND = text("""
@@ -17,6 +17,10 @@ SELECT user_id, email, external_id, name, disabled_at IS NULL AS is_active FROM 
     UNION ALL SELECT c.*, 2 FROM client_users c
     WHERE c.client_id = :client AND c.external_id = :words) found
 ORDER BY place LIMIT 1
+""")
+_EXACTLY = text("""
+SELECT user_id FROM client_users
+WHERE client_id = :client AND (email_normalised = :email OR external_id = :external_id)
 """)
 _NAMED = text("""
 SELECT user_id, email, external_id, name FROM client_users
@@ -28,6 +32,30 @@ def find_person(session: Session, client_id: UUID, words: str) -> Row[Any] | Non
     """Whom the client knows by the whole of `words`; None for nobody."""
     values = {"client": client_id, "email": normalised(words), "words": words}
     return session.execute(_FIND, values).one_or_none()
+
+
+class NotKnownYet(UserNotFound):
+    """An address or an external id that is nobody's here: it is added before it is given anything."""
+
+    detail = (
+        "You know nobody by this. Add them first, such as to a pool with `create_missing`: "
+        "POST /pools/{id}/users."
+    )
+
+
+def known_person(
+    session: Session, client_id: UUID, *, email: str | None = None, external_id: str | None = None
+) -> UUID:
+    """Whom the client knows by this address, or by its own id; raises `NotKnownYet`."""
+    values = {
+        "client": client_id,
+        "email": None if email is None else normalised(email),
+        "external_id": external_id,
+    }
+    found: UUID | None = session.execute(_EXACTLY, values).scalar_one_or_none()
+    if found is None:
+        raise NotKnownYet
+    return found
 
 
 def people_named(

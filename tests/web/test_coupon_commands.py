@@ -100,7 +100,7 @@ def test_a_coupon_is_assigned_to_somebody_and_from_somewhere(shell: Shell, code:
         done = shell.run("coupons", "assign", *given)
 
         assert done.exit_code == 2
-        assert "Give --book or --code, and --user or --email." in done.output
+        assert "Give --book or --code, and --user, --email or --external-id." in done.output
 
 
 def test_s1_132_a_distribution_is_previewed_and_writes_nothing(

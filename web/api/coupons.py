@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
-from marshmallow import Schema
+from marshmallow import Schema, ValidationError, validates_schema
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
@@ -52,19 +52,31 @@ from web.ringing import ring_single
 
 routes = Routes("coupons", "Coupons of books: assigned, set aside, redeemed.")
 CLIENT = {"description": "Of which client, where two of those in sight have this code."}
+WHOM = frozenset({"user_id", "email", "external_id"})
 HOLDER = {
     "description": "Whose coupon it is, for who acts for others. A person without it acts on "
     "their own; a program, on whosever it is."
 }
 
 
-class Assignment(Schema):
+class CouponRecipient(Schema):
+    """Whom a coupon is for: by exactly one of these."""
+
+    user_id = Identity()
+    email = Text(longest=320, metadata={"description": "As the client knows the person."})
+    external_id = Text(longest=4_096, metadata={"description": "The client's own id."})
+
+    @validates_schema
+    def _names_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(WHOM & data.keys()) != 1:
+            raise ValidationError("required|Give one of `user_id`, `email` and `external_id`.")
+
+
+class Assignment(CouponRecipient):
     book_id = Identity(required=True)
-    user_id = Identity(required=True)
 
 
-class AssignmentOfCode(Schema):
-    user_id = Identity(required=True)
+class AssignmentOfCode(CouponRecipient):
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
@@ -111,7 +123,7 @@ def assign_coupon(body: dict[str, Any]) -> Response:
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = client_of_book(session, body["book_id"])
-    asked = AssignmentRequest(client_id, body["user_id"], book_id=body["book_id"])
+    asked = AssignmentRequest(client_id, **_whom(body), book_id=body["book_id"])
     return _assign(asked, body)
 
 
@@ -124,7 +136,11 @@ def assign_coupon(body: dict[str, Any]) -> Response:
 def assign_coupon_by_code(body: dict[str, Any], code: str) -> Response:
     """Give a person this very coupon; 409 `coupon_not_available` if somebody has it."""
     coupon = managed_coupon(principal(), code, client_id=body["client_id"])
-    return _assign(AssignmentRequest(coupon.client_id, body["user_id"], code=code), body)
+    return _assign(AssignmentRequest(coupon.client_id, **_whom(body), code=code), body)
+
+
+def _whom(body: dict[str, Any]) -> dict[str, Any]:
+    return {"user_id": None} | {name: body[name] for name in WHOM & body.keys()}
 
 
 def _assign(asked: AssignmentRequest, body: dict[str, Any]) -> Response:
