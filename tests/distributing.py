@@ -10,6 +10,7 @@ from sqlalchemy import text
 from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
+from pipelines.books.generate import CODES_PER_CHUNK
 from pipelines.distribution.draw import Mode
 from pipelines.distribution.plan import DistributionOptions
 from pipelines.distribution.submit import Submission, submit_distribution
@@ -37,7 +38,7 @@ _MEMBERS = text("""
 INSERT INTO user_pool_members (pool_id, user_id, agency_id, client_id, added_by)
 SELECT :pool, id, :agency, :client, :client FROM unnest(CAST(:ids AS uuid[])) id
 """)
-# As the product writes them: in the order of the deck, twenty thousand at a time.
+# As the product writes them: in the order of the deck.
 _COUPONS = text("""
 WITH made AS (
     INSERT INTO coupons (book_id, id, agency_id, client_id, code, draw_key, load_job_id)
@@ -45,7 +46,7 @@ WITH made AS (
         :book
     FROM (SELECT n, ('x' || left(md5(random()::text || n), 16))::bit(64)::bigint
               & 4611686018427387903 AS place
-          FROM generate_series(1, CAST(:count AS integer)) n ORDER BY n / 20000, place)
+          FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n ORDER BY place)
     RETURNING id, code
 )
 INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id)
@@ -75,11 +76,12 @@ def stocked_book(house: House, seeded: Seeded, count: int, **columns: Any) -> UU
         "book": book,
         "agency": seeded.agency_id,
         "client": seeded.client_id,
-        "count": count,
         "salt": secrets.token_hex(8),
     }
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(_COUPONS, values)
+    for first in range(1, count + 1, CODES_PER_CHUNK):
+        part = {"first": first, "last": min(first + CODES_PER_CHUNK - 1, count)}
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            session.execute(_COUPONS, values | part)
     return book
 
 

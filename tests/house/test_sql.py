@@ -39,6 +39,7 @@ FIXED = {
         "models/migrations/versions/0013_tenants_in_foreign_keys.py",
         "_seen",
     ): "names from its own lists",
+    ("pipelines/books/coupon_list.py", "page_of_coupons"): "columns and conditions of the room",
     ("pipelines/keys/reseal.py", "_window"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_hold"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_update"): "names from the registry of sealed columns",
