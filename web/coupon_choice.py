@@ -12,6 +12,7 @@ from models.people import Role
 from models.scope import SYSTEM, Scope, client
 from pipelines.access.permissions import Permission, is_allowed, require
 from pipelines.access.principals import Principal
+from pipelines.access.read_users import user_of_address
 from pipelines.access.users import UserNotFound, has_proven_address
 from pipelines.assignment.accept import AssignmentRequest
 from pipelines.books.codes import canonical
@@ -25,6 +26,7 @@ from pipelines.books.look_up import (
 )
 from pipelines.books.strangers import note_stranger
 from pipelines.errors import NotFound
+from pipelines.jobs.addresses import Email, read_email
 from pipelines.jobs.single_rows import AcceptedSingle
 from pipelines.redemption.accept import Acting
 from pipelines.user_pools.introduce import introduce
@@ -180,7 +182,18 @@ def submit_known(
 
 
 def _introduced(caller: Principal, asked: AssignmentRequest) -> bool:
-    if asked.user_id is None:
-        return False
     with scoped_transaction(front().house.sessions, caller.scope) as session:
-        return introduce(session, client_id=asked.client_id, user_id=asked.user_id)
+        user_id = asked.user_id or _in_sight_by_address(session, asked.email)
+        return user_id is not None and introduce(
+            session, client_id=asked.client_id, user_id=user_id
+        )
+
+
+def _in_sight_by_address(session: Session, email: str | None) -> UUID | None:
+    read = None if email is None else read_email(email)
+    if not isinstance(read, Email):
+        return None
+    try:
+        return UUID(str(user_of_address(session, read.address).id))
+    except UserNotFound:
+        return None

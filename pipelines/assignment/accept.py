@@ -29,11 +29,10 @@ from pipelines.sealing import Keyring
 from pipelines.user_pools.find_person import known_person
 
 _WRITE = text(WITH_SINGLE_ROWS + "SELECT 1")
+_IS_SUSPENDED = text("SELECT suspended_at IS NOT NULL FROM clients WHERE id = :client")
 _RECIPIENT = text("""
-SELECT l.suspended_at IS NOT NULL AS is_suspended, u.user_id IS NOT NULL AS is_known,
-    u.disabled_at IS NOT NULL AS is_disabled
-FROM clients l LEFT JOIN client_users u ON u.client_id = l.id AND u.user_id = :user
-WHERE l.id = :client
+SELECT disabled_at IS NOT NULL AS is_disabled FROM client_users
+WHERE client_id = :client AND user_id = :user
 """)
 
 
@@ -112,14 +111,14 @@ def _certain(session: Session, request: AssignmentRequest, keyring: Keyring) -> 
 
 def _recipient(session: Session, request: AssignmentRequest) -> UUID:
     """Who gets it: somebody whom the client knows, and may give something to."""
+    if session.execute(_IS_SUSPENDED, {"client": request.client_id}).scalar_one():
+        raise ClientSuspended
     user_id = request.user_id or known_person(
         session, request.client_id, email=request.email, external_id=request.external_id
     )
     values = {"client": request.client_id, "user": user_id}
-    found = session.execute(_RECIPIENT, values).one()
-    if found.is_suspended:
-        raise ClientSuspended
-    if not found.is_known:
+    found = session.execute(_RECIPIENT, values).one_or_none()
+    if found is None:
         raise UserNotFound
     if found.is_disabled:
         raise RecipientInactive

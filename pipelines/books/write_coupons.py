@@ -1,5 +1,6 @@
 """Write new coupons of a book, thousands with one statement; a code that its client has is left out."""
 
+import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,6 +16,10 @@ from pipelines.sealing import Keyring, Purpose
 #: What a code's last characters are called where they are shown in its stead.
 LAST_CHARACTERS = 4
 _NULL = r"\N"
+#: Coupons of the deck whose ids lie together: a few pages of the key. Who sees ids alone cannot tell
+#: which of them is given first.
+NEIGHBOURS = 500
+_random = random.SystemRandom()
 
 _CREATE = text("""
 CREATE TEMPORARY TABLE IF NOT EXISTS new_coupons (
@@ -85,9 +90,14 @@ def sealed_code(keyring: Keyring, code: str, identity: UUID | str) -> bytes:
 
 
 def _lines(supply: Supply, deck: list[tuple[int, str]], keyring: Keyring) -> Iterator[str]:
-    """Rows of `new_coupons`; ids rise with the places: who moves neighbours finds them together."""
+    """Rows of `new_coupons`; neighbours of the deck have neighbouring ids, in no order of theirs."""
     scope = supply.client_id.bytes
-    for identity, (place, code) in zip(new_ids(len(deck)), deck, strict=True):
+    ids = new_ids(len(deck))
+    for first in range(0, len(ids), NEIGHBOURS):
+        block = ids[first : first + NEIGHBOURS]
+        _random.shuffle(block)
+        ids[first : first + NEIGHBOURS] = block
+    for identity, (place, code) in zip(ids, deck, strict=True):
         index = keyring.blind_index(code, scope=scope).hex()
         if supply.seals_codes:
             sealed = sealed_code(keyring, code, identity).hex()

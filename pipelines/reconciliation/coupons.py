@@ -76,10 +76,11 @@ WHERE {of_job("j.id")} AND j.kind IN ('code_generation', 'code_import')
 
 # A code is found by its index and by nothing else.
 _INDEX = """
-SELECT 'book ' || book_id || ': a coupon is not found by its code, or a code finds no coupon'
-FROM (SELECT book_id, id FROM coupons) c
-FULL JOIN (SELECT book_id, coupon_id AS id FROM code_index) x USING (book_id, id)
-WHERE c.id IS NULL OR x.id IS NULL GROUP BY book_id
+SELECT 'book ' || book_id || ': a coupon is not found by one code, or a code finds no coupon'
+FROM (SELECT book_id, id, client_id FROM coupons) c
+FULL JOIN (SELECT book_id, coupon_id AS id, client_id, count(*) AS codes FROM code_index
+           GROUP BY 1, 2, 3) x USING (book_id, id, client_id)
+WHERE c.id IS NULL OR x.codes IS DISTINCT FROM 1 GROUP BY book_id
 """
 
 INVARIANTS = (
@@ -89,7 +90,7 @@ INVARIANTS = (
         f"jobs j WHERE {of_job('j.id')} AND j.kind IN ('code_generation', 'code_import')",
         _MADE,
     ),
-    Invariant("code-index", "A coupon is found by its code", "coupons", _INDEX, False),
+    Invariant("code-index", "A coupon is found by its one code", "coupons", _INDEX, False),
     Invariant("book-stock", "A book's stock is its coupons", "coupons", _STOCK, False),
     Invariant(
         "coupon-usage",

@@ -1,13 +1,16 @@
 """Look a client's people up: by a whole address or external id, or many by their ids."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from pipelines.access.users import UserNotFound, normalised
+from pipelines.access.users import UserNotFound
+from pipelines.errors import FieldError, ValidationFailed
+from pipelines.user_pools.member_rows import check_member, compared_email
 
 # Two look-ups by index; an address goes before an external id of the same letters.
 _FIND = text("""
@@ -30,7 +33,7 @@ WHERE client_id = :client AND user_id = ANY (:users)
 
 def find_person(session: Session, client_id: UUID, words: str) -> Row[Any] | None:
     """Whom the client knows by the whole of `words`; None for nobody."""
-    values = {"client": client_id, "email": normalised(words), "words": words}
+    values = {"client": client_id, "email": compared_email(words), "words": words}
     return session.execute(_FIND, values).one_or_none()
 
 
@@ -46,11 +49,17 @@ class NotKnownYet(UserNotFound):
 def known_person(
     session: Session, client_id: UUID, *, email: str | None = None, external_id: str | None = None
 ) -> UUID:
-    """Whom the client knows by this address, or by its own id; raises `NotKnownYet`."""
+    """Whom the client knows by this address, or by its own id, read as a file of people is.
+
+    Raises `NotKnownYet`, and `ValidationFailed` for what is no address or no id.
+    """
+    named = check_member({"email": email or "", "external_id": external_id or ""})
+    if isinstance(named, FieldError):
+        raise ValidationFailed(errors=(replace(named, field=None, pointer=f"/{named.field}"),))
     values = {
         "client": client_id,
-        "email": None if email is None else normalised(email),
-        "external_id": external_id,
+        "email": named.email_normalised,
+        "external_id": named.external_id,
     }
     found: UUID | None = session.execute(_EXACTLY, values).scalar_one_or_none()
     if found is None:

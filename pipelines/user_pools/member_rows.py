@@ -60,6 +60,12 @@ def check_member(cells: Mapping[str, str]) -> Named | FieldError:
     return Named(user_id, address, compared, external_id or None, name)
 
 
+def compared_email(words: str) -> str:
+    """An address in the form in which people are compared; what is none stands for nobody's."""
+    read = read_email(words)
+    return normalised(words if isinstance(read, CellProblem) else read.address)
+
+
 def _user_id(text: str) -> UUID | CellProblem | None:
     text = text.strip(" ")
     if not text:

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from pipelines.access.users import normalised
 from pipelines.errors import FieldError, NotFound
 from pipelines.user_pools.add_members import People
+from pipelines.user_pools.member_rows import compared_email
 from pipelines.user_pools.pools import audit_pool, pool
 
 _FOUND = text("""
@@ -44,7 +44,7 @@ def remove_members(session: Session, pool_id: UUID, people: People, *, actor_id:
     row = pool(session, pool_id)
     asked: dict[str, list[Any]] = {
         "users": list(people.user_ids),
-        "emails": [normalised(email) for email in people.emails],
+        "emails": [compared_email(email) for email in people.emails],
         "external_ids": list(people.external_ids),
     }
     found = session.execute(_FOUND, asked | {"pool": pool_id, "client": row.client_id}).all()

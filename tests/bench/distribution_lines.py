@@ -31,9 +31,9 @@ INSERT INTO bare_items (position, user_id)
   SELECT n, gen_random_uuid() FROM generate_series(1, {items}) n;
 ANALYZE bare_coupons; ANALYZE bare_items;
 """
-#: What looking for a coupon by its code, its holder and its item costs whoever assigns it.
+#: What looking for coupons by their state, holder and item costs whoever assigns them.
 _BARE_INDEXES = """
-CREATE UNIQUE INDEX bare_code ON bare_coupons (code);
+CREATE INDEX bare_state ON bare_coupons (book, state, id) WHERE state <> 'unassigned';
 CREATE INDEX bare_holder ON bare_coupons (user_id, id) WHERE user_id IS NOT NULL;
 CREATE UNIQUE INDEX bare_item ON bare_coupons (item) WHERE item IS NOT NULL;
 """

@@ -136,6 +136,22 @@ def test_ec084_a_coupon_keeps_its_code_its_tenant_and_its_past(
     assert found == "ck_coupons_past"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE code_index SET coupon_id = gen_random_uuid()",
+        "UPDATE code_index SET blind_index = 'x'",
+        "DELETE FROM code_index",
+    ],
+)
+def test_ec084_which_coupon_a_code_is_stays_so(
+    database: Database, seeded: Seeded, coupons: dict[CouponState, Any], change: str
+) -> None:
+    """Whoever writes: also the owner of the table."""
+    with writing(database, None, seeded) as connection, pytest.raises(psycopg.Error):
+        connection.execute(change.encode())
+
+
 def test_ec084_a_coupon_that_was_redeemed_once_is_never_nobodys_again(
     database: Database, seeded: Seeded, coupons: dict[CouponState, Any]
 ) -> None:

@@ -60,8 +60,8 @@ BREAKS = {
     "SELECT gen_random_uuid(), agency_id, id, 'Testers', 1, id FROM clients LIMIT 1",
     "codes": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{codes}'; "
     "UPDATE jobs SET total = total + 1 WHERE id = '{codes}'",
-    "code-index": "DELETE FROM code_index "
-    "WHERE blind_index = (SELECT blind_index FROM code_index LIMIT 1)",
+    "code-index": "INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id) "
+    "SELECT 'alias', book_id, coupon_id, agency_id, client_id FROM code_index LIMIT 1",
     "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
     "WHERE id = (SELECT id FROM book_deltas LIMIT 1)",
     "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "

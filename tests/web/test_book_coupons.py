@@ -89,6 +89,31 @@ def test_s3_113_coupons_are_listed_as_they_stand(manager: Caller, house: House, 
     assert (len(ids), ids) == (3, sorted(ids, reverse=True))
 
 
+def test_s3_113_a_list_of_assigned_coupons_leaves_none_out_between_its_pages(
+    manager: Caller, house: House
+):
+    """Every second one has a lock that ran out, which stands in another part of the index."""
+    book = made(manager)
+    hand_out(house, book["id"], (6,))
+    rows(
+        house,
+        "UPDATE coupons SET state = 'locked', locked_until = now() - interval '1 minute', "
+        "version = version + 1 WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER "
+        "(ORDER BY id) AS n FROM coupons) c WHERE n % 2 = 0) RETURNING 1",
+    )
+    found: list[UUID] = []
+    path = cursor = f"/books/{book['id']}/coupons?state=assigned&limit=1"
+    while cursor:
+        page = manager.get(path).json
+        found += [UUID(coupon["id"]) for coupon in page["data"]]
+        cursor = page["next_cursor"]
+        path = f"/books/{book['id']}/coupons?state=assigned&limit=1&cursor={cursor}"
+
+    assert (len(set(found)), found) == (6, sorted(found, reverse=True))
+    taken = table(manager.get(f"/books/{book['id']}/coupons.csv?state=assigned"))
+    assert len({row["code"] for row in taken}) == 6
+
+
 def test_coupons_are_taken_as_a_file_and_the_audit_says_so(manager: Caller, house: House):
     book = made(manager)
     hand_out(house, book["id"], (3,))

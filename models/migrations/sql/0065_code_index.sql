@@ -47,6 +47,8 @@ BEGIN
   END IF;
   RETURN NULL;
 END $$;
+CREATE TRIGGER code_index_immutable BEFORE UPDATE OR DELETE ON code_index
+  FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER codes_inserted AFTER INSERT ON code_index
   REFERENCING NEW TABLE AS new_codes FOR EACH STATEMENT EXECUTE FUNCTION check_indexed_books();
 
