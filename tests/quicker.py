@@ -33,6 +33,7 @@ def make_once(patch: pytest.MonkeyPatch) -> None:
     """For as long as `patch` stands."""
     patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": _Bytecode()})
     patch.setattr(Rule, "_compile_builder", _remembered(Rule._compile_builder))
+    patch.setattr(Rule, "_parse_rule", _parsed_once(Rule._parse_rule))
     read = functools.cache(rules.parse_converter_args)
     patch.setattr(rules, "parse_converter_args", read)
 
@@ -47,6 +48,26 @@ def keep_what_was_collected() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()
+
+
+def _parsed_once(parse_rule: Any) -> Any:
+    """What a route's text says is the same in each front; its converters know nothing of theirs."""
+    made: dict[str, Any] = {}
+
+    def parse_once(rule: Rule, text: str) -> Any:
+        if text not in made:
+            begins, known = len(rule._trace), dict(rule._converters)
+            parts = list(parse_rule(rule, text))
+            new = {name: one for name, one in rule._converters.items() if name not in known}
+            made[text] = (parts, rule._trace[begins:], new)
+            return parts
+        parts, trace, converters = made[text]
+        rule._trace.extend(trace)
+        rule._converters.update(converters)
+        rule.arguments.update(converters)
+        return parts
+
+    return parse_once
 
 
 def _remembered(compile_builder: Any) -> Any:

@@ -19,7 +19,7 @@ from tests.intake import table_sizes
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
 #: The fixtures serve a whole module: an example finds what the one before left.
 SHARED = settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -25,7 +25,7 @@ from tests.models.two_tenants import Two
 from tests.security.tenants import Known, known_of
 from tests.web.conftest import Caller
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "3"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "2"))
 #: Asked for elsewhere: a caller who signs out or changes their password asks nothing further.
 ENDS_THE_CALLER = {"logout", "change_own_password"}
 TENANTS_CALLERS = ["client_admin", "agency_admin", "storefront_key"]
