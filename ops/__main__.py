@@ -6,6 +6,7 @@ from ops.commands.auditing import audit
 from ops.commands.books import books
 from ops.commands.coupons import coupons
 from ops.commands.describing import openapi
+from ops.commands.discounts import discounts
 from ops.commands.distributing import distribute, draw
 from ops.commands.ending import EXIT_CODES, Commands
 from ops.commands.engine import letters, queues
@@ -41,6 +42,7 @@ for command in (
     jobs,
     pools,
     books,
+    discounts,
     coupons,
     distribute,
     draw,

@@ -46,6 +46,11 @@ class Limits:
     duplicate_job_seconds: float = 600.0
     #: How long a holder may set a coupon aside; the notes say five minutes.
     coupon_lock_seconds: float = 300.0
+    #: How long a slot of a discount code is kept for a cart, and for whom lets it run out each time.
+    reservation_seconds: float = 900.0
+    reservation_short_seconds: float = 300.0
+    reservation_timeouts_max: int = 5
+    reservations_per_customer_max: int = 3
 
     #: The relay looks for due tasks this often.
     relay_poll_seconds: float = 0.1

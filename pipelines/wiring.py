@@ -24,6 +24,7 @@ from pipelines.books.add_up import add_up_books
 from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
+from pipelines.discounts.release import RELEASED_AT_ONCE, release_timed_out
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
 from pipelines.jobs.kinds import JobKind, PlanTools
@@ -176,6 +177,10 @@ def build_handlers(house: House) -> Handlers:
         _delivery_handler(house),
         *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
+        _in_passes(
+            kinds.RELEASE_EXPIRED,
+            lambda session, now: release_timed_out(session, now) == RELEASED_AT_ONCE,
+        ),
         _in_passes(kinds.TIDY_LOCKS, lambda session, now: tidy_locks(session, now=now)),
         _in_passes(
             kinds.PURGE_KEYS,

@@ -27,7 +27,10 @@ def chosen_client(session: Session, caller: Principal, given: UUID | None) -> UU
         if given is not None and given != caller.client_id:
             raise NotFound
         return caller.client_id
-    chosen = given or only_client(session)
+    if given is not None:
+        # Of what the caller sees: the scope that is taken next trusts this.
+        return UUID(str(client(session, given).id))
+    chosen = only_client(session)
     if chosen is None:
         raise ClientRequired
     return chosen

@@ -64,6 +64,9 @@ class Permission(StrEnum):
     COUPONS_REDEEM = "coupons_redeem"
     USER_POOLS_READ = "user_pools_read"
     USER_POOLS_MANAGE = "user_pools_manage"
+    DISCOUNTS_READ = "discounts_read"
+    DISCOUNTS_MANAGE = "discounts_manage"
+    DISCOUNTS_APPLY = "discounts_apply"
 
 
 class Forbidden(Refusal):
@@ -110,6 +113,7 @@ class KeyScope(StrEnum):
     CREDIT_READ = "credit:read"
     BOOKS_READ = "books:read"
     COUPONS = "coupons"
+    DISCOUNTS = "discounts"
 
 
 #: The scope of a key that each permission needs; what is not here no key may do.
@@ -123,6 +127,7 @@ KEY_SCOPES: Mapping[Permission, KeyScope] = {
     Permission.OWN_COUPONS: KeyScope.COUPONS,
     Permission.COUPONS_ASSIGN: KeyScope.COUPONS,
     Permission.COUPONS_REDEEM: KeyScope.COUPONS,
+    Permission.DISCOUNTS_APPLY: KeyScope.DISCOUNTS,
 }
 
 P = Permission
@@ -140,6 +145,7 @@ _LOOK_AT_CLIENT = frozenset(
         P.ALERTS_READ,
         P.BOOKS_READ,
         P.USER_POOLS_READ,
+        P.DISCOUNTS_READ,
     }
 )
 _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
@@ -151,6 +157,8 @@ _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
     P.COUPONS_ASSIGN,
     P.COUPONS_REDEEM,
     P.USER_POOLS_MANAGE,
+    P.DISCOUNTS_MANAGE,
+    P.DISCOUNTS_APPLY,
 }
 _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.USERS_MANAGE,

@@ -35,6 +35,8 @@ class Policy(StrEnum):
     INVITE = "invite"
     VALIDATE = "validate"
     APPLY = "apply"
+    VALIDATE_FOR = "validate_for"
+    APPLY_FOR = "apply_for"
     REVEAL = "reveal"
     RECEIPT = "receipt"
     TRIAL = "trial"
@@ -104,6 +106,9 @@ TABLE: Table = {
         Rule("apply-ip", Subject.ADDRESS, 5, MINUTE),
         Rule("apply", Subject.CALLER, 5, MINUTE),
     ),
+    # A storefront asks for all its customers, from one network: each of them counts alone.
+    Policy.VALIDATE_FOR: (Rule("validate-for", Subject.ACCOUNT, 10, MINUTE),),
+    Policy.APPLY_FOR: (Rule("apply-for", Subject.ACCOUNT, 5, MINUTE),),
     # A link has 128 bits and each card its own five an hour: this only bounds the work, and a
     # whole office opens its gifts from one network.
     Policy.REVEAL: (Rule("reveal-ip", Subject.ADDRESS, 60, MINUTE, is_guard=False),),

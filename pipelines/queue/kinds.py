@@ -99,6 +99,8 @@ INTEGRITY_CHECK = TaskKind(
 ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Adds up what was issued, by day.
 ADD_UP_ISSUED = TaskKind("add_up_issued", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Slots of discount codes that nobody paid in time.
+RELEASE_EXPIRED = TaskKind("release_expired", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Takes off locks of coupons that ran out.
 TIDY_LOCKS = TaskKind("tidy_locks", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive: people wait for jobs that wait for credit.
@@ -145,6 +147,7 @@ ALL: dict[str, TaskKind] = {
         MONITOR,
         INTEGRITY_CHECK,
         ADD_UP_ISSUED,
+        RELEASE_EXPIRED,
         TIDY_LOCKS,
         ERASE_PERSON,
         RESEAL,

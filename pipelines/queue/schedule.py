@@ -18,6 +18,7 @@ from pipelines.queue.kinds import (
     PUBLISH_EVENTS,
     PURGE_KEYS,
     REFILL_BUFFERS,
+    RELEASE_EXPIRED,
     RETENTION,
     SEAL_AUDIT,
     SYNC_CATALOGUES,
@@ -50,6 +51,7 @@ DUTIES = (
     Duty(ADD_UP_ISSUED, timedelta(minutes=1)),
     Duty(TIDY_LOCKS, timedelta(minutes=1)),
     Duty(ADD_UP_BOOKS, timedelta(minutes=1)),
+    Duty(RELEASE_EXPIRED, timedelta(minutes=5)),
     Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
     Duty(SYNC_CATALOGUES, timedelta(hours=6)),
 )

@@ -29,12 +29,12 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 WITHOUT_CLIENT_ROWS = {"agencies"}  # an agency is not its clients'
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_codes"}
 APPENDED_ONLY |= {"code_index", "coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
+APPENDED_ONLY |= {"discount_rules"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
 ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily"}
 HELD_BY_TRIGGER = {"coupons"}  # refused before the policy: `test_a_coupon_stays_its_tenants`
-#: Granted by columns; tests/models/test_people.py shows their wall.
-BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}
+BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}  # their wall: test_people.py
 #: Read by the system alone; whoever writes one writes it for the tenant in scope.
 WRITTEN_FOR_ONESELF = {"webhook_facts", "alert_signals"}
 OF_ALL_OR_OF_ONE = {"prices"}  # some are of one client, which it alone sees

@@ -21,6 +21,7 @@ from pipelines.reconciliation.prove import Patience, Proof, prove
 from pipelines.wiring import House
 from tests.booking import hand_out, make_book
 from tests.conftest import Database, Ground
+from tests.discounting import full_discount
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
 from tests.emptied import own_database
 from tests.proof import violations
@@ -64,6 +65,8 @@ BREAKS = {
     "SELECT 'alias', book_id, coupon_id, agency_id, client_id FROM code_index LIMIT 1",
     "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
     "WHERE id = (SELECT id FROM book_deltas LIMIT 1)",
+    "discount-uses": "UPDATE discount_codes SET used = used + 3",
+    "discount-customers": "UPDATE discount_customers SET live = live + 1",
     "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "
     "released, redeemed, voided) SELECT id, agency_id, client_id, current_date, 0, 0, 1, 0 FROM books",
     "coupon-counts": "UPDATE coupon_counts SET redeemed = redeemed + 1 WHERE user_id <> '{whole}'",
@@ -112,6 +115,7 @@ def books(vendor_house: House, database: Database) -> Books:
     seeded = seed(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
     codes = counted_codes(vendor_house, seeded)
+    full_discount(vendor_house, seeded)
     ended = submit(vendor_house, seeded, recipients_csv(3))
     drain(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))

@@ -52,6 +52,8 @@ _OWNED = {
     "webhook_deliveries": "client_id",
     "books": "client_id",
     "coupons": "client_id",
+    "discount_codes": "client_id",
+    "discount_usages": "client_id",
 }
 
 
@@ -110,6 +112,8 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "book_id": one("books"),
         "coupon_id": one("coupons"),
         "own_id": one("coupons"),
+        "discount_id": one("discount_codes"),
+        "reservation_id": one("discount_usages"),
         "code": rows(
             house,
             "SELECT code FROM coupons WHERE client_id = :client AND code IS NOT NULL LIMIT 1",

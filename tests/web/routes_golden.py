@@ -2,11 +2,13 @@
 
 from tests.web.routes_golden_books import BOOK_PAGES
 from tests.web.routes_golden_campaigns import CAMPAIGN_PAGES
+from tests.web.routes_golden_discounts import DISCOUNTS
 from tests.web.routes_golden_pages import PAGES
 
 ROUTES = {
     **BOOK_PAGES,
     **CAMPAIGN_PAGES,
+    **DISCOUNTS,
     **PAGES,
     "GET /api/v1/webhook-event-types": "webhooks_read",
     "GET /api/v1/webhook-endpoints": "webhooks_read",

@@ -46,13 +46,14 @@ SUPPORT = frozenset(
         "own_jobs",
         "books_read",
         "user_pools_read",
+        "discounts_read",
     }
 )
 END_USER = frozenset({"own_account", "own_credentials", "own_coupons", "own_jobs"})
 PEOPLE = [role for role in Role if role is not Role.STOREFRONT_KEY]
 KEYS = [
     frozenset(chosen)
-    for count in range(len(KeyScope) + 1)
+    for count in (0, 1, 2, len(KeyScope))
     for chosen in combinations(KeyScope, count)
 ]
 #: Written out once more: what a key may do with each scope.
@@ -62,12 +63,15 @@ BY_SCOPE = {
     "credit:read": {"credit_read"},
     "books:read": {"books_read"},
     "coupons": {"own_coupons", "coupons_assign", "coupons_redeem"},
+    "discounts": {"discounts_apply"},
 }
 #: Public for whoever has the link; without one, as here, it takes this permission.
 WITHOUT_A_LINK = {"POST /api/v1/gift-cards/<uuid:redemption_id>/reveal": "cards_reveal"}
 NEEDED = ROUTES | WITHOUT_A_LINK
 #: Public for whoever has the cron secret, and for nobody else.
-WITH_THE_SECRET = {"POST /api/v1/cron/integrity-check", "POST /api/v1/cron/monitor"}
+WITH_THE_SECRET = {
+    f"POST /api/v1/cron/{name}" for name in ("integrity-check", "monitor", "release-expired")
+}
 DENIALS = {"forbidden", "insufficient_scope"}
 
 

@@ -68,6 +68,9 @@ GOLDEN = {
     "coupons_redeem": "PACMK",
     "user_pools_read": "PAVCMW",
     "user_pools_manage": "PACM",
+    "discounts_read": "PAVCMW",
+    "discounts_manage": "PACM",
+    "discounts_apply": "PACMK",
 }
 
 

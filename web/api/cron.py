@@ -1,12 +1,15 @@
 """Standing checks for outside schedulers, with the cron secret; the house's own needs none."""
 
+import time
 from typing import Any
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields
 
+from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, tenant_scope
+from pipelines.discounts.release import RELEASED_AT_ONCE, release_timed_out
 from pipelines.monitoring.integrity import check_integrity
 from pipelines.monitoring.runs import note_run
 from pipelines.reconciliation.prove import Patience
@@ -18,6 +21,8 @@ from web.front import front
 from web.guards import Unauthenticated, public
 from web.look_now import look_now
 
+#: What one request may spend on giving slots back.
+RELEASE_SECONDS = 5.0
 routes = Routes("cron", "Standing checks, for schedulers outside that have the cron secret.")
 
 
@@ -57,6 +62,13 @@ class Checked(ProofShown):
     duration_ms = fields.Integer()
 
 
+class Released(Schema):
+    success = fields.Boolean()
+    released = fields.Integer()
+    more = fields.Boolean()
+    duration_ms = fields.Integer()
+
+
 @routes.post("/cron/monitor")
 @public
 @answers(200, Looked)
@@ -64,6 +76,25 @@ def run_monitor() -> Response:
     """Look over pools, campaigns, credit, failures and the engine; what is wrong becomes alerts."""
     _require_secret()
     return jsonify(look_now().as_json())
+
+
+@routes.post("/cron/release-expired")
+@public
+@answers(200, Released)
+def run_release_expired() -> Response:
+    """Give back the slots of discount codes that nobody paid in time, as the house does by itself.
+
+    `more` says that a request's time did not suffice for all of them.
+    """
+    _require_secret()
+    began, released, house = time.monotonic(), 0, front().house
+    has_more = True
+    while has_more and time.monotonic() - began < RELEASE_SECONDS:
+        with scoped_transaction(house.sessions, SYSTEM) as session:
+            found = release_timed_out(session, clock.now(session))
+        released, has_more = released + found, found == RELEASED_AT_ONCE
+    took = round((time.monotonic() - began) * 1000)
+    return jsonify({"success": True, "released": released, "more": has_more, "duration_ms": took})
 
 
 @routes.post("/cron/integrity-check")

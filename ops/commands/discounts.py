@@ -1,0 +1,134 @@
+"""The commands of discount codes, through the API: look at them, make them, pause and put them away."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from ops.commands.engine import json_option
+from ops.commands.working import signed_in
+from pipelines.currencies import money
+from pipelines.discounts.read import Standing
+
+discount_argument = click.argument("discount_id", type=click.UUID)
+
+
+@click.group()
+def discounts() -> None:
+    """Look at discount codes, make them, pause them. Needs LARGESSE_TOKEN."""
+
+
+@discounts.command("list")
+@click.option("--code", help="Only codes that begin so.")
+@click.option(
+    "--standing",
+    type=click.Choice([standing.value for standing in Standing if standing != Standing.DRAINING]),
+    help="Only those that stand so.",
+)
+@json_option
+def list_discounts(code: str | None, standing: str | None, *, in_json: bool) -> None:
+    """List the youngest hundred with how often they are used."""
+    query = {name: value for name, value in (("code", code), ("standing", standing)) if value}
+    answer = signed_in().get("/discounts", limit="100", **query)
+    if in_json:
+        click.echo(json.dumps(answer, indent=1))
+    elif not answer["data"]:
+        click.echo("No discount codes.")
+    else:
+        table = Table("id", "code", "takes off", "used", "standing", box=None, pad_edge=False)
+        for told in answer["data"]:
+            table.add_row(told["id"], told["code"], _off(told), _uses(told), told["standing"])
+        Console(width=160).print(table, markup=False)
+
+
+@discounts.command()
+@discount_argument
+@json_option
+def show(discount_id: UUID, *, in_json: bool) -> None:
+    """Show one code: its rules, and how often it is used."""
+    told = signed_in().get(f"/discounts/{discount_id}")
+    if in_json:
+        click.echo(json.dumps(told, indent=1))
+        return
+    click.echo(f"{told['code']} takes off {_off(told)}, and is {told['standing']}.")
+    click.echo(f"Used {_uses(told)}, {told['reserved']} of them not paid yet.")
+    if told["min_subtotal_minor"] is not None:
+        click.echo(f"From {money(told['min_subtotal_minor'], told['currency'])} on.")
+    if told["products"]:
+        click.echo(f"For {', '.join(told['products'])} alone.")
+    for name in ("max_uses_per_customer", "starts_at", "expires_at"):
+        if told[name] is not None:
+            click.echo(f"{name}: {told[name]}")
+
+
+@discounts.command()
+@click.argument("code")
+@click.option("--percent", type=float, help="Such as 10 or 12.5.")
+@click.option("--amount-minor", type=click.IntRange(min=1), help="With --currency: minor units.")
+@click.option("--currency", help="Of amounts, such as USD.")
+@click.option("--max-uses", type=click.IntRange(min=1), help="How many customers in all.")
+@click.option(
+    "--max-uses-per-customer",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="0: as often as they like.",
+)
+@click.option("--min-subtotal-minor", type=click.IntRange(min=1), help="With --currency.")
+@click.option("--product", "products", multiple=True, help="A SKU; may be given again.")
+@click.option("--starts-at", help="RFC 3339, with a zone.")
+@click.option("--expires-at", help="RFC 3339, with a zone.")
+@click.option("--client", help="Of which client, for who sees several.")
+def create(code: str, percent: float | None, products: tuple[str, ...], **given: Any) -> None:
+    """Make a code and print its id."""
+    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    body["kind"] = "fixed" if percent is None else "percent"
+    body["code"] = code
+    if percent is not None:
+        body["percent_bp"] = round(percent * 100)
+    if products:
+        body["products"] = list(products)
+    if given["max_uses_per_customer"] == 0:
+        body["max_uses_per_customer"] = None
+    if "client" in body:
+        body["client_id"] = body.pop("client")
+    click.echo(signed_in().send("POST", "/discounts", json=body)["id"])
+
+
+@discounts.command()
+@discount_argument
+def pause(discount_id: UUID) -> None:
+    """Take no new reservations; those that are there may be paid."""
+    _moved(signed_in().send("POST", f"/discounts/{discount_id}/pause"))
+
+
+@discounts.command()
+@discount_argument
+def resume(discount_id: UUID) -> None:
+    """Take new reservations again."""
+    _moved(signed_in().send("POST", f"/discounts/{discount_id}/resume"))
+
+
+@discounts.command()
+@discount_argument
+def archive(discount_id: UUID) -> None:
+    """Put a code away for good."""
+    _moved(signed_in().send("DELETE", f"/discounts/{discount_id}"))
+
+
+def _moved(told: dict[str, Any]) -> None:
+    click.echo(f"{told['code']} is {told['standing']}.")
+
+
+def _off(told: dict[str, Any]) -> str:
+    if told["kind"] == "fixed":
+        return money(told["amount_minor"], told["currency"])
+    return f"{told['percent_bp'] / 100:g} %"
+
+
+def _uses(told: dict[str, Any]) -> str:
+    most = told["max_uses"]
+    return str(told["used"]) if most is None else f"{told['used']} of {most}"

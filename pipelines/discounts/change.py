@@ -1,0 +1,117 @@
+"""Change, pause, resume and put away a discount code; what is reserved keeps its price (EC-004, EC-025)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.discounts import CodeState
+from pipelines.audit.record import Detail, changes, record
+from pipelines.books.refusals import PreconditionFailed
+from pipelines.discounts.create import check_rules, write_rules
+from pipelines.discounts.read import LIMIT_NAMES, RULE_NAMES, rules_of
+from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
+from pipelines.errors import NotFound
+
+_LOCK = text("""
+SELECT c.*, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
+    r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at
+FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
+WHERE c.id = :code FOR NO KEY UPDATE OF c
+""")
+_CHANGE = text("""
+UPDATE discount_codes SET rules_version = :rules_version, max_uses = :max_uses,
+    max_uses_per_customer = :max_uses_per_customer, version = version + 1, updated_at = :now
+WHERE id = :code
+""")
+_MOVE = text("""
+UPDATE discount_codes SET state = :state, version = version + 1, updated_at = :now
+WHERE id = :code AND state = ANY (CAST(:before AS text[]))
+""")
+
+
+def change_discount(
+    session: Session,
+    code_id: UUID,
+    values: Mapping[str, Any],
+    *,
+    version: int | None,
+    actor_id: UUID,
+    now: datetime,
+) -> None:
+    """Write limits and another version of the rules; what is not in `values` stays as it is.
+
+    `version` is what the caller last read. Raises `NotFound`, `PreconditionFailed`, `CodeArchived`,
+    `LimitBelowUsage`, `ValidationFailed`.
+    """
+    before = _locked(session, code_id)
+    if version is not None and version != before.version:
+        raise PreconditionFailed(current=before.version)
+    if before.state == CodeState.ARCHIVED:
+        raise CodeArchived
+    was = rules_of(before)
+    rules = replace(was, **{name: values[name] for name in RULE_NAMES if name in values})
+    check_rules(rules)
+    limits = {name: values.get(name, getattr(before, name)) for name in LIMIT_NAMES}
+    if limits["max_uses"] is not None and limits["max_uses"] < before.used:
+        raise LimitBelowUsage(before.used)
+    rules_version = before.rules_version
+    if rules != was:
+        rules_version += 1
+        tenant = {"agency_id": before.agency_id, "client_id": before.client_id}
+        write_rules(session, code_id, rules_version, rules, tenant, actor_id=actor_id)
+    place = {"code": code_id, "rules_version": rules_version, "now": now}
+    session.execute(_CHANGE, place | limits)
+    after = {name: list(to) if isinstance(to, tuple) else to for name, to in values.items()}
+    told = changes(dict(before._mapping), after)
+    _tell(session, "discount.changed", before, actor_id, told)
+
+
+def move_discount(
+    session: Session, code_id: UUID, state: CodeState, *, actor_id: UUID, now: datetime
+) -> None:
+    """Pause, resume or put away; one that is so already stays as it is.
+
+    What is reserved may still be paid (EC-004, EC-026). Raises `NotFound`, `CodeArchived`.
+    """
+    before = _locked(session, code_id)
+    if before.state == state:
+        return
+    if before.state == CodeState.ARCHIVED:
+        raise CodeArchived
+    values = {"code": code_id, "state": state.value, "before": [before.state], "now": now}
+    session.execute(_MOVE, values)
+    _tell(session, f"discount.{_MOVED[state]}", before, actor_id, None)
+
+
+_MOVED = {
+    CodeState.ACTIVE: "resumed",
+    CodeState.PAUSED: "paused",
+    CodeState.ARCHIVED: "archived",
+}
+
+
+def _locked(session: Session, code_id: UUID) -> Row[Any]:
+    row = session.execute(_LOCK, {"code": code_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _tell(
+    session: Session, action: str, row: Row[Any], actor_id: UUID, detail: Detail | None
+) -> None:
+    record(
+        session,
+        action,
+        object_kind="discount",
+        object_id=row.id,
+        actor_id=actor_id,
+        agency_id=row.agency_id,
+        client_id=row.client_id,
+        detail=detail,
+    )

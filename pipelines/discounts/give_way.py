@@ -1,0 +1,63 @@
+"""Give back what is over before a slot is refused for it: abandoned carts block nobody (EC-013)."""
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import Sessions, scoped_transaction
+from models.scope import client
+from pipelines.discounts.look_up import code_named
+from pipelines.discounts.refusals import (
+    AlreadyReserved,
+    AlreadyUsed,
+    CartChanged,
+    SlotExhausted,
+    TooManyReservations,
+)
+from pipelines.discounts.release import ReleaseReason, release, release_in_the_way
+from pipelines.discounts.reserve import (
+    Ask,
+    InTheWay,
+    Reserved,
+    is_another_s,
+    live_in_cart,
+)
+
+#: What time may have mended, though nobody has tidied yet.
+PASSING = (AlreadyReserved, AlreadyUsed, SlotExhausted, TooManyReservations, InTheWay)
+
+
+def reserve_giving_way(
+    sessions: Sessions, ask: Ask, attempt: Callable[[Session], Reserved | CartChanged]
+) -> Reserved | CartChanged:
+    """Attempt it in the client's scope, and once more when what is over has been given back.
+
+    Whoever holds the counts of a customer or a code waits for nobody else's: tidying is a
+    transaction of its own. Raises what the second attempt says.
+    """
+    scope = client(ask.client_id)
+    try:
+        with scoped_transaction(sessions, scope) as session:
+            return attempt(session)
+    except PASSING:
+        with scoped_transaction(sessions, scope) as session:
+            _give_way(session, ask)
+    with scoped_transaction(sessions, scope) as session:
+        return attempt(session)
+
+
+def _give_way(session: Session, ask: Ask) -> None:
+    now = clock.now(session)
+    live = live_in_cart(session, ask)
+    if live is not None and live.kept_until > now and is_another_s(live, ask.customer):
+        release(session, live.id, ReleaseReason.CUSTOMER, now=now)
+        return
+    release_in_the_way(
+        session,
+        now,
+        client_id=ask.client_id,
+        code_id=code_named(session, ask.client_id, ask.code).id,
+        cart=ask.cart.reference,
+        keys=ask.customer.keys,
+    )

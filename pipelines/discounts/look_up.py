@@ -1,0 +1,33 @@
+"""Find a client's discount code by its text, with the rules that are in force."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.books.codes import canonical, is_code
+from pipelines.discounts.refusals import CodeInvalid
+from pipelines.jobs.refusals import ClientSuspended
+
+_CODE = text("""
+SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
+    c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended, r.kind,
+    r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor, r.min_subtotal_minor,
+    r.products, r.first_order_only, r.starts_at, r.expires_at
+FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
+JOIN clients l ON l.id = c.client_id
+WHERE c.client_id = :client AND c.code = :code
+""")
+
+
+def code_named(session: Session, client_id: UUID, typed: str) -> Row[Any]:
+    """The code, however it is typed (EC-024); raises `CodeInvalid`, `ClientSuspended`."""
+    text_of_code = canonical(typed)
+    values = {"client": client_id, "code": text_of_code}
+    row = session.execute(_CODE, values).one_or_none() if is_code(text_of_code) else None
+    if row is None:
+        raise CodeInvalid
+    if row.is_suspended:
+        raise ClientSuspended
+    return row

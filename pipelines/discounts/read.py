@@ -1,0 +1,188 @@
+"""Read discount codes with the rules that are in force, and reservations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.discounts import CodeState
+from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.errors import NotFound
+
+RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
+#: What is kept beside the versions of the rules, and may change while slots are taken.
+LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
+
+_CODES = """
+SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
+    c.max_uses_per_customer, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
+    c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
+    r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
+    (SELECT count(*) FROM discount_usages u
+     WHERE u.code_id = c.id AND u.state = 'reserved') AS reserved
+FROM discount_codes c
+JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
+"""
+_ONE = text(_CODES + "WHERE c.id = :code")
+_LIST = text(
+    _CODES
+    + """
+WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
+  AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)
+  AND c.code LIKE :begins
+  AND CASE CAST(:standing AS text) WHEN 'paused' THEN c.state = 'paused'
+    WHEN 'draining' THEN c.state = 'archived' AND EXISTS (SELECT FROM discount_usages u
+      WHERE u.code_id = c.id AND u.state = 'reserved')
+    WHEN 'archived' THEN c.state = 'archived' AND NOT EXISTS (SELECT FROM discount_usages u
+      WHERE u.code_id = c.id AND u.state = 'reserved')
+    WHEN 'scheduled' THEN c.state = 'active' AND r.starts_at > :now
+    WHEN 'expired' THEN c.state = 'active' AND r.expires_at <= :now
+    WHEN 'exhausted' THEN c.state = 'active' AND c.used = c.max_uses
+      AND coalesce(r.starts_at <= :now, true) AND coalesce(r.expires_at > :now, true)
+    WHEN 'active' THEN c.state = 'active' AND coalesce(r.starts_at <= :now, true)
+      AND coalesce(r.expires_at > :now, true) AND coalesce(c.used < c.max_uses, true)
+    ELSE true END
+ORDER BY c.id DESC LIMIT :limit
+"""
+)
+_USAGE = text("SELECT * FROM discount_usages WHERE id = :usage")
+
+
+class Standing(StrEnum):
+    """How a code stands at a moment."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    SCHEDULED = "scheduled"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+    #: Put away, while somebody is about to pay with it (EC-026).
+    DRAINING = "draining"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which codes of a list: None asks for any."""
+
+    standing: Standing | None = None
+    #: How the code begins, in its one spelling.
+    begins: str = ""
+    client_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeView:
+    """A code with the rules in force, as it was read at `now`."""
+
+    row: Row[Any]
+    now: datetime
+
+    @property
+    def rules(self) -> DiscountRules:
+        return rules_of(self.row)
+
+    @property
+    def standing(self) -> Standing:
+        return standing(self.row, self.now)
+
+    def as_json(self) -> dict[str, Any]:
+        row, rules = self.row, self.rules
+        return {
+            "id": row.id,
+            "agency_id": row.agency_id,
+            "client_id": row.client_id,
+            "code": row.code,
+            "standing": self.standing.value,
+            **{name: getattr(rules, name) for name in RULE_NAMES if name != "first_order_only"},
+            "kind": rules.kind.value,
+            **{name: getattr(row, name) for name in LIMIT_NAMES},
+            "used": row.used,
+            "reserved": row.reserved,
+            "overflow_uses": row.overflow_uses,
+            "rules_version": row.rules_version,
+            "version": row.version,
+            "created_by": row.created_by,
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+        }
+
+
+def read_code(session: Session, code_id: UUID, *, now: datetime) -> CodeView:
+    """One code; `NotFound` if this scope cannot see it."""
+    row = session.execute(_ONE, {"code": code_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return CodeView(row, now)
+
+
+def list_codes(
+    session: Session, wanted: Wanted, *, now: datetime, before: UUID | None, limit: int
+) -> list[CodeView]:
+    """Codes this scope can see, newest first; `before` is the last id of the page before."""
+    values = {
+        "before": before,
+        "client": wanted.client_id,
+        "begins": f"{wanted.begins}%",
+        "standing": wanted.standing,
+        "now": now,
+        "limit": limit,
+    }
+    return [CodeView(row, now) for row in session.execute(_LIST, values)]
+
+
+def standing(row: Row[Any], now: datetime) -> Standing:
+    """The standing of a row of codes with its rules, at a moment."""
+    if row.state == CodeState.ARCHIVED:
+        return Standing.DRAINING if row.reserved else Standing.ARCHIVED
+    if row.state == CodeState.PAUSED:
+        return Standing.PAUSED
+    if row.starts_at is not None and now < row.starts_at:
+        return Standing.SCHEDULED
+    if row.expires_at is not None and now >= row.expires_at:
+        return Standing.EXPIRED
+    if row.max_uses is not None and row.used >= row.max_uses:
+        return Standing.EXHAUSTED
+    return Standing.ACTIVE
+
+
+def rules_of(row: Row[Any]) -> DiscountRules:
+    """The rules in a row."""
+    return rules_from(row._mapping)
+
+
+def rules_from(values: Mapping[Any, Any]) -> DiscountRules:
+    """The rules among these values, under the names of their columns."""
+    told = {name: values[name] for name in RULE_NAMES}
+    products = told["products"]
+    told["products"] = None if products is None else tuple(products)
+    return DiscountRules(**told | {"kind": DiscountKind(told["kind"])})
+
+
+def read_reservation(session: Session, usage_id: UUID) -> Row[Any]:
+    """A reservation in whatever state; `NotFound` if this scope cannot see it."""
+    row = session.execute(_USAGE, {"usage": usage_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def reservation_json(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "code_id": row.code_id,
+        "client_id": row.client_id,
+        "rules_version": row.rules_version,
+        "state": row.state.upper(),
+        "cart_id": row.cart_reference,
+        "user_id": row.user_id,
+        "expires_at": row.expires_at,
+        "release_reason": row.release_reason,
+        "ended_at": row.ended_at,
+        "created_at": row.created_at,
+    }

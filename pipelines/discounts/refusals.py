@@ -1,0 +1,187 @@
+"""Why a discount code says no: the stable codes, and words that say what to do (EC-001..EC-020)."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pipelines.currencies import money
+from pipelines.errors import Kind, NotFound, Refusal
+
+
+class CodeInvalid(NotFound):
+    """Unknown, another client's, somebody else's: one answer for all of them."""
+
+    code = "code_invalid"
+    detail = "This code is not valid."
+
+
+class CodeInactive(Refusal):
+    """Whoever manages the code has paused it, or put it away."""
+
+    code = "code_inactive"
+    kind = Kind.CONFLICT
+    detail = "The code is not active. Who runs it has paused it or put it away."
+
+
+class CodeNotStarted(Refusal):
+    """The code is not good yet; `starts_at` says from when."""
+
+    code = "code_not_started"
+    kind = Kind.CONFLICT
+    detail = "The code is not good yet."
+
+    def __init__(self, starts_at: datetime) -> None:
+        super().__init__(extra={"starts_at": starts_at.isoformat()})
+
+
+class CodeExpired(Refusal):
+    """The time of the code is over."""
+
+    code = "code_expired"
+    kind = Kind.GONE
+    detail = "The code has expired."
+
+
+class SlotExhausted(Refusal):
+    """As many customers as the code is for have it, or are about to pay with it."""
+
+    code = "slot_exhausted"
+    kind = Kind.CONFLICT
+    detail = "The code has been used as often as it may be."
+
+
+class AlreadyReserved(Refusal):
+    """The customer has the code in another cart; `expires_at` says until when."""
+
+    code = "already_reserved"
+    kind = Kind.CONFLICT
+    detail = "This customer is about to pay with the code in another cart. Wait, or release it."
+
+    def __init__(self, reservation_id: UUID, expires_at: datetime) -> None:
+        told = {"reservation_id": str(reservation_id), "expires_at": expires_at.isoformat()}
+        super().__init__(extra=told)
+
+
+class AlreadyUsed(Refusal):
+    """The customer has used the code as often as one person may."""
+
+    code = "already_used"
+    kind = Kind.CONFLICT
+    detail = "This customer has used the code as often as one person may."
+
+
+class StackingNotAllowed(Refusal):
+    """The cart has another code."""
+
+    code = "stacking_not_allowed"
+    kind = Kind.CONFLICT
+    detail = "The cart has another code. Release that one first: a purchase takes one discount."
+
+
+class TooManyReservations(Refusal):
+    """One person sets slots of many codes aside."""
+
+    code = "too_many_reservations"
+    kind = Kind.CONFLICT
+    detail = "This customer has too many reservations. Pay, release one, or wait."
+
+
+class CurrencyMismatch(Refusal):
+    """The code is an amount in another currency than the cart's."""
+
+    code = "currency_mismatch"
+
+    def __init__(self, required: str, actual: str) -> None:
+        super().__init__(
+            f"The code is for purchases in {required}; the cart is in {actual}.",
+            extra={"required": required, "actual": actual},
+        )
+
+
+class NoEligibleItems(Refusal):
+    """Nothing in the cart is a product that the code is for."""
+
+    code = "no_eligible_items"
+    detail = "The code is for certain products, and the cart has none of them."
+
+
+class MinOrderNotMet(Refusal):
+    """What the code is for does not cost enough; amounts in minor units."""
+
+    code = "min_order_not_met"
+
+    def __init__(self, required_minor: int, actual_minor: int, currency: str) -> None:
+        required, actual = money(required_minor, currency), money(actual_minor, currency)
+        super().__init__(
+            f"The code takes a purchase of {required}; what it is for costs {actual}.",
+            extra={"required_minor": required_minor, "actual_minor": actual_minor},
+        )
+
+
+class NotFirstOrder(Refusal):
+    """The code is for a first purchase, and the customer has bought before."""
+
+    code = "not_first_order"
+    detail = "The code is for a customer's first purchase, and this customer has bought before."
+
+
+class CodeExists(Refusal):
+    """The client has a code with this text."""
+
+    code = "code_exists"
+    kind = Kind.CONFLICT
+    detail = "You have this code already, perhaps put away. Choose another text."
+
+
+class LimitBelowUsage(Refusal):
+    """The code has been used more often than the new limit; `used` says how often."""
+
+    code = "limit_below_usage"
+    kind = Kind.CONFLICT
+
+    def __init__(self, used: int) -> None:
+        super().__init__(
+            f"The code is used or reserved {used} times; the limit cannot be below that.",
+            extra={"used": used},
+        )
+
+
+class ReservationEnded(Refusal):
+    """The reservation is settled; `state` says how."""
+
+    code = "reservation_ended"
+    kind = Kind.CONFLICT
+
+    def __init__(self, state: str) -> None:
+        super().__init__(f"The reservation is {state} already.", extra={"state": state})
+
+
+class CodeBusy(Refusal):
+    """The code or the cart changed again and again while it was looked at."""
+
+    code = "busy_try_again"
+    kind = Kind.BUSY
+    detail = "Others change this code or cart at the moment. Try again."
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1)
+
+
+class CodeArchived(Refusal):
+    """The code was put away, which is for good."""
+
+    code = "code_archived"
+    kind = Kind.CONFLICT
+    detail = "The code was put away, which is for good. Make another one."
+
+
+class CartChanged(Refusal):
+    """The code is not for the cart as it is now; the reservation is released. `reason` says why not."""
+
+    code = "cart_changed"
+    kind = Kind.CONFLICT
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(
+            f"The cart has changed, and the code is not for it any more: {why.detail}",
+            extra={"reason": why.code},
+        )

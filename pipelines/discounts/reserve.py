@@ -1,0 +1,274 @@
+"""Take a slot of a code for a cart: the conditional updates decide, whoever is there at once (EC-001).
+
+Rows are locked in one order: the cart's reservation, customers, their uses, the code. What is in the
+way and over is given back before, in a transaction of its own (`give_way.py`).
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.discounts import CodeState, DiscountUsage
+from pipelines.audit.record import record
+from pipelines.discounts.cart import Cart
+from pipelines.discounts.count_customers import count_customer, count_more, is_first_purchase
+from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.look_up import code_named
+from pipelines.discounts.pricing import Quote
+from pipelines.discounts.read import rules_of
+from pipelines.discounts.refusals import (
+    CartChanged,
+    CodeBusy,
+    CodeInactive,
+    SlotExhausted,
+    StackingNotAllowed,
+)
+from pipelines.discounts.release import ReleaseReason, release
+from pipelines.discounts.rules import price
+from pipelines.errors import Refusal
+from pipelines.limits import Limits
+
+#: Somebody else may take the same cart, or change the code, between a look and the write.
+TRIES_MAX = 5
+
+_IN_CART = """
+SELECT u.id, u.agency_id, u.client_id, u.code_id, u.rules_version, u.cart_digest, u.customer_keys,
+    u.expires_at AS kept_until,
+    r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor, r.min_subtotal_minor,
+    r.products, r.first_order_only, r.starts_at, r.expires_at
+FROM discount_usages u JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
+WHERE u.client_id = :client AND u.cart_reference = :cart AND u.state = 'reserved'
+"""
+_LIVE = text(_IN_CART)
+_LIVE_LOCKED = text(_IN_CART + "FOR NO KEY UPDATE OF u")
+_REPRICE = text("""
+UPDATE discount_usages SET cart_digest = :digest, quote = CAST(:quote AS jsonb),
+    currency = :currency, subtotal_minor = :subtotal, discount_minor = :discount,
+    total_minor = :total, quote_version = quote_version + 1, version = version + 1
+WHERE id = :usage
+""")
+_TAKE_SLOT = text("""
+UPDATE discount_codes SET used = used + 1
+WHERE id = :code AND state = 'active' AND rules_version = :rules
+  AND max_uses_per_customer IS NOT DISTINCT FROM :per_customer
+  AND used < coalesce(max_uses, used + 1)
+""")
+_STANDS = text("""
+SELECT state, rules_version, max_uses_per_customer FROM discount_codes WHERE id = :code
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A slot for this cart and customer, of the code as it was typed."""
+
+    client_id: UUID
+    code: str
+    cart: Cart
+    customer: KnownCustomer
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The reservation; `is_replay` where the cart had it already, as it is."""
+
+    usage_id: UUID
+    is_new: bool = False
+    is_replay: bool = False
+
+
+class InTheWay(Exception):
+    """The cart has a reservation that is over, or another customer's: it is given back first."""
+
+
+class _Again(Exception):
+    """Somebody was quicker; what is so now decides."""
+
+
+def reserve(
+    session: Session, ask: Ask, *, actor_id: UUID | None, now: datetime, limits: Limits
+) -> Reserved | CartChanged:
+    """Take a slot, or price anew what the cart has; a cart that the code is not for gives it back.
+
+    Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `StackingNotAllowed`,
+    `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
+    the cart, and `InTheWay`; nothing is written then.
+    """
+    for _ in range(TRIES_MAX):
+        code = code_named(session, ask.client_id, ask.code)
+        live = live_in_cart(session, ask, is_locked=True)
+        if live is not None:
+            return _kept(session, ask, code, live, now=now, actor_id=actor_id, limits=limits)
+        savepoint = session.begin_nested()
+        try:
+            made = _take(session, ask, code, actor_id=actor_id, now=now, limits=limits)
+            savepoint.commit()
+        except _Again:
+            savepoint.rollback()
+            continue
+        except Refusal:
+            # A double click is told the reservation that the first click made (EC-002).
+            savepoint.rollback()
+            if live_in_cart(session, ask) is not None:
+                continue
+            raise
+        return Reserved(made, is_new=True)
+    raise CodeBusy
+
+
+def live_in_cart(session: Session, ask: Ask, *, is_locked: bool = False) -> Row[Any] | None:
+    """What the cart has reserved, be it over or not."""
+    values = {"client": ask.client_id, "cart": ask.cart.reference}
+    return session.execute(_LIVE_LOCKED if is_locked else _LIVE, values).one_or_none()
+
+
+def has_it_already(session: Session, ask: Ask) -> bool:
+    """Whether the cart has this very code."""
+    live = live_in_cart(session, ask)
+    try:
+        return live is not None and live.code_id == code_named(session, ask.client_id, ask.code).id
+    except Refusal:
+        return False
+
+
+def is_another_s(live: Row[Any], customer: KnownCustomer) -> bool:
+    """Whether a reservation is of somebody of whom nothing is the customer's."""
+    return not set(live.customer_keys) & set(customer.keys)
+
+
+def _kept(
+    session: Session,
+    ask: Ask,
+    code: Row[Any],
+    live: Row[Any],
+    *,
+    now: datetime,
+    actor_id: UUID | None,
+    limits: Limits,
+) -> Reserved | CartChanged:
+    """What the cart has already, for who is better known by now, priced anew if it changed (EC-016)."""
+    if live.kept_until <= now or is_another_s(live, ask.customer):
+        raise InTheWay
+    if live.code_id != code.id:
+        raise StackingNotAllowed
+    new = sorted(set(ask.customer.keys) - set(live.customer_keys))
+    if new:
+        count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
+    if live.cart_digest == ask.cart.digest:
+        return Reserved(live.id, is_replay=True)
+    # By the rules that it was reserved under, and whatever the time is now (EC-010, EC-025).
+    priced = price(rules_of(live), ask.cart, None, is_first_order=True)
+    if isinstance(priced, Refusal):
+        release(session, live.id, ReleaseReason.CART_CHANGED, now=now, actor_id=actor_id)
+        return CartChanged(priced)
+    session.execute(_REPRICE, {"usage": live.id, "digest": ask.cart.digest} | _amounts(priced))
+    return Reserved(live.id)
+
+
+def _take(
+    session: Session,
+    ask: Ask,
+    code: Row[Any],
+    *,
+    actor_id: UUID | None,
+    now: datetime,
+    limits: Limits,
+) -> UUID:
+    if code.state != CodeState.ACTIVE:
+        raise CodeInactive
+    is_first = is_first_purchase(session, code.client_id, ask.customer.keys)
+    priced = price(rules_of(code), ask.cart, now, is_first_order=is_first)
+    if isinstance(priced, Refusal):
+        raise priced
+    most_uses = code.max_uses_per_customer
+    timeouts = count_customer(session, code, ask.customer.keys, most_uses=most_uses, limits=limits)
+    _take_slot(session, code)
+    is_short = timeouts >= limits.reservation_timeouts_max
+    seconds = limits.reservation_short_seconds if is_short else limits.reservation_seconds
+    expires_at = now + timedelta(seconds=seconds)
+    made = _write(session, ask, code, priced, expires_at=expires_at, actor_id=actor_id)
+    record(
+        session,
+        "reservation.made",
+        object_kind="reservation",
+        object_id=made,
+        actor_id=actor_id,
+        agency_id=code.agency_id,
+        client_id=code.client_id,
+        detail={"discount_id": str(code.id), "discount_minor": priced.discount_minor},
+    )
+    return made
+
+
+def _take_slot(session: Session, code: Row[Any]) -> None:
+    values = {
+        "code": code.id,
+        "rules": code.rules_version,
+        "per_customer": code.max_uses_per_customer,
+    }
+    if session.execute(_TAKE_SLOT, values).rowcount:  # type: ignore[attr-defined]
+        return
+    stands = session.execute(_STANDS, {"code": code.id}).one()
+    if stands.state != CodeState.ACTIVE:
+        raise CodeInactive
+    read = (code.rules_version, code.max_uses_per_customer)
+    if (stands.rules_version, stands.max_uses_per_customer) != read:
+        raise _Again
+    raise SlotExhausted
+
+
+def _write(
+    session: Session,
+    ask: Ask,
+    code: Row[Any],
+    priced: Quote,
+    *,
+    expires_at: datetime,
+    actor_id: UUID | None,
+) -> UUID:
+    made = session.execute(
+        insert_or_not(DiscountUsage)
+        .values(
+            id=new_id(),
+            agency_id=code.agency_id,
+            client_id=code.client_id,
+            code_id=code.id,
+            rules_version=code.rules_version,
+            cart_reference=ask.cart.reference,
+            cart_digest=ask.cart.digest,
+            quote=priced.as_json(),
+            currency=priced.currency,
+            subtotal_minor=priced.subtotal_minor,
+            discount_minor=priced.discount_minor,
+            total_minor=priced.total_minor,
+            user_id=ask.customer.user_id,
+            customer_keys=list(ask.customer.keys),
+            expires_at=expires_at,
+            created_by=actor_id,
+        )
+        .on_conflict_do_nothing(
+            index_elements=["client_id", "cart_reference"],
+            index_where=text("state = 'reserved'"),
+        )
+        .returning(DiscountUsage.id)
+    ).scalar_one_or_none()
+    if made is None:
+        raise _Again
+    return made
+
+
+def _amounts(priced: Quote) -> dict[str, Any]:
+    return {
+        "quote": json.dumps(priced.as_json()),
+        "currency": priced.currency,
+        "subtotal": priced.subtotal_minor,
+        "discount": priced.discount_minor,
+        "total": priced.total_minor,
+    }

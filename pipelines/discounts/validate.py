@@ -1,0 +1,80 @@
+"""What a code would do, without taking anything: for a storefront that shows it beside the field."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.discounts import CodeState
+from pipelines.discounts.cart import Cart
+from pipelines.discounts.count_customers import is_first_purchase, used_up
+from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.look_up import code_named
+from pipelines.discounts.pricing import Quote
+from pipelines.discounts.read import rules_of
+from pipelines.discounts.refusals import CodeInactive, SlotExhausted, TooManyReservations
+from pipelines.discounts.rules import price
+from pipelines.errors import Refusal
+from pipelines.limits import Limits
+
+# What is over is counted until somebody gives it back, and blocks nobody.
+_OVER = text("""
+SELECT count(*) FROM discount_usages
+WHERE code_id = :code AND state = 'reserved' AND expires_at <= :now
+""")
+_TOGETHER = text("""
+SELECT count(*) FILTER (WHERE state = 'reserved') AS live,
+    count(*) FILTER (WHERE code_id = :code) AS uses
+FROM discount_usages WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
+  AND (state IN ('confirmed', 'refunded') OR (state = 'reserved' AND expires_at > :now))
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A code as it was typed, for an amount, and for a customer where one was named."""
+
+    client_id: UUID
+    code: str
+    cart: Cart
+    customer: KnownCustomer | None
+
+
+def validate(session: Session, trial: Trial, *, now: datetime, limits: Limits) -> Quote | Refusal:
+    """The price with the code, or why it would be refused at this moment.
+
+    An amount has no lines: of a code for certain products it is told as if all were of them.
+    """
+    try:
+        code = code_named(session, trial.client_id, trial.code)
+    except Refusal as refusal:
+        return refusal
+    if code.state != CodeState.ACTIVE:
+        return CodeInactive()
+    keys = () if trial.customer is None else trial.customer.keys
+    is_first = is_first_purchase(session, trial.client_id, keys)
+    rules = replace(rules_of(code), products=None)
+    priced = price(rules, trial.cart, now, is_first_order=is_first)
+    if isinstance(priced, Refusal):
+        return priced
+    return _counted(session, code, keys, now, limits) or priced
+
+
+def _counted(
+    session: Session, code: Row[Any], keys: tuple[bytes, ...], now: datetime, limits: Limits
+) -> Refusal | None:
+    values = {"client": code.client_id, "code": code.id, "keys": list(keys), "now": now}
+    if keys:
+        together = session.execute(_TOGETHER, values).one()
+        most = code.max_uses_per_customer
+        if most is not None and together.uses >= most:
+            return used_up(session, values, now)
+        if together.live >= limits.reservations_per_customer_max:
+            return TooManyReservations()
+    if code.max_uses is None or code.used < code.max_uses:
+        return None
+    over: int = session.execute(_OVER, values).scalar_one()
+    return SlotExhausted() if code.used - over >= code.max_uses else None

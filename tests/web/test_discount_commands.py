@@ -1,0 +1,61 @@
+"""`largesse discounts`: what the API does, from a terminal (S1-132)."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from pipelines.wiring import House
+from tests.discounting import asked
+from tests.security.tenants import key_caller
+from tests.seeding import Seeded
+from tests.web.conftest import Caller
+from tests.web.shells import Shell, a_shell
+
+
+@pytest.fixture
+def shell(app: Flask, manager: Caller) -> Iterator[Shell]:
+    with a_shell(app, manager) as made:
+        yield made
+
+
+def test_s1_132_a_code_is_made_looked_at_paused_and_put_away(
+    shell: Shell, app: Flask, house: House, seeded: Seeded
+) -> None:
+    made = shell.run("discounts", "create", "save10", "--percent", "12.5", "--max-uses", "3")
+    identity = made.output.strip()
+    storefront = key_caller(app, house, seeded.client_id)
+    assert storefront.post("/discounts/apply", asked("SAVE10")).status_code == 201
+
+    shown = shell.run("discounts", "show", identity).output.splitlines()
+    listed = shell.run("discounts", "list", "--standing", "active").output
+    moves = [
+        shell.run("discounts", move, identity).output for move in ("pause", "resume", "archive")
+    ]
+
+    assert made.exit_code == 0
+    assert shown[0] == "SAVE10 takes off 12.5 %, and is active."
+    assert shown[1] == "Used 1 of 3, 1 of them not paid yet."
+    assert [line.split()[1:6] for line in listed.splitlines()[1:]] == [
+        ["SAVE10", "12.5", "%", "1", "of"]
+    ]
+    assert moves == ["SAVE10 is paused.\n", "SAVE10 is active.\n", "SAVE10 is draining.\n"]
+    assert shell.run("discounts", "list", "--code", "other").output == "No discount codes.\n"
+
+
+def test_s1_132_a_fixed_discount_has_its_currency(shell: Shell) -> None:
+    options = ("--amount-minor", "500", "--min-subtotal-minor", "2000", "--product", "SKU-1")
+    fixed = ("discounts", "create", "FIVE", *options, "--max-uses-per-customer", "0")
+
+    refused = shell.run(*fixed)
+    made = shell.run(*fixed, "--currency", "USD")
+
+    assert refused.exit_code != 0
+    assert "currency" in refused.output
+    told = json.loads(shell.run("discounts", "show", made.output.strip(), "--json").output)
+    assert (told["amount_minor"], told["max_uses_per_customer"]) == (500, None)
+    words = shell.run("discounts", "show", made.output.strip()).output
+    assert "FIVE takes off $5.00" in words
+    assert "From $20.00 on." in words
+    assert "For SKU-1 alone." in words

@@ -1,0 +1,329 @@
+"""Codes at the checkout, over HTTP: what one would do, a slot reserved for a cart, and given back."""
+
+from ipaddress import ip_address
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import scoped_transaction
+from models.discounts import UsageState
+from models.people import Role
+from models.scope import client
+from pipelines.access.permissions import Permission
+from pipelines.access.rate_policies import Policy
+from pipelines.currencies import is_accepted
+from pipelines.discounts.cart import (
+    LINES_MAX,
+    QUANTITY_MAX,
+    REFERENCE_CHARACTERS_MAX,
+    SKU_CHARACTERS_MAX,
+    SUBTOTAL_MINOR_MAX,
+    TAX_BP_MAX,
+    UNIT_MINOR_MAX,
+    Cart,
+    Line,
+)
+from pipelines.discounts.customers import Customer, known_customer, names_of
+from pipelines.discounts.give_way import reserve_giving_way
+from pipelines.discounts.read import read_reservation, reservation_json
+from pipelines.discounts.refusals import CartChanged
+from pipelines.discounts.release import ReleaseReason, release
+from pipelines.discounts.reserve import Ask, Reserved, has_it_already, reserve
+from pipelines.discounts.validate import Trial
+from pipelines.discounts.validate import validate as look
+from pipelines.errors import Refusal
+from web.admission import mark_replay
+from web.api.routes import Routes, answers, asks, reads
+from web.client_address import network_of
+from web.fields import Count, Flag, Identity, Minor, Text
+from web.front import front
+from web.guards import permitted, principal
+from web.rate_limits import spend
+from web.tenant_choice import chosen_client
+
+routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
+CODE_CHARACTERS_MAX = 200
+CLIENT = {"description": "Of which client, for who sees several."}
+NO_CURRENCY = "unknown_currency|Give a currency of ISO 4217, such as USD."
+SHOPPER = {
+    "description": "The shopper's IP address as your front saw it: tries are counted by its network."
+}
+
+
+class Address(Text):
+    """An IP address."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own shape
+        "address": "type|Give an IP address, such as 203.0.113.7.",
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=64, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        try:
+            ip_address(text)
+        except ValueError:
+            raise self.make_error("address") from None
+        return text
+
+
+class ShopCustomer(Schema):
+    """Who buys: by one or more of these."""
+
+    id = Identity(metadata={"description": "Somebody whom the client knows."})
+    email = Text(longest=320)
+    external_id = Text(longest=4_096, metadata={"description": "The client's own id."})
+
+    @validates_schema
+    def _names_somebody(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            raise ValidationError("required|Give `id`, `email` or `external_id`.")
+
+
+class ShopLine(Schema):
+    sku = Text(required=True, longest=SKU_CHARACTERS_MAX)
+    quantity = Count(low=1, high=QUANTITY_MAX, required=True)
+    unit_minor = Minor(zero=True, required=True, metadata={"maximum": UNIT_MINOR_MAX})
+    name = Text(longest=200, load_default="")
+    tax_bp = Count(
+        low=0,
+        high=TAX_BP_MAX,
+        load_default=0,
+        metadata={"description": "The rate of its tax in basis points: 1900 is 19 %."},
+    )
+
+
+class ShopCart(Schema):
+    id = Text(
+        required=True,
+        longest=REFERENCE_CHARACTERS_MAX,
+        metadata={"description": "Your own id of the cart: it has one reservation at a time."},
+    )
+    currency = Text(required=True, longest=3)
+    includes_tax = Flag(load_default=False)
+    lines = fields.List(
+        fields.Nested(ShopLine),
+        required=True,
+        validate=validate.Length(
+            min=1, max=LINES_MAX, error=f"length|A cart has 1 to {LINES_MAX} lines."
+        ),
+    )
+
+    @validates_schema
+    def _can_be_paid(self, data: dict[str, Any], **_: Any) -> None:
+        if not is_accepted(data["currency"]):
+            raise ValidationError(NO_CURRENCY, "currency")
+        if any(line["unit_minor"] > UNIT_MINOR_MAX for line in data["lines"]) or (
+            sum(line["quantity"] * line["unit_minor"] for line in data["lines"])
+            > SUBTOTAL_MINOR_MAX
+        ):
+            raise ValidationError("amount_out_of_range|The cart costs too much.", "lines")
+
+
+class Application(Schema):
+    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+    cart = fields.Nested(ShopCart, required=True)
+    customer = fields.Nested(ShopCustomer, required=True)
+    shopper_address = Address(load_default=None, allow_none=True, metadata=SHOPPER)
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+
+class ValidationQuery(Schema):
+    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+    subtotal_minor = Count(low=0, high=SUBTOTAL_MINOR_MAX, required=True, in_query=True)
+    currency = Text(required=True, longest=3)
+    customer = Text(
+        longest=320,
+        load_default=None,
+        metadata={"description": "The e-mail address of who would buy."},
+    )
+    shopper_address = Address(load_default=None, metadata=SHOPPER)
+    client_id = Identity(load_default=None, metadata=CLIENT)
+
+    @validates_schema
+    def _has_a_currency(self, data: dict[str, Any], **_: Any) -> None:
+        if not is_accepted(data["currency"]):
+            raise ValidationError(NO_CURRENCY, "currency")
+
+
+class QuotedLine(Schema):
+    sku = fields.String()
+    quantity = fields.Integer()
+    gross_minor = fields.Integer()
+    discount_minor = fields.Integer()
+    net_minor = fields.Integer()
+    tax_bp = fields.Integer()
+    tax_minor = fields.Integer()
+
+
+class ShopQuote(Schema):
+    currency = fields.String()
+    subtotal_minor = fields.Integer()
+    discount_minor = fields.Integer()
+    tax_minor = fields.Integer()
+    includes_tax = fields.Boolean()
+    total_minor = fields.Integer()
+    lines = fields.List(fields.Nested(QuotedLine))
+
+
+class Reservation(Schema):
+    id = fields.UUID()
+    code_id = fields.UUID()
+    client_id = fields.UUID()
+    rules_version = fields.Integer()
+    state = fields.String(validate=validate.OneOf([state.value.upper() for state in UsageState]))
+    cart_id = fields.String()
+    user_id = fields.UUID(allow_none=True)
+    expires_at = fields.DateTime()
+    release_reason = fields.String(allow_none=True)
+    ended_at = fields.DateTime(allow_none=True)
+    created_at = fields.DateTime()
+
+
+class QuotedReservation(Schema):
+    reservation = fields.Nested(Reservation)
+    quote = fields.Nested(ShopQuote)
+
+
+class Validation(Schema):
+    valid = fields.Boolean()
+    discount_minor = fields.Integer()
+    total_minor = fields.Integer()
+    reason = fields.String(
+        allow_none=True, metadata={"description": "Why not, as `apply` says it."}
+    )
+    detail = fields.String(allow_none=True)
+
+
+@routes.get("/discounts/validate")
+@permitted(Permission.DISCOUNTS_APPLY)
+@asks(ValidationQuery)
+@answers(200, Validation)
+def validate_discount(query: dict[str, Any]) -> Response:
+    """What a code would take off this amount, before tax; it takes no slot, and promises none."""
+    house, caller = front().house, principal()
+    named = None if query["customer"] is None else Customer(email=query["customer"])
+    _count(Policy.VALIDATE, Policy.VALIDATE_FOR, named, query["shopper_address"])
+    cart = Cart("", query["currency"], (Line("", 1, query["subtotal_minor"]),))
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        client_id = chosen_client(session, caller, query["client_id"])
+    with scoped_transaction(house.sessions, client(client_id)) as session:
+        customer = None
+        if named is not None:
+            customer = known_customer(session, client_id, named, house.person_secret)
+        trial = Trial(client_id, query["code"], cart, customer)
+        told = look(session, trial, now=clock.now(session), limits=house.limits)
+    if isinstance(told, Refusal):
+        return jsonify(
+            {
+                "valid": False,
+                "discount_minor": 0,
+                "total_minor": query["subtotal_minor"],
+                "reason": told.code,
+                "detail": told.detail,
+            }
+        )
+    return jsonify(
+        {
+            "valid": True,
+            "discount_minor": told.discount_minor,
+            "total_minor": told.total_minor,
+            "reason": None,
+            "detail": None,
+        }
+    )
+
+
+@routes.post("/discounts/apply")
+@permitted(Permission.DISCOUNTS_APPLY)
+@reads(Application)
+@answers(200, QuotedReservation)
+@answers(201, QuotedReservation)
+def apply_discount(body: dict[str, Any]) -> Response:
+    """Reserve a slot of the code for the cart, and price it; 200 for a cart that has it already.
+
+    The slot is kept for 15 minutes. The same cart may be sent again, also changed: its reservation
+    is priced anew, by the rules that it was made under.
+    """
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        client_id = chosen_client(session, caller, body["client_id"])
+    named = _customer(body["customer"])
+    with scoped_transaction(house.sessions, client(client_id)) as session:
+        ask = _ask(session, client_id, body, named)
+        is_kept = has_it_already(session, ask)
+    # Whoever changes the cart that the slot is for tries no code.
+    if not is_kept:
+        _count(Policy.APPLY, Policy.APPLY_FOR, named, body["shopper_address"])
+
+    def attempt(session: Session) -> Reserved | CartChanged:
+        now = clock.now(session)
+        return reserve(session, ask, actor_id=caller.actor_id, now=now, limits=house.limits)
+
+    done = reserve_giving_way(house.sessions, ask, attempt)
+    if isinstance(done, CartChanged):
+        raise done
+    with scoped_transaction(house.sessions, client(client_id)) as session:
+        response = jsonify(_shown(session, done.usage_id))
+    response.status_code = 201 if done.is_new else 200
+    return mark_replay(response, is_replay=done.is_replay)
+
+
+@routes.get("/reservations/<uuid:reservation_id>")
+@permitted(Permission.DISCOUNTS_APPLY)
+@answers(200, QuotedReservation)
+def get_reservation(reservation_id: UUID) -> Response:
+    """A reservation and its price, in whatever state it is."""
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        return jsonify(_shown(session, reservation_id))
+
+
+@routes.delete("/reservations/<uuid:reservation_id>")
+@permitted(Permission.DISCOUNTS_APPLY)
+@answers(200, QuotedReservation)
+def release_reservation(reservation_id: UUID) -> Response:
+    """Give the slot back; 409 `reservation_ended` once it was paid."""
+    caller = principal()
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+        now = clock.now(session)
+        release(session, reservation_id, ReleaseReason.CUSTOMER, now=now, actor_id=caller.actor_id)
+        return jsonify(_shown(session, reservation_id))
+
+
+def _customer(told: dict[str, Any]) -> Customer:
+    return Customer(told.get("id"), told.get("email"), told.get("external_id"))
+
+
+def _ask(session: Session, client_id: UUID, body: dict[str, Any], named: Customer) -> Ask:
+    cart = body["cart"]
+    lines = tuple(Line(**line) for line in cart["lines"])
+    return Ask(
+        client_id,
+        body["code"],
+        Cart(cart["id"], cart["currency"], lines, cart["includes_tax"]),
+        known_customer(session, client_id, named, front().house.person_secret),
+    )
+
+
+def _count(
+    of_person: Policy, of_shopper: Policy, named: Customer | None, address: str | None
+) -> None:
+    """A person counts with their network; of a storefront each of its shoppers, by every name."""
+    caller = principal()
+    if caller.role is not Role.STOREFRONT_KEY:
+        spend(of_person)
+        return
+    names = [] if named is None else list(names_of(named))
+    for name in (*names, *([f"address:{network_of(address)}"] if address else [])):
+        spend(of_shopper, account=f"{caller.client_id}:{name}")
+
+
+def _shown(session: Session, reservation_id: UUID) -> dict[str, Any]:
+    row = read_reservation(session, reservation_id)
+    return {"reservation": reservation_json(row), "quote": row.quote}
