@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from ops.supervise import (
 )
 from pipelines.limits import DEFAULTS
 from tests.ops.conftest import wait_until_gone
+from tests.until import until
 
 PYTHON = sys.executable
 QUICK = Patience(
@@ -301,6 +303,13 @@ def test_a_start_that_fails_half_way_leaves_nobody_behind(home, witness):
     assert wait_until_gone([pid]) == []
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
 @pytest.mark.parametrize(
     ("number", "exit_code"), [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGKILL, -9)]
 )
@@ -314,6 +323,8 @@ def test_nobody_outlives_the_supervisor(home, number, exit_code):
     )
     lines = [supervisor.stdout.readline().split()[-1] for _ in range(4)]
     pids = [int(word) for word in lines if word != "up"]
+    # It listens for signals once everything has been started.
+    until(lambda: catches(supervisor.pid, signal.SIGTERM))
 
     supervisor.send_signal(number)
     supervisor.communicate(timeout=30)
