@@ -19,6 +19,7 @@ from rich.table import Table
 from tests.mutants.abuse import ABUSE
 from tests.mutants.authority import AUTHORITY
 from tests.mutants.coupons import COUPONS
+from tests.mutants.discounts import DISCOUNTS
 from tests.mutants.mutants import MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS:
+            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")

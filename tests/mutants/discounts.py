@@ -1,0 +1,95 @@
+"""Rules about discount codes, broken one at a time: who gets a slot, for how long and at what price."""
+
+from tests.mutants.mutants import Mutant
+
+RACES = ("tests/web/test_discount_races.py",)
+ENDS = ("tests/web/test_reservation_ends.py",)
+APPLIED = ("tests/web/test_reservations.py",)
+PRICES = ("tests/rules/test_discount_pricing.py",)
+
+DISCOUNTS = (
+    Mutant(
+        "a slot is taken whatever the limit of the discount",
+        "pipelines/discounts/reserve.py",
+        "AND used < coalesce(max_uses, used + 1)",
+        "AND used <= coalesce(max_uses, used)",
+        RACES,
+    ),
+    Mutant(
+        "a full discount code looks for no abandoned slots",
+        "pipelines/discounts/give_way.py",
+        "PASSING = (AlreadyReserved, AlreadyUsed, SlotExhausted, TooManyReservations, InTheWay)",
+        "PASSING = (InTheWay,)",
+        ENDS,
+    ),
+    Mutant(
+        "who finds abandoned discount slots in hand does not wait",
+        "pipelines/discounts/release.py",
+        'ORDER BY id LIMIT :limit FOR UPDATE"""',
+        'ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"""',
+        RACES,
+    ),
+    Mutant(
+        "a discount slot that is given back stays counted for its customer",
+        "pipelines/discounts/release.py",
+        "SET uses = c.uses - n.slots",
+        "SET uses = c.uses",
+        RACES,
+    ),
+    Mutant(
+        "a discount's second click is refused as another cart",
+        "pipelines/discounts/reserve.py",
+        "if live_in_cart(session, ask) is not None:\n                continue",
+        "if False:\n                continue",
+        RACES,
+    ),
+    Mutant(
+        "a changed cart is priced by the discount's rules of today",
+        "pipelines/discounts/reserve.py",
+        "price(rules_of(live), ask.cart, None, is_first_order=True)",
+        "price(rules_of(code), ask.cart, None, is_first_order=True)",
+        ENDS,
+    ),
+    Mutant(
+        "a discount customer is as many people as names",
+        "pipelines/discounts/count_customers.py",
+        "if len(keys) > 1:",
+        "if len(keys) > 9:",
+        ENDS,
+    ),
+    Mutant(
+        "mailboxes of a discount customer differ by dots and tags",
+        "pipelines/discounts/customers.py",
+        "if domain in ALIASING | TAGGING:",
+        "if False:",
+        APPLIED,
+    ),
+    Mutant(
+        "any client that is named is reserved at with a discount",
+        "web/tenant_choice.py",
+        "return UUID(str(client(session, given).id))",
+        "return given",
+        ENDS,
+    ),
+    Mutant(
+        "the cents of a discount are shared out one too few",
+        "pipelines/discounts/pricing.py",
+        "for place in order[: amount_minor - sum(shares)]:",
+        "for place in order[: amount_minor - sum(shares) - 1]:",
+        PRICES,
+    ),
+    Mutant(
+        "a discount of half a unit is rounded down",
+        "pipelines/discounts/pricing.py",
+        "return (amount_minor * basis_points + WHOLE_BP // 2) // WHOLE_BP",
+        "return amount_minor * basis_points // WHOLE_BP",
+        PRICES,
+    ),
+    Mutant(
+        "a discount code is good at the very moment of its end",
+        "pipelines/discounts/rules.py",
+        "now >= rules.expires_at",
+        "now > rules.expires_at",
+        PRICES,
+    ),
+)
