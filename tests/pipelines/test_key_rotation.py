@@ -44,6 +44,7 @@ DIGESTS = {
     "check_value",
     "fingerprint",
     "person_key",
+    "customer_key",
     "address_key",
     "number_key",
     "plan_hash",

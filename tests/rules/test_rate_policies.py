@@ -28,6 +28,8 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "validate": (10, 60),
         "apply-ip": (5, 60),
         "apply": (5, 60),
+        "validate-for": (10, 60),
+        "apply-for": (5, 60),
         "reveal-ip": (60, 60),
         "receipt-ip": (12_000, 60),
         "trial": (20, 60),

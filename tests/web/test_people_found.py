@@ -201,4 +201,5 @@ def test_the_roles_are_told_as_the_guards_read_them(app: Flask, house: House, se
         "credit:read",
         "books:read",
         "coupons",
+        "discounts",
     }
