@@ -9,7 +9,8 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from models.jobs import Priority
 from pipelines.errors import FieldError
-from pipelines.jobs.cells import FORBIDDEN_CONTROLS, MINOR_DIGITS_MAX
+from pipelines.jobs.addresses import read_email
+from pipelines.jobs.cells import FORBIDDEN_CONTROLS, MINOR_DIGITS_MAX, CellProblem
 from pipelines.limits import DEFAULTS
 
 #: As `models.jobs.Priority`, in the words of the API.
@@ -167,6 +168,16 @@ class Secret(fields.String):
     def __init__(self, *, longest: int, **kwargs: Any) -> None:
         too_long = validate.Length(max=longest, error="too_long|The text is too long.")
         super().__init__(validate=too_long, **kwargs)
+
+
+class EmailAddress(Secret):
+    """An address that mail could be sent to, by its syntax."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        read = read_email(super()._deserialize(value, *args, **kwargs))
+        if isinstance(read, CellProblem):
+            raise ValidationError(f"{read.code}|{read.detail}")
+        return read.address
 
 
 class Flag(fields.Boolean):

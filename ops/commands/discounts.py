@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from ops.commands.ending import USAGE, Ending
 from ops.commands.engine import json_option
 from ops.commands.working import signed_in
 from pipelines.currencies import money
@@ -89,6 +90,8 @@ def create(code: str, percent: float | None, products: tuple[str, ...], **given:
     body["code"] = code
     if percent is not None:
         body["percent_bp"] = round(percent * 100)
+        if abs(percent * 100 - body["percent_bp"]) > 1e-6:
+            raise Ending(USAGE, "Give --percent with two decimals at most, such as 12.5.")
     if products:
         body["products"] = list(products)
     if given["max_uses_per_customer"] == 0:

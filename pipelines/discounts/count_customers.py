@@ -27,12 +27,14 @@ ON CONFLICT (code_id, customer_key) DO UPDATE SET uses = discount_customer_uses.
   WHERE discount_customer_uses.uses < coalesce(:most, discount_customer_uses.uses + 1)
 RETURNING uses
 """)
-# A person who comes now by this, now by that, is one all the same: the rows of all of it are held.
+# A person who comes now by this, now by that, is one all the same. What is over counts until it was
+# given back, but for who only looks.
 _TOGETHER = text("""
 SELECT count(*) FILTER (WHERE state = 'reserved') AS live,
     count(*) FILTER (WHERE code_id = :code) AS uses
 FROM discount_usages WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
-  AND state <> 'released'
+  AND state <> 'released' AND id IS DISTINCT FROM CAST(:but AS uuid)
+  AND (CAST(:now AS timestamptz) IS NULL OR state <> 'reserved' OR expires_at > :now)
 """)
 _ELSEWHERE = text("""
 SELECT id, expires_at FROM discount_usages
@@ -64,21 +66,8 @@ def count_customer(
 
     Raises `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`.
     """
-    who = {"agency": code.agency_id, "client": code.client_id, "keys": list(keys)}
-    most_live = limits.reservations_per_customer_max
-    counted = session.execute(_COUNT_CUSTOMER, who | {"most": most_live}).all()
-    if len(counted) < len(keys):
-        raise TooManyReservations
-    uses = who | {"code": code.id, "most": most_uses}
-    if len(session.execute(_COUNT_USE, uses).all()) < len(keys):
-        raise used_up(session, uses)
-    if len(keys) > 1:
-        together = session.execute(_TOGETHER, uses).one()
-        if together.live >= most_live:
-            raise TooManyReservations
-        if most_uses is not None and together.uses >= most_uses:
-            raise used_up(session, uses)
-    return max((row.timeouts for row in counted), default=0)
+    who = {"agency": code.agency_id, "client": code.client_id, "code": code.id}
+    return _count(session, who, keys, keys, most_uses=most_uses, limits=limits)
 
 
 def count_more(
@@ -90,14 +79,54 @@ def count_more(
     limits: Limits,
 ) -> None:
     """The customer of a reservation is known by more than before; raises as `count_customer` does."""
-    who = {"agency": live.agency_id, "client": live.client_id, "keys": list(keys)}
-    most_live = limits.reservations_per_customer_max
-    if len(session.execute(_COUNT_CUSTOMER, who | {"most": most_live}).all()) < len(keys):
-        raise TooManyReservations
-    uses = who | {"code": live.code_id, "most": most_uses}
-    if len(session.execute(_COUNT_USE, uses).all()) < len(keys):
-        raise used_up(session, uses)
+    who = {"agency": live.agency_id, "client": live.client_id, "code": live.code_id}
+    whole = [*live.customer_keys, *keys]
+    _count(session, who, keys, whole, but=live.id, most_uses=most_uses, limits=limits)
     session.execute(_BETTER_KNOWN, {"usage": live.id, "keys": list(keys)})
+
+
+def _count(
+    session: Session,
+    who: dict[str, UUID],
+    new: Sequence[bytes],
+    whole: Sequence[bytes],
+    *,
+    most_uses: int | None,
+    limits: Limits,
+    but: UUID | None = None,
+) -> int:
+    """One more for each of the `new` keys, unless the person by the `whole` of them has enough.
+
+    `but` is the reservation itself, where it is there already.
+    """
+    most_live = limits.reservations_per_customer_max
+    values = who | {"keys": list(new)}
+    counted = session.execute(_COUNT_CUSTOMER, values | {"most": most_live}).all()
+    if len(counted) < len(new):
+        raise TooManyReservations
+    if len(session.execute(_COUNT_USE, values | {"most": most_uses}).all()) < len(new):
+        raise used_up(session, values)
+    if len(whole) > 1:
+        refusal = has_enough(session, who | {"keys": list(whole)}, most_uses, limits, but=but)
+        if refusal is not None:
+            raise refusal
+    return max((row.timeouts for row in counted), default=0)
+
+
+def has_enough(
+    session: Session,
+    values: dict[str, Any],
+    most_uses: int | None,
+    limits: Limits,
+    *,
+    now: datetime | None = None,
+    but: UUID | None = None,
+) -> Refusal | None:
+    """Why one person has no slot more, by `client`, `code` and `keys`; at `now` what is over is gone."""
+    together = session.execute(_TOGETHER, values | {"now": now, "but": but}).one()
+    if most_uses is not None and together.uses >= most_uses:
+        return used_up(session, values, now)
+    return TooManyReservations() if together.live >= limits.reservations_per_customer_max else None
 
 
 def used_up(session: Session, uses: dict[str, Any], now: datetime | None = None) -> Refusal:

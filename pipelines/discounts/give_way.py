@@ -12,6 +12,7 @@ from pipelines.discounts.refusals import (
     AlreadyReserved,
     AlreadyUsed,
     CartChanged,
+    CodeBusy,
     SlotExhausted,
     TooManyReservations,
 )
@@ -33,8 +34,11 @@ def reserve_giving_way(
 ) -> Reserved | CartChanged:
     """Attempt it in the client's scope, and once more when what is over has been given back.
 
+    A double click that was refused beside the first click finds its reservation then (EC-002).
+
     Whoever holds the counts of a customer or a code waits for nobody else's: tidying is a
-    transaction of its own. Raises what the second attempt says.
+    transaction of its own. Raises what the second attempt says, and `CodeBusy` where somebody else
+    has taken the cart since.
     """
     scope = client(ask.client_id)
     try:
@@ -43,8 +47,11 @@ def reserve_giving_way(
     except PASSING:
         with scoped_transaction(sessions, scope) as session:
             _give_way(session, ask)
-    with scoped_transaction(sessions, scope) as session:
-        return attempt(session)
+    try:
+        with scoped_transaction(sessions, scope) as session:
+            return attempt(session)
+    except InTheWay:
+        raise CodeBusy from None
 
 
 def _give_way(session: Session, ask: Ask) -> None:

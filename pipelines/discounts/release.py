@@ -48,11 +48,16 @@ WHERE id = ANY (ARRAY(SELECT id FROM discount_usages
 _RELEASE_TIMED_OUT = text(
     _RELEASE_THESE.format(which="ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED")
 )
-# Who needs one of these waits for whoever gives it back at this moment, in the order of all.
+# The cart's and the customer's own first, however many others of the code are over. Who needs one of
+# these waits for whoever gives it back at this moment, in the order of all.
 _RELEASE_IN_THE_WAY = text(
     _RELEASE_THESE.format(
-        which="""AND client_id = :client AND (code_id = :code OR cart_reference = :cart
-    OR customer_keys && CAST(:keys AS bytea[])) ORDER BY id LIMIT :limit FOR UPDATE"""
+        which="""AND id = ANY (ARRAY(
+        SELECT id FROM discount_usages WHERE client_id = :client AND state = 'reserved'
+          AND expires_at <= :now AND (code_id = :code OR cart_reference = :cart
+            OR customer_keys && CAST(:keys AS bytea[]))
+        ORDER BY cart_reference = :cart OR customer_keys && CAST(:keys AS bytea[]) DESC
+        LIMIT :limit)) ORDER BY id FOR UPDATE"""
     )
 )
 # The rows are locked in one order, whoever gives back or takes several at once.

@@ -109,16 +109,10 @@ def reserve(
         savepoint = session.begin_nested()
         try:
             made = _take(session, ask, code, actor_id=actor_id, now=now, limits=limits)
-            savepoint.commit()
         except _Again:
             savepoint.rollback()
             continue
-        except Refusal:
-            # A double click is told the reservation that the first click made (EC-002).
-            savepoint.rollback()
-            if live_in_cart(session, ask) is not None:
-                continue
-            raise
+        savepoint.commit()
         return Reserved(made, is_new=True)
     raise CodeBusy
 

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
 from pipelines.discounts.cart import Cart
-from pipelines.discounts.count_customers import is_first_purchase, used_up
+from pipelines.discounts.count_customers import has_enough, is_first_purchase
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named
 from pipelines.discounts.pricing import Quote
 from pipelines.discounts.read import rules_of
-from pipelines.discounts.refusals import CodeInactive, SlotExhausted, TooManyReservations
+from pipelines.discounts.refusals import CodeInactive, SlotExhausted
 from pipelines.discounts.rules import price
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
@@ -24,12 +24,6 @@ from pipelines.limits import Limits
 _OVER = text("""
 SELECT count(*) FROM discount_usages
 WHERE code_id = :code AND state = 'reserved' AND expires_at <= :now
-""")
-_TOGETHER = text("""
-SELECT count(*) FILTER (WHERE state = 'reserved') AS live,
-    count(*) FILTER (WHERE code_id = :code) AS uses
-FROM discount_usages WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
-  AND (state IN ('confirmed', 'refunded') OR (state = 'reserved' AND expires_at > :now))
 """)
 
 
@@ -67,13 +61,11 @@ def _counted(
     session: Session, code: Row[Any], keys: tuple[bytes, ...], now: datetime, limits: Limits
 ) -> Refusal | None:
     values = {"client": code.client_id, "code": code.id, "keys": list(keys), "now": now}
+    refusal = None
     if keys:
-        together = session.execute(_TOGETHER, values).one()
-        most = code.max_uses_per_customer
-        if most is not None and together.uses >= most:
-            return used_up(session, values, now)
-        if together.live >= limits.reservations_per_customer_max:
-            return TooManyReservations()
+        refusal = has_enough(session, values, code.max_uses_per_customer, limits, now=now)
+    if refusal is not None:
+        return refusal
     if code.max_uses is None or code.used < code.max_uses:
         return None
     over: int = session.execute(_OVER, values).scalar_one()

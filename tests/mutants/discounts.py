@@ -5,6 +5,7 @@ from tests.mutants.mutants import Mutant
 RACES = ("tests/web/test_discount_races.py",)
 ENDS = ("tests/web/test_reservation_ends.py",)
 APPLIED = ("tests/web/test_reservations.py",)
+KNOWN = ("tests/web/test_customers_known.py",)
 PRICES = ("tests/rules/test_discount_pricing.py",)
 
 DISCOUNTS = (
@@ -37,10 +38,17 @@ DISCOUNTS = (
         RACES,
     ),
     Mutant(
-        "a discount's second click is refused as another cart",
-        "pipelines/discounts/reserve.py",
-        "if live_in_cart(session, ask) is not None:\n                continue",
-        "if False:\n                continue",
+        "the cart's own abandoned slot waits behind others of the discount",
+        "pipelines/discounts/release.py",
+        "ORDER BY cart_reference = :cart OR customer_keys && CAST(:keys AS bytea[]) DESC",
+        "ORDER BY id",
+        KNOWN,
+    ),
+    Mutant(
+        "a double click on a discount is refused beside the first click",
+        "pipelines/discounts/give_way.py",
+        "PASSING = (AlreadyReserved,",
+        "PASSING = (",
         RACES,
     ),
     Mutant(

@@ -49,8 +49,10 @@ def test_s1_132_a_fixed_discount_has_its_currency(shell: Shell) -> None:
     fixed = ("discounts", "create", "FIVE", *options, "--max-uses-per-customer", "0")
 
     refused = shell.run(*fixed)
+    too_fine = shell.run("discounts", "create", "FINE", "--percent", "12.345")
     made = shell.run(*fixed, "--currency", "USD")
 
+    assert (too_fine.exit_code, "two decimals" in too_fine.output) == (2, True)
     assert refused.exit_code != 0
     assert "currency" in refused.output
     told = json.loads(shell.run("discounts", "show", made.output.strip(), "--json").output)

@@ -1,4 +1,4 @@
-"""Many at the same moment: never a slot too many, never one that is left (EC-001..003, S2-072, S2-093)."""
+"""Many at the same moment: never a slot too many, never one that is left (EC-001, EC-002, EC-013, S2-072)."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from models import clock
 from models.database import create_database_engine, scoped_transaction, sessions_of
@@ -19,6 +20,7 @@ from tests.discounting import asked, cart, counted, make_discount
 from tests.driving import change, rows
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
+from tests.until import until
 from tests.web.conftest import Caller
 from web.app import create_app
 
@@ -140,3 +142,28 @@ def test_ec013_twenty_who_find_twenty_abandoned_slots_have_them_all(
 
     assert told == {(201, ""): 20}
     assert counted(house, code_id) == (20, {"released": 20, "reserved": 20})
+
+
+def test_ec013_whoever_finds_an_abandoned_slot_in_hand_waits_for_it(
+    wide_app: Flask, house: House, seeded: Seeded
+) -> None:
+    """A sweeper that is in the middle of it, say; and may not come to its end."""
+    code_id = make_discount(house, seeded, max_uses=1)
+    storefront = key_caller(wide_app, house, seeded.client_id)
+    assert storefront.post("/discounts/apply", asked()).status_code == 201
+    change(house, "UPDATE discount_usages SET expires_at = now() - interval '1 second'")
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        house.sessions.kw["bind"].connect() as sweeper,
+        sweeper.begin() as held,
+    ):
+        sweeper.execute(text("SET LOCAL ROLE largesse_system"))
+        sweeper.execute(text("SELECT FROM discount_usages FOR UPDATE"))
+        told = pool.submit(at_once, wide_app, storefront, [asked()])
+        until(lambda: rows(house, "SELECT FROM pg_locks WHERE NOT granted"))
+        held.rollback()
+        answers = told.result(timeout=60)
+
+    assert answers == {(201, ""): 1}
+    assert counted(house, code_id) == (1, {"released": 1, "reserved": 1})

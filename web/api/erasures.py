@@ -19,8 +19,7 @@ from pipelines.queue.keys import once
 from pipelines.user_pools.member_rows import check_member
 from web.admission import canonical, mark_replay, request_key
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
-from web.api.users import EmailAddress
-from web.fields import Identity, PageQuery, Secret, Text
+from web.fields import EmailAddress, Identity, PageQuery, Secret, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed

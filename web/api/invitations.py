@@ -16,8 +16,8 @@ from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.api.users import MADE, EmailAddress
-from web.fields import Identity, PageQuery, Secret, Text, one_of
+from web.api.users import MADE
+from web.fields import EmailAddress, Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal, public
 from web.inviting import invitation_seen, invitations_seen, send_invitation

@@ -8,8 +8,7 @@ from marshmallow import Schema, fields
 from pipelines.access.password_resets import ask_for_reset, reset_password
 from pipelines.access.rate_policies import Policy
 from web.api.routes import Routes, answers, reads
-from web.api.users import EmailAddress
-from web.fields import Secret
+from web.fields import EmailAddress, Secret
 from web.front import front
 from web.guards import public
 from web.humans import humans_only

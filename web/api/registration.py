@@ -19,8 +19,7 @@ from pipelines.access.registration import (
 from pipelines.access.users import person
 from pipelines.settings import Environment
 from web.api.routes import Routes, answers, reads
-from web.api.users import EmailAddress
-from web.fields import Secret, Text
+from web.fields import EmailAddress, Secret, Text
 from web.front import front
 from web.guards import public
 from web.humans import humans_only

@@ -39,7 +39,7 @@ from pipelines.errors import Refusal
 from web.admission import mark_replay
 from web.api.routes import Routes, answers, asks, reads
 from web.client_address import network_of
-from web.fields import Count, Flag, Identity, Minor, Text
+from web.fields import Count, EmailAddress, Flag, Identity, Minor, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.rate_limits import spend
@@ -77,7 +77,7 @@ class ShopCustomer(Schema):
     """Who buys: by one or more of these."""
 
     id = Identity(metadata={"description": "Somebody whom the client knows."})
-    email = Text(longest=320)
+    email = EmailAddress(longest=320)
     external_id = Text(longest=4_096, metadata={"description": "The client's own id."})
 
     @validates_schema
@@ -138,7 +138,7 @@ class ValidationQuery(Schema):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     subtotal_minor = Count(low=0, high=SUBTOTAL_MINOR_MAX, required=True, in_query=True)
     currency = Text(required=True, longest=3)
-    customer = Text(
+    customer = EmailAddress(
         longest=320,
         load_default=None,
         metadata={"description": "The e-mail address of who would buy."},

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, fields
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
@@ -18,12 +18,10 @@ from pipelines.access import manage_users, read_users
 from pipelines.access.manage_users import UserChange
 from pipelines.access.permissions import Permission
 from pipelines.access.users import NewUser
-from pipelines.jobs.addresses import read_email
-from pipelines.jobs.cells import CellProblem
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Flag, Identity, PageQuery, Secret, Text, one_of
+from web.fields import EmailAddress, Flag, Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import freshly_proven, permitted, principal
 from web.pages import id_cursor, listed
@@ -63,16 +61,6 @@ class UserPage(Schema):
     data = fields.List(fields.Nested(User))
     has_more = fields.Boolean()
     next_cursor = fields.String(allow_none=True)
-
-
-class EmailAddress(Secret):
-    """An address that mail could be sent to, by its syntax."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        read = read_email(super()._deserialize(value, *args, **kwargs))
-        if isinstance(read, CellProblem):
-            raise ValidationError(f"{read.code}|{read.detail}")
-        return read.address
 
 
 class NewUserBody(Schema):
