@@ -26,8 +26,8 @@ DISCOUNTS = (
     Mutant(
         "who finds abandoned discount slots in hand does not wait",
         "pipelines/discounts/release.py",
-        'ORDER BY id LIMIT :limit FOR UPDATE"""',
-        'ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED"""',
+        "LIMIT :limit)) ORDER BY id FOR UPDATE",
+        "LIMIT :limit)) ORDER BY id FOR UPDATE SKIP LOCKED",
         RACES,
     ),
     Mutant(
@@ -61,8 +61,8 @@ DISCOUNTS = (
     Mutant(
         "a discount customer is as many people as names",
         "pipelines/discounts/count_customers.py",
-        "if len(keys) > 1:",
-        "if len(keys) > 9:",
+        "if len(whole) > 1:",
+        "if len(whole) > 9:",
         ENDS,
     ),
     Mutant(
