@@ -35,6 +35,22 @@ class UsageState(StrEnum):
     REFUNDED = "refunded"
 
 
+class Restores(StrEnum):
+    """What a full refund gives back of a usage."""
+
+    NOTHING = "nothing"
+    SLOT = "slot"
+    #: The slot, and the customer may use the code again.
+    CUSTOMER = "customer"
+
+
+class OnLate(StrEnum):
+    """What becomes of a payment that comes after its slot was given back."""
+
+    CONFIRM = "confirm"
+    REFUND = "refund"
+
+
 class DiscountCode(Base):
     """A code of a client; `version` numbers its edits, `rules_version` those of what it does."""
 
@@ -46,6 +62,8 @@ class DiscountCode(Base):
         CheckConstraint("max_uses_per_customer > 0", name="max_uses_per_customer"),
         CheckConstraint("used >= 0 AND used <= coalesce(max_uses, used)", name="used"),
         CheckConstraint("overflow_uses >= 0", name="overflow_uses"),
+        states("restore_on_refund", Restores, "restore_on_refund"),
+        states("on_late", OnLate, "on_late"),
         Index("uq_discount_codes_tenant", "id", "agency_id", "client_id", unique=True),
         Index("uq_discount_codes_code", "client_id", "code", unique=True),
         Index(None, "client_id", "id"),
@@ -65,6 +83,8 @@ class DiscountCode(Base):
     used: Mapped[int] = mapped_column(server_default=text("0"))
     #: Paid after the slot was gone (EC-006).
     overflow_uses: Mapped[int] = mapped_column(server_default=text("0"))
+    restore_on_refund: Mapped[str] = mapped_column(server_default=text("'nothing'"))
+    on_late: Mapped[str] = mapped_column(server_default=text("'confirm'"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
@@ -132,6 +152,10 @@ class DiscountUsage(Base):
         ),
         CheckConstraint("(state = 'released') = (release_reason IS NOT NULL)", name="released"),
         CheckConstraint("(state = 'reserved') = (ended_at IS NULL)", name="ended"),
+        CheckConstraint(
+            "restored IS NULL OR (restored IN ('slot', 'customer') AND state = 'refunded')",
+            name="restored",
+        ),
         Index(
             "uq_discount_usages_cart",
             "client_id",
@@ -148,6 +172,7 @@ class DiscountUsage(Base):
             postgresql_where=text("state = 'reserved'"),
         ),
         Index(None, "customer_keys", postgresql_using="gin"),
+        Index(None, "purchase_id", postgresql_where=text("purchase_id IS NOT NULL")),
         Index(
             "ix_discount_usages_expires_at",
             "expires_at",
@@ -179,6 +204,10 @@ class DiscountUsage(Base):
     release_reason: Mapped[str | None]
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     is_overflow: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Its purchase while it can be paid, and the one that paid it.
+    purchase_id: Mapped[UUID | None]
+    #: What its refund gave back: the slot, or also the customer's use.
+    restored: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
