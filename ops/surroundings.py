@@ -10,7 +10,12 @@ from pathlib import Path
 from ops.home import AlreadyRunning, Home, free_port, port_is_free
 from pipelines.errors import Kind, Refusal
 from pipelines.settings import BEATING, OWN_CONNECTIONS, PROCESSES
-from pipelines.vendor_settings import SANDBOX_ACCOUNT, account_variables, secret_variables
+from pipelines.vendor_settings import (
+    SANDBOX_ACCOUNT,
+    WEBHOOK_SECRET_HEAD,
+    account_variables,
+    secret_variables,
+)
 
 ROOT = Path(__file__).parents[1]
 DATABASE_NAME = "largesse"
@@ -137,6 +142,9 @@ def process_environment(
     for variable, secret in (("LARGESSE_TOKEN_KEY", "token_key"), ("CRON_SECRET", "cron_secret")):
         told.setdefault(variable, home.secret(secret))
     if environment_name == "demo":
+        told.setdefault(
+            "STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET_HEAD + home.secret("stripe_webhooks")
+        )
         for variable, value in sandbox_vendors(where.sandbox_url).items():
             told.setdefault(variable, value)
         told.setdefault("SMTP_URL", f"smtp://127.0.0.1:{where.smtp_port}")
@@ -151,7 +159,7 @@ def master_keys(home: Home) -> str:
 
 
 def sandbox_vendors(sandbox_url: str, *, secret: str = SANDBOX_ACCOUNT) -> dict[str, str]:
-    """The settings of vendors and of SMS that lead to the sandbox; it takes any credentials."""
+    """The settings of vendors, SMS and payments that lead to the sandbox; it takes any credentials."""
     addresses = {
         "RELOADLY_AUTH_URL": f"{sandbox_url}/reloadly/auth",
         "RELOADLY_BASE_URL": f"{sandbox_url}/reloadly",
@@ -159,9 +167,12 @@ def sandbox_vendors(sandbox_url: str, *, secret: str = SANDBOX_ACCOUNT) -> dict[
         "TREMENDOUS_BASE_URL": f"{sandbox_url}/tremendous",
         "GIFTBIT_BASE_URL": f"{sandbox_url}/giftbit",
         "TWILIO_BASE_URL": f"{sandbox_url}/twilio",
+        "STRIPE_API_BASE": f"{sandbox_url}/stripe",
     }
     accounts = dict.fromkeys(account_variables(), SANDBOX_ACCOUNT)
-    return addresses | accounts | dict.fromkeys(secret_variables(), secret)
+    secrets = dict.fromkeys(secret_variables(), secret)
+    secrets["STRIPE_WEBHOOK_SECRETS"] = WEBHOOK_SECRET_HEAD + secret
+    return addresses | accounts | secrets
 
 
 def behind_pgbouncer(environment: Mapping[str, str]) -> bool:

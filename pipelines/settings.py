@@ -14,9 +14,11 @@ from pipelines.mail_settings import MailSettings, NotAMailServer, read_mail_sett
 from pipelines.sealing import Keyring
 from pipelines.unsafe_settings import MAKE_ONE, production_faults
 from pipelines.vendor_settings import (
+    StripeSettings,
     TwilioSettings,
     VendorSettings,
     read_sms_settings,
+    read_stripe_settings,
     read_vendor_settings,
 )
 
@@ -54,6 +56,7 @@ class Settings:
     vendors: VendorSettings
     mail: MailSettings | None
     sms: TwilioSettings | None
+    stripe: StripeSettings | None
     edge: EdgeSettings
 
     @property
@@ -122,35 +125,35 @@ def load(process: str) -> Settings:
     pool_size = env.int(f"LARGESSE_{process.upper()}_THREADS", default=threads)
     faults = production_faults(os.environ, process=process) if _is_production(environment) else []
     faults += _unreadable(env, faults)
-    vendors, sms = read_vendor_settings(os.environ, faults), read_sms_settings(os.environ, faults)
-    if not queue_url:
-        faults.append("Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://...")
+    vendors, sms, stripe = _companies(faults)
+    faults += [] if queue_url else ["Set QUEUE_URL (or REDIS_URL) to redis://... or amqp://..."]
     edge = _edge(process, public_url, environment, faults)
     keyring, mail = _keyring(master_keys, faults), _mail(public_url, faults)
     if keyring is None or edge is None or faults:
         raise SettingsBroken("\n".join(faults))
-    settings = Settings(
-        environment=environment,
-        database_url=database_url,
-        queue_url=queue_url,
-        pool_size=pool_size,
-        keyring=keyring,
-        token_key=token_key.encode(),
-        cron_secret=cron_secret,
-        public_url=public_url.rstrip("/"),
-        port=port,
-        time_scale=time_scale,
-        drain_seconds=drain_seconds,
-        pooled_by_proxy=pooled,
-        secure_cookies=public_url.startswith("https://"),
-        requires_second_factor=needs_totp,
-        vendors=vendors,
-        mail=mail,
-        sms=sms,
-        edge=edge,
+    return checked(
+        Settings(
+            environment=environment,
+            database_url=database_url,
+            queue_url=queue_url,
+            pool_size=pool_size,
+            keyring=keyring,
+            token_key=token_key.encode(),
+            cron_secret=cron_secret,
+            public_url=public_url.rstrip("/"),
+            port=port,
+            time_scale=time_scale,
+            drain_seconds=drain_seconds,
+            pooled_by_proxy=pooled,
+            secure_cookies=public_url.startswith("https://"),
+            requires_second_factor=needs_totp,
+            vendors=vendors,
+            mail=mail,
+            sms=sms,
+            stripe=stripe,
+            edge=edge,
+        )
     )
-    check(settings)
-    return settings
 
 
 def _is_production(environment: Environment | None) -> bool:
@@ -171,6 +174,17 @@ def _unreadable(env: Env, named: list[str]) -> list[str]:
         ]
         return [f"{said} See docs/configuration.md for each variable." for said in words]
     return []
+
+
+def _companies(
+    faults: list[str],
+) -> tuple[VendorSettings, TwilioSettings | None, StripeSettings | None]:
+    """Those who sell cards, send SMS and take payments."""
+    return (
+        read_vendor_settings(os.environ, faults),
+        read_sms_settings(os.environ, faults),
+        read_stripe_settings(os.environ, faults),
+    )
 
 
 def _keyring(written: str | None, faults: list[str]) -> Keyring | None:
@@ -212,7 +226,7 @@ def _mail(public_url: str, faults: list[str]) -> MailSettings | None:
         return None
 
 
-def check(settings: Settings) -> None:
+def checked(settings: Settings) -> Settings:
     """Refuse what cannot work anywhere; what production refuses is in `unsafe_settings`."""
     faults = []
     if len(settings.token_key) < TOKEN_KEY_CHARACTERS_MIN:
@@ -228,3 +242,4 @@ def check(settings: Settings) -> None:
         )
     if faults:
         raise SettingsBroken("\n".join(faults))
+    return settings

@@ -13,7 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from pipelines.vendor_settings import SANDBOX_ACCOUNT, account_variables, address_variables
+from pipelines.vendor_settings import (
+    SANDBOX_ACCOUNT,
+    WEBHOOK_SECRET_HEAD,
+    account_variables,
+    address_variables,
+)
 
 SECRET_BYTES_MIN = 32
 #: What the embedded PostgreSQL calls itself, so that it is known whoever starts a process on it.
@@ -46,6 +51,10 @@ SAMPLE_WORDS = (
 )
 #: What vendors call the places in which nothing is sold.
 TEST_HOSTS = ("sandbox", "testflight", "testbed")
+#: How keys of Stripe begin with which nobody pays real money.
+TEST_KEYS = ("sk_test_", "rk_test_")
+#: Characters of a signing secret behind its beginning; Stripe's have 32.
+SIGNING_CHARACTERS_MIN = 24
 #: Passwords of servers that came with their image or their manual.
 KNOWN_PASSWORDS = frozenset(
     {"guest", "postgres", "redis", "secret", "largesse", "password", "changeme", "sandbox", "admin"}
@@ -77,6 +86,7 @@ def production_faults(environment: Environment, *, process: str = "") -> list[st
         _cors,
         _embedded,
         _vendors,
+        _stripe,
         _public_url,
         _smtp,
         _time_scale,
@@ -184,8 +194,23 @@ def _vendors(environment: Environment) -> Iterator[str]:
         if address and (url.scheme != "https" or _is_loopback(url) or is_test):
             yield f"{name} points to a sandbox; unset it, or set the vendor's own https address."
     for name in account_variables():
-        if environment.get(name) == SANDBOX_ACCOUNT:
+        if environment.get(name) == SANDBOX_ACCOUNT and name != "STRIPE_WEBHOOK_SECRETS":
             yield f"{name} is the sandbox's; set your account's."
+
+
+def _stripe(environment: Environment) -> Iterator[str]:
+    """EC-043: paid for with test money, nothing of value is given."""
+    if environment.get("STRIPE_API_KEY", "").strip().startswith(TEST_KEYS):
+        yield "STRIPE_API_KEY is a test key; set your account's live key (sk_live_... or rk_live_...)."
+    for secret in environment.get("STRIPE_WEBHOOK_SECRETS", "").split(","):
+        drawn = secret.strip().removeprefix(WEBHOOK_SECRET_HEAD)
+        is_known = any(word in drawn for word in (SANDBOX_ACCOUNT, *SAMPLE_WORDS))
+        if secret.strip() and (is_known or len(drawn) < SIGNING_CHARACTERS_MIN):
+            yield (
+                "STRIPE_WEBHOOK_SECRETS has one that can be guessed; set it to those that Stripe "
+                "shows beside your endpoint."
+            )
+            return
 
 
 def _public_url(environment: Environment) -> Iterator[str]:

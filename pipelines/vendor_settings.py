@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 #: What the sandbox's settings say instead of an account; refused in production.
 SANDBOX_ACCOUNT = "sandbox"
+#: How every secret begins that Stripe signs webhooks with.
+WEBHOOK_SECRET_HEAD = "whsec_"
 
 _Settings = TypeVar("_Settings")
 
@@ -23,6 +25,11 @@ def _account(variable: str) -> Any:
 
 def _secret(variable: str) -> Any:
     return field(repr=False, metadata={"variable": variable})
+
+
+def _secrets(variable: str) -> Any:
+    """Several at once, separated by commas: the old one counts until the new one is everywhere."""
+    return field(repr=False, metadata={"variable": variable, "is_list": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,15 @@ class TwilioSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeSettings:
+    """The account that takes payments, and the secrets its webhooks are signed with."""
+
+    base_url: str = _address("STRIPE_API_BASE", "https://api.stripe.com")
+    api_key: str = _secret("STRIPE_API_KEY")
+    webhook_secrets: tuple[str, ...] = _secrets("STRIPE_WEBHOOK_SECRETS")
+
+
+@dataclass(frozen=True, slots=True)
 class VendorSettings:
     """The vendors whose account is set up here; None for the others."""
 
@@ -90,7 +106,7 @@ KINDS: Mapping[str, type[Any]] = {
     "giftbit": GiftbitSettings,
 }
 #: All companies with an account of ours, those that sell nothing included.
-_EVERYONE: tuple[type[Any], ...] = (*KINDS.values(), TwilioSettings)
+_EVERYONE: tuple[type[Any], ...] = (*KINDS.values(), TwilioSettings, StripeSettings)
 #: What Twilio takes as a sender: a number in E.164, a name of 11 letters, a messaging service.
 _SENDER = re.compile(r"\+[1-9][0-9]{6,14}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11}")
 
@@ -133,6 +149,24 @@ def read_sms_settings(environment: Mapping[str, str], faults: list[str]) -> Twil
     return found
 
 
+def read_stripe_settings(
+    environment: Mapping[str, str], faults: list[str]
+) -> StripeSettings | None:
+    """The account for payments; None without one. What is wrong with it is added to `faults`."""
+    found = read_one(StripeSettings, environment, faults)
+    if found is not None and not _are_webhook_secrets(found.webhook_secrets):
+        faults.append(
+            "STRIPE_WEBHOOK_SECRETS has a part that is no signing secret; set it to what Stripe "
+            "shows beside the endpoint (whsec_...), the old and the new one with a comma between."
+        )
+    return found
+
+
+def _are_webhook_secrets(secrets: tuple[str, ...]) -> bool:
+    shape = re.compile(rf"{WEBHOOK_SECRET_HEAD}\S+")
+    return bool(secrets) and all(shape.fullmatch(secret) for secret in secrets)
+
+
 def read_one(
     kind: type[_Settings], environment: Mapping[str, str], faults: list[str]
 ) -> _Settings | None:
@@ -145,11 +179,15 @@ def read_one(
         said = next(name for name in accounts if name not in missing)
         faults.extend(f"Set {name} too, or unset {said}." for name in missing)
         return None
-    told = {
-        one.name: _said(environment, one.metadata["variable"]) or one.metadata["default"]
-        for one in fields(kind)  # type: ignore[arg-type]
-    }
+    told = {one.name: _told(environment, one.metadata) for one in fields(kind)}  # type: ignore[arg-type]
     return kind(**told)
+
+
+def _told(environment: Mapping[str, str], what: Mapping[str, Any]) -> str | tuple[str, ...]:
+    said = _said(environment, what["variable"])
+    if what.get("is_list"):
+        return tuple(part.strip() for part in said.split(",") if part.strip())
+    return said or str(what["default"])
 
 
 def _addresses(kind: type[Any]) -> list[str]:

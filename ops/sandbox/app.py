@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from flask import Flask, Response, request
 from werkzeug.exceptions import NotFound
 
-from ops.sandbox import captcha, twilio
+from ops.sandbox import captcha, stripe_faults, twilio
 from ops.sandbox.control import control_pages, fault_pages
 from ops.sandbox.faults import BadControl, FaultBoard
 from ops.sandbox.giftbit import giftbit
@@ -16,6 +16,9 @@ from ops.sandbox.receiver import Receiver, receiver_pages
 from ops.sandbox.reloadly import reloadly
 from ops.sandbox.smtp import FAULTS, start_smtp
 from ops.sandbox.store import Store
+from ops.sandbox.stripe import stripe_pages
+from ops.sandbox.stripe_account import Account
+from ops.sandbox.stripe_control import stripe_control
 from ops.sandbox.tango import tango
 from ops.sandbox.tremendous import tremendous
 from ops.sandbox.wire import reply
@@ -28,6 +31,7 @@ OTHERS = {
     "mail": FAULTS,
     "twilio": twilio.FAULTS,
     "receiver": RECEIVER_FAULTS,
+    "stripe": stripe_faults.FAULTS,
 }
 
 
@@ -58,6 +62,7 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
     app.register_blueprint(mailbox_pages(mailbox))
     app.register_blueprint(twilio.twilio_pages(twilio.Phones(store), boards["twilio"]))
     app.register_blueprint(receiver_pages(receiver, boards["receiver"]))
+    account = _open_stripe(app, store, boards["stripe"])
     if smtp is not None:
         start_smtp(mailbox, boards["mail"], host=smtp.host, port=smtp.port)
 
@@ -69,6 +74,7 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
     def reset() -> Response:
         store.clear()
         receiver.clear()
+        account.clear()
         for faults in boards.values():
             faults.clear()
         for vendor in vendors:
@@ -87,3 +93,10 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
         return reply(body, 404)
 
     return app
+
+
+def _open_stripe(app: Flask, store: Store, faults: FaultBoard) -> Account:
+    account = Account(store)
+    app.register_blueprint(stripe_pages(account, faults))
+    app.register_blueprint(stripe_control(account, faults))
+    return account

@@ -1,11 +1,13 @@
 """Let a test steer one vendor and read what the vendor really did."""
 
 from decimal import Decimal
+from typing import Any
 
 from flask import Blueprint, Response, request
 
 from ops.sandbox.faults import BadControl, FaultBoard
 from ops.sandbox.store import Store
+from ops.sandbox.switches import Switchboard
 from ops.sandbox.vendor import Vendor
 from ops.sandbox.wire import read_json, reply
 
@@ -15,8 +17,8 @@ PAGE_ORDERS = 1_000
 
 def control_pages(vendor: Vendor, store: Store) -> Blueprint:
     pages = Blueprint(f"control_{vendor.name}", __name__, url_prefix=f"/control/{vendor.name}")
-    _steer_faults(pages, vendor.faults)
-    _steer_switches(pages, vendor)
+    steer_faults(pages, vendor.faults)
+    steer_switches(pages, vendor.switches)
     _steer_account(pages, vendor, store)
 
     @pages.get("/orders")
@@ -36,11 +38,11 @@ def control_pages(vendor: Vendor, store: Store) -> Blueprint:
 def fault_pages(name: str, faults: FaultBoard) -> Blueprint:
     """A company that has faults and nothing else to steer."""
     pages = Blueprint(f"control_{name}", __name__, url_prefix=f"/control/{name}")
-    _steer_faults(pages, faults)
+    steer_faults(pages, faults)
     return pages
 
 
-def _steer_faults(pages: Blueprint, faults: FaultBoard) -> None:
+def steer_faults(pages: Blueprint, faults: FaultBoard) -> None:
     @pages.get("/faults")
     def show_faults() -> Response:
         return reply(faults.shown())
@@ -56,20 +58,20 @@ def _steer_faults(pages: Blueprint, faults: FaultBoard) -> None:
         return reply(faults.shown())
 
 
-def _steer_switches(pages: Blueprint, vendor: Vendor) -> None:
+def steer_switches(pages: Blueprint, switches: Switchboard[Any]) -> None:
     @pages.get("/switches")
     def show_switches() -> Response:
-        return reply(vendor.switches.shown())
+        return reply(switches.shown())
 
     @pages.put("/switches")
     def replace_switches() -> Response:
-        vendor.switches.replace(request.get_json(force=True))
-        return reply(vendor.switches.shown())
+        switches.replace(request.get_json(force=True))
+        return reply(switches.shown())
 
     @pages.delete("/switches")
     def clear_switches() -> Response:
-        vendor.switches.clear()
-        return reply(vendor.switches.shown())
+        switches.clear()
+        return reply(switches.shown())
 
 
 def _steer_account(pages: Blueprint, vendor: Vendor, store: Store) -> None:

@@ -59,7 +59,60 @@ CREATE TABLE IF NOT EXISTS messages (
     error TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_recipient ON messages (recipient);
+CREATE TABLE IF NOT EXISTS stripe_objects (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    payment TEXT,
+    ends_at INTEGER,
+    facts TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS stripe_listed ON stripe_objects (kind, number);
+CREATE INDEX IF NOT EXISTS stripe_paid ON stripe_objects (payment) WHERE payment IS NOT NULL;
+CREATE INDEX IF NOT EXISTS stripe_ending ON stripe_objects (ends_at) WHERE ends_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS stripe_answers (
+    key TEXT PRIMARY KEY,
+    request TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    saved_at INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS stripe_deliveries (
+    delivery_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    state TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS stripe_delivered ON stripe_deliveries (event);
+CREATE INDEX IF NOT EXISTS stripe_due ON stripe_deliveries (state, due_at);
+CREATE TABLE IF NOT EXISTS stripe_attempts (
+    attempt_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    type TEXT NOT NULL,
+    url TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    status INTEGER,
+    error TEXT,
+    at REAL NOT NULL
+);
 """
+
+#: What a reset empties.
+FORGOTTEN = (
+    "orders",
+    "cards",
+    "balances",
+    "calls",
+    "mails",
+    "messages",
+    "stripe_objects",
+    "stripe_answers",
+    "stripe_deliveries",
+    "stripe_attempts",
+)
 
 
 class Store:
@@ -96,7 +149,7 @@ class Store:
     def clear(self) -> None:
         """Forget trade, counts, mails and messages. Tokens stay valid and transaction ids are never reused."""
         with self.transaction() as connection:
-            for table in ("orders", "cards", "balances", "calls", "mails", "messages"):
+            for table in FORGOTTEN:
                 connection.execute(f"DELETE FROM {table}")
 
     def count_call(self, vendor: str, endpoint: str) -> None:

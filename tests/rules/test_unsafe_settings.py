@@ -29,6 +29,8 @@ GOOD = {
     "QUEUE_URL": "rediss://:uT5wq0Rk2Vx9@broker.acme.io:6379/0",
     "DATABASE_WEB_URL": "postgresql://largesse_web:hG72kqPz0sVd@db.acme.io/largesse",
     "RELOADLY_BASE_URL": "https://giftcards.reloadly.com",
+    "STRIPE_API_KEY": "sk_live_51Hk2LpYt7uHbG4mSfDa1jEi",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_Zq8rW2vN5xKc0LpYt7uHbG4mSfDa1jEi",
 }
 #: What is set (None = taken away), and how the fault begins.
 REFUSED = [
@@ -103,6 +105,20 @@ REFUSED = [
     ),
     ({"TWILIO_AUTH_TOKEN": "sandbox"}, "TWILIO_AUTH_TOKEN is the sandbox's; "),
     ({"RELOADLY_CLIENT_ID": "sandbox"}, "RELOADLY_CLIENT_ID is the sandbox's; "),
+    (
+        {"STRIPE_API_BASE": "http://127.0.0.1:8100/stripe"},
+        "STRIPE_API_BASE points to a sandbox",
+    ),
+    ({"STRIPE_API_KEY": "sk_test_51Hk2"}, "STRIPE_API_KEY is a test key; "),
+    ({"STRIPE_API_KEY": "rk_test_51Hk2"}, "STRIPE_API_KEY is a test key; "),
+    (
+        {"STRIPE_WEBHOOK_SECRETS": "whsec_Zq8rW2vN5xKc0LpYt7uHbG4mSfDa1jEi,whsec_sandbox"},
+        "STRIPE_WEBHOOK_SECRETS has one that can be guessed; ",
+    ),
+    (
+        {"STRIPE_WEBHOOK_SECRETS": "whsec_changemechangemechangeme"},
+        "STRIPE_WEBHOOK_SECRETS has one that can be guessed; ",
+    ),
     ({"PUBLIC_URL": None}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "http://gifts.acme.io"}, "Set PUBLIC_URL to the https:// address"),
     ({"PUBLIC_URL": "https://127.0.0.1:8000"}, "Set PUBLIC_URL to the https:// address"),

@@ -8,6 +8,7 @@ from pipelines.vendor_settings import (
     account_variables,
     address_variables,
     read_sms_settings,
+    read_stripe_settings,
     read_vendor_settings,
     secret_variables,
     variables,
@@ -88,6 +89,37 @@ def test_half_an_sms_account_is_named_with_what_is_missing():
     assert read_sms_settings({}, faults) is None
     assert read_sms_settings(TWILIO, faults) is None
     assert faults == ["Set TWILIO_SENDER too, or unset TWILIO_ACCOUNT_SID."]
+
+
+STRIPE = {"STRIPE_API_KEY": "sk_live_s3cret", "STRIPE_WEBHOOK_SECRETS": "whsec_new, whsec_old"}
+
+
+def test_ec132_an_account_for_payments_may_have_several_signing_secrets():
+    faults: list[str] = []
+
+    found = read_stripe_settings(STRIPE, faults)
+
+    assert found is not None
+    assert (found.base_url, found.api_key) == ("https://api.stripe.com", "sk_live_s3cret")
+    assert (found.webhook_secrets, faults) == (("whsec_new", "whsec_old"), [])
+    assert not any(secret in repr(found) for secret in ("s3cret", "whsec_new", "whsec_old"))
+
+
+def test_half_an_account_for_payments_is_named_with_what_is_missing():
+    faults: list[str] = []
+
+    assert read_stripe_settings({}, faults) is None
+    assert read_stripe_settings({"STRIPE_API_KEY": "sk_live_1"}, faults) is None
+    assert faults == ["Set STRIPE_WEBHOOK_SECRETS too, or unset STRIPE_API_KEY."]
+
+
+@pytest.mark.parametrize("written", ["secret", "whsec_new,secret", "whsec_", "whsec_a b", ","])
+def test_what_is_no_signing_secret_is_named_with_where_to_find_one(written: str):
+    faults: list[str] = []
+
+    read_stripe_settings(STRIPE | {"STRIPE_WEBHOOK_SECRETS": written}, faults)
+
+    assert [fault[:31] for fault in faults] == ["STRIPE_WEBHOOK_SECRETS has a pa"]
 
 
 def test_every_variable_is_an_address_or_part_of_an_account():

@@ -1,0 +1,47 @@
+"""The account at Stripe: its clock, its switches, and one change of it at a time."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ops.sandbox.store import Store
+from ops.sandbox.stripe_objects import Facts, Moment, Objects
+from ops.sandbox.stripe_sessions import expire_due
+from ops.sandbox.stripe_switches import Switches
+from ops.sandbox.switches import Switchboard
+
+
+class Account:
+    """What all pages of Stripe work on."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.switches = Switchboard(Switches())
+        #: `on`, `held` or `off`: what becomes of events that are made.
+        self.delivery = "on"
+        #: Set whenever there may be something to deliver.
+        self.stirred = threading.Event()
+
+    def now(self) -> int:
+        return int(time.time() + self.switches.current.clock_ahead_seconds)
+
+    @contextmanager
+    def moment(self, cause: Facts | None = None) -> Iterator[Moment]:
+        """One change, or one look; sessions whose time is over have ended before it."""
+        switches = self.switches.current
+        with self.store.transaction() as connection:
+            moment = Moment(Objects(connection), self.now(), self.delivery, switches=switches)
+            expire_due(moment)
+            moment.cause = cause or moment.cause
+            yield moment
+        self.stirred.set()
+
+    def clear(self) -> None:
+        self.switches.clear()
+        self.delivery = "on"
+
+    def expire_due(self) -> None:
+        """What the clock alone brings about."""
+        with self.moment():
+            pass
