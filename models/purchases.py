@@ -43,6 +43,8 @@ class Purchase(Base):
     is_counted: Mapped[bool] = mapped_column(server_default=text("false"))
     #: Paid when its slot had been given back (EC-006).
     is_late: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Why its money is not kept: it is paid back, and confirms nothing.
+    refused: Mapped[str | None]
     created_by: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

@@ -87,6 +87,11 @@ class StripeSettings:
     api_key: str = _secret("STRIPE_API_KEY")
     webhook_secrets: tuple[str, ...] = _secrets("STRIPE_WEBHOOK_SECRETS")
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the key is one for real money."""
+        return self.api_key.startswith(("sk_live_", "rk_live_"))
+
 
 @dataclass(frozen=True, slots=True)
 class VendorSettings:

@@ -22,9 +22,9 @@ from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.books.add_up import add_up_books
 from pipelines.books.import_codes import give_up_codes, import_codes
+from pipelines.checkout.end import release_expired
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
-from pipelines.discounts.release import RELEASED_AT_ONCE, release_timed_out
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
 from pipelines.jobs.kinds import JobKind, PlanTools
@@ -40,6 +40,8 @@ from pipelines.monitoring.monitor import monitor_task
 from pipelines.monitoring.notify import fold_and_tell, forget_notices
 from pipelines.openings import open_sheet
 from pipelines.openings.forget import forget_sheets
+from pipelines.paying import Paying, build_paying, payment_handlers
+from pipelines.payments.inbox import forget_events
 from pipelines.pools.import_cards import give_up_import, import_cards
 from pipelines.pools.move_cards import go_on_moving
 from pipelines.pricing.sync_catalogue import sync_catalogue, sync_catalogues
@@ -86,6 +88,7 @@ class House:
     job_kinds: Mapping[str, JobKind]
     rates: rate_policies.Table
     approval_kinds: Kinds
+    paying: Paying
 
     @property
     def vendors(self) -> frozenset[str]:
@@ -117,13 +120,15 @@ def build_house(settings: Settings) -> House:
         pool_size=settings.pool_size,
         pooled_by_proxy=settings.pooled_by_proxy,
     )
+    sessions = sessions_of(engine)
     return House(
         settings=settings,
         limits=settings.limits,
-        sessions=sessions_of(engine),
+        sessions=sessions,
         job_kinds=job_kinds_of(settings.keyring),
         rates=_rates(settings),
         approval_kinds=_approval_kinds(settings.limits),
+        paying=build_paying(settings, sessions),
     )
 
 
@@ -178,9 +183,9 @@ def build_handlers(house: House) -> Handlers:
         *_webhook_handlers(house),
         Handler(kinds.RETENTION, _retention),
         _in_passes(
-            kinds.RELEASE_EXPIRED,
-            lambda session, now: release_timed_out(session, now) == RELEASED_AT_ONCE,
+            kinds.RELEASE_EXPIRED, lambda session, now: release_expired(session, now).is_full
         ),
+        *payment_handlers(house.paying),
         _in_passes(kinds.TIDY_LOCKS, lambda session, now: tidy_locks(session, now=now)),
         _in_passes(
             kinds.PURGE_KEYS,
@@ -299,6 +304,7 @@ def _webhook_handlers(house: House) -> tuple[Handler, Handler]:
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass with more than it could forget is followed by another, in its own transaction."""
     full = [forget_people(session, now), forget_drafts(session, now), forget_webhooks(session, now)]
+    full.append(forget_events(session, now))
     forget_sheets(session, now)
     forget_failures(session, now)
     forget_buried(session, now)

@@ -15,7 +15,7 @@ from pipelines.errors import FieldError, Kind, Refusal, ValidationFailed
 from pipelines.limits import DEFAULTS
 
 Shown = TypeVar("Shown")
-CURSOR_CHARACTERS_MAX = 256
+CURSOR_CHARACTERS_MAX = 512
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?:$|[,;\s])", re.ASCII)
 _VERSION = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
 
@@ -41,7 +41,7 @@ def listed(
     *,
     limit: int,
     view: Callable[[Shown], Any],
-    place: Callable[[Shown], UUID | int],
+    place: Callable[[Shown], UUID | int | str],
 ) -> Response:
     """One page as api.md has it; the caller fetched one row more than `limit`."""
     shown = rows[:limit]
@@ -70,12 +70,17 @@ def number_cursor(query: dict[str, Any]) -> int | None:
     return int(text)
 
 
-def next_place(place: UUID | int | None) -> str | None:
+def text_cursor(query: dict[str, Any]) -> str | None:
+    """The name to go on from, as an outside company gave it; raises `InvalidCursor`."""
+    return None if query["cursor"] is None else _decoded(query["cursor"])
+
+
+def next_place(place: UUID | int | str | None) -> str | None:
     """The cursor that goes on after a place; None where nothing follows."""
     return None if place is None else _encoded(place)
 
 
-def _encoded(place: UUID | int) -> str:
+def _encoded(place: UUID | int | str) -> str:
     return base64.urlsafe_b64encode(f"after:{place}".encode()).rstrip(b"=").decode()
 
 

@@ -67,6 +67,9 @@ class Permission(StrEnum):
     DISCOUNTS_READ = "discounts_read"
     DISCOUNTS_MANAGE = "discounts_manage"
     DISCOUNTS_APPLY = "discounts_apply"
+    CHECKOUT = "checkout"
+    PURCHASES_READ = "purchases_read"
+    PURCHASES_SETTLE = "purchases_settle"
 
 
 class Forbidden(Refusal):
@@ -127,7 +130,10 @@ KEY_SCOPES: Mapping[Permission, KeyScope] = {
     Permission.OWN_COUPONS: KeyScope.COUPONS,
     Permission.COUPONS_ASSIGN: KeyScope.COUPONS,
     Permission.COUPONS_REDEEM: KeyScope.COUPONS,
+    #: All that a storefront does at its checkout.
     Permission.DISCOUNTS_APPLY: KeyScope.DISCOUNTS,
+    Permission.CHECKOUT: KeyScope.DISCOUNTS,
+    Permission.PURCHASES_READ: KeyScope.DISCOUNTS,
 }
 
 P = Permission
@@ -146,6 +152,7 @@ _LOOK_AT_CLIENT = frozenset(
         P.BOOKS_READ,
         P.USER_POOLS_READ,
         P.DISCOUNTS_READ,
+        P.PURCHASES_READ,
     }
 )
 _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
@@ -159,6 +166,7 @@ _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
     P.USER_POOLS_MANAGE,
     P.DISCOUNTS_MANAGE,
     P.DISCOUNTS_APPLY,
+    P.CHECKOUT,
 }
 _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.USERS_MANAGE,
@@ -177,6 +185,7 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.WEBHOOKS_READ,
     P.WEBHOOKS_MANAGE,
     P.CODES_REVEAL,
+    P.PURCHASES_SETTLE,
 }
 _LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {
     P.AGENCIES_READ,

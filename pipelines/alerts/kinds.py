@@ -1,20 +1,8 @@
 """The catalogue of alerts as pure data: what each means, how urgent it is, and what to do."""
 
-from dataclasses import dataclass
-
 from models.alerts import Severity
-
-
-@dataclass(frozen=True, slots=True)
-class AlertKind:
-    """A named kind of trouble; `subject` is what its subject's id belongs to."""
-
-    name: str
-    subject: str
-    severity: Severity
-    sentence: str
-    remedy: str
-
+from pipelines.alerts import payment_kinds
+from pipelines.alerts.kind import AlertKind
 
 INVENTORY_EXPIRING = AlertKind(
     "inventory_expiring",
@@ -290,6 +278,7 @@ ALL: dict[str, AlertKind] = {
         ROUTE_PRODUCT_GONE,
         ROUTE_DOES_NOT_FIT,
         ROUTE_BELOW_FLOOR,
+        *payment_kinds.ALL,
     )
 }
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.alerts import AlertSignal, Severity
 from models.base import new_id
-from pipelines.alerts.kinds import AlertKind
+from pipelines.alerts.kind import AlertKind
 
 
 def raise_alert(

@@ -10,7 +10,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.alerts import Severity
-from pipelines.alerts.kinds import AlertKind, kind_named
+from pipelines.alerts.kind import AlertKind
+from pipelines.alerts.kinds import kind_named
 from pipelines.errors import NotFound
 
 

@@ -1,6 +1,7 @@
 """Give back what is over before a slot is refused for it: abandoned carts block nobody (EC-013)."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -13,10 +14,11 @@ from pipelines.discounts.refusals import (
     AlreadyUsed,
     CartChanged,
     CodeBusy,
+    PaymentUnderWay,
     SlotExhausted,
     TooManyReservations,
 )
-from pipelines.discounts.release import ReleaseReason, release, release_in_the_way
+from pipelines.discounts.release import BeingPaid, ReleaseReason, release, release_in_the_way
 from pipelines.discounts.reserve import (
     Ask,
     InTheWay,
@@ -29,17 +31,38 @@ from pipelines.discounts.reserve import (
 PASSING = (AlreadyReserved, AlreadyUsed, SlotExhausted, TooManyReservations, InTheWay)
 
 
+#: Ends the page of a purchase, for a reason; whoever follows the purchase gives its slot back.
+EndPurchase = Callable[[UUID, ReleaseReason], None]
+
+
 def reserve_giving_way(
-    sessions: Sessions, ask: Ask, attempt: Callable[[Session], Reserved | CartChanged]
+    sessions: Sessions,
+    ask: Ask,
+    attempt: Callable[[Session], Reserved | CartChanged],
+    end_purchase: EndPurchase,
 ) -> Reserved | CartChanged:
     """Attempt it in the client's scope, and once more when what is over has been given back.
 
-    A double click that was refused beside the first click finds its reservation then (EC-002).
+    A double click that was refused beside the first click finds its reservation then (EC-002). A
+    page on which the cart can still be paid as it was is ended before.
 
     Whoever holds the counts of a customer or a code waits for nobody else's: tidying is a
     transaction of its own. Raises what the second attempt says, and `CodeBusy` where somebody else
     has taken the cart since.
     """
+    try:
+        return _giving_way(sessions, ask, attempt)
+    except BeingPaid as paying:
+        end_purchase(paying.purchase_id, paying.reason)
+    try:
+        return _giving_way(sessions, ask, attempt)
+    except BeingPaid:
+        raise PaymentUnderWay from None
+
+
+def _giving_way(
+    sessions: Sessions, ask: Ask, attempt: Callable[[Session], Reserved | CartChanged]
+) -> Reserved | CartChanged:
     scope = client(ask.client_id)
     try:
         with scoped_transaction(sessions, scope) as session:

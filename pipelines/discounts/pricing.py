@@ -20,6 +20,7 @@ class QuotedLine:
     discount_minor: int
     tax_bp: int
     tax_minor: int
+    name: str = ""
 
     @property
     def net_minor(self) -> int:
@@ -28,6 +29,7 @@ class QuotedLine:
     def as_json(self) -> dict[str, Any]:
         return {
             "sku": self.sku,
+            "name": self.name,
             "quantity": self.quantity,
             "gross_minor": self.gross_minor,
             "discount_minor": self.discount_minor,
@@ -113,6 +115,7 @@ def quote(cart: Cart, discount_minor: int, places: Sequence[int]) -> Quote:
             share,
             line.tax_bp,
             tax_of(line.gross_minor - share, line.tax_bp, is_included=cart.includes_tax),
+            line.name,
         )
         for line, share in zip(cart.lines, shares, strict=True)
     )

@@ -155,6 +155,14 @@ class ReservationEnded(Refusal):
         super().__init__(f"The reservation is {state} already.", extra={"state": state})
 
 
+class PaymentUnderWay(Refusal):
+    """The cart is being paid by a way that takes days; it stays as it is until that is over."""
+
+    code = "payment_under_way"
+    kind = Kind.CONFLICT
+    detail = "This cart is being paid. It cannot be changed or released until the payment is over."
+
+
 class CodeBusy(Refusal):
     """The code or the cart changed again and again while it was looked at."""
 

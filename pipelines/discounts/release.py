@@ -30,19 +30,34 @@ class ReleaseReason(StrEnum):
     TIMEOUT = "timeout"
     CUSTOMER = "customer"
     CART_CHANGED = "cart_changed"
+    #: Its payment failed, or its page was ended outside.
+    PAYMENT = "payment"
+    #: Whoever looks after the client's codes gave it back.
+    STAFF = "staff"
+
+
+class BeingPaid(Exception):
+    """A page is open on which this can be paid: it is ended before the slot is given back (EC-005)."""
+
+    def __init__(self, purchase_id: UUID, reason: ReleaseReason = ReleaseReason.CUSTOMER) -> None:
+        super().__init__()
+        self.purchase_id = purchase_id
+        self.reason = reason
 
 
 _RETURNING = "RETURNING id, agency_id, client_id, code_id, customer_keys"
 _RELEASE = text(f"""
 UPDATE discount_usages SET state = 'released', release_reason = :reason, ended_at = :now,
-    version = version + 1
-WHERE id = :usage AND state = 'reserved' {_RETURNING}
+    purchase_id = NULL, version = version + 1
+WHERE id = :usage AND state = 'reserved'
+  AND purchase_id IS NOT DISTINCT FROM CAST(:purchase AS uuid) {_RETURNING}
 """)
 _RELEASE_THESE = f"""
 UPDATE discount_usages SET state = 'released', release_reason = 'timeout', ended_at = :now,
     version = version + 1
 WHERE id = ANY (ARRAY(SELECT id FROM discount_usages
-                      WHERE state = 'reserved' AND expires_at <= :now {{which}}))
+                      WHERE state = 'reserved' AND purchase_id IS NULL
+                        AND expires_at <= :now {{which}}))
   AND state = 'reserved' {_RETURNING}
 """
 _RELEASE_TIMED_OUT = text(
@@ -54,7 +69,7 @@ _RELEASE_IN_THE_WAY = text(
     _RELEASE_THESE.format(
         which="""AND id = ANY (ARRAY(
         SELECT id FROM discount_usages WHERE client_id = :client AND state = 'reserved'
-          AND expires_at <= :now AND (code_id = :code OR cart_reference = :cart
+          AND purchase_id IS NULL AND expires_at <= :now AND (code_id = :code OR cart_reference = :cart
             OR customer_keys && CAST(:keys AS bytea[]))
         ORDER BY cart_reference = :cart OR customer_keys && CAST(:keys AS bytea[]) DESC
         LIMIT :limit)) ORDER BY id FOR UPDATE"""
@@ -101,16 +116,21 @@ def release(
     *,
     now: datetime,
     actor_id: UUID | None = None,
+    purchase_id: UUID | None = None,
 ) -> None:
     """Give one slot back; one that is released already stays so.
 
-    Raises `NotFound`, and `ReservationEnded` for one that was paid.
+    While it can be paid, only who ends its purchase does, and names it. Raises `NotFound`,
+    `BeingPaid` for somebody else, and `ReservationEnded` for one that was paid.
     """
-    found = session.execute(_RELEASE, {"usage": usage_id, "reason": reason, "now": now}).all()
+    values = {"usage": usage_id, "reason": reason, "now": now, "purchase": purchase_id}
+    found = session.execute(_RELEASE, values).all()
     if not found:
-        state = read_reservation(session, usage_id).state
-        if state != UsageState.RELEASED:
-            raise ReservationEnded(state)
+        row = read_reservation(session, usage_id)
+        if row.state == UsageState.RESERVED:
+            raise BeingPaid(row.purchase_id)
+        if row.state != UsageState.RELEASED:
+            raise ReservationEnded(row.state)
         return
     _give_back(session, found, timed_out=reason is ReleaseReason.TIMEOUT)
     record(

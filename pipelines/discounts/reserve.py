@@ -30,7 +30,7 @@ from pipelines.discounts.refusals import (
     SlotExhausted,
     StackingNotAllowed,
 )
-from pipelines.discounts.release import ReleaseReason, release
+from pipelines.discounts.release import BeingPaid, ReleaseReason, release
 from pipelines.discounts.rules import price
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
@@ -39,14 +39,18 @@ from pipelines.limits import Limits
 TRIES_MAX = 5
 
 _IN_CART = """
-SELECT u.id, u.agency_id, u.client_id, u.code_id, u.rules_version, u.cart_digest, u.customer_keys,
-    u.expires_at AS kept_until,
+SELECT u.id, u.agency_id, u.client_id, u.code_id, u.rules_version, u.cart_reference, u.cart_digest,
+    u.customer_keys,
+    u.expires_at AS kept_until, u.purchase_id,
     r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor, r.min_subtotal_minor,
     r.products, r.first_order_only, r.starts_at, r.expires_at
 FROM discount_usages u JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
 WHERE u.client_id = :client AND u.cart_reference = :cart AND u.state = 'reserved'
 """
 _LIVE = text(_IN_CART)
+_BY_ID = text(
+    _IN_CART.replace("u.cart_reference = :cart", "u.id = :usage") + "FOR NO KEY UPDATE OF u"
+)
 _LIVE_LOCKED = text(_IN_CART + "FOR NO KEY UPDATE OF u")
 _REPRICE = text("""
 UPDATE discount_usages SET cart_digest = :digest, quote = CAST(:quote AS jsonb),
@@ -119,8 +123,22 @@ def reserve(
 
 def live_in_cart(session: Session, ask: Ask, *, is_locked: bool = False) -> Row[Any] | None:
     """What the cart has reserved, be it over or not."""
+    if is_locked:
+        return live_by_cart(session, ask.client_id, ask.cart.reference)
     values = {"client": ask.client_id, "cart": ask.cart.reference}
-    return session.execute(_LIVE_LOCKED if is_locked else _LIVE, values).one_or_none()
+    return session.execute(_LIVE, values).one_or_none()
+
+
+def live_by_cart(session: Session, client_id: UUID, reference: str) -> Row[Any] | None:
+    """The reservation that a cart has, be its time over or not, locked."""
+    values = {"client": client_id, "cart": reference}
+    return session.execute(_LIVE_LOCKED, values).one_or_none()
+
+
+def live_by_id(session: Session, client_id: UUID, usage_id: UUID) -> Row[Any] | None:
+    """A reservation that is live, be its time over or not, locked."""
+    values = {"client": client_id, "usage": usage_id}
+    return session.execute(_BY_ID, values).one_or_none()
 
 
 def has_it_already(session: Session, ask: Ask) -> bool:
@@ -149,6 +167,10 @@ def _kept(
 ) -> Reserved | CartChanged:
     """What the cart has already, for who is better known by now, priced anew if it changed (EC-016)."""
     if live.kept_until <= now or is_another_s(live, ask.customer):
+        if live.purchase_id is not None:
+            is_over = live.kept_until <= now
+            reason = ReleaseReason.TIMEOUT if is_over else ReleaseReason.CUSTOMER
+            raise BeingPaid(live.purchase_id, reason)
         raise InTheWay
     if live.code_id != code.id:
         raise StackingNotAllowed
@@ -157,12 +179,24 @@ def _kept(
         count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
     if live.cart_digest == ask.cart.digest:
         return Reserved(live.id, is_replay=True)
+    return reprice(session, live, ask.cart, now=now, actor_id=actor_id)
+
+
+def reprice(
+    session: Session, live: Row[Any], cart: Cart, *, now: datetime, actor_id: UUID | None
+) -> Reserved | CartChanged:
+    """Price a reservation anew for a cart that has changed, or give it back (EC-016).
+
+    Raises `BeingPaid` while somebody could pay what it cost before.
+    """
+    if live.purchase_id is not None:
+        raise BeingPaid(live.purchase_id, ReleaseReason.CART_CHANGED)
     # By the rules that it was reserved under, and whatever the time is now (EC-010, EC-025).
-    priced = price(rules_of(live), ask.cart, None, is_first_order=True)
+    priced = price(rules_of(live), cart, None, is_first_order=True)
     if isinstance(priced, Refusal):
         release(session, live.id, ReleaseReason.CART_CHANGED, now=now, actor_id=actor_id)
         return CartChanged(priced)
-    session.execute(_REPRICE, {"usage": live.id, "digest": ask.cart.digest} | _amounts(priced))
+    session.execute(_REPRICE, {"usage": live.id, "digest": cart.digest} | _amounts(priced))
     return Reserved(live.id)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, TextClause, text
 
 from pipelines.alerts import kinds
-from pipelines.alerts.kinds import AlertKind
+from pipelines.alerts.kind import AlertKind
 from pipelines.credit.burn_down import WINDOW_DAYS, covers, pace_of
 from pipelines.credit.follow import SHORTAGE
 from pipelines.credit.hold import PAYS

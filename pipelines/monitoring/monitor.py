@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.alerts import Severity
 from models.database import Sessions, transaction
-from pipelines.alerts.kinds import ALL, AlertKind
+from pipelines.alerts.kind import AlertKind
+from pipelines.alerts.kinds import ALL
 from pipelines.alerts.raise_alert import Sighting, signal_all
 from pipelines.limits import Limits
 from pipelines.monitoring import checks

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.alerts.kind import AlertKind
 from pipelines.alerts.kinds import (
     ROUTE_BELOW_FLOOR,
     ROUTE_DOES_NOT_FIT,
     ROUTE_PRODUCT_GONE,
-    AlertKind,
 )
 from pipelines.alerts.raise_alert import Sighting, signal_all
 from pipelines.pricing.read import price_rules

@@ -101,6 +101,19 @@ ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
 ADD_UP_ISSUED = TaskKind("add_up_issued", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Slots of discount codes that nobody paid in time.
 RELEASE_EXPIRED = TaskKind("release_expired", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: An event of Stripe's.
+HANDLE_EVENT = TaskKind("handle_event", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
+#: A purchase that nobody paid in time: its page ends, then its slot.
+END_CHECKOUT = TaskKind(
+    "end_checkout", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=70.0
+)
+SEND_REFUND = TaskKind(
+    "send_refund", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=40.0
+)
+#: Events that nobody told us of.
+PULL_EVENTS = TaskKind(
+    "pull_events", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
+)
 #: Takes off locks of coupons that ran out.
 TIDY_LOCKS = TaskKind("tidy_locks", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive: people wait for jobs that wait for credit.
@@ -148,6 +161,10 @@ ALL: dict[str, TaskKind] = {
         INTEGRITY_CHECK,
         ADD_UP_ISSUED,
         RELEASE_EXPIRED,
+        HANDLE_EVENT,
+        END_CHECKOUT,
+        SEND_REFUND,
+        PULL_EVENTS,
         TIDY_LOCKS,
         ERASE_PERSON,
         RESEAL,

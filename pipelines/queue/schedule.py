@@ -16,6 +16,7 @@ from pipelines.queue.kinds import (
     LOOK_AFTER_VENDORS,
     MONITOR,
     PUBLISH_EVENTS,
+    PULL_EVENTS,
     PURGE_KEYS,
     REFILL_BUFFERS,
     RELEASE_EXPIRED,
@@ -52,6 +53,7 @@ DUTIES = (
     Duty(TIDY_LOCKS, timedelta(minutes=1)),
     Duty(ADD_UP_BOOKS, timedelta(minutes=1)),
     Duty(RELEASE_EXPIRED, timedelta(minutes=5)),
+    Duty(PULL_EVENTS, timedelta(hours=1)),
     Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
     Duty(SYNC_CATALOGUES, timedelta(hours=6)),
 )

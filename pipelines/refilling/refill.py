@@ -8,11 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from models.locks import Namespace, wait_for_lock
+from pipelines.alerts.kind import AlertKind
 from pipelines.alerts.kinds import (
     REFILL_CAME_DEAR,
     REFILL_CEILING_REACHED,
     REFILL_NO_ROUTE,
-    AlertKind,
 )
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
 from pipelines.limits import Limits

@@ -59,6 +59,19 @@ _ALERT = ("kind", "severity", "level", "subject_kind", "subject_id")
 ALERT_RAISED = EventType("alert.raised", "alert", "Something is wrong; `kind` says what.", _ALERT)
 ALERT_ESCALATED = EventType("alert.escalated", "alert", "A known trouble has become worse.", _ALERT)
 ALERT_RESOLVED = EventType("alert.resolved", "alert", "A trouble is over.", _ALERT)
+_PURCHASE = ("state", "reservation_id", "amount_minor", "refunded_minor", "currency")
+PURCHASE_CONFIRMED = EventType(
+    "purchase.confirmed", "purchase", "A purchase is paid, and its discount is used.", _PURCHASE
+)
+PURCHASE_ENDED = EventType(
+    "purchase.ended", "purchase", "A purchase was not paid; its slot is free again.", _PURCHASE
+)
+PURCHASE_REFUNDED = EventType(
+    "purchase.refunded", "purchase", "Part of a purchase, or all, was paid back.", _PURCHASE
+)
+PURCHASE_DISPUTED = EventType(
+    "purchase.disputed", "purchase", "A payer's bank asks a purchase back, or does not.", _PURCHASE
+)
 #: Sent when a person asks for it, and to nobody else: no endpoint chooses it.
 TEST = EventType("webhook.test", "webhook_endpoint", "A person tries the endpoint.")
 
@@ -74,5 +87,9 @@ ALL: dict[str, EventType] = {
         ALERT_RAISED,
         ALERT_ESCALATED,
         ALERT_RESOLVED,
+        PURCHASE_CONFIRMED,
+        PURCHASE_ENDED,
+        PURCHASE_REFUNDED,
+        PURCHASE_DISPUTED,
     )
 }

@@ -11,7 +11,8 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM, tenant_scope
-from pipelines.alerts.kinds import POOL_DEPLETED, POOL_LOW, PROVISIONING_FAILURES, AlertKind
+from pipelines.alerts.kind import AlertKind
+from pipelines.alerts.kinds import POOL_DEPLETED, POOL_LOW, PROVISIONING_FAILURES
 from pipelines.alerts.raise_alert import raise_alert
 from pipelines.alerts.subscriptions import Chosen, Reader, choose_notices
 from pipelines.monitoring.monitor import monitor

@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from models import clock
 from models.database import scoped_transaction
 from models.scope import SYSTEM, tenant_scope
-from pipelines.discounts.release import RELEASED_AT_ONCE, release_timed_out
+from pipelines.checkout.end import release_expired
 from pipelines.monitoring.integrity import check_integrity
 from pipelines.monitoring.runs import note_run
 from pipelines.reconciliation.prove import Patience
@@ -91,8 +91,8 @@ def run_release_expired() -> Response:
     has_more = True
     while has_more and time.monotonic() - began < RELEASE_SECONDS:
         with scoped_transaction(house.sessions, SYSTEM) as session:
-            found = release_timed_out(session, clock.now(session))
-        released, has_more = released + found, found == RELEASED_AT_ONCE
+            found = release_expired(session, clock.now(session))
+        released, has_more = released + found.released, found.is_full
     took = round((time.monotonic() - began) * 1000)
     return jsonify({"success": True, "released": released, "more": has_more, "duration_ms": took})
 

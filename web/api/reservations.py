@@ -12,18 +12,14 @@ from models import clock
 from models.database import scoped_transaction
 from models.discounts import UsageState
 from models.people import Role
-from models.scope import client
+from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
+from pipelines.checkout.end import end_purchase
+from pipelines.checkout.end import release_reservation as release
 from pipelines.currencies import is_accepted
 from pipelines.discounts.cart import (
-    LINES_MAX,
-    QUANTITY_MAX,
-    REFERENCE_CHARACTERS_MAX,
-    SKU_CHARACTERS_MAX,
     SUBTOTAL_MINOR_MAX,
-    TAX_BP_MAX,
-    UNIT_MINOR_MAX,
     Cart,
     Line,
 )
@@ -31,15 +27,23 @@ from pipelines.discounts.customers import Customer, known_customer, names_of
 from pipelines.discounts.give_way import reserve_giving_way
 from pipelines.discounts.read import read_reservation, reservation_json
 from pipelines.discounts.refusals import CartChanged
-from pipelines.discounts.release import ReleaseReason, release
+from pipelines.discounts.release import ReleaseReason
 from pipelines.discounts.reserve import Ask, Reserved, has_it_already, reserve
 from pipelines.discounts.validate import Trial
 from pipelines.discounts.validate import validate as look
 from pipelines.errors import Refusal
 from web.admission import mark_replay
 from web.api.routes import Routes, answers, asks, reads
+from web.api.shop_schemas import (
+    NO_CURRENCY,
+    ShopCart,
+    ShopCustomer,
+    ShopQuote,
+    cart_of,
+    customer_of,
+)
 from web.client_address import network_of
-from web.fields import Count, EmailAddress, Flag, Identity, Minor, Text
+from web.fields import Count, EmailAddress, Identity, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.rate_limits import spend
@@ -48,7 +52,6 @@ from web.tenant_choice import chosen_client
 routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
 CODE_CHARACTERS_MAX = 200
 CLIENT = {"description": "Of which client, for who sees several."}
-NO_CURRENCY = "unknown_currency|Give a currency of ISO 4217, such as USD."
 SHOPPER = {
     "description": "The shopper's IP address as your front saw it: tries are counted by its network."
 }
@@ -71,59 +74,6 @@ class Address(Text):
         except ValueError:
             raise self.make_error("address") from None
         return text
-
-
-class ShopCustomer(Schema):
-    """Who buys: by one or more of these."""
-
-    id = Identity(metadata={"description": "Somebody whom the client knows."})
-    email = EmailAddress(longest=320)
-    external_id = Text(longest=4_096, metadata={"description": "The client's own id."})
-
-    @validates_schema
-    def _names_somebody(self, data: dict[str, Any], **_: Any) -> None:
-        if not data:
-            raise ValidationError("required|Give `id`, `email` or `external_id`.")
-
-
-class ShopLine(Schema):
-    sku = Text(required=True, longest=SKU_CHARACTERS_MAX)
-    quantity = Count(low=1, high=QUANTITY_MAX, required=True)
-    unit_minor = Minor(zero=True, required=True, metadata={"maximum": UNIT_MINOR_MAX})
-    name = Text(longest=200, load_default="")
-    tax_bp = Count(
-        low=0,
-        high=TAX_BP_MAX,
-        load_default=0,
-        metadata={"description": "The rate of its tax in basis points: 1900 is 19 %."},
-    )
-
-
-class ShopCart(Schema):
-    id = Text(
-        required=True,
-        longest=REFERENCE_CHARACTERS_MAX,
-        metadata={"description": "Your own id of the cart: it has one reservation at a time."},
-    )
-    currency = Text(required=True, longest=3)
-    includes_tax = Flag(load_default=False)
-    lines = fields.List(
-        fields.Nested(ShopLine),
-        required=True,
-        validate=validate.Length(
-            min=1, max=LINES_MAX, error=f"length|A cart has 1 to {LINES_MAX} lines."
-        ),
-    )
-
-    @validates_schema
-    def _can_be_paid(self, data: dict[str, Any], **_: Any) -> None:
-        if not is_accepted(data["currency"]):
-            raise ValidationError(NO_CURRENCY, "currency")
-        if any(line["unit_minor"] > UNIT_MINOR_MAX for line in data["lines"]) or (
-            sum(line["quantity"] * line["unit_minor"] for line in data["lines"])
-            > SUBTOTAL_MINOR_MAX
-        ):
-            raise ValidationError("amount_out_of_range|The cart costs too much.", "lines")
 
 
 class Application(Schema):
@@ -150,26 +100,6 @@ class ValidationQuery(Schema):
     def _has_a_currency(self, data: dict[str, Any], **_: Any) -> None:
         if not is_accepted(data["currency"]):
             raise ValidationError(NO_CURRENCY, "currency")
-
-
-class QuotedLine(Schema):
-    sku = fields.String()
-    quantity = fields.Integer()
-    gross_minor = fields.Integer()
-    discount_minor = fields.Integer()
-    net_minor = fields.Integer()
-    tax_bp = fields.Integer()
-    tax_minor = fields.Integer()
-
-
-class ShopQuote(Schema):
-    currency = fields.String()
-    subtotal_minor = fields.Integer()
-    discount_minor = fields.Integer()
-    tax_minor = fields.Integer()
-    includes_tax = fields.Boolean()
-    total_minor = fields.Integer()
-    lines = fields.List(fields.Nested(QuotedLine))
 
 
 class Reservation(Schema):
@@ -254,7 +184,7 @@ def apply_discount(body: dict[str, Any]) -> Response:
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = chosen_client(session, caller, body["client_id"])
-    named = _customer(body["customer"])
+    named = customer_of(body["customer"])
     with scoped_transaction(house.sessions, client(client_id)) as session:
         ask = _ask(session, client_id, body, named)
         is_kept = has_it_already(session, ask)
@@ -266,7 +196,8 @@ def apply_discount(body: dict[str, Any]) -> Response:
         now = clock.now(session)
         return reserve(session, ask, actor_id=caller.actor_id, now=now, limits=house.limits)
 
-    done = reserve_giving_way(house.sessions, ask, attempt)
+    end = end_purchase(house.paying.pages, client_id)
+    done = reserve_giving_way(house.sessions, ask, attempt, end)
     if isinstance(done, CartChanged):
         raise done
     with scoped_transaction(house.sessions, client(client_id)) as session:
@@ -288,25 +219,29 @@ def get_reservation(reservation_id: UUID) -> Response:
 @permitted(Permission.DISCOUNTS_APPLY)
 @answers(200, QuotedReservation)
 def release_reservation(reservation_id: UUID) -> Response:
-    """Give the slot back; 409 `reservation_ended` once it was paid."""
-    caller = principal()
-    with scoped_transaction(front().house.sessions, caller.scope) as session:
-        now = clock.now(session)
-        release(session, reservation_id, ReleaseReason.CUSTOMER, now=now, actor_id=caller.actor_id)
+    """Give the slot back; 409 `reservation_ended` once it was paid.
+
+    A payment page that is open for it is ended first; 503 if Stripe does not answer, and the slot
+    stays as it is.
+    """
+    house, caller = front().house, principal()
+    with tenant_scope(caller.scope):
+        release(
+            house.sessions,
+            reservation_id,
+            ReleaseReason.CUSTOMER,
+            pages=house.paying.pages,
+            actor_id=caller.actor_id,
+        )
+    with scoped_transaction(house.sessions, caller.scope) as session:
         return jsonify(_shown(session, reservation_id))
 
 
-def _customer(told: dict[str, Any]) -> Customer:
-    return Customer(told.get("id"), told.get("email"), told.get("external_id"))
-
-
 def _ask(session: Session, client_id: UUID, body: dict[str, Any], named: Customer) -> Ask:
-    cart = body["cart"]
-    lines = tuple(Line(**line) for line in cart["lines"])
     return Ask(
         client_id,
         body["code"],
-        Cart(cart["id"], cart["currency"], lines, cart["includes_tax"]),
+        cart_of(body["cart"]),
         known_customer(session, client_id, named, front().house.person_secret),
     )
 

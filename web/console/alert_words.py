@@ -11,7 +11,8 @@ from sqlalchemy import Row
 
 from models.alerts import Severity
 from pipelines.alerts.facts import facts_of
-from pipelines.alerts.kinds import LOW_CREDIT, AlertKind, kind_named
+from pipelines.alerts.kind import AlertKind
+from pipelines.alerts.kinds import LOW_CREDIT, kind_named
 from pipelines.alerts.read import ShownState
 from pipelines.alerts.subjects import Subject
 from pipelines.monitoring.runs import Run, is_silent

@@ -122,6 +122,8 @@ CREATE TABLE purchases (
     is_counted BOOLEAN DEFAULT false NOT NULL,
     -- Paid when its slot had been given back (EC-006).
     is_late BOOLEAN DEFAULT false NOT NULL,
+    -- Why its money is not kept: it is paid back, and confirms nothing.
+    refused TEXT,
     created_by UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_purchases PRIMARY KEY (id),
@@ -232,9 +234,7 @@ BEGIN
   END LOOP;
 END $$;
 GRANT SELECT, INSERT, UPDATE, DELETE ON stripe_events TO largesse_system;
-GRANT SELECT, UPDATE ON stripe_events TO largesse_platform;
 GRANT SELECT, INSERT, UPDATE ON stripe_pulls TO largesse_system;
-GRANT SELECT ON stripe_pulls TO largesse_platform;
 GRANT SELECT ON stripe_events, stripe_pulls TO largesse_readonly;
 
 -- A refund that failed gives back what it had taken (docs/states.md).

@@ -1,0 +1,96 @@
+"""The alerts of payments, as pure data."""
+
+from models.alerts import Severity
+from pipelines.alerts.kind import AlertKind
+
+AMOUNT_MISMATCH = AlertKind(
+    "amount_mismatch",
+    "purchase",
+    Severity.CRITICAL,
+    "Another amount or currency was paid than we asked for; nothing is confirmed by it.",
+    "Open the purchase: take what was paid, or pay it back.",
+)
+LATE_PAYMENT_OVERFLOW = AlertKind(
+    "late_payment_overflow",
+    "discount",
+    Severity.WARNING,
+    "A payment came after its slot was given back, and the code had no other: it counts beside the limit.",
+    "Nothing is owed. Raise the limit, or set the code to pay late payments back.",
+)
+PAID_TWICE = AlertKind(
+    "paid_twice",
+    "purchase",
+    Severity.WARNING,
+    "A cart was paid a second time; the second payment is being paid back.",
+    "Nothing is to be done unless the refund fails. Tell the shopper.",
+)
+PAYMENT_DISPUTED = AlertKind(
+    "payment_disputed",
+    "purchase",
+    Severity.WARNING,
+    "The payer's bank asks a payment back.",
+    "Answer the dispute in Stripe's pages before its time is over.",
+)
+REFUND_FAILED = AlertKind(
+    "refund_failed",
+    "purchase",
+    Severity.CRITICAL,
+    "Money that was to be paid back did not go back.",
+    "Look at the refund in Stripe's pages, and pay the customer back in another way.",
+)
+UNMATCHED_EVENT = AlertKind(
+    "unmatched_event",
+    "stripe_event",
+    Severity.WARNING,
+    "Stripe told for three days of a payment that is not known here.",
+    "Find it in Stripe's pages by the event's object: it may be of another system, or its purchase was lost.",
+)
+EVENT_MODE_MISMATCH = AlertKind(
+    "event_mode_mismatch",
+    "stripe_event",
+    Severity.CRITICAL,
+    "An event of another mode or account than ours was sent to our address, rightly signed.",
+    "Correct the endpoint in Stripe's pages: test events belong to a test installation.",
+)
+WEBHOOK_SECRET_OLD = AlertKind(
+    "webhook_secret_old",
+    "stripe_event",
+    Severity.WARNING,
+    "Stripe signs with an older of our secrets alone: the newest is not the endpoint's.",
+    "Put the endpoint's signing secret first in STRIPE_WEBHOOK_SECRETS.",
+)
+WEBHOOK_GAP = AlertKind(
+    "webhook_gap",
+    "stripe_event",
+    Severity.WARNING,
+    "Events had to be pulled from Stripe, because nobody was told of them.",
+    "See in Stripe's pages whether the endpoint is disabled, or fails.",
+)
+PAYMENTS_DO_NOT_AGREE = AlertKind(
+    "payments_do_not_agree",
+    "stripe_event",
+    Severity.CRITICAL,
+    "Stripe's list of payments and ours are not the same; the numbers count how.",
+    "Open the findings on the webhooks page, and settle each with Stripe's pages.",
+)
+USAGE_DRIFT = AlertKind(
+    "usage_drift",
+    "discount",
+    Severity.WARNING,
+    "A code counted other uses than it has; a small difference was corrected.",
+    "Find out who changed it: the audit log has both numbers. A large one waits for a person.",
+)
+
+ALL = (
+    AMOUNT_MISMATCH,
+    LATE_PAYMENT_OVERFLOW,
+    PAID_TWICE,
+    PAYMENT_DISPUTED,
+    REFUND_FAILED,
+    UNMATCHED_EVENT,
+    EVENT_MODE_MISMATCH,
+    WEBHOOK_SECRET_OLD,
+    WEBHOOK_GAP,
+    PAYMENTS_DO_NOT_AGREE,
+    USAGE_DRIFT,
+)

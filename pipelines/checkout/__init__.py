@@ -1,0 +1,1 @@
+"""What a shopper pays: purchases, from the cart to the refund."""

@@ -1,0 +1,280 @@
+"""Begin a purchase: priced here, written down, and only then told to Stripe (EC-009, EC-049).
+
+One transaction holds the reservation, the price and the intent of the payment. A cart has one
+purchase that can be paid; asked for again it is the same one, until the cart costs something else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.orm import Session
+
+from models.base import new_id
+from models.payments import Paid, PaymentPurpose
+from models.purchases import Purchase
+from pipelines.checkout.refusals import (
+    CartMismatch,
+    CartPaid,
+    CustomerMismatch,
+    ReservationExpired,
+)
+from pipelines.discounts.cart import Cart
+from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.pricing import quote
+from pipelines.discounts.read import read_reservation
+from pipelines.discounts.refusals import CartChanged, CodeBusy, ReservationEnded
+from pipelines.discounts.release import BeingPaid, ReleaseReason
+from pipelines.discounts.reserve import live_by_cart, live_by_id, reprice
+from pipelines.discounts.settle import begin_purchase
+from pipelines.payments.begin import Charge, begin_payment
+from pipelines.payments.learn import Followers, learn
+from pipelines.payments.news import News
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import END_CHECKOUT
+
+#: Somebody else may begin with the same cart between a look and the write.
+TRIES_MAX = 5
+
+_LIVE = text("""
+SELECT id, usage_id, cart_digest, quote FROM purchases
+WHERE client_id = :client AND cart_reference = :cart AND is_live
+""")
+_PAID = text("""
+SELECT p.id FROM purchases p JOIN payments m ON m.id = p.id
+WHERE p.client_id = :client AND p.cart_reference = :cart AND p.cart_digest = :digest
+  AND p.usage_id IS NULL AND m.state IN ('succeeded', 'processing')
+ORDER BY p.id DESC LIMIT 1
+""")
+_AGENCY = text("SELECT agency_id FROM clients WHERE id = :client")
+_PRICED = text("""
+SELECT id, cart_reference, cart_digest, quote, user_id, customer_keys, expires_at, purchase_id
+FROM discount_usages WHERE id = :usage
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a storefront wants paid: a reservation, or a cart, or a reservation's cart as it is now."""
+
+    client_id: UUID
+    reservation_id: UUID | None
+    cart: Cart | None
+    customer: KnownCustomer | None
+    success_url: str
+    cancel_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A purchase; `is_new` unless the cart had it already."""
+
+    purchase_id: UUID
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Basket:
+    """What is to be paid, priced; `quote` as JSON."""
+
+    usage_id: UUID | None
+    cart_reference: str
+    cart_digest: str
+    quote: dict[str, Any]
+    user_id: UUID | None
+    customer_keys: Sequence[bytes]
+    expires_at: datetime | None
+
+
+def begin_checkout(
+    session: Session,
+    wanted: Wanted,
+    *,
+    followers: Followers,
+    actor_id: UUID | None,
+    now: datetime,
+) -> Begun | CartChanged:
+    """Write a purchase down, or find the one that the cart has; what costs nothing is paid by that.
+
+    A cart that its code is not for any more gives the slot back. Raises `NotFound`,
+    `ReservationEnded`, `ReservationExpired`, `CustomerMismatch`, `CartMismatch`, `CartPaid`, what
+    `check_payable` does, and `BeingPaid` while the cart could be paid at another price.
+    """
+    usage = _reserved(session, wanted, now)
+    if usage is not None:
+        changed = _priced_anew(session, wanted, usage, actor_id=actor_id, now=now)
+        if changed is not None:
+            return changed
+    basket = _basket(session, wanted, usage)
+    for _ in range(TRIES_MAX):
+        known = _known(session, wanted.client_id, basket)
+        if known is not None:
+            return Begun(known, is_new=False)
+        made = _write(session, wanted, basket, actor_id=actor_id, now=now)
+        if made is not None:
+            _go_on(session, made, basket, followers=followers, now=now)
+            return Begun(made, is_new=True)
+    raise CodeBusy
+
+
+def _reserved(session: Session, wanted: Wanted, now: datetime) -> Row[Any] | None:
+    """The reservation that is to be paid, locked: the one that is named, or the cart's own."""
+    if wanted.reservation_id is None:
+        assert wanted.cart is not None
+        live = live_by_cart(session, wanted.client_id, wanted.cart.reference)
+        is_mine = live is not None and live.kept_until > now and not _is_another_s(live, wanted)
+        return live if is_mine else None
+    live = live_by_id(session, wanted.client_id, wanted.reservation_id)
+    if live is None:
+        raise ReservationEnded(read_reservation(session, wanted.reservation_id).state)
+    if live.kept_until <= now:
+        raise ReservationExpired
+    if _is_another_s(live, wanted):
+        raise CustomerMismatch
+    return live
+
+
+def _is_another_s(live: Row[Any], wanted: Wanted) -> bool:
+    who = wanted.customer
+    return who is not None and not set(live.customer_keys) & set(who.keys)
+
+
+def _priced_anew(
+    session: Session, wanted: Wanted, live: Row[Any], *, actor_id: UUID | None, now: datetime
+) -> CartChanged | None:
+    """A cart that changed since the code was applied is priced anew, or gives its slot back."""
+    cart = wanted.cart
+    if cart is None or cart.digest == live.cart_digest:
+        return None
+    if cart.reference != live.cart_reference:
+        raise CartMismatch
+    done = reprice(session, live, cart, now=now, actor_id=actor_id)
+    return done if isinstance(done, CartChanged) else None
+
+
+def _basket(session: Session, wanted: Wanted, usage: Row[Any] | None) -> _Basket:
+    if usage is not None:
+        row = session.execute(_PRICED, {"usage": usage.id}).one()
+        return _Basket(
+            row.id,
+            row.cart_reference,
+            row.cart_digest,
+            row.quote,
+            row.user_id,
+            row.customer_keys,
+            row.expires_at,
+        )
+    cart, who = wanted.cart, wanted.customer
+    assert cart is not None
+    assert who is not None
+    priced = quote(cart, 0, ()).as_json()
+    return _Basket(None, cart.reference, cart.digest, priced, who.user_id, who.keys, None)
+
+
+def _known(session: Session, client_id: UUID, basket: _Basket) -> UUID | None:
+    """The purchase that this cart has at this price; one at another price is in the way."""
+    values = {"client": client_id, "cart": basket.cart_reference, "digest": basket.cart_digest}
+    live = session.execute(_LIVE, values).one_or_none()
+    if live is not None:
+        if (live.usage_id, live.cart_digest) == (basket.usage_id, basket.cart_digest):
+            return UUID(str(live.id))
+        raise BeingPaid(live.id, ReleaseReason.CART_CHANGED)
+    if basket.usage_id is None:
+        paid = session.execute(_PAID, values).scalar_one_or_none()
+        if paid is not None:
+            raise CartPaid(paid)
+    return None
+
+
+def _write(
+    session: Session,
+    wanted: Wanted,
+    basket: _Basket,
+    *,
+    actor_id: UUID | None,
+    now: datetime,
+) -> UUID | None:
+    """Payment and purchase, or None where somebody was quicker with this cart."""
+    identity = new_id()
+    agency_id = session.execute(_AGENCY, {"client": wanted.client_id}).scalar_one()
+    savepoint = session.begin_nested()
+    charge = Charge(
+        payment_id=identity,
+        agency_id=agency_id,
+        client_id=wanted.client_id,
+        purpose=PaymentPurpose.PURCHASE,
+        amount_minor=basket.quote["total_minor"],
+        currency=basket.quote["currency"],
+        lines=page_lines(basket.quote),
+        reference=basket.usage_id or identity,
+        success_url=wanted.success_url,
+        cancel_url=wanted.cancel_url,
+    )
+    begin_payment(session, charge, actor_id=actor_id, now=now)
+    made = session.execute(
+        insert_or_not(Purchase)
+        .values(
+            id=identity,
+            agency_id=agency_id,
+            client_id=wanted.client_id,
+            usage_id=basket.usage_id,
+            cart_reference=basket.cart_reference,
+            cart_digest=basket.cart_digest,
+            quote=basket.quote,
+            user_id=basket.user_id,
+            customer_keys=list(basket.customer_keys),
+            created_by=actor_id,
+        )
+        .on_conflict_do_nothing(
+            index_elements=["client_id", "cart_reference"], index_where=text("is_live")
+        )
+        .returning(Purchase.id)
+    ).scalar_one_or_none()
+    if made is None:
+        savepoint.rollback()
+        return None
+    savepoint.commit()
+    return identity
+
+
+def _go_on(
+    session: Session,
+    purchase_id: UUID,
+    basket: _Basket,
+    *,
+    followers: Followers,
+    now: datetime,
+) -> None:
+    """Bind the reservation to it until its time is over; what costs nothing is paid at once."""
+    if basket.usage_id is not None:
+        begin_purchase(session, basket.usage_id, purchase_id)
+    if basket.quote["total_minor"] == 0:
+        free = News(payment=Paid.NOT_REQUIRED, paid_minor=0, paid_currency=basket.quote["currency"])
+        learn(session, purchase_id, free, followers=followers, now=now)
+    elif basket.expires_at is not None:
+        defer(
+            session,
+            END_CHECKOUT,
+            args={"purchase_id": str(purchase_id)},
+            now=now,
+            run_after=basket.expires_at,
+        )
+
+
+def page_lines(told: dict[str, Any]) -> list[tuple[str, int, int]]:
+    """The lines of a quote as a page lists them: name, quantity, minor units of one, with tax."""
+    return [_page_line(line, includes_tax=told["includes_tax"]) for line in told["lines"]]
+
+
+def _page_line(line: dict[str, Any], *, includes_tax: bool) -> tuple[str, int, int]:
+    """What is left of a line may not be a multiple of its quantity: then it is one of so many."""
+    name: str = line.get("name") or line["sku"]
+    quantity: int = line["quantity"]
+    paid: int = line["net_minor"] + (0 if includes_tax else line["tax_minor"])
+    if paid % quantity:
+        return f"{name} x {quantity}", 1, paid
+    return name, quantity, paid // quantity

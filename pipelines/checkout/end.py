@@ -1,0 +1,144 @@
+"""End a purchase that nobody paid in time: its page first, and then its slot (EC-005)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.database import Sessions, transaction
+from models.payments import PaymentState
+from models.scope import client, tenant_scope
+from pipelines.discounts.refusals import ReservationEnded
+from pipelines.discounts.release import (
+    RELEASED_AT_ONCE,
+    BeingPaid,
+    ReleaseReason,
+    release,
+    release_timed_out,
+)
+from pipelines.payments.page import Pages
+from pipelines.payments.refusals import PaymentProviderUnavailable, PaymentsNotSetUp
+from pipelines.queue.defer import defer_many
+from pipelines.queue.kinds import END_CHECKOUT
+from pipelines.queue.work import TaskInHand, fence, finish, postpone
+
+#: While Stripe cannot be asked.
+LOOK_AGAIN = timedelta(minutes=1)
+#: A task that was lost with its database's backup, or put down, is written again after this.
+ASK_AGAIN = timedelta(minutes=15)
+
+_STANDS = text("""
+SELECT p.is_live, m.state, u.expires_at, u.id AS usage_id FROM purchases p
+JOIN payments m ON m.id = p.id
+LEFT JOIN discount_usages u ON u.id = p.usage_id AND u.purchase_id = p.id AND u.state = 'reserved'
+WHERE p.id = :purchase
+""")
+_OVERDUE = text("""
+UPDATE payments SET end_asked_at = :now
+WHERE id = ANY (ARRAY(
+    SELECT purchase_id FROM discount_usages WHERE state = 'reserved' AND purchase_id IS NOT NULL
+      AND expires_at <= CAST(:now AS timestamptz) - interval '1 minute' ORDER BY id LIMIT :limit))
+  AND state IN ('open', 'processing')
+  AND (end_asked_at IS NULL OR end_asked_at < CAST(:now AS timestamptz) - CAST(:again AS interval))
+RETURNING id
+""")
+
+
+def end_checkout(
+    sessions: Sessions, task: TaskInHand, *, pages: Pages, draw: Callable[[], float]
+) -> None:
+    """The work of END_CHECKOUT, when the time of a purchase's slot is over, or was made longer."""
+    purchase_id = UUID(task.args["purchase_id"])
+    with transaction(sessions) as session:
+        stands = session.execute(_STANDS, {"purchase": purchase_id}).one_or_none()
+        now = clock.now(session)
+    if stands is not None and stands.is_live:
+        if stands.expires_at is not None and stands.expires_at > now:
+            _later(sessions, task, stands.expires_at)
+            return
+        try:
+            state = pages.end(purchase_id, ReleaseReason.TIMEOUT)
+        except (PaymentProviderUnavailable, PaymentsNotSetUp):
+            _later(sessions, task, now + LOOK_AGAIN * (0.5 + draw() / 2))
+            return
+        if state is PaymentState.PROCESSING:
+            _wait_no_longer(sessions, purchase_id)
+    with transaction(sessions) as session:
+        fence(session, task)
+        finish(session, task)
+
+
+def end_purchase(pages: Pages, client_id: UUID) -> Callable[[UUID, ReleaseReason], None]:
+    """How a door ends the purchase that is in its way; raises `PaymentProviderUnavailable`."""
+
+    def end(purchase_id: UUID, reason: ReleaseReason) -> None:
+        with tenant_scope(client(client_id)):
+            pages.end(purchase_id, reason)
+
+    return end
+
+
+def release_reservation(
+    sessions: Sessions,
+    usage_id: UUID,
+    reason: ReleaseReason,
+    *,
+    pages: Pages,
+    actor_id: UUID | None,
+) -> None:
+    """Give a slot back, in the scope in force: a page on which it could be paid is ended first.
+
+    Raises `NotFound`, `ReservationEnded` for one that is paid or being paid, and
+    `PaymentProviderUnavailable`.
+    """
+    try:
+        with transaction(sessions) as session:
+            now = clock.now(session)
+            release(session, usage_id, reason, now=now, actor_id=actor_id)
+        return
+    except BeingPaid as paying:
+        state = pages.end(paying.purchase_id, reason)
+    if state not in {PaymentState.EXPIRED, PaymentState.FAILED}:
+        raise ReservationEnded(state)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass of the duty did; `is_full`: there may be more."""
+
+    released: int
+    is_full: bool
+
+
+def release_expired(session: Session, now: datetime) -> Pass:
+    """Give back a pass of the slots whose time is over; those that could be paid end at Stripe first.
+
+    A purchase ends itself at its time (END_CHECKOUT); here that is only written again, should it
+    have been lost.
+    """
+    released = release_timed_out(session, now)
+    values = {"now": now, "limit": RELEASED_AT_ONCE, "again": ASK_AGAIN}
+    overdue = session.execute(_OVERDUE, values).scalars().all()
+    args = [{"purchase_id": str(payment_id)} for payment_id in overdue]
+    defer_many(session, END_CHECKOUT, args, now=now, tenant_id=None, job_id=None)
+    return Pass(released, RELEASED_AT_ONCE in {released, len(overdue)})
+
+
+def _wait_no_longer(sessions: Sessions, purchase_id: UUID) -> None:
+    """A bank that says nothing for so long keeps no slot; should it pay yet, that is late."""
+    with transaction(sessions) as session:
+        stands = session.execute(_STANDS, {"purchase": purchase_id}).one()
+        now = clock.now(session)
+        if stands.usage_id is not None and stands.expires_at <= now:
+            reason = ReleaseReason.TIMEOUT
+            release(session, stands.usage_id, reason, now=now, purchase_id=purchase_id)
+
+
+def _later(sessions: Sessions, task: TaskInHand, until: datetime) -> None:
+    with transaction(sessions) as session:
+        fence(session, task)
+        postpone(session, task, until=until, reason="payment")

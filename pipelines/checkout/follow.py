@@ -1,0 +1,230 @@
+"""What becomes of a purchase and its slot when something is learned of its payment (EC-003..EC-010).
+
+The payment's state decides, and where the slot stands: a table of both is in docs/states.md, and a
+test walks it. Locked are the payment, the purchase, the usage, then what is counted.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.discounts import OnLate, UsageState
+from models.payments import PaymentState
+from pipelines.alerts.kind import AlertKind
+from pipelines.alerts.payment_kinds import (
+    AMOUNT_MISMATCH,
+    LATE_PAYMENT_OVERFLOW,
+    PAID_TWICE,
+    PAYMENT_DISPUTED,
+)
+from pipelines.alerts.raise_alert import raise_alert, settle_alert
+from pipelines.audit.record import record
+from pipelines.checkout.refuse import RefusedFor, refuse_money
+from pipelines.discounts.release import ReleaseReason, release
+from pipelines.discounts.settle import (
+    begin_purchase,
+    confirm,
+    count_purchase,
+    hold_until,
+    refund_usage,
+    take_refund_back,
+    usage_locked,
+)
+from pipelines.payments.learn import Learned
+from pipelines.payments.page import KEEPS_RESERVATION
+from pipelines.queue.defer import defer
+from pipelines.queue.kinds import END_CHECKOUT
+from pipelines.webhooks.catalogue import (
+    PURCHASE_CONFIRMED,
+    PURCHASE_DISPUTED,
+    PURCHASE_ENDED,
+    PURCHASE_REFUNDED,
+    EventType,
+)
+from pipelines.webhooks.happened import Event, happened
+
+#: A bank debit may take so long; its slot is kept (EC-047).
+ASYNC_HOLD = timedelta(days=14)
+
+_PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase FOR NO KEY UPDATE")
+_ENDS = text("UPDATE purchases SET is_live = false WHERE id = :purchase AND is_live")
+_COUNTED = text("UPDATE purchases SET is_counted = true WHERE id = :purchase")
+_LATE = text("UPDATE purchases SET is_late = true WHERE id = :purchase")
+
+
+def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
+    """Let a purchase and its slot follow what is known of its payment; its payment is locked."""
+    purchase = session.execute(_PURCHASE, {"purchase": learned.after.id}).one()
+    usage = None if purchase.usage_id is None else usage_locked(session, purchase.usage_id)
+    match learned.state:
+        case PaymentState.OPEN:
+            return
+        case PaymentState.PROCESSING:
+            if usage is not None and usage.purchase_id == purchase.id:
+                hold_until(session, usage.id, now + ASYNC_HOLD)
+        case PaymentState.MISMATCHED:
+            _mismatched(session, learned, now)
+        case PaymentState.SUCCEEDED | PaymentState.REFUNDED:
+            _paid(session, learned, purchase, usage, now)
+        case PaymentState.FAILED | PaymentState.EXPIRED:
+            _not_paid(session, learned, purchase, usage, now)
+    _tell(session, learned, now)
+
+
+def _paid(
+    session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any] | None, now: datetime
+) -> None:
+    """Confirmed once, whoever says that it is paid; and refunded, if all of it went back."""
+    session.execute(_ENDS, {"purchase": purchase.id})
+    if learned.before.state == PaymentState.MISMATCHED:
+        _settle(session, AMOUNT_MISMATCH, purchase, now)
+    if purchase.refused is not None:
+        return
+    if usage is None:
+        if not purchase.is_counted:
+            keys = list(purchase.customer_keys)
+            count_purchase(session, purchase.agency_id, purchase.client_id, keys)
+            session.execute(_COUNTED, {"purchase": purchase.id})
+        return
+    is_ours = usage.purchase_id == purchase.id
+    match usage.state:
+        case UsageState.CONFIRMED | UsageState.REFUNDED if not is_ours:
+            _paid_twice(session, learned, purchase, now)
+            return
+        case UsageState.RESERVED | UsageState.RELEASED:
+            if not _confirmed(session, learned, purchase, usage, now):
+                return
+            usage = usage_locked(session, usage.id)
+    if learned.state is PaymentState.REFUNDED and usage.state == UsageState.CONFIRMED:
+        refund_usage(session, usage, now=now)
+    elif learned.state is PaymentState.SUCCEEDED and usage.state == UsageState.REFUNDED:
+        take_refund_back(session, usage, now=now)
+
+
+def _confirmed(
+    session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
+) -> bool:
+    """Whether the usage could be confirmed; a payment that comes too late may be paid back."""
+    if usage.state == UsageState.RESERVED and usage.purchase_id not in {None, purchase.id}:
+        # The cart was priced anew, and yet the page of its old price was paid: the new one ends.
+        args = {"purchase_id": str(usage.purchase_id)}
+        defer(session, END_CHECKOUT, args=args, now=now)
+    done = confirm(
+        session,
+        usage,
+        purchase_id=purchase.id,
+        now=now,
+        takes_overflow=usage.on_late == OnLate.CONFIRM,
+    )
+    if done is None:
+        refuse_money(session, learned.after, RefusedFor.LATE, now=now)
+        return False
+    session.execute(_COUNTED, {"purchase": purchase.id})
+    if done.is_late:
+        session.execute(_LATE, {"purchase": purchase.id})
+    if done.is_overflow:
+        detail = {"purchase_id": str(purchase.id)}
+        _raise(session, LATE_PAYMENT_OVERFLOW, purchase, usage.code_id, detail, now)
+    return True
+
+
+def _paid_twice(session: Session, learned: Learned, purchase: Row[Any], now: datetime) -> None:
+    refuse_money(session, learned.after, RefusedFor.PAID_TWICE, now=now)
+    _raise(session, PAID_TWICE, purchase, purchase.id, {}, now)
+
+
+def _not_paid(
+    session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any] | None, now: datetime
+) -> None:
+    """Its slot is given back, unless the page was ended for another price of the same cart."""
+    session.execute(_ENDS, {"purchase": purchase.id})
+    if usage is None or usage.state != UsageState.RESERVED or usage.purchase_id != purchase.id:
+        return
+    asked = learned.after.end_reason
+    if asked == KEEPS_RESERVATION and learned.state is PaymentState.EXPIRED:
+        begin_purchase(session, usage.id, None)
+        return
+    reason = ReleaseReason.TIMEOUT if usage.expires_at <= now else ReleaseReason.PAYMENT
+    if asked in {ReleaseReason.CUSTOMER, ReleaseReason.STAFF}:
+        reason = ReleaseReason(asked)
+    release(session, usage.id, reason, now=now, purchase_id=purchase.id)
+
+
+def _mismatched(session: Session, learned: Learned, now: datetime) -> None:
+    """Nothing is confirmed by another amount, and nothing given back: a person decides."""
+    if learned.before.state == PaymentState.MISMATCHED:
+        return
+    payment = learned.after
+    detail: dict[str, str | int | None] = {
+        "expected_minor": payment.amount_minor,
+        "expected_currency": payment.currency,
+        "actual_minor": payment.paid_minor,
+        "actual_currency": payment.paid_currency,
+    }
+    _raise(session, AMOUNT_MISMATCH, payment, payment.id, detail, now)
+
+
+def _tell(session: Session, learned: Learned, now: datetime) -> None:
+    """Write down, and tell whoever listens, what became of the purchase."""
+    before, after = learned.before, learned.after
+    if before.is_disputed != after.is_disputed:
+        if after.is_disputed:
+            _raise(session, PAYMENT_DISPUTED, after, after.id, {}, now)
+        else:
+            _settle(session, PAYMENT_DISPUTED, after, now)
+        _happened(session, PURCHASE_DISPUTED, after, now)
+    if before.state != after.state:
+        _audit(session, after, before.state)
+        match learned.state:
+            case PaymentState.SUCCEEDED:
+                _happened(session, PURCHASE_CONFIRMED, after, now)
+            case PaymentState.EXPIRED | PaymentState.FAILED:
+                _happened(session, PURCHASE_ENDED, after, now)
+    if before.refunded_minor != after.refunded_minor:
+        _happened(session, PURCHASE_REFUNDED, after, now)
+
+
+def _happened(session: Session, kind: EventType, payment: Row[Any], now: datetime) -> None:
+    reservation = None if payment.reference == payment.id else str(payment.reference)
+    data = {
+        "state": payment.state,
+        "reservation_id": reservation,
+        "amount_minor": payment.amount_minor,
+        "refunded_minor": payment.refunded_minor,
+        "currency": payment.currency,
+    }
+    event = Event(kind, payment.id, payment.agency_id, payment.client_id, data)
+    happened(session, event, now=now)
+
+
+def _audit(session: Session, payment: Row[Any], before: str) -> None:
+    record(
+        session,
+        f"purchase.{payment.state}",
+        object_kind="purchase",
+        object_id=payment.id,
+        actor_id=None,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+        detail={"state": [before, payment.state], "amount_minor": payment.amount_minor},
+    )
+
+
+def _raise(
+    session: Session,
+    kind: AlertKind,
+    owner: Row[Any],
+    subject_id: UUID,
+    detail: dict[str, str | int | None] | dict[str, str],
+    now: datetime,
+) -> None:
+    tenant = {"agency_id": owner.agency_id, "client_id": owner.client_id}
+    raise_alert(session, kind, subject_id=subject_id, detail=detail, now=now, **tenant)
+
+
+def _settle(session: Session, kind: AlertKind, owner: Row[Any], now: datetime) -> None:
+    tenant = {"agency_id": owner.agency_id, "client_id": owner.client_id}
+    settle_alert(session, kind, subject_id=owner.id, now=now, **tenant)

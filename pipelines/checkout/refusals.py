@@ -1,0 +1,40 @@
+"""Why a purchase is not begun: the stable codes, and words that say what to do."""
+
+from uuid import UUID
+
+from pipelines.errors import Kind, Refusal
+
+
+class CartPaid(Refusal):
+    """This very cart was paid."""
+
+    code = "cart_paid"
+    kind = Kind.CONFLICT
+    detail = "This cart is paid. Give a new purchase a new cart id."
+
+    def __init__(self, purchase_id: UUID) -> None:
+        super().__init__(extra={"purchase_id": str(purchase_id)})
+
+
+class ReservationExpired(Refusal):
+    """The slot was kept until now."""
+
+    code = "reservation_expired"
+    kind = Kind.GONE
+    detail = "The reservation's time is over. Apply the code again."
+
+
+class CustomerMismatch(Refusal):
+    """The reservation is another customer's."""
+
+    code = "customer_mismatch"
+    kind = Kind.CONFLICT
+    detail = "The reservation was made for another customer. Apply the code for this one."
+
+
+class CartMismatch(Refusal):
+    """The reservation is another cart's."""
+
+    code = "cart_mismatch"
+    kind = Kind.CONFLICT
+    detail = "The reservation was made for another cart. Apply the code to this one."

@@ -1,0 +1,41 @@
+"""Money that confirms nothing is paid back: too late for a slot, a second time, or refused by a person."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.audit.record import record
+from pipelines.payments.refund import ask_refund
+
+_REFUSE = text("""
+UPDATE purchases SET refused = :why, is_live = false WHERE id = :purchase AND refused IS NULL
+""")
+
+
+class RefusedFor(StrEnum):
+    LATE = "late"
+    PAID_TWICE = "paid_twice"
+    REJECTED = "rejected"
+
+
+def refuse_money(session: Session, payment: Row[Any], why: RefusedFor, *, now: datetime) -> None:
+    """Have all that was paid with this purchase paid back, once; its payment is locked."""
+    values = {"purchase": payment.id, "why": why.value}
+    if not session.execute(_REFUSE, values).rowcount:  # type: ignore[attr-defined]
+        return
+    left = (payment.paid_minor or 0) - payment.refunded_minor
+    if left > 0:
+        ask_refund(session, payment, left, reason=why.value, actor_id=None, now=now)
+    record(
+        session,
+        "purchase.refused",
+        object_kind="purchase",
+        object_id=payment.id,
+        actor_id=None,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+        detail={"reason": why.value, "amount_minor": left},
+    )

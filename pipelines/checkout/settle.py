@@ -1,0 +1,79 @@
+"""What a person decides of a purchase: to take what was paid, or to pay it back."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from models.payments import PaymentState
+from pipelines.audit.record import record
+from pipelines.checkout.read import read_purchase
+from pipelines.checkout.refuse import RefusedFor, refuse_money
+from pipelines.payments.learn import Followers, accept
+from pipelines.payments.read import payment_row
+from pipelines.payments.refund import ask_refund
+from pipelines.payments.refusals import NothingToRefund, PaymentEnded
+
+
+def accept_purchase(
+    session: Session,
+    purchase_id: UUID,
+    *,
+    reason: str,
+    followers: Followers,
+    actor_id: UUID,
+    now: datetime,
+) -> None:
+    """Take another amount than was asked for; raises `NotFound`, and `PaymentEnded` for any other."""
+    read_purchase(session, purchase_id)
+    payment = payment_row(session, purchase_id, is_locked=True)
+    if payment.state != PaymentState.MISMATCHED:
+        raise PaymentEnded(purchase_id, payment.state)
+    accept(session, purchase_id, followers=followers, now=now)
+    record(
+        session,
+        "purchase.accepted",
+        object_kind="purchase",
+        object_id=purchase_id,
+        actor_id=actor_id,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+        detail={"reason": reason, "amount_minor": [payment.amount_minor, payment.paid_minor]},
+    )
+
+
+def refund_purchase(
+    session: Session,
+    purchase_id: UUID,
+    *,
+    amount_minor: int | None,
+    reason: str,
+    actor_id: UUID,
+    now: datetime,
+) -> UUID:
+    """Pay so much of a purchase back, or all that is left; the purchase's id.
+
+    Of a payment that waits for a person all goes back: nothing is confirmed by it then. Raises
+    `NotFound` and `NothingToRefund`.
+    """
+    read_purchase(session, purchase_id)
+    payment = payment_row(session, purchase_id, is_locked=True)
+    left = (payment.paid_minor or 0) - payment.refunded_minor
+    amount = left if amount_minor is None else amount_minor
+    if payment.state == PaymentState.MISMATCHED:
+        if amount != left:
+            raise NothingToRefund(left)
+        refuse_money(session, payment, RefusedFor.REJECTED, now=now)
+    else:
+        ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)
+    record(
+        session,
+        "purchase.refund_asked",
+        object_kind="purchase",
+        object_id=purchase_id,
+        actor_id=actor_id,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+        detail={"reason": reason, "amount_minor": amount, "currency": payment.currency},
+    )
+    return purchase_id

@@ -1,0 +1,1 @@
+"""Payments at Stripe: sessions, what is learned of them, refunds, disputes and events."""

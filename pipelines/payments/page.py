@@ -1,0 +1,128 @@
+"""Open the page that a payment is made on, and end it: Stripe is asked with no transaction open.
+
+Both are done as often as somebody asks: a page has the key of its payment, and what Stripe says of
+it is learned like any news.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+
+from models import clock
+from models.database import Sessions, transaction
+from models.payments import PaymentState, SessionStatus
+from pipelines.payments.amounts import to_stripe
+from pipelines.payments.learn import Followers, learn
+from pipelines.payments.news import News, news_of_session
+from pipelines.payments.read import payment_row
+from pipelines.payments.refusals import (
+    PaymentEnded,
+    PaymentProviderUnavailable,
+    PaymentRefused,
+    PaymentsNotSetUp,
+)
+from pipelines.providers.stripe_answers import Answer, NewSession, PaymentLine, Refused, Told
+from pipelines.providers.stripe_door import StripeDoor
+
+#: Why we end a page: told in `payments.end_reason`, for what is paid on it to go by.
+KEEPS_RESERVATION = "cart_changed"
+
+_ENDING = text("""
+UPDATE payments SET end_reason = coalesce(end_reason, :reason), end_asked_at = :now,
+    version = version + 1
+WHERE id = :payment AND state IN ('open', 'processing') RETURNING *
+""")
+
+
+class Pages:
+    """The pages of one account of Stripe's; used in the scope of whose payments they are."""
+
+    def __init__(self, sessions: Sessions, door: StripeDoor | None, followers: Followers) -> None:
+        self._sessions = sessions
+        self._door = door
+        self.followers = followers
+
+    def open(self, payment_id: UUID) -> Row[Any]:
+        """Make the page of a payment that is written down; the payment then.
+
+        Raises `PaymentProviderUnavailable`, and the same may be asked again; `PaymentRefused`,
+        and the payment is over; `PaymentEnded`.
+        """
+        with transaction(self._sessions) as session:
+            payment = payment_row(session, payment_id)
+        if payment.state != PaymentState.OPEN:
+            raise PaymentEnded(payment_id, payment.state)
+        if payment.session_id is None:
+            answer = self._create(payment)
+            if isinstance(answer, Refused):
+                self._ending(payment_id, KEEPS_RESERVATION)
+                self._learn(payment_id, _OVER)
+                raise PaymentRefused(answer.code)
+            payment = self._learn(payment_id, _told(answer))
+        if payment.state != PaymentState.OPEN:
+            raise PaymentEnded(payment_id, payment.state)
+        return payment
+
+    def end(self, payment_id: UUID, reason: str) -> PaymentState:
+        """End a page that nobody paid yet; what the payment is then, as Stripe says.
+
+        Raises `PaymentProviderUnavailable`, and the same may be asked again.
+        """
+        payment = self._ending(payment_id, reason)
+        if payment is None:
+            with transaction(self._sessions) as session:
+                return PaymentState(payment_row(session, payment_id).state)
+        if payment.session_id is None:
+            # It may have been made by somebody who never heard of it: its key finds it.
+            made = self._create(payment)
+            if isinstance(made, Refused):
+                return PaymentState(self._learn(payment_id, _OVER).state)
+            payment = self._learn(payment_id, _told(made))
+        answer = self._needed().expire_session(payment.session_id)
+        if isinstance(answer, Refused):
+            answer = self._needed().session(payment.session_id)
+        return PaymentState(self._learn(payment_id, _told(answer)).state)
+
+    def _create(self, payment: Row[Any]) -> Answer:
+        lines = [
+            PaymentLine(name, quantity, to_stripe(unit, payment.currency))
+            for name, quantity, unit in payment.lines
+        ]
+        new = NewSession(
+            currency=payment.currency,
+            lines=lines,
+            reference=str(payment.reference),
+            metadata={"payment_id": str(payment.id), "purpose": payment.purpose},
+            success_url=payment.success_url,
+            cancel_url=payment.cancel_url,
+            expires_at=int(payment.session_expires_at.timestamp()),
+        )
+        return self._needed().create_session(new, key=f"payment:{payment.id}")
+
+    def _needed(self) -> StripeDoor:
+        if self._door is None:
+            raise PaymentsNotSetUp
+        return self._door
+
+    def _ending(self, payment_id: UUID, reason: str) -> Row[Any] | None:
+        with transaction(self._sessions) as session:
+            now: datetime = clock.now(session)
+            values = {"payment": payment_id, "reason": reason, "now": now}
+            return session.execute(_ENDING, values).one_or_none()
+
+    def _learn(self, payment_id: UUID, news: News) -> Row[Any]:
+        with transaction(self._sessions) as session:
+            now = clock.now(session)
+            return learn(session, payment_id, news, followers=self.followers, now=now).after
+
+
+#: Stripe made no page, and will make none: its answer to the key says so.
+_OVER = News(session_status=SessionStatus.EXPIRED.value)
+
+
+def _told(answer: Answer) -> News:
+    if not isinstance(answer, Told):
+        raise PaymentProviderUnavailable
+    return news_of_session(answer.thing)

@@ -1,0 +1,59 @@
+"""The inbox of Stripe's events as operators see it."""
+
+from typing import Any
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from models.payments import EventState
+from pipelines.errors import NotFound
+
+_EVENTS = """
+SELECT e.id, e.type, e.object_id, e.state, e.payment_id, m.purpose, e.livemode, e.account,
+    e.happened_at, e.received_at, e.was_pulled, e.secret_place, e.deliveries, e.tries, e.handled_at
+FROM stripe_events e LEFT JOIN payments m ON m.id = e.payment_id
+"""
+_ONE = text(_EVENTS + "WHERE e.id = :id")
+_LIST = text(
+    _EVENTS
+    + """
+WHERE (CAST(:before AS text) IS NULL
+       OR (e.received_at, e.id) < (SELECT received_at, id FROM stripe_events WHERE id = :before))
+  AND (CAST(:state AS text) IS NULL OR e.state = :state)
+  AND (CAST(:type AS text) IS NULL OR e.type = :type)
+ORDER BY e.received_at DESC, e.id DESC LIMIT :limit
+"""
+)
+_COUNTS = text("""
+SELECT count(*) FILTER (WHERE state = 'received') AS waiting,
+    count(*) FILTER (WHERE state = 'unmatched') AS unmatched,
+    count(*) FILTER (WHERE state = 'needs_review') AS needs_review,
+    count(*) FILTER (WHERE state = 'mode_mismatch') AS mode_mismatch
+FROM stripe_events WHERE state NOT IN ('handled', 'stale', 'unhandled')
+""")
+
+
+def list_events(
+    session: Session,
+    *,
+    state: EventState | None,
+    kind: str | None,
+    before: str | None,
+    limit: int,
+) -> list[Row[Any]]:
+    """Events, youngest first; `before` is the last id of the page before. In the system's scope."""
+    values = {"before": before, "state": state, "type": kind, "limit": limit}
+    return list(session.execute(_LIST, values))
+
+
+def read_event_row(session: Session, event_id: str) -> Row[Any]:
+    """One event; `NotFound` if there is none."""
+    row = session.execute(_ONE, {"id": event_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def count_open_events(session: Session) -> dict[str, int]:
+    """How many events wait, and for what."""
+    return dict(session.execute(_COUNTS).one()._mapping)
