@@ -119,6 +119,8 @@ class Payment(Base):
     reference: Mapped[UUID]
     success_url: Mapped[str]
     cancel_url: Mapped[str]
+    #: Which of its keys its page is asked for with: an answer that Stripe keeps may be a failure.
+    page_key: Mapped[int] = mapped_column(server_default=text("1"))
     session_id: Mapped[str | None]
     session_url: Mapped[str | None]
     session_status: Mapped[str] = mapped_column(server_default=text("'none'"))

@@ -4,7 +4,7 @@ Both are done as often as somebody asks: a page has the key of its payment, and 
 it is learned like any news.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,15 @@ from pipelines.payments.refusals import (
     PaymentRefused,
     PaymentsNotSetUp,
 )
-from pipelines.providers.stripe_answers import Answer, NewSession, PaymentLine, Refused, Told
+from pipelines.providers.stripe_answers import (
+    Answer,
+    FailureKept,
+    NewSession,
+    PaymentLine,
+    Refused,
+    Told,
+    ToldMany,
+)
 from pipelines.providers.stripe_door import StripeDoor
 
 #: Why we end a page: told in `payments.end_reason`, for what is paid on it to go by.
@@ -33,6 +41,11 @@ _ENDING = text("""
 UPDATE payments SET end_reason = coalesce(end_reason, :reason), end_asked_at = :now,
     version = version + 1
 WHERE id = :payment AND state IN ('open', 'processing') RETURNING *
+""")
+
+# Two who find the failure at once go on with the same next key.
+_NEXT_KEY = text("""
+UPDATE payments SET page_key = :key + 1 WHERE id = :payment AND page_key = :key
 """)
 
 
@@ -86,6 +99,33 @@ class Pages:
         return PaymentState(self._learn(payment_id, _told(answer)).state)
 
     def _create(self, payment: Row[Any]) -> Answer:
+        """A page under the payment's key; where Stripe keeps a failure for that, one that it made, or the next."""
+        answer = self._asked(payment)
+        if not isinstance(answer, FailureKept):
+            return answer
+        return self._made_already(payment) or self._asked(self._with_next_key(payment))
+
+    def _made_already(self, payment: Row[Any]) -> Answer | None:
+        """The page that was made while Stripe said that it failed; Stripe's clock is not ours."""
+        since, after = payment.created_at - timedelta(minutes=5), None
+        while True:
+            page = self._needed().sessions(since, after=after)
+            if not isinstance(page, ToldMany):
+                return page
+            for thing in page.things:
+                if (thing.get("metadata") or {}).get("payment_id") == str(payment.id):
+                    return Told(thing)
+            if not page.has_more:
+                return None
+            after = page.things[-1]["id"]
+
+    def _with_next_key(self, payment: Row[Any]) -> Row[Any]:
+        with transaction(self._sessions) as session:
+            values = {"payment": payment.id, "key": payment.page_key}
+            session.execute(_NEXT_KEY, values)
+            return payment_row(session, payment.id)
+
+    def _asked(self, payment: Row[Any]) -> Answer:
         lines = [
             PaymentLine(name, quantity, to_stripe(unit, payment.currency))
             for name, quantity, unit in payment.lines
@@ -99,7 +139,7 @@ class Pages:
             cancel_url=payment.cancel_url,
             expires_at=int(payment.session_expires_at.timestamp()),
         )
-        return self._needed().create_session(new, key=f"payment:{payment.id}")
+        return self._needed().create_session(new, key=f"payment:{payment.id}:{payment.page_key}")
 
     def _needed(self) -> StripeDoor:
         if self._door is None:

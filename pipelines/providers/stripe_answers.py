@@ -36,11 +36,19 @@ class Away:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureKept:
+    """Stripe failed when it was asked first, and keeps that as the answer to this key for a day.
+
+    It may have been done all the same.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class KeysRefused:
     """Stripe does not take our key."""
 
 
-Answer = Told | ToldMany | Refused | Away | KeysRefused
+Answer = Told | ToldMany | Refused | Away | FailureKept | KeysRefused
 
 
 @dataclass(frozen=True, slots=True)

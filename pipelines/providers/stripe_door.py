@@ -16,6 +16,7 @@ from pipelines.providers.breaker import Breaker
 from pipelines.providers.stripe_answers import (
     Answer,
     Away,
+    FailureKept,
     KeysRefused,
     NewSession,
     Refused,
@@ -204,6 +205,8 @@ def _refused(fault: stripe.StripeError) -> Answer:
     if status in {401, 403}:
         log.error("stripe.keys_refused", status=status)
         return KeysRefused()
+    if status >= 500 and (fault.headers or {}).get("idempotent-replayed") == "true":
+        return FailureKept()
     # Somebody asks the same at this moment, or the answer is a gateway's or is unreadable.
     if status < 400 or status in {409, 429} or status >= 500:
         return _away(f"status_{status}")

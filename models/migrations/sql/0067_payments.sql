@@ -16,6 +16,8 @@ CREATE TABLE payments (
     reference UUID NOT NULL,
     success_url TEXT NOT NULL,
     cancel_url TEXT NOT NULL,
+    -- Which of its keys its page is asked for with: an answer that Stripe keeps may be a failure.
+    page_key INTEGER DEFAULT 1 NOT NULL,
     session_id TEXT,
     session_url TEXT,
     session_status TEXT DEFAULT 'none' NOT NULL,
