@@ -36,6 +36,8 @@ SETTINGS_EXIT = 2
 LOG_LINES_SHOWN = 5
 #: More deaths than this before the stack serves are no accident.
 DEATHS_MAX = 3
+#: Where the sandbox's Stripe tells of events.
+STRIPE_WEBHOOKS = "/api/v1/webhooks/stripe"
 
 Seed = Callable[[str], None]
 
@@ -184,7 +186,10 @@ def entries_of(plan: Plan, home: Home, where: Addresses) -> tuple[Entry, ...]:
     if not plan.with_sandbox:
         return entries
     data = home.path / "sandbox.sqlite3"
-    command = f"python -m ops.sandbox --port {where.sandbox_port} --smtp-port {where.smtp_port} --data '{data}'"
+    command = (
+        f"python -m ops.sandbox --port {where.sandbox_port} --smtp-port {where.smtp_port}"
+        f" --stripe-webhooks {where.web_url}{STRIPE_WEBHOOKS} --data '{data}'"
+    )
     return (*entries, Entry(SANDBOX, command))
 
 

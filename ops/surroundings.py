@@ -171,8 +171,10 @@ def sandbox_vendors(sandbox_url: str, *, secret: str = SANDBOX_ACCOUNT) -> dict[
     }
     accounts = dict.fromkeys(account_variables(), SANDBOX_ACCOUNT)
     secrets = dict.fromkeys(secret_variables(), secret)
-    secrets["STRIPE_API_KEY"] = f"sk_test_{secret}"
-    secrets["STRIPE_WEBHOOK_SECRETS"] = WEBHOOK_SECRET_HEAD + secret
+    secrets |= {
+        "STRIPE_API_KEY": f"sk_test_{secret}",
+        "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET_HEAD + secret,
+    }
     return addresses | accounts | secrets
 
 

@@ -19,6 +19,11 @@ from ops.sandbox.store import Store
 from ops.sandbox.stripe import stripe_pages
 from ops.sandbox.stripe_account import Account
 from ops.sandbox.stripe_control import stripe_control
+from ops.sandbox.stripe_control_events import event_control
+from ops.sandbox.stripe_control_money import money_control
+from ops.sandbox.stripe_endpoints import Standing
+from ops.sandbox.stripe_page import pay_page
+from ops.sandbox.stripe_postman import Postman
 from ops.sandbox.tango import tango
 from ops.sandbox.tremendous import tremendous
 from ops.sandbox.wire import reply
@@ -43,8 +48,16 @@ class SmtpAddress:
     port: int
 
 
-def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> Flask:
-    """Make the app with its state in the file `data`, or in memory; serve mail if asked to."""
+def create_app(
+    data: str | None = None,
+    *,
+    smtp: SmtpAddress | None = None,
+    hooks: Standing | None = None,
+) -> Flask:
+    """Make the app with its state in the file `data`, or in memory.
+
+    Mail is served if it is told where, and `hooks` is who Stripe tells of events from the start.
+    """
     app = Flask(__name__, static_folder=None)
     # A cut connection leaves the app as an OSError: the server, not Flask, must see it.
     app.config["PROPAGATE_EXCEPTIONS"] = True
@@ -62,7 +75,7 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
     app.register_blueprint(mailbox_pages(mailbox))
     app.register_blueprint(twilio.twilio_pages(twilio.Phones(store), boards["twilio"]))
     app.register_blueprint(receiver_pages(receiver, boards["receiver"]))
-    account = _open_stripe(app, store, boards["stripe"])
+    account, postman = _open_stripe(app, store, boards["stripe"], hooks)
     if smtp is not None:
         start_smtp(mailbox, boards["mail"], host=smtp.host, port=smtp.port)
 
@@ -73,14 +86,22 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
     @app.post("/control/reset")
     def reset() -> Response:
         store.clear()
+        postman.rest()
         receiver.clear()
-        account.clear()
+        account.restore()
         for faults in boards.values():
             faults.clear()
         for vendor in vendors:
             vendor.faults.clear()
             vendor.switches.clear()
         return reply({"status": "ok"})
+
+    _refuse(app)
+    return app
+
+
+def _refuse(app: Flask) -> None:
+    """What no page takes: a control that is not known, a path that is nobody's."""
 
     @app.errorhandler(BadControl)
     def refuse_control(error: BadControl) -> Response:
@@ -92,11 +113,18 @@ def create_app(data: str | None = None, *, smtp: SmtpAddress | None = None) -> F
         body = {"timestamp": now, "status": 404, "error": "Not Found", "path": request.path}
         return reply(body, 404)
 
-    return app
 
-
-def _open_stripe(app: Flask, store: Store, faults: FaultBoard) -> Account:
-    account = Account(store)
+def _open_stripe(
+    app: Flask, store: Store, faults: FaultBoard, standing: Standing | None
+) -> tuple[Account, Postman]:
+    """Its API, its buyers, and the postman who tells `standing` and others of events."""
+    account = Account(store, standing)
+    account.restore()
+    postman = Postman(account)
     app.register_blueprint(stripe_pages(account, faults))
+    app.register_blueprint(pay_page(account))
     app.register_blueprint(stripe_control(account, faults))
-    return account
+    app.register_blueprint(event_control(account, postman))
+    app.register_blueprint(money_control(account))
+    postman.start()
+    return account, postman

@@ -1,24 +1,22 @@
 """Play Stripe's API: sessions, payments, refunds, disputes, events and who is told of them."""
 
-import time
 from collections.abc import Callable
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from ops.sandbox import stripe_refunds as refunds
 from ops.sandbox import stripe_sessions as sessions
-from ops.sandbox.faults import FaultBoard, Strike
+from ops.sandbox.faults import FaultBoard
 from ops.sandbox.stripe_account import Account
-from ops.sandbox.stripe_door import NAME, Refused, broken, guard, missing, refusal
+from ops.sandbox.stripe_calls import Calls
+from ops.sandbox.stripe_door import NAME, guard, missing
+from ops.sandbox.stripe_endpoint_calls import endpoint_pages
 from ops.sandbox.stripe_events import is_asked_for, pending
 from ops.sandbox.stripe_expand import expanded, lines_of
-from ops.sandbox.stripe_faults import draw, is_empty_500, is_saved_500, suffer
-from ops.sandbox.stripe_forms import TEXT, read_form
-from ops.sandbox.stripe_idempotency import Answers
-from ops.sandbox.stripe_lists import PAGING, asked_for, page_of
+from ops.sandbox.stripe_forms import TEXT, WORDS, read_form
+from ops.sandbox.stripe_lists import asked_for, page_of
 from ops.sandbox.stripe_objects import Facts, Moment
 from ops.sandbox.stripe_wanted import SESSION, judge_session
-from ops.sandbox.wire import reply
 
 #: What is only looked at by its id: where, and how Stripe calls it.
 SHOWN = {
@@ -26,14 +24,15 @@ SHOWN = {
     "/v1/charges/<identity>": "charge",
     "/v1/refunds/<identity>": "refund",
     "/v1/disputes/<identity>": "dispute",
+    "/v1/webhook_endpoints/<identity>": "webhook_endpoint",
 }
-_Made = Callable[[Moment], Facts]
 
 
 def stripe_pages(account: Account, faults: FaultBoard) -> Blueprint:
     pages = Blueprint(NAME, __name__, url_prefix=f"/{NAME}")
     guard(pages, account.store)
-    desk = Desk(account, faults)
+    calls = Calls(account, faults)
+    desk = Desk(calls)
     pages.post("/v1/checkout/sessions")(desk.create_session)
     pages.get("/v1/checkout/sessions")(desk.list_sessions)
     pages.get("/v1/checkout/sessions/<identity>")(desk.show_session)
@@ -43,6 +42,8 @@ def stripe_pages(account: Account, faults: FaultBoard) -> Blueprint:
     pages.get("/v1/refunds")(desk.list_refunds)
     pages.get("/v1/events")(desk.list_events)
     pages.get("/v1/events/<identity>")(desk.show_event)
+    pages.post("/v1/refunds/<identity>")(desk.change_refund)
+    endpoint_pages(pages, calls)
     for path, kind in SHOWN.items():
         pages.add_url_rule(path, kind, desk.shows(kind))
     return pages
@@ -51,10 +52,8 @@ def stripe_pages(account: Account, faults: FaultBoard) -> Blueprint:
 class Desk:
     """The calls of the API: each answers one request."""
 
-    def __init__(self, account: Account, faults: FaultBoard) -> None:
-        self._account = account
-        self._faults = faults
-        self._answers = Answers()
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     def create_session(self) -> Response:
         pay_page = f"{request.host_url}{NAME}/pay"
@@ -65,7 +64,7 @@ class Desk:
             session = sessions.open_session(moment, wanted, pay_page)
             return expanded(session, moment, asked.get("expand", []))
 
-        return self.posted("session", make)
+        return self._calls.posted("session", make)
 
     def expire_session(self, identity: str) -> Response:
         def make(moment: Moment) -> Facts:
@@ -74,13 +73,13 @@ class Desk:
             sessions.expire(moment, session)
             return expanded(session, moment, asked.get("expand", []))
 
-        return self.posted("expire", make)
+        return self._calls.posted("expire", make)
 
     def show_session(self, identity: str) -> Response:
-        return self.looked("retrieve", lambda moment: sessions.session_of(moment, identity))
+        return self._calls.looked("retrieve", lambda moment: sessions.session_of(moment, identity))
 
     def list_lines(self, identity: str) -> Response:
-        return self.listed(
+        return self._calls.listed(
             "retrieve", lambda moment: lines_of(sessions.session_of(moment, identity))
         )
 
@@ -100,7 +99,7 @@ class Desk:
             page = page_of(moment, "checkout.session", asked, fits)
             return expanded(page, moment, asked.get("expand", []))
 
-        return self.listed("retrieve", make)
+        return self._calls.listed("retrieve", make)
 
     def create_refund(self) -> Response:
         def make(moment: Moment) -> Facts:
@@ -108,7 +107,18 @@ class Desk:
             refund = refunds.refund(moment, asked, moment.switches.refund_status)
             return expanded(refund, moment, asked.get("expand", []))
 
-        return self.posted("refund", make)
+        return self._calls.posted("refund", make)
+
+    def change_refund(self, identity: str) -> Response:
+        """Only what it is called may change."""
+
+        def make(moment: Moment) -> Facts:
+            asked = read_form(request.form.items(multi=True), {"metadata": WORDS, "expand": [TEXT]})
+            refund = refunds.refund_of(moment, identity)
+            refund["metadata"] |= asked.get("metadata", {})
+            return expanded(moment.objects.put(refund), moment, asked.get("expand", []))
+
+        return self._calls.posted("refund", make)
 
     def list_refunds(self) -> Response:
         asked = asked_for(payment_intent=TEXT, charge=TEXT)
@@ -122,7 +132,7 @@ class Desk:
             page = page_of(moment, "refund", asked, fits)
             return expanded(page, moment, asked.get("expand", []))
 
-        return self.listed("retrieve", make)
+        return self._calls.listed("retrieve", make)
 
     def list_events(self) -> Response:
         asked = asked_for(type=TEXT, types=[TEXT])
@@ -134,7 +144,7 @@ class Desk:
                 event["pending_webhooks"] = pending(moment, event)
             return page
 
-        return self.listed("events", make)
+        return self._calls.listed("events", make)
 
     def show_event(self, identity: str) -> Response:
         def make(moment: Moment) -> Facts:
@@ -143,7 +153,7 @@ class Desk:
                 raise missing("event", identity)
             return event | {"pending_webhooks": pending(moment, event)}
 
-        return self.listed("events", make)
+        return self._calls.listed("events", make)
 
     def shows(self, kind: str) -> Callable[[str], Response]:
         """The page that shows an object of this kind."""
@@ -155,48 +165,6 @@ class Desk:
                     raise missing(kind, identity)
                 return found
 
-            return self.looked("retrieve", find)
+            return self._calls.looked("retrieve", find)
 
         return show
-
-    def posted(self, point: str, make: _Made) -> Response:
-        """A call that changes something: once per Idempotency-Key, whatever it suffers."""
-        strike = draw(self._faults, point)
-        return suffer(strike, lambda: self._once(make, strike))
-
-    def looked(self, point: str, find: _Made) -> Response:
-        """A call that shows one object, with what it asks to have written out."""
-        asked = read_form(request.args.items(multi=True), {"expand": PAGING["expand"]})
-        return self.listed(
-            point, lambda moment: expanded(find(moment), moment, asked.get("expand", []))
-        )
-
-    def listed(self, point: str, make: _Made) -> Response:
-        def execute() -> Response:
-            with self._account.moment() as moment:
-                return reply(make(moment))
-
-        return suffer(draw(self._faults, point), execute)
-
-    def _once(self, make: _Made, strike: Strike | None) -> Response:
-        with self._answers.alone():
-            with self._account.moment() as moment:
-                kept = self._answers.kept(moment)
-            if kept is not None:
-                return kept
-            time.sleep(self._account.switches.current.latency_seconds)
-            try:
-                return self._execute(make, strike)
-            except Refused as error:
-                if not error.is_saved:
-                    raise
-                with self._account.moment() as moment:
-                    return self._answers.keep(moment, refusal(error))
-
-    def _execute(self, make: _Made, strike: Strike | None) -> Response:
-        """The change and its kept answer are written together."""
-        key = request.headers.get("Idempotency-Key")
-        with self._account.moment({"id": g.request_id, "idempotency_key": key}) as moment:
-            made = {} if is_empty_500(strike) else make(moment)
-            answer = broken() if is_saved_500(strike) else reply(made)
-            return self._answers.keep(moment, answer)

@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ops.sandbox.store import Store
+from ops.sandbox.stripe_endpoints import Standing, stand
 from ops.sandbox.stripe_objects import Facts, Moment, Objects
 from ops.sandbox.stripe_sessions import expire_due
 from ops.sandbox.stripe_switches import Switches
 from ops.sandbox.switches import Switchboard
 
+#: From one try to deliver to the next; after the last the event is given up.
+RETRY_SECONDS = (1.0, 5.0, 30.0, 120.0, 600.0)
+
 
 class Account:
     """What all pages of Stripe work on."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, standing: Standing | None = None) -> None:
         self.store = store
+        self._standing = standing
         self.switches = Switchboard(Switches())
         #: `on`, `held` or `off`: what becomes of events that are made.
         self.delivery = "on"
+        self.retry_seconds = RETRY_SECONDS
         #: Set whenever there may be something to deliver.
         self.stirred = threading.Event()
 
@@ -35,13 +41,14 @@ class Account:
             expire_due(moment)
             moment.cause = cause or moment.cause
             yield moment
-        self.stirred.set()
+        if moment.is_stirring:
+            self.stirred.set()
 
-    def clear(self) -> None:
+    def restore(self) -> None:
+        """As at the start: nothing is set, and the endpoint of the start is in its place."""
         self.switches.clear()
         self.delivery = "on"
-
-    def expire_due(self) -> None:
-        """What the clock alone brings about."""
-        with self.moment():
-            pass
+        self.retry_seconds = RETRY_SECONDS
+        if self._standing is not None:
+            with self.moment() as moment:
+                stand(moment, self._standing)

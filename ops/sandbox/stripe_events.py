@@ -6,8 +6,9 @@ from ops.sandbox.stripe_door import API_VERSION
 from ops.sandbox.stripe_objects import Facts, Moment, new_id, shown
 from ops.sandbox.stripe_switches import Switches
 
-#: A delivery on its way, waiting to be released, and at its three ends.
-WAITING, HELD, DELIVERED, GIVEN_UP = "waiting", "held", "delivered", "given_up"
+#: A delivery that is due some time, that waits to be released, that is on its way, and its ends.
+WAITING, HELD, SENDING = "waiting", "held", "sending"
+DELIVERED, GIVEN_UP = "delivered", "given_up"
 
 
 def emit(moment: Moment, kind: str, about: Facts, previous: Facts | None = None) -> Facts:
@@ -40,8 +41,9 @@ def add_event(moment: Moment, told: Facts) -> Facts:
 
 def pending(moment: Moment, event: Facts) -> int:
     """How many endpoints have not taken it yet."""
-    counted = "SELECT count(*) FROM stripe_deliveries WHERE event = ? AND state IN (?, ?)"
-    row = moment.objects.connection.execute(counted, (event["id"], WAITING, HELD)).fetchone()
+    counted = "SELECT count(*) FROM stripe_deliveries WHERE event = ? AND state IN (?, ?, ?)"
+    told = (event["id"], WAITING, HELD, SENDING)
+    row = moment.objects.connection.execute(counted, told).fetchone()
     return int(row[0])
 
 
@@ -54,6 +56,7 @@ def is_asked_for(kind: str, types: Iterable[str]) -> bool:
 
 def _address(moment: Moment, event: Facts) -> None:
     state = HELD if moment.delivery == "held" else WAITING
+    moment.is_stirring = True
     for endpoint in moment.objects.newest("webhook_endpoint"):
         if endpoint["status"] == "enabled" and is_asked_for(
             event["type"], endpoint["enabled_events"]

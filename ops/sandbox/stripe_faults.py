@@ -10,7 +10,7 @@ from ops.sandbox.faults import HEADER, FaultBoard, FaultKind, Param, Strike
 from ops.sandbox.stripe_door import Refused, broken, wrong_key
 
 #: The calls that change something, and those that only look.
-POSTS, READS = ("session", "expire", "refund"), ("retrieve", "events")
+POSTS, READS = ("session", "expire", "refund", "endpoint"), ("retrieve", "events")
 #: At the point `session` they have these names; elsewhere the point stands before them:
 #: `expire_drop_after_create`, `events_throttled_429`.
 ANYWHERE: dict[str, dict[str, Param]] = {

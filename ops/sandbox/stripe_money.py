@@ -34,6 +34,24 @@ MINIMUMS: Mapping[str, int] = {
 AMOUNT_MAX = 99_999_999
 #: Their last digit is always 0.
 THREE_DECIMALS = {"bhd", "jod", "kwd", "omr", "tnd"}
+#: Without minor units.
+ZERO_DECIMALS = {
+    "bif",
+    "clp",
+    "djf",
+    "gnf",
+    "jpy",
+    "kmf",
+    "krw",
+    "mga",
+    "pyg",
+    "rwf",
+    "vnd",
+    "vuv",
+    "xaf",
+    "xof",
+    "xpf",
+}
 #: Without minor units, and all the same sent with two decimals.
 SENT_WITH_00 = {"isk", "ugx"}
 
@@ -65,3 +83,9 @@ def judge_currency(currency: str, param: str) -> str:
     if len(currency) != 3 or not currency.isalpha() or not currency.isascii():
         raise Refused(400, f"Invalid currency: {currency}", param=param)
     return currency.lower()
+
+
+def decimals_of(currency: str) -> int:
+    if currency in ZERO_DECIMALS:
+        return 0
+    return 3 if currency in THREE_DECIMALS else 2

@@ -108,4 +108,6 @@ class Moment:
     delivery: str = "on"
     #: The call that changes something, as its events tell it.
     cause: Facts = field(default_factory=lambda: {"id": None, "idempotency_key": None})
+    #: Whether there may be something to deliver now.
+    is_stirring: bool = False
     switches: Switches = field(default_factory=Switches)

@@ -20,8 +20,8 @@ class Switches:
     event_currency: str = ""
     #: And so does the session itself when it is asked for.
     shown_amount_off: int = 0
-    #: Seconds between one try to deliver and the next; after the last the event is given up.
-    retry_seconds: str = "1,5,30,120,600"
+    #: So many events are on their way at once; with 1 they come in the order they were made.
+    deliveries_at_once: int = 1
     #: How long an endpoint may take to answer.
     delivery_seconds: float = 10.0
     #: Signatures say that they are so old.

@@ -88,9 +88,9 @@ def judge_session(asked: Facts, *, now: int) -> Wanted:
     one_of(mode, ("payment",), "mode")
     if "ui_mode" in asked:
         one_of(asked["ui_mode"], ("hosted", "hosted_page"), "ui_mode")
-    _judge_url(needed(asked, "success_url"), "success_url")
+    judge_url(needed(asked, "success_url"), "success_url")
     if "cancel_url" in asked:
-        _judge_url(asked["cancel_url"], "cancel_url")
+        judge_url(asked["cancel_url"], "cancel_url")
     if len(asked.get("client_reference_id", "")) > REFERENCE_CHARACTERS_MAX:
         message = f"client_reference_id can have up to {REFERENCE_CHARACTERS_MAX} characters"
         raise Refused(400, message, param="client_reference_id")
@@ -152,7 +152,7 @@ def _judge_end(ends_at: int | None, now: int) -> int:
     return ends_at
 
 
-def _judge_url(address: Any, param: str) -> None:
+def judge_url(address: Any, param: str) -> None:
     parts = urlsplit(address)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise Refused(400, "Not a valid URL", code="url_invalid", param=param)

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 import pytest
 
 from ops.home import free_port
+from ops.stack import Plan, entries_of
 from ops.surroundings import (
+    SANDBOX,
     Addresses,
     HalfOfTheServers,
     PortTaken,
@@ -18,6 +20,7 @@ from ops.surroundings import (
     uses_own_servers,
 )
 from pipelines.sealing import Keyring
+from pipelines.vendor_settings import read_stripe_settings
 
 URLS = {
     f"largesse_{login}": f"postgresql://largesse_{login}@db/largesse"
@@ -121,6 +124,20 @@ def test_in_a_demo_the_vendors_are_the_sandbox_unless_another_is_named(home):
     assert told["RELOADLY_AUTH_URL"] == "http://127.0.0.1:8155/reloadly/auth"
     assert told["RELOADLY_BASE_URL"] == "http://other"
     assert "RELOADLY_BASE_URL" not in environment(home, {}, name="production")
+
+
+def test_in_a_demo_the_sandbox_signs_with_what_the_house_checks(home):
+    told = environment(home, {})
+    given = environment(home, {"STRIPE_WEBHOOK_SECRETS": "whsec_mine"})
+    command = next(e.command for e in entries_of(Plan("demo"), home, WHERE) if e.name == SANDBOX)
+
+    settings = read_stripe_settings(told, [])
+    assert settings is not None
+    assert settings.base_url == "http://127.0.0.1:8155/stripe"
+    assert settings.webhook_secrets == (f"whsec_{home.secret('stripe_webhooks')}",)
+    assert given["STRIPE_WEBHOOK_SECRETS"] == "whsec_mine"
+    assert "--stripe-webhooks http://127.0.0.1:8055/api/v1/webhooks/stripe" in command
+    assert "whsec_" not in command
 
 
 def test_the_secrets_of_a_folder_stay_and_given_ones_win(home):

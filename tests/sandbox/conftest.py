@@ -1,5 +1,6 @@
 """Start the sandbox as a real process and speak to it the way an adapter would."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -72,12 +73,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_sandbox(data: Path | None = None) -> Running:
+def start_sandbox(data: Path | None = None, *, hook_secrets: str = "") -> Running:
+    """With secrets, the sandbox's own receiver `boot` is told of Stripe's events from the start."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "ops.sandbox", "--port", str(port)]
+    command += ["--stripe-webhooks", f"{url}/receiver/boot"]
     if data is not None:
         command += ["--data", str(data)]
-    running = Running(subprocess.Popen(command), f"http://127.0.0.1:{port}")
+    environment = os.environ | {"STRIPE_WEBHOOK_SECRETS": hook_secrets}
+    running = Running(subprocess.Popen(command, env=environment), url)
     for _ in range(READY_TRIES):
         try:
             answer = running.call("GET", "/healthz", timeout=0.2)

@@ -1,5 +1,6 @@
 """Drive the sandbox's Stripe with Stripe's own SDK, and steer it as its buyers and banks."""
 
+import base64
 from typing import Any
 
 import stripe
@@ -61,3 +62,32 @@ class Shop:
         """The types of all events, the oldest first."""
         listed = self.v1.events.list({"limit": 100}).data
         return [event.type for event in reversed(listed)]
+
+    def listen(self, name: str = "hook", secrets: tuple[str, ...] = (SECRET,)) -> str:
+        """Let the sandbox's own receiver, over HTTP, be who is told of events."""
+        url = f"{self.sandbox.url}/receiver/{name}"
+        self.put("endpoint", url=url, secrets=list(secrets))
+        return url
+
+    def flush(self) -> list[dict[str, Any]]:
+        return self.steer("deliveries/flush")["attempts"]
+
+    def received(self, name: str = "hook") -> list[tuple[dict[str, str], bytes]]:
+        """Headers and bytes of what came, the oldest first."""
+        answer = self.sandbox.call("GET", "/control/receiver/calls", params={"name": name})
+        calls = answer.json()["calls"]
+        return [(call["headers"], base64.b64decode(call["body"])) for call in calls]
+
+    def heard(self, name: str = "hook", secret: str = SECRET) -> list[stripe.Event]:
+        """The events that came, each with a good signature."""
+        self.flush()
+        return [
+            stripe.Webhook.construct_event(body, headers["stripe-signature"], secret)
+            for headers, body in self.received(name)
+        ]
+
+    def deliveries(self) -> dict[str, Any]:
+        return self.sandbox.call("GET", "/control/stripe/deliveries").json()
+
+    def arm(self, **faults: dict[str, Any]) -> None:
+        self.put("faults", **faults)
