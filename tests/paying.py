@@ -103,6 +103,7 @@ class Till:
 
     def deliver(self, events: Iterable[dict[str, Any]] | None = None) -> None:
         """Deliver these events, or all that were not delivered yet, and let the work be done."""
+        self.work()
         for event in self.new_events() if events is None else events:
             self.delivered.add(event["id"])
             answer = self.post_event(event)

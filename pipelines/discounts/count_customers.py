@@ -31,7 +31,7 @@ RETURNING uses
 # given back, but for who only looks.
 _TOGETHER = text("""
 SELECT count(*) FILTER (WHERE state = 'reserved') AS live,
-    count(*) FILTER (WHERE code_id = :code) AS uses
+    count(*) FILTER (WHERE code_id = :code AND restored IS DISTINCT FROM 'customer') AS uses
 FROM discount_usages WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
   AND state <> 'released' AND id IS DISTINCT FROM CAST(:but AS uuid)
   AND (CAST(:now AS timestamptz) IS NULL OR state <> 'reserved' OR expires_at > :now)

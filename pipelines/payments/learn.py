@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.payments import PaymentState, RefundState
+from pipelines.alerts.payment_kinds import REFUND_FAILED
+from pipelines.alerts.raise_alert import raise_alert
 from pipelines.payments.facts import (
     DisputeStanding,
     Facts,
@@ -113,7 +115,7 @@ def learn(
     Raises `NotFound` for a payment that this scope cannot see.
     """
     before = payment_row(session, payment_id, is_locked=True)
-    changed = _take_refund(session, payment_id, news, now)
+    changed = _take_refund(session, before, news, now)
     changed |= _take_dispute(session, payment_id, news, now)
     facts = learned(facts_of(before), news)
     return _settle(session, before, facts, news, followers, now, is_changed=changed)
@@ -193,23 +195,47 @@ def _says_more(before: Row[Any], values: Mapping[str, Any]) -> bool:
     return is_named or (before.payment_intent_id is None and values["intent"] is not None)
 
 
-def _take_refund(session: Session, payment_id: UUID, news: News, now: datetime) -> bool:
-    """Whether something new was told of a refund."""
+def _take_refund(session: Session, payment: Row[Any], news: News, now: datetime) -> bool:
+    """Whether something new was told of a refund; one that failed waits for a person."""
     if news.refund_id is None or news.refund_state is None or not news.refund_minor:
         return False
-    values = {"payment": payment_id, "refund": news.refund_id, "ours": news.our_refund_id}
+    values = {"payment": payment.id, "refund": news.refund_id, "ours": news.our_refund_id}
     known = session.execute(_REFUND, values).one_or_none()
     told = values | {"state": news.refund_state, "failure": news.failure_code}
     if known is None:
         more = {"id": new_id(), "amount": news.refund_minor, "now": now}
         session.execute(_REFUND_IS_NEW, told | more)
+        _alert_of_failure(session, payment, news, now)
         return True
     state = later_refund(known.state, news.refund_state)
     if state == known.state and known.refund_id is not None:
         return False
     failure = news.failure_code if state == RefundState.FAILED else None
     session.execute(_REFUND_IS, told | {"id": known.id, "state": state, "failure": failure})
+    if state != known.state:
+        _alert_of_failure(session, payment, news, now)
     return True
+
+
+def _alert_of_failure(session: Session, payment: Row[Any], news: News, now: datetime) -> None:
+    if news.refund_state == RefundState.FAILED:
+        detail = {"refund_id": news.refund_id, "reason": news.failure_code}
+        alert_of_failed_refund(session, payment, detail, now)
+
+
+def alert_of_failed_refund(
+    session: Session, payment: Row[Any], detail: Mapping[str, str | int | None], now: datetime
+) -> None:
+    """Money that was to go back did not: somebody has to pay it back in another way."""
+    raise_alert(
+        session,
+        REFUND_FAILED,
+        subject_id=payment.id,
+        detail=detail,
+        now=now,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+    )
 
 
 def _take_dispute(session: Session, payment_id: UUID, news: News, now: datetime) -> bool:

@@ -12,10 +12,8 @@ from models import clock
 from models.base import new_id
 from models.database import Sessions, transaction
 from models.payments import Refund
-from pipelines.alerts.payment_kinds import REFUND_FAILED
-from pipelines.alerts.raise_alert import raise_alert
 from pipelines.payments.amounts import to_stripe
-from pipelines.payments.learn import Followers, learn
+from pipelines.payments.learn import Followers, alert_of_failed_refund, learn
 from pipelines.payments.news import news_of_refund
 from pipelines.payments.read import payment_row
 from pipelines.payments.refusals import NothingToRefund
@@ -97,7 +95,7 @@ def send_refund(
                 news = news_of_refund(thing)
                 learn(session, payment.id, news, followers=followers, now=now)
             case Refused(code=code):
-                _failed(session, refund, code, now)
+                _failed(session, payment, refund, code, now)
             case _:
                 until = now + LOOK_AGAIN * (0.5 + draw() / 2)
                 postpone(session, task, until=until, reason="payment_provider")
@@ -105,16 +103,11 @@ def send_refund(
         finish(session, task)
 
 
-def _failed(session: Session, refund: Row[Any], code: str, now: datetime) -> None:
+def _failed(
+    session: Session, payment: Row[Any], refund: Row[Any], code: str, now: datetime
+) -> None:
     """Stripe will not pay it back: a person has to."""
     session.execute(_FAILED, {"refund": refund.id, "code": code})
-    raise_alert(
-        session,
-        REFUND_FAILED,
-        subject_id=refund.payment_id,
-        detail={"refund_id": str(refund.id), "reason": code},
-        now=now,
-        agency_id=refund.agency_id,
-        client_id=refund.client_id,
-    )
+    detail = {"refund_id": str(refund.id), "reason": code}
+    alert_of_failed_refund(session, payment, detail, now)
     log.error("refund.refused", refund_id=str(refund.id), code=code)

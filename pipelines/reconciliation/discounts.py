@@ -2,15 +2,17 @@
 
 from pipelines.reconciliation.invariant import Invariant
 
-# Invariant 5: what is counted as used is reserved or confirmed, without what came too late.
+# Invariant 5: what is counted as used is reserved, confirmed, or refunded for good; what came too late
+# counts beside it.
 _USED = """
 SELECT 'discount ' || c.id || ': ' || c.used || ' uses and ' || c.overflow_uses
     || ' too late counted, ' || coalesce(u.used, 0) || ' and ' || coalesce(u.overflow, 0) || ' there'
 FROM discount_codes c
 LEFT JOIN (SELECT code_id,
-             count(*) FILTER (WHERE state <> 'released' AND NOT is_overflow) AS used,
-             count(*) FILTER (WHERE state <> 'released' AND is_overflow) AS overflow
-           FROM discount_usages GROUP BY code_id) u ON u.code_id = c.id
+             count(*) FILTER (WHERE NOT is_overflow) AS used,
+             count(*) FILTER (WHERE is_overflow) AS overflow
+           FROM discount_usages WHERE state <> 'released' AND restored IS NULL
+           GROUP BY code_id) u ON u.code_id = c.id
 WHERE c.used <> coalesce(u.used, 0) OR c.overflow_uses <> coalesce(u.overflow, 0)
 """
 _CUSTOMERS = """
@@ -24,7 +26,7 @@ UNION ALL
 SELECT 'discount ' || code_id || ': how often a customer used it is not what is counted'
 FROM (SELECT code_id, key AS customer_key, count(*) AS uses
       FROM discount_usages, unnest(customer_keys) AS key
-      WHERE state <> 'released' GROUP BY 1, 2) u
+      WHERE state <> 'released' AND restored IS DISTINCT FROM 'customer' GROUP BY 1, 2) u
 FULL JOIN discount_customer_uses c USING (code_id, customer_key)
 WHERE coalesce(u.uses, 0) <> coalesce(c.uses, 0)
 """

@@ -185,7 +185,7 @@ def test_ec049_a_person_takes_another_amount(till: Till, boss: Caller) -> None:
 def test_ec049_a_person_pays_another_amount_back(till: Till, boss: Caller) -> None:
     make_discount(till.house, till.seeded)
     purchase = till.checkout(till.reserve())
-    till.sandbox.switch(vendor="stripe", reported_amount_off=1)
+    till.sandbox.switch(vendor="stripe", event_amount_off=1)
     till.move(purchase, "pay")
     till.deliver()
 
