@@ -30,6 +30,8 @@ class ReleaseReason(StrEnum):
     TIMEOUT = "timeout"
     CUSTOMER = "customer"
     CART_CHANGED = "cart_changed"
+    #: Whoever runs the code gave it back.
+    MANAGER = "manager"
 
 
 _RETURNING = "RETURNING id, agency_id, client_id, code_id, customer_keys"
