@@ -23,6 +23,7 @@ from pipelines.queue.keys import RequestInProgress, once
 from pipelines.tenants.clients import client_places
 from web.audit_seen import look_up_names
 from web.console.at_work import still_at_work
+from web.console.audit_words import UNKNOWN_ACTOR
 from web.console.changes import Change, Line, Place, agree
 from web.console.discount_words import (
     EFFECTS,
@@ -203,7 +204,7 @@ def _versions(rows: Sequence[Row[Any]], names: Mapping[UUID, str], zone: str) ->
     found = []
     for row in rows:
         rules = rules_of(row)
-        by = names.get(row.created_by, "Somebody not known here")
+        by = names.get(row.created_by) or UNKNOWN_ACTOR
         window = window_words(rules, zone)
         found.append(VersionLine(row.version, what_it_does(rules), window, row.created_at, by))
     return found
