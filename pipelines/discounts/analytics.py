@@ -35,7 +35,7 @@ FROM discount_usages u
 WHERE u.id >= :low AND u.id < :high AND u.created_at >= :begins AND u.created_at < :ends
 """
 _CELLS = f"""
-SELECT CAST(u.created_at AT TIME ZONE :zone AS date) AS day, u.currency, u.state, u.release_reason,
+SELECT width_bucket(u.created_at, CAST(:starts AS timestamptz[])) AS place, u.currency, u.state, u.release_reason,
     count(*) AS uses, CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
     CAST(sum(u.total_minor) AS bigint) AS total_minor
 {_IN_PERIOD}"""
@@ -70,10 +70,11 @@ class Period:
         return [self.first + timedelta(days=offset) for offset in range(count)]
 
     def bounds(self) -> dict[str, Any]:
-        begins = first_moment(self.first, self.zone)
+        """When each day begins, by our own table of zones: the database has another."""
+        starts = [first_moment(day, self.zone) for day in self.days]
         ends = first_moment(self.last + timedelta(days=1), self.zone)
-        low, high = first_id(begins - CLOCKS_APART_MAX), first_id(ends + CLOCKS_APART_MAX)
-        return {"begins": begins, "ends": ends, "low": low, "high": high, "zone": self.zone}
+        low, high = first_id(starts[0] - CLOCKS_APART_MAX), first_id(ends + CLOCKS_APART_MAX)
+        return {"starts": starts, "begins": starts[0], "ends": ends, "low": low, "high": high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,11 @@ def _whose(client_id: UUID | None) -> dict[str, UUID]:
 
 
 def _found(period: Period, cells: Sequence[Row[Any]]) -> Analytics:
+    days = period.days
     outcomes = dict[tuple[date, str], Outcomes]()
     amounts = dict[tuple[date, str], Amounts]()
     for cell in cells:
-        place = (cell.day, cell.currency)
+        place = (days[cell.place - 1], cell.currency)
         part = outcomes_of(cell.state, cell.release_reason, cell.uses)
         outcomes[place] = outcomes.get(place, Outcomes()) + part
         if cell.state == "confirmed":

@@ -1,6 +1,7 @@
 """How codes were used over days, as drawings with their tables: pure."""
 
 from pipelines.discounts.analytics import Analytics
+from pipelines.discounts.outcomes import Amounts
 from web.console.charts import Chart, Series, bar_chart, line_chart
 from web.console.formats import money, number
 
@@ -27,8 +28,9 @@ def outcomes_chart(found: Analytics) -> Chart:
 
 
 def amount_charts(found: Analytics) -> list[Chart]:
-    """The discount and the revenue of each day, a drawing for each currency."""
-    return [_amounts(found, currency) for currency in found.by_currency()]
+    """The discount and the revenue of each day, a drawing for each currency in which was paid."""
+    sums = found.by_currency()
+    return [_amounts(found, currency) for currency, one in sums.items() if one != Amounts()]
 
 
 def _amounts(found: Analytics, currency: str) -> Chart:

@@ -118,14 +118,12 @@ def begins_a_day(at: datetime, zone: str) -> bool:
 def uses_of(row: Row[Any]) -> Uses:
     """Reserved and confirmed of the limit; without one, of what is used."""
     confirmed = row.used - row.reserved
-    left = 0 if row.max_uses is None else row.max_uses - row.used
-    whole = row.used + left
+    shares = [("confirmed", "Paid", confirmed), ("reserved", "Reserved", row.reserved)]
+    if row.max_uses is not None:
+        shares.append(("left", "Left", row.max_uses - row.used))
+    whole = sum(count for _state, _label, count in shares)
     parts, start = [], 0.0
-    for state, label, count in (
-        ("confirmed", "Paid", confirmed),
-        ("reserved", "Reserved", row.reserved),
-        ("left", "Left", left),
-    ):
+    for state, label, count in shares:
         width = 100 * count / whole if whole else 0.0
         parts.append(StockPart(state, label, count, round(start, 2), round(width, 2)))
         start += width
