@@ -25,8 +25,9 @@ from pipelines.wiring import House
 from tests.booking import make_book
 from tests.clawing import dispute, top_up_of
 from tests.couponing import coupon, put_codes
+from tests.discounting import full_discount, make_discount
 from tests.distributing import distribute, make_pool, options, stocked_book
-from tests.driving import cards_csv, drain, import_cards_now, rows, submit
+from tests.driving import cards_csv, change, drain, import_cards_now, rows, submit
 from tests.funding import PRICE, funded
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
@@ -64,6 +65,7 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _lay_aside(house, seeded, job_id, words)
     _listen(house, seeded, job_id, words)
     _distribute(house, seeded, words)
+    _discount(house, seeded, words)
     return seeded
 
 
@@ -228,6 +230,15 @@ def _distribute(house: House, seeded: Seeded, words: str) -> None:
     drain(house)
 
 
+def _discount(house: House, seeded: Seeded, words: str) -> None:
+    """A code that somebody has reserved, and one whose rules name products."""
+    make_discount(house, seeded, "OTHER", max_uses=5, currency="USD", products=(words[:100],))
+    usage_id = full_discount(house, seeded)
+    change(
+        house, "UPDATE discount_usages SET cart_reference = :w WHERE id = :id", w=words, id=usage_id
+    )
+
+
 def keep_books(house: House, root: Visitor, seeded: Seeded, words: str) -> None:
     """What the platform's administrator does at the console: a sheet, a statement, a price."""
     (agency,) = rows(house, "SELECT name FROM agencies WHERE id = :id", id=seeded.agency_id)
@@ -308,6 +319,8 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
             " WHERE client_id = :client) AND state = 'locked'"
         ),
         "own_id": _own_coupon(house, seeded, draft_id),
+        "discount_id": first("discount_codes WHERE client_id = :client AND used > 0"),
+        "reservation_id": first("discount_usages WHERE client_id = :client"),
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),
     }
 

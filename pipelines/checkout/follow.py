@@ -148,7 +148,7 @@ def _not_paid(
         begin_purchase(session, usage.id, None)
         return
     reason = ReleaseReason.TIMEOUT if usage.expires_at <= now else ReleaseReason.PAYMENT
-    if asked in {ReleaseReason.CUSTOMER, ReleaseReason.STAFF}:
+    if asked in {ReleaseReason.CUSTOMER, ReleaseReason.MANAGER}:
         reason = ReleaseReason(asked)
     release(session, usage.id, reason, now=now, purchase_id=purchase.id)
 

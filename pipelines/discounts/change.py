@@ -1,6 +1,6 @@
 """Change, pause, resume and put away a discount code; what is reserved keeps its price (EC-004, EC-025)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,15 @@ WHERE id = :code
 _MOVE = text("""
 UPDATE discount_codes SET state = :state, version = version + 1, updated_at = :now
 WHERE id = :code AND state = ANY (CAST(:before AS text[]))
+""")
+# In the order of their ids: two who move the same ones wait in no circle.
+_MOVE_THESE = text("""
+WITH chosen AS MATERIALIZED (
+    SELECT id FROM discount_codes
+    WHERE id = ANY (CAST(:codes AS uuid[])) AND state = ANY (CAST(:before AS text[]))
+    ORDER BY id FOR NO KEY UPDATE)
+UPDATE discount_codes c SET state = :state, version = c.version + 1, updated_at = :now
+FROM chosen WHERE c.id = chosen.id RETURNING c.id, c.agency_id, c.client_id
 """)
 
 
@@ -72,9 +81,15 @@ def change_discount(
 
 
 def move_discount(
-    session: Session, code_id: UUID, state: CodeState, *, actor_id: UUID, now: datetime
+    session: Session,
+    code_id: UUID,
+    state: CodeState,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    reason: str | None = None,
 ) -> None:
-    """Pause, resume or put away; one that is so already stays as it is.
+    """Pause, resume or put away, perhaps for a `reason`; one that is so already stays as it is.
 
     What is reserved may still be paid (EC-004, EC-026). Raises `NotFound`, `CodeArchived`.
     """
@@ -85,7 +100,25 @@ def move_discount(
         raise CodeArchived
     values = {"code": code_id, "state": state.value, "before": [before.state], "now": now}
     session.execute(_MOVE, values)
-    _tell(session, f"discount.{_MOVED[state]}", before, actor_id, None)
+    _tell(session, f"discount.{_MOVED[state]}", before, actor_id, _why(reason))
+
+
+def move_discounts(
+    session: Session,
+    code_ids: Collection[UUID],
+    state: CodeState,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    reason: str | None = None,
+) -> int:
+    """As `move_discount`, several at once: how many moved; what is put away stays so."""
+    before = [one.value for one in _MOVED if one not in {state, CodeState.ARCHIVED}]
+    values = {"codes": list(code_ids), "state": state.value, "before": before, "now": now}
+    moved = session.execute(_MOVE_THESE, values).all()
+    for row in moved:
+        _tell(session, f"discount.{_MOVED[state]}", row, actor_id, _why(reason))
+    return len(moved)
 
 
 _MOVED = {
@@ -100,6 +133,10 @@ def _locked(session: Session, code_id: UUID) -> Row[Any]:
     if row is None:
         raise NotFound
     return row
+
+
+def _why(reason: str | None) -> Detail | None:
+    return None if reason is None else {"reason": reason}
 
 
 def _tell(

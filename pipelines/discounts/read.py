@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
+from pipelines.books.codes import canonical
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.errors import NotFound
 
@@ -74,6 +75,11 @@ class Wanted:
     #: How the code begins, in its one spelling.
     begins: str = ""
     client_id: UUID | None = None
+
+
+def beginning(code: str | None) -> str:
+    """How a code begins, for a search: in the one spelling; what cannot be a code begins none."""
+    return canonical(code or "").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
 
 
 @dataclass(frozen=True, slots=True)

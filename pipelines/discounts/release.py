@@ -32,8 +32,8 @@ class ReleaseReason(StrEnum):
     CART_CHANGED = "cart_changed"
     #: Its payment failed, or its page was ended outside.
     PAYMENT = "payment"
-    #: Whoever looks after the client's codes gave it back.
-    STAFF = "staff"
+    #: Whoever runs the code gave it back.
+    MANAGER = "manager"
 
 
 class BeingPaid(Exception):

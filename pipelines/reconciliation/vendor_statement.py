@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from models.base import first_id
 from pipelines.alerts.kinds import STATEMENT_DIFFERS
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
 from pipelines.audit.record import record
@@ -216,16 +217,11 @@ def _found(session: Session, vendor: str, day: date) -> list[Row[Any]]:
         "ends": begins + timedelta(days=1),
         "before": day - timedelta(days=1),
         "after": day + timedelta(days=1),
-        "low": _first_id(begins - WAITED_MAX),
-        "high": _first_id(begins + timedelta(days=2)),
+        "low": first_id(begins - WAITED_MAX),
+        "high": first_id(begins + timedelta(days=2)),
         "kinds": list(KINDS),
     }
     session.execute(_NESTED_LOOPS, {"allowed": "off"})
     found = list(session.execute(_FINDINGS, values))
     session.execute(_NESTED_LOOPS, {"allowed": "on"})
     return found
-
-
-def _first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of that moment."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -68,6 +68,14 @@ def client_names(session: Session, identities: Iterable[UUID]) -> dict[UUID, str
     return {row.id: row.name for row in found}
 
 
+def client_places(session: Session, identities: Iterable[UUID]) -> dict[UUID, Row[Any]]:
+    """Name and time zone of those that this scope can see."""
+    found: Any = session.execute(
+        select(Client.id, Client.name, Client.time_zone).where(Client.id.in_(identities))
+    )
+    return {row.id: row for row in found}
+
+
 def only_client(session: Session) -> UUID | None:
     """The one client that this scope can see; None if there are none or several."""
     found = session.execute(select(Client.id).limit(2)).scalars().all()

@@ -13,14 +13,21 @@ from models import clock
 from models.database import scoped_transaction
 from models.discounts import CodeState
 from pipelines.access.permissions import Permission
-from pipelines.books.codes import canonical as one_spelling
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.change import change_discount as change
 from pipelines.discounts.change import move_discount
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
 from pipelines.discounts.pricing import WHOLE_BP
-from pipelines.discounts.read import CodeView, Standing, Wanted, list_codes, read_code, rules_from
+from pipelines.discounts.read import (
+    CodeView,
+    Standing,
+    Wanted,
+    beginning,
+    list_codes,
+    read_code,
+    rules_from,
+)
 from pipelines.discounts.rules import DiscountKind
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
@@ -175,7 +182,7 @@ def list_discounts(query: dict[str, Any]) -> Response:
     """List discount codes, newest first."""
     limit, before = query["limit"], id_cursor(query)
     standing = query["standing"] and Standing(query["standing"])
-    wanted = Wanted(standing, _beginning(query["code"]), query["client_id"])
+    wanted = Wanted(standing, beginning(query["code"]), query["client_id"])
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         now = clock.now(session)
         codes = list_codes(session, wanted, now=now, before=before, limit=limit + 1)
@@ -241,11 +248,6 @@ _RULES = (
     *("kind", "percent_bp", "amount_minor", "currency", "max_discount_minor"),
     *("min_subtotal_minor", "products", "starts_at", "expires_at"),
 )
-
-
-def _beginning(code: str | None) -> str:
-    """In the one spelling of codes; what cannot be a code begins none."""
-    return one_spelling(code or "").replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
 
 
 def _moved(discount_id: UUID, move: Callable[..., None], *, is_keyed: bool = False) -> Response:

@@ -60,6 +60,8 @@ ACTIONS: Mapping[str, str] = {
     "discount.paused": "Discount code paused",
     "discount.resumed": "Discount code resumed",
     "discount.archived": "Discount code put away",
+    "discount.slot_released": "Slot of a discount code released at the console",
+    "discounts.exported": "Discount codes taken as a file",
     "reservation.made": "Slot of a discount code reserved",
     "reservation.released": "Slot of a discount code given back",
     "reservation.confirmed": "Slot of a discount code used",

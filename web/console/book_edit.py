@@ -71,7 +71,7 @@ def change(book_id: UUID) -> Response:
         with looking() as session:
 
             def changed() -> UUID:
-                version, now = _version(typed["version"]), clock.now(session)
+                version, now = version_typed(typed["version"]), clock.now(session)
                 change_book(session, book_id, values, version=version, actor_id=actor_id, now=now)
                 return book_id
 
@@ -182,7 +182,7 @@ def _place(view: BookView) -> Place:
     return Place("books", ((TITLE, url_for("console.books")), (view.rules.name, home)))
 
 
-def _version(text: str) -> int:
+def version_typed(text: str) -> int:
     """The version that the form stands on; zero, which no row has, for anything else."""
     is_number = text.isascii() and text.isdigit() and len(text) <= len(str(VERSION_MAX))
     return int(text) if is_number else 0

@@ -170,7 +170,10 @@ def assign_why_not(view: BookView, *, may_assign: bool) -> str | None:
 
 
 def differences(
-    fields: Mapping[str, str], was: Mapping[str, str], now: Mapping[str, str]
+    fields: Mapping[str, str],
+    was: Mapping[str, str],
+    now: Mapping[str, str],
+    otherwise: str = "It was closed or reopened; what stands here did not change.",
 ) -> Sequence[str]:
     """What is not as it was when a form was shown, a sentence each."""
     told = [
@@ -178,7 +181,7 @@ def differences(
         for name, words in fields.items()
         if was[name] != now[name]
     ]
-    return told or ["It was closed or reopened; what stands here did not change."]
+    return told or [otherwise]
 
 
 def _way_on(state: BookState) -> str:

@@ -33,6 +33,7 @@ NAVIGATION = (
     Entry("jobs", "Jobs", "layers", "console.jobs", Permission.JOBS_READ),
     Entry("inventory", "Gift-card inventory", "card", "console.inventory", Permission.POOLS_READ),
     Entry("books", "Books & codes", "key", "console.books", Permission.BOOKS_READ),
+    Entry("discounts", "Discount codes", "coins", "console.discounts", Permission.DISCOUNTS_READ),
     Entry("user-pools", "Pools", "people", "console.user_pools", Permission.USER_POOLS_READ),
     Entry("brands", "Brands and prices", "gift", "console.brands", Permission.BRANDS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),

@@ -58,6 +58,16 @@
     tick();
   }
 
+  for (const place of document.querySelectorAll("time[data-left]")) {
+    const until = Date.parse(place.dateTime);
+    const tick = () => {
+      const left = Math.max(0, Math.floor((until - Date.now()) / 1000));
+      place.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      if (left) setTimeout(tick, 1000);
+    };
+    tick();
+  }
+
   window.addEventListener("pageshow", () => {
     // What was disabled from the start, with its reason, stays so.
     for (const button of document.querySelectorAll("form[data-once] button[data-sent]")) {

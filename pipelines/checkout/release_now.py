@@ -1,0 +1,47 @@
+"""Give a slot back before its time, by whoever runs the code: the one place where pages do it."""
+
+from uuid import UUID
+
+from models.database import Sessions, transaction
+from models.discounts import UsageState
+from models.scope import Scope, tenant_scope
+from pipelines.audit.record import record
+from pipelines.checkout.end import release_reservation
+from pipelines.discounts.read import read_reservation
+from pipelines.discounts.release import ReleaseReason
+from pipelines.payments.page import Pages
+
+
+def release_now(
+    sessions: Sessions,
+    scope: Scope,
+    usage_id: UUID,
+    *,
+    reason: str,
+    pages: Pages,
+    actor_id: UUID,
+) -> None:
+    """Release it; one that is released already stays so, and nothing more is told.
+
+    A page on which it could be paid is ended first. The code's own history says who did it and why.
+    Raises `NotFound`, `ReservationEnded` and `PaymentProviderUnavailable`.
+    """
+    with tenant_scope(scope):
+        with transaction(sessions) as session:
+            row = read_reservation(session, usage_id)
+        release_reservation(
+            sessions, usage_id, ReleaseReason.MANAGER, pages=pages, actor_id=actor_id
+        )
+        if row.state != UsageState.RESERVED:
+            return
+        with transaction(sessions) as session:
+            record(
+                session,
+                "discount.slot_released",
+                object_kind="discount",
+                object_id=row.code_id,
+                actor_id=actor_id,
+                agency_id=row.agency_id,
+                client_id=row.client_id,
+                detail={"reservation_id": str(usage_id), "reason": reason},
+            )

@@ -1,0 +1,167 @@
+"""A discount code in words: what it does, when, how often it was used, and how it stands: pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
+
+from pipelines.discounts.outcomes import Outcomes
+from pipelines.discounts.read import Standing
+from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.tenants.time_zones import first_moment
+from web.console.book_words import StockPart
+from web.console.condition_words import in_zone
+from web.console.formats import decimal_of, money, number, plural
+from web.console.job_words import StateWords
+
+STANDINGS: Mapping[Standing, StateWords] = {
+    Standing.ACTIVE: StateWords("Active", "check", "good"),
+    Standing.PAUSED: StateWords("Paused", "pause", "warn"),
+    Standing.SCHEDULED: StateWords("Not started", "clock", "info"),
+    Standing.EXPIRED: StateWords("Expired", "clock", "warn"),
+    Standing.EXHAUSTED: StateWords("Used up", "stop", "warn"),
+    Standing.DRAINING: StateWords("Draining", "clock", "plain"),
+    Standing.ARCHIVED: StateWords("Put away", "stop", "plain"),
+}
+#: What a standing means at the checkout.
+EFFECTS: Mapping[Standing, str] = {
+    Standing.ACTIVE: "Customers can use it.",
+    Standing.PAUSED: "Nobody reserves it until it is resumed. Who has reserved it can still pay.",
+    Standing.SCHEDULED: "Its time has not begun: nobody can reserve it yet.",
+    Standing.EXPIRED: "Its time is over: nobody reserves it any more.",
+    Standing.EXHAUSTED: "It is reserved or used as often as it may be.",
+    Standing.DRAINING: "It is put away; somebody who has reserved it can still pay.",
+    Standing.ARCHIVED: "It is put away for good, with its history.",
+}
+#: Why slots came back without a payment; one that is not here is told by its own name.
+RELEASES: Mapping[str, str] = {
+    "timeout": "Abandoned: not paid in time",
+    "customer": "Given back by the customer",
+    "cart_changed": "The cart changed, and the code was not for it",
+    "payment": "The payment failed, or its page was ended",
+    "manager": "Released at the console",
+}
+SECONDS_PER_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """How often a code is used: the parts of the bar, and the same in words."""
+
+    parts: list[StockPart]
+    words: str
+
+
+def what_it_does(rules: DiscountRules) -> str:
+    """`10 % off, at most $50.00, from $20.00 on, for 3 products`"""
+    told = [f"{amount_off(rules)} off"]
+    currency = rules.currency or ""
+    if rules.max_discount_minor is not None:
+        told.append(f"at most {money(rules.max_discount_minor, currency)}")
+    if rules.min_subtotal_minor is not None:
+        told.append(f"from {money(rules.min_subtotal_minor, currency)} on")
+    if rules.products is not None:
+        told.append(f"for {plural(len(rules.products), 'product')}")
+    if rules.first_order_only:
+        told.append("for a first purchase")
+    return ", ".join(told)
+
+
+def amount_off(rules: DiscountRules) -> str:
+    """`12.5 %` or `$5.00`"""
+    if rules.kind is DiscountKind.FIXED:
+        return money(rules.amount_minor or 0, rules.currency or "")
+    return f"{percent_text(rules.percent_bp)} %"
+
+
+def percent_text(basis_points: int | None) -> str:
+    """`12.5`, as a form's field takes it back; nothing for None."""
+    if basis_points is None:
+        return ""
+    whole, rest = divmod(basis_points, 100)
+    return f"{whole}.{rest:02d}".rstrip("0").rstrip(".")
+
+
+def amount_text(minor: int | None, currency: str | None) -> str:
+    """`50.00`, as a form's field takes it back; nothing for None."""
+    return "" if minor is None or currency is None else decimal_of(minor, currency)
+
+
+def limit_words(row: Row[Any]) -> list[tuple[str, str]]:
+    """How often in all, and one customer."""
+    return [
+        ("In all", _times(row.max_uses)),
+        ("One customer", _times(row.max_uses_per_customer)),
+        ("In one purchase", "One code: a second one is refused, and none is added to another"),
+    ]
+
+
+def window_words(rules: DiscountRules, zone: str) -> str:
+    """`From 1 Mar 2027 until the end of 4 Dec 2027 (Europe/Berlin)`: days whole, times as they are."""
+    if rules.starts_at is None and rules.expires_at is None:
+        return "Always"
+    told = []
+    if rules.starts_at is not None:
+        told.append(f"from {_start(rules.starts_at, zone)}")
+    if rules.expires_at is not None:
+        told.append(f"until {_end(rules.expires_at, zone)}")
+    words = " ".join(told)
+    return f"{words[0].upper()}{words[1:]} ({zone})"
+
+
+def begins_a_day(at: datetime, zone: str) -> bool:
+    """Whether a day begins there at this moment."""
+    return at == first_moment(in_zone(at, zone).date(), zone)
+
+
+def uses_of(row: Row[Any]) -> Uses:
+    """Reserved and confirmed of the limit; without one, of what is used."""
+    confirmed = row.used - row.reserved
+    shares = [("confirmed", "Paid", confirmed), ("reserved", "Reserved", row.reserved)]
+    if row.max_uses is not None:
+        shares.append(("left", "Left", row.max_uses - row.used))
+    whole = sum(count for _state, _label, count in shares)
+    parts, start = [], 0.0
+    for state, label, count in shares:
+        width = 100 * count / whole if whole else 0.0
+        parts.append(StockPart(state, label, count, round(start, 2), round(width, 2)))
+        start += width
+    most = "no limit" if row.max_uses is None else f"of {number(row.max_uses)}"
+    words = f"{number(row.reserved)} reserved, {number(confirmed)} paid, {most}"
+    if row.overflow_uses:
+        words += f"; {number(row.overflow_uses)} paid after their slot was gone"
+    return Uses(parts, words)
+
+
+def time_left(until: datetime, now: datetime) -> str:
+    """`14:03`: minutes and seconds; `0:00` for what is over."""
+    seconds = max(0, int((until - now) / timedelta(seconds=1)))
+    return f"{seconds // SECONDS_PER_MINUTE}:{seconds % SECONDS_PER_MINUTE:02d}"
+
+
+def release_words(reason: str) -> str:
+    return RELEASES.get(reason, reason.replace("_", " ").capitalize() or "Not known")
+
+
+def conversion_words(outcomes: Outcomes) -> str:
+    """`62.5 %` of what is settled was paid."""
+    found = outcomes.conversion_bp
+    return "–" if found is None else f"{found / 100:.1f} %"
+
+
+def _times(most: int | None) -> str:
+    return "As often as they like" if most is None else f"{plural(most, 'time')} at most"
+
+
+def _start(at: datetime, zone: str) -> str:
+    local = in_zone(at, zone)
+    return f"{local:%-d %b %Y}" if begins_a_day(at, zone) else f"{local:%-d %b %Y, %H:%M}"
+
+
+def _end(at: datetime, zone: str) -> str:
+    local = in_zone(at, zone)
+    if begins_a_day(at, zone):
+        return f"the end of {local - timedelta(days=1):%-d %b %Y}"
+    return f"{local:%-d %b %Y, %H:%M}"
