@@ -156,6 +156,7 @@ class DiscountUsage(Base):
             "restored IS NULL OR (restored IN ('slot', 'customer') AND state = 'refunded')",
             name="restored",
         ),
+        Index("uq_discount_usages_tenant", "id", "agency_id", "client_id", unique=True),
         Index(
             "uq_discount_usages_cart",
             "client_id",

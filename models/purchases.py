@@ -16,6 +16,7 @@ class Purchase(Base):
     __tablename__ = "purchases"
     __table_args__ = (
         of_same_tenant("payments", "id"),
+        of_same_tenant("discount_usages", "usage_id"),
         Index(
             "uq_purchases_cart",
             "client_id",
@@ -31,7 +32,7 @@ class Purchase(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     agency_id: Mapped[UUID]
     client_id: Mapped[UUID]
-    usage_id: Mapped[UUID | None] = mapped_column(ForeignKey("discount_usages.id"))
+    usage_id: Mapped[UUID | None]
     cart_reference: Mapped[str]
     cart_digest: Mapped[str]
     quote: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -54,9 +55,12 @@ class TopUp(Base):
 
     __tablename__ = "top_ups"
     __table_args__ = (
+        of_same_tenant("payments", "id"),
+        of_same_agency("payments", "id"),
         of_same_tenant("accounts", "account_id"),
         of_same_agency("accounts", "account_id"),
         Index(None, "account_id", "id"),
+        Index(None, "transfer_id", postgresql_where=text("transfer_id IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), primary_key=True)

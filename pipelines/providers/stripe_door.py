@@ -162,7 +162,7 @@ class StripeDoor:
 
     def _may_call(self) -> bool:
         with self._lock:
-            now = datetime.now(UTC)
+            now = _moment()
             if not self._breaker.may_call(now, is_check=self._breaker.refuses_keys):
                 return False
             self._breaker = self._breaker.beginning(now)
@@ -170,7 +170,7 @@ class StripeDoor:
 
     def _heard(self, answer: Answer) -> None:
         with self._lock:
-            now = datetime.now(UTC)
+            now = _moment()
             match answer:
                 case Away():
                     self._breaker = self._breaker.after_failure(now)
@@ -178,6 +178,11 @@ class StripeDoor:
                     self._breaker = self._breaker.after_keys_refused(now)
                 case _:
                     self._breaker = self._breaker.after_success()
+
+
+def _moment() -> datetime:
+    """A moment of this process alone, that no clock can turn back."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 def _page(since: datetime, after: str | None) -> Any:

@@ -86,7 +86,14 @@ def test_every_table_of_ours_is_looked_at(database: Database):
         *("book_deltas", "book_sums", "coupon_counts", "open_redemptions"),
         *("coupon_usage_daily", "coupon_usage_deltas"),
         *("draw_chunks", "draw_members"),
-        *("client_brands", "prices", "refill_plans", "user_pool_members", "webhook_sequences"),
+        *(
+            "client_brands",
+            "prices",
+            "top_ups",
+            "refill_plans",
+            "user_pool_members",
+            "webhook_sequences",
+        ),
     }
 
 

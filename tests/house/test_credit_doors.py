@@ -12,8 +12,10 @@ DOORS = {
 }
 
 
-#: What tells of a dispute by itself is signed by who took the payment; nothing does so yet.
-CLAWS_BACK = {"pipelines/approvals/corrections.py": "has a second person's word (EC-077)"}
+CLAWS_BACK = {
+    "pipelines/approvals/corrections.py": "has a second person's word (EC-077)",
+    "pipelines/credit/top_up.py": "has the signed word of who took the payment (EC-077)",
+}
 MOVES = {
     ("pipelines.credit.allocate", "allocate"): DOORS,
     ("pipelines.credit.allocate", "recall"): DOORS,

@@ -248,6 +248,7 @@ ACROSS = {
     "accounts.parent_id": "credit flows down from the tenant above",
     "transfers.reverses_id": "the product names the movement it takes back, never a caller",
     "receivables.transfer_id": "the platform names the movement that is taken back",
+    "top_ups.transfer_id": "written by the system when its payment has come",
     "postings.transfer_id": "a movement has two sides, which may be of two tenants",
     "clients.agency_id": "names the tenant itself",
     "client_users.user_id": "a person is one row, whoever knows them",

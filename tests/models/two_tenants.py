@@ -36,7 +36,7 @@ from pipelines.tenants.conditions import keep_counting
 from pipelines.usage.add_up import add_up
 from pipelines.wiring import House
 from tests.booking import change_stock_by_nothing, full_book
-from tests.discounting import full_discount
+from tests.buying import full_purchase
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -105,7 +105,7 @@ def full_tenant(house: House) -> Seeded:
     hasten_singles(house)
     drain(house)
     full_book(house, seeded, job_id)
-    full_discount(house, seeded)
+    full_purchase(house, seeded)
     user_id = new_id()
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         session.execute(

@@ -54,6 +54,7 @@ _OWNED = {
     "coupons": "client_id",
     "discount_codes": "client_id",
     "discount_usages": "client_id",
+    "payments": "client_id",
 }
 
 
@@ -114,6 +115,10 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "own_id": one("coupons"),
         "discount_id": one("discount_codes"),
         "reservation_id": one("discount_usages"),
+        "purchase_id": one("purchases"),
+        "top_up_id": one("top_ups"),
+        # Events are the platform's.
+        "event_id": "evt_1",
         "code": rows(
             house,
             "SELECT code FROM coupons WHERE client_id = :client AND code IS NOT NULL LIMIT 1",

@@ -298,6 +298,7 @@ def test_sec032_public_posts_are_few_and_named(app: Flask) -> None:
         "password resets.confirm_password_reset",
         "registration.confirm_user_registration",
         "registration.register_user",
+        "stripe-events.take_stripe_event",
         "redeem.redeem_code",
         "redeem_page.take_code",
         "reveal.open_card",

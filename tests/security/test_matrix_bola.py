@@ -48,6 +48,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "campaigns.set_budget": {"mode": "isolated", "amount_minor": 1},
     "redemption-codes.withdraw_redemption_codes": {"reason": "Leaked"},
     "books.change_book": {"name": "Taken over"},
+    "checkout.refund_purchase": {"reason": "No"},
+    "checkout.accept_amount": {"reason": "No"},
     "discounts.change_discount": {"percent_bp": 9_999},
     "book-codes.generate_codes": {"count": 1},
     "coupons.assign_coupon_by_code": {"user_id": str(uuid4())},

@@ -316,10 +316,8 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         # A look at how things stand, as often as one likes.
         "/books/preview-pattern",
         "/credit/balance-checks",
-        "/credit/balance-sheets/check",
-        "/credit/balance-sheets/check.csv",
-        "/cron/integrity-check",
-        "/cron/monitor",
+        *("/credit/balance-sheets/check", "/credit/balance-sheets/check.csv"),
+        *("/cron/integrity-check", "/cron/monitor"),
         # A code brings one card; a file loaded or withdrawn again changes nothing.
         "/redeem",
         "/campaigns/{campaign_id}/redemption-codes",
@@ -346,5 +344,7 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/books/{book_id}/coupons/{coupon_id}/reveal",
         "/users/me/coupons/{coupon_id}/reveal",
         "/cron/release-expired",
-        "/discounts/apply",  # a cart has one reservation, however often it is sent (EC-002)
+        # An event has an id; a cart one reservation, and one page at one price (EC-002, EC-034).
+        *("/webhooks/stripe", "/webhooks/events/{event_id}/replay"),
+        *("/discounts/apply", "/checkout", "/purchases/{purchase_id}/accept"),
     }

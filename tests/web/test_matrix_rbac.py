@@ -47,6 +47,7 @@ SUPPORT = frozenset(
         "books_read",
         "user_pools_read",
         "discounts_read",
+        "purchases_read",
     }
 )
 END_USER = frozenset({"own_account", "own_credentials", "own_coupons", "own_jobs"})
@@ -63,7 +64,7 @@ BY_SCOPE = {
     "credit:read": {"credit_read"},
     "books:read": {"books_read"},
     "coupons": {"own_coupons", "coupons_assign", "coupons_redeem"},
-    "discounts": {"discounts_apply"},
+    "discounts": {"discounts_apply", "checkout", "purchases_read"},
 }
 #: Public for whoever has the link; without one, as here, it takes this permission.
 WITHOUT_A_LINK = {"POST /api/v1/gift-cards/<uuid:redemption_id>/reveal": "cards_reveal"}

@@ -71,6 +71,9 @@ GOLDEN = {
     "discounts_read": "PAVCMW",
     "discounts_manage": "PACM",
     "discounts_apply": "PACMK",
+    "checkout": "PACMK",
+    "purchases_read": "PAVCMWK",
+    "purchases_settle": "PAC",
 }
 
 

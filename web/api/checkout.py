@@ -14,16 +14,16 @@ from models.database import scoped_transaction, transaction
 from models.payments import RefundState
 from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
+from pipelines.checkout import settle
 from pipelines.checkout.begin import Begun, Wanted, begin_checkout
 from pipelines.checkout.end import end_purchase
 from pipelines.checkout.read import (
     STATES,
     WantedPurchases,
-    list_purchases,
     purchase_json,
     read_purchase,
 )
-from pipelines.checkout.settle import accept_purchase, refund_purchase
+from pipelines.checkout.read import list_purchases as read_purchases
 from pipelines.discounts.customers import known_customer
 from pipelines.discounts.refusals import CartChanged, PaymentUnderWay
 from pipelines.discounts.release import BeingPaid
@@ -145,7 +145,7 @@ class RefundBody(Schema):
     reason = Text(required=True, longest=200, metadata=SETTLED)
 
 
-class AcceptBody(Schema):
+class AmountAccepted(Schema):
     reason = Text(required=True, longest=200, metadata=SETTLED)
 
 
@@ -154,7 +154,7 @@ class AcceptBody(Schema):
 @reads(CheckoutBody)
 @answers(200, BegunPurchase)
 @answers(201, BegunPurchase)
-def begin(body: dict[str, Any]) -> Response:
+def check_out(body: dict[str, Any]) -> Response:
     """Have a reservation or a cart paid on a page of Stripe's: send the shopper to `checkout_url`.
 
     A cart has one purchase that can be paid: sent again it is the same one (200), changed it is
@@ -184,7 +184,7 @@ def begin(body: dict[str, Any]) -> Response:
 @permitted(Permission.PURCHASES_READ)
 @asks(PurchasesQuery)
 @answers(200, PurchasePage)
-def list_all(query: dict[str, Any]) -> Response:
+def list_purchases(query: dict[str, Any]) -> Response:
     """Purchases that you see, newest first."""
     wanted = WantedPurchases(
         client_id=query["client_id"],
@@ -194,7 +194,7 @@ def list_all(query: dict[str, Any]) -> Response:
     )
     limit, before = query["limit"], id_cursor(query)
     with scoped_transaction(front().house.sessions, principal().scope) as session:
-        rows = list_purchases(session, wanted, before=before, limit=limit + 1)
+        rows = read_purchases(session, wanted, before=before, limit=limit + 1)
     return listed(rows, limit=limit, view=purchase_json, place=lambda row: row.id)
 
 
@@ -212,7 +212,7 @@ def get_purchase(purchase_id: UUID) -> Response:
 @reads(RefundBody)
 @documented(parameters=[IDEMPOTENCY_KEY])
 @answers(201, WholePurchase)
-def refund(body: dict[str, Any], purchase_id: UUID) -> Response:
+def refund_purchase(body: dict[str, Any], purchase_id: UUID) -> Response:
     """Pay a purchase back, whole or in part; 409 `nothing_to_refund` for more than is left of it.
 
     What a whole refund gives back of the code is said by its `restore_on_refund`.
@@ -221,7 +221,7 @@ def refund(body: dict[str, Any], purchase_id: UUID) -> Response:
     key = request_key(caller, canonical(body | {"purchase_id": str(purchase_id)}))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
         make = partial(
-            refund_purchase,
+            settle.refund_purchase,
             session,
             purchase_id,
             amount_minor=body["amount_minor"],
@@ -237,13 +237,13 @@ def refund(body: dict[str, Any], purchase_id: UUID) -> Response:
 
 @routes.post("/purchases/<uuid:purchase_id>/accept")
 @permitted(Permission.PURCHASES_SETTLE)
-@reads(AcceptBody)
+@reads(AmountAccepted)
 @answers(200, WholePurchase)
-def accept(body: dict[str, Any], purchase_id: UUID) -> Response:
+def accept_amount(body: dict[str, Any], purchase_id: UUID) -> Response:
     """Take another amount than was asked for: what waits for a person is confirmed by it."""
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
-        accept_purchase(
+        settle.accept_purchase(
             session,
             purchase_id,
             reason=body["reason"],

@@ -12,7 +12,8 @@ from models.database import scoped_transaction
 from models.payments import PaymentState
 from models.scope import tenant_scope
 from pipelines.access.permissions import Permission
-from pipelines.credit.read_top_ups import list_top_ups, read_top_up, top_up_json
+from pipelines.credit import read_top_ups
+from pipelines.credit.read_top_ups import read_top_up, top_up_json
 from pipelines.credit.top_up import NewTopUp, begin_top_up
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
@@ -105,9 +106,9 @@ def get_top_up(top_up_id: UUID) -> Response:
 @permitted(Permission.CREDIT_READ)
 @asks(PageQuery)
 @answers(200, TopUpPage)
-def list_all(query: dict[str, Any]) -> Response:
+def list_top_ups(query: dict[str, Any]) -> Response:
     """Top-ups that you see, newest first."""
     limit, before = query["limit"], id_cursor(query)
     with scoped_transaction(front().house.sessions, principal().scope) as session:
-        rows = list_top_ups(session, before=before, limit=limit + 1)
+        rows = read_top_ups.list_top_ups(session, before=before, limit=limit + 1)
     return listed(rows, limit=limit, view=top_up_json, place=lambda row: row.id)

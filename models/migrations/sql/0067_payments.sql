@@ -107,6 +107,8 @@ CREATE TABLE disputes (
 CREATE UNIQUE INDEX uq_disputes_dispute_id ON disputes (dispute_id);
 CREATE INDEX ix_disputes_payment_id ON disputes (payment_id);
 
+CREATE UNIQUE INDEX uq_discount_usages_tenant ON discount_usages (id, agency_id, client_id);
+
 -- What a shopper pays for; has the id of its payment.
 CREATE TABLE purchases (
     id UUID NOT NULL,
@@ -131,8 +133,9 @@ CREATE TABLE purchases (
     CONSTRAINT pk_purchases PRIMARY KEY (id),
     CONSTRAINT fk_purchases_id_agency_id_client_id_payments
         FOREIGN KEY (id, agency_id, client_id) REFERENCES payments (id, agency_id, client_id),
-    CONSTRAINT fk_purchases_usage_id_discount_usages
-        FOREIGN KEY (usage_id) REFERENCES discount_usages (id)
+    CONSTRAINT fk_purchases_usage_id_agency_id_client_id_discount_usages
+        FOREIGN KEY (usage_id, agency_id, client_id)
+        REFERENCES discount_usages (id, agency_id, client_id)
 );
 -- Nobody pays twice for one cart.
 CREATE UNIQUE INDEX uq_purchases_cart ON purchases (client_id, cart_reference) WHERE is_live;
@@ -151,6 +154,10 @@ CREATE TABLE top_ups (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT pk_top_ups PRIMARY KEY (id),
     CONSTRAINT fk_top_ups_id_payments FOREIGN KEY (id) REFERENCES payments (id),
+    CONSTRAINT fk_top_ups_id_agency_id_client_id_payments
+        FOREIGN KEY (id, agency_id, client_id) REFERENCES payments (id, agency_id, client_id),
+    CONSTRAINT fk_top_ups_id_agency_id_payments
+        FOREIGN KEY (id, agency_id) REFERENCES payments (id, agency_id),
     CONSTRAINT fk_top_ups_account_id_accounts FOREIGN KEY (account_id) REFERENCES accounts (id),
     CONSTRAINT fk_top_ups_transfer_id_transfers FOREIGN KEY (transfer_id) REFERENCES transfers (id),
     CONSTRAINT fk_top_ups_account_id_agency_id_client_id_accounts
@@ -158,6 +165,7 @@ CREATE TABLE top_ups (
     CONSTRAINT fk_top_ups_account_id_agency_id_accounts
         FOREIGN KEY (account_id, agency_id) REFERENCES accounts (id, agency_id)
 );
+CREATE INDEX ix_top_ups_transfer_id ON top_ups (transfer_id) WHERE transfer_id IS NOT NULL;
 CREATE INDEX ix_top_ups_account_id_id ON top_ups (account_id, id);
 
 -- Every event that Stripe told us of, once: what we act on of it, never the whole, which names people.
