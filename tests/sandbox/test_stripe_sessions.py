@@ -268,6 +268,55 @@ def test_ec005_a_session_ends_half_an_hour_to_a_day_after_it_is_made(
     assert refused.value.param == "expires_at"
 
 
+def test_a_decimal_amount_must_be_whole(shop: Shop):
+    price = {"currency": "usd", "product_data": {"name": "Plan"}}
+
+    made = shop.open(
+        line_items=[{"quantity": 2, "price_data": price | {"unit_amount_decimal": "500.00"}}]
+    )
+
+    assert made.amount_total == 1000
+    for written in ("500.5", "5e2", "-1", "NaN"):
+        with pytest.raises(stripe.InvalidRequestError, match="Invalid decimal"):
+            decimal = price | {"unit_amount_decimal": written}
+            shop.open(line_items=[{"quantity": 1, "price_data": decimal}])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "mode[x]=payment",
+        "line_items=1",
+        "line_items[0]=1",
+        "line_items[a][quantity]=1",
+        "line_items[0]=1&line_items[0][quantity]=1",
+        "metadata=x",
+        "metadata[a][b]=c",
+        "[]=1",
+        "mode]=payment",
+    ],
+)
+def test_a_form_of_another_shape_is_refused(shop: Shop, form: str):
+    headers = {
+        "Authorization": "Bearer sk_test_1",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+
+    answer = shop.sandbox.call("POST", "/stripe/v1/checkout/sessions", data=form, headers=headers)
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_a_path_that_stripe_has_not_is_404_with_its_error(shop: Shop):
+    headers = {"Authorization": "Bearer sk_test_1"}
+
+    answer = shop.sandbox.call("GET", "/stripe/v1/unicorns", headers=headers)
+
+    assert (answer.status_code, answer.headers["Request-Id"][:4]) == (404, "req_")
+    assert answer.json()["error"]["message"].startswith("Unrecognized request URL (GET:")
+
+
 def test_what_a_session_names_is_written_out_if_asked(shop: Shop):
     made = shop.open()
     shop.move(made, "pay")
