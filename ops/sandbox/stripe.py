@@ -18,13 +18,13 @@ from ops.sandbox.stripe_lists import asked_for, page_of
 from ops.sandbox.stripe_objects import Facts, Moment
 from ops.sandbox.stripe_wanted import SESSION, judge_session
 
-#: What is only looked at by its id: where, and how Stripe calls it.
+#: What is looked at by its id, and listed by what it belongs to: where, and how Stripe calls it.
 SHOWN = {
-    "/v1/payment_intents/<identity>": "payment_intent",
-    "/v1/charges/<identity>": "charge",
-    "/v1/refunds/<identity>": "refund",
-    "/v1/disputes/<identity>": "dispute",
-    "/v1/webhook_endpoints/<identity>": "webhook_endpoint",
+    "/v1/payment_intents": ("payment_intent", ()),
+    "/v1/charges": ("charge", ("payment_intent",)),
+    "/v1/refunds": ("refund", ("payment_intent", "charge")),
+    "/v1/disputes": ("dispute", ("payment_intent", "charge")),
+    "/v1/webhook_endpoints": ("webhook_endpoint", ()),
 }
 
 
@@ -39,13 +39,13 @@ def stripe_pages(account: Account, faults: FaultBoard) -> Blueprint:
     pages.get("/v1/checkout/sessions/<identity>/line_items")(desk.list_lines)
     pages.post("/v1/checkout/sessions/<identity>/expire")(desk.expire_session)
     pages.post("/v1/refunds")(desk.create_refund)
-    pages.get("/v1/refunds")(desk.list_refunds)
     pages.get("/v1/events")(desk.list_events)
     pages.get("/v1/events/<identity>")(desk.show_event)
     pages.post("/v1/refunds/<identity>")(desk.change_refund)
     endpoint_pages(pages, calls)
-    for path, kind in SHOWN.items():
-        pages.add_url_rule(path, kind, desk.shows(kind))
+    for path, (kind, names) in SHOWN.items():
+        pages.add_url_rule(f"{path}/<identity>", f"show_{kind}", desk.shows(kind))
+        pages.add_url_rule(path, f"list_{kind}", desk.lists(kind, names))
     return pages
 
 
@@ -120,20 +120,6 @@ class Desk:
 
         return self._calls.posted("refund", make)
 
-    def list_refunds(self) -> Response:
-        asked = asked_for(payment_intent=TEXT, charge=TEXT)
-
-        def fits(refund: Facts) -> bool:
-            return all(
-                asked.get(name) in (None, refund[name]) for name in ("payment_intent", "charge")
-            )
-
-        def make(moment: Moment) -> Facts:
-            page = page_of(moment, "refund", asked, fits)
-            return expanded(page, moment, asked.get("expand", []))
-
-        return self._calls.listed("retrieve", make)
-
     def list_events(self) -> Response:
         asked = asked_for(type=TEXT, types=[TEXT])
         types = [*asked.get("types", []), *([asked["type"]] if "type" in asked else [])] or ["*"]
@@ -166,5 +152,21 @@ class Desk:
                 return found
 
             return self._calls.looked("retrieve", find)
+
+        return show
+
+    def lists(self, kind: str, names: tuple[str, ...]) -> Callable[[], Response]:
+        """The page that lists objects of this kind, by what they belong to."""
+
+        def show() -> Response:
+            asked = asked_for(**dict.fromkeys(names, TEXT))
+
+            def fits(one: Facts) -> bool:
+                return all(asked.get(name) in (None, one[name]) for name in names)
+
+            def make(moment: Moment) -> Facts:
+                return expanded(page_of(moment, kind, asked, fits), moment, asked.get("expand", []))
+
+            return self._calls.listed("retrieve", make)
 
         return show

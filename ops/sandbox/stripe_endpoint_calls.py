@@ -4,9 +4,7 @@ from flask import Blueprint, Response, request
 
 from ops.sandbox import stripe_endpoints as endpoints
 from ops.sandbox.stripe_calls import Calls
-from ops.sandbox.stripe_expand import expanded
 from ops.sandbox.stripe_forms import read_form
-from ops.sandbox.stripe_lists import asked_for, page_of
 from ops.sandbox.stripe_objects import Facts, Moment, shown
 
 
@@ -36,13 +34,3 @@ def endpoint_pages(pages: Blueprint, calls: Calls) -> None:
             return {"id": identity, "object": "webhook_endpoint", "deleted": True}
 
         return calls.listed("endpoint", make)
-
-    @pages.get("/v1/webhook_endpoints")
-    def list_endpoints() -> Response:
-        asked = asked_for()
-
-        def make(moment: Moment) -> Facts:
-            page = page_of(moment, "webhook_endpoint", asked, lambda _: True)
-            return expanded(page, moment, [])
-
-        return calls.listed("retrieve", make)

@@ -23,6 +23,11 @@ ASKED: dict[str, Any] = {
 }
 
 
+def line_of(amount: int, currency: str = "usd") -> dict[str, Any]:
+    price = {"currency": currency, "unit_amount": amount, "product_data": {"name": "Plan"}}
+    return {"quantity": 1, "price_data": price}
+
+
 def client_of(sandbox: Running, key: str = "sk_test_1") -> stripe.StripeClient:
     return stripe.StripeClient(key, base_addresses={"api": f"{sandbox.url}/stripe"})
 

@@ -22,6 +22,8 @@ MET: list[tuple[str, type[stripe.StripeError], int | None, str | None]] = [
     ("garbage", stripe.APIError, 200, None),
 ]
 
+POINTS = ("session", "expire", "refund", "endpoint", "retrieve", "events")
+
 
 @pytest.fixture
 def shop(sandbox: Running) -> Shop:
@@ -41,12 +43,15 @@ def call_at(shop: Shop, point: str) -> Callable[[], Any]:
             shop.move(made, "pay")
             payment = shop.session(made.id).payment_intent
             return lambda: shop.v1.refunds.create({"payment_intent": payment, "amount": 1})
+        case "endpoint":
+            asked = {"url": "http://127.0.0.1:1/hook", "enabled_events": ["*"]}
+            return lambda: shop.v1.webhook_endpoints.create(asked)
         case "retrieve":
             return lambda: sessions.retrieve(made.id)
     return shop.v1.events.list
 
 
-@pytest.mark.parametrize("point", ["session", "expire", "refund", "retrieve", "events"])
+@pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize(("fault", "raised", "status", "code"), MET)
 def test_ec034_a_fault_strikes_one_call_at_its_point(
     shop: Shop,

@@ -134,6 +134,19 @@ def test_ec077_a_dispute_takes_the_money_and_a_won_one_brings_it_back(
     assert shop.types()[-1] == last
 
 
+def test_what_belongs_to_a_payment_is_listed_by_it(shop: Shop):
+    one, other = paid(shop).payment_intent, paid(shop).payment_intent
+    made = shop.steer(f"payments/{one}/dispute")
+    asked = {"payment_intent": one}
+
+    charges = shop.v1.charges.list(asked).data
+
+    assert [charge.payment_intent for charge in charges] == [one]
+    assert [dispute.id for dispute in shop.v1.disputes.list(asked).data] == [made["id"]]
+    assert shop.v1.disputes.list({"payment_intent": other}).data == []
+    assert [payment.id for payment in shop.v1.payment_intents.list().data] == [other, one]
+
+
 def test_an_inquiry_takes_no_money_until_it_is_a_dispute(shop: Shop):
     payment = paid(shop).payment_intent
 
