@@ -114,6 +114,13 @@ SEND_REFUND = TaskKind(
 PULL_EVENTS = TaskKind(
     "pull_events", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
 )
+#: Every night: counts of codes beside their uses, and Stripe's pages beside our payments.
+RECONCILE_DISCOUNTS = TaskKind(
+    "reconcile_discounts", Queue.BULK, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
+)
+RECONCILE_PAYMENTS = TaskKind(
+    "reconcile_payments", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
+)
 #: Takes off locks of coupons that ran out.
 TIDY_LOCKS = TaskKind("tidy_locks", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive: people wait for jobs that wait for credit.
@@ -165,6 +172,8 @@ ALL: dict[str, TaskKind] = {
         END_CHECKOUT,
         SEND_REFUND,
         PULL_EVENTS,
+        RECONCILE_DISCOUNTS,
+        RECONCILE_PAYMENTS,
         TIDY_LOCKS,
         ERASE_PERSON,
         RESEAL,

@@ -59,6 +59,7 @@ ACTIONS: Mapping[str, str] = {
     "discount.changed": "Discount code changed",
     "discount.paused": "Discount code paused",
     "discount.resumed": "Discount code resumed",
+    "discount.count_corrected": "Uses of a discount code counted anew",
     "discount.archived": "Discount code put away",
     "discount.slot_released": "Slot of a discount code released at the console",
     "discounts.exported": "Discount codes taken as a file",
