@@ -24,6 +24,7 @@ from pipelines.books.add_up import add_up_books
 from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
+from pipelines.discounts.import_codes import give_up_discounts, import_discounts
 from pipelines.discounts.release import RELEASED_AT_ONCE, release_timed_out
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
@@ -204,6 +205,7 @@ def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
     return (
         Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
         Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
+        Handler(kinds.IMPORT_DISCOUNTS, partial(import_discounts, **tools), give_up_discounts),
         Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
     )
 

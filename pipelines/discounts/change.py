@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from models.discounts import CodeState
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
-from pipelines.discounts.create import check_rules, write_rules
+from pipelines.discounts.create import write_rules
 from pipelines.discounts.read import LIMIT_NAMES, RULE_NAMES, rules_of
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
+from pipelines.discounts.rule_checks import check_rules
 from pipelines.errors import NotFound
 
 _LOCK = text("""

@@ -19,7 +19,7 @@ RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
 
 _CODES = """
-SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
+SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
     r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
@@ -34,6 +34,7 @@ _LIST = text(
     + """
 WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)
+  AND (CAST(:batch AS uuid) IS NULL OR c.batch_id = :batch)
   AND c.code LIKE :begins
   AND CASE CAST(:standing AS text) WHEN 'paused' THEN c.state = 'paused'
     WHEN 'draining' THEN c.state = 'archived' AND EXISTS (SELECT FROM discount_usages u
@@ -74,6 +75,7 @@ class Wanted:
     #: How the code begins, in its one spelling.
     begins: str = ""
     client_id: UUID | None = None
+    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class CodeView:
             "id": row.id,
             "agency_id": row.agency_id,
             "client_id": row.client_id,
+            "batch_id": row.batch_id,
             "code": row.code,
             "standing": self.standing.value,
             **{name: getattr(rules, name) for name in RULE_NAMES if name != "first_order_only"},
@@ -128,6 +131,7 @@ def list_codes(
     values = {
         "before": before,
         "client": wanted.client_id,
+        "batch": wanted.batch_id,
         "begins": f"{wanted.begins}%",
         "standing": wanted.standing,
         "now": now,

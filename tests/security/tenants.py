@@ -52,6 +52,7 @@ _OWNED = {
     "webhook_deliveries": "client_id",
     "books": "client_id",
     "coupons": "client_id",
+    "discount_batches": "client_id",
     "discount_codes": "client_id",
     "discount_usages": "client_id",
 }
@@ -112,6 +113,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "book_id": one("books"),
         "coupon_id": one("coupons"),
         "own_id": one("coupons"),
+        "discount_batch_id": one("discount_batches"),
         "discount_id": one("discount_codes"),
         "reservation_id": one("discount_usages"),
         "code": rows(

@@ -17,11 +17,12 @@ from pipelines.books.codes import canonical as one_spelling
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.change import change_discount as change
 from pipelines.discounts.change import move_discount
+from pipelines.discounts.code_rows import PRODUCTS_MAX, USES_MAX
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
 from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.read import CodeView, Standing, Wanted, list_codes, read_code, rules_from
-from pipelines.discounts.rules import DiscountKind
+from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
@@ -36,8 +37,6 @@ routes = Routes(
 )
 
 CODE_CHARACTERS_MAX = 200
-PRODUCTS_MAX = 500
-USES_MAX = 2**31 - 1
 
 
 def _amount(words: str) -> Count:
@@ -80,10 +79,13 @@ class DiscountRulesBody(Schema):
             raise ValidationError(f"too_long|At most {PRODUCTS_MAX} products.", "products")
 
 
-class DiscountBody(DiscountRulesBody):
-    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+class NewDiscountRules(DiscountRulesBody):
     kind = fields.String(required=True, validate=one_of(*DiscountKind))
     max_uses_per_customer = Count(low=1, high=USES_MAX, allow_none=True, load_default=1)
+
+
+class DiscountBody(NewDiscountRules):
+    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     client_id = Identity(load_default=None, allow_none=True)
 
 
@@ -102,12 +104,18 @@ class DiscountsQuery(PageQuery):
         metadata={"description": "How the code begins."},
     )
     client_id = Identity(load_default=None)
+    batch_id = Identity(
+        load_default=None, metadata={"description": "Only codes that this job made or imported."}
+    )
 
 
 class Discount(Schema):
     id = fields.UUID()
     agency_id = fields.UUID()
     client_id = fields.UUID()
+    batch_id = fields.UUID(
+        allow_none=True, metadata={"description": "The job that made it with others."}
+    )
     code = fields.String()
     standing = Word(Standing)
     kind = Word(DiscountKind)
@@ -150,13 +158,10 @@ def create_discount(body: dict[str, Any]) -> Response:
 
         def make() -> UUID:
             client_id = chosen_client(session, caller, body["client_id"])
-            rules = rules_from(
-                {name: body.get(name) for name in _RULES} | {"first_order_only": False}
-            )
             new = NewDiscount(
                 client_id,
                 body["code"],
-                rules,
+                rules_in(body),
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
             )
@@ -175,7 +180,7 @@ def list_discounts(query: dict[str, Any]) -> Response:
     """List discount codes, newest first."""
     limit, before = query["limit"], id_cursor(query)
     standing = query["standing"] and Standing(query["standing"])
-    wanted = Wanted(standing, _beginning(query["code"]), query["client_id"])
+    wanted = Wanted(standing, _beginning(query["code"]), query["client_id"], query["batch_id"])
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         now = clock.now(session)
         codes = list_codes(session, wanted, now=now, before=before, limit=limit + 1)
@@ -241,6 +246,11 @@ _RULES = (
     *("kind", "percent_bp", "amount_minor", "currency", "max_discount_minor"),
     *("min_subtotal_minor", "products", "starts_at", "expires_at"),
 )
+
+
+def rules_in(body: dict[str, Any]) -> DiscountRules:
+    """What a code does, by the body that says it."""
+    return rules_from({name: body.get(name) for name in _RULES} | {"first_order_only": False})
 
 
 def _beginning(code: str | None) -> str:
