@@ -15,6 +15,7 @@ DISCOUNTS = {
     "POST /api/v1/discounts/batches/<uuid:discount_batch_id>/pause": "discounts_manage",
     "POST /api/v1/discounts/batches/<uuid:discount_batch_id>/resume": "discounts_manage",
     "GET /api/v1/discounts/validate": "discounts_apply",
+    "GET /api/v1/public/discounts/validate": "public",
     "POST /api/v1/discounts/apply": "discounts_apply",
     "GET /api/v1/reservations/<uuid:reservation_id>": "discounts_apply",
     "DELETE /api/v1/reservations/<uuid:reservation_id>": "discounts_apply",
