@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from pipelines.discounts.batches import agency_of, open_batch
-from pipelines.discounts.code_rows import BETWEEN, COLUMNS
+from pipelines.discounts.code_rows import BETWEEN, COLUMNS, of_codes
 from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.imports import SealedFile, accept_file
@@ -67,7 +67,7 @@ def accept_codes(
     if saturated is not None:
         raise saturated
     admit_job(session, client_id, limits=limits)
-    open_csv(file.stream, columns=COLUMNS, limits=limits)
+    open_csv(file.stream, columns=COLUMNS, limits=of_codes(limits))
     file.stream.seek(0)
     now = clock.now(session)
     new = _new_job(session, client_id, file, actor_id)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipelines.books.codes import read_code
@@ -21,6 +21,7 @@ from pipelines.jobs.cells import (
     read_stamp,
 )
 from pipelines.jobs.csv_reader import ColumnRules
+from pipelines.limits import Limits
 
 COLUMNS = ColumnRules(
     required=("code", "kind"),
@@ -62,6 +63,11 @@ class _Wrong(Exception):
     def __init__(self, field: str, problem: CellProblem) -> None:
         super().__init__(field)
         self.error = FieldError(problem.code, problem.detail, field=field)
+
+
+def of_codes(limits: Limits) -> Limits:
+    """The limits for a file of codes, which has fewer rows than others."""
+    return replace(limits, csv_rows_max=limits.discount_codes_at_once_max)
 
 
 def check_row(cells: Mapping[str, str]) -> CodeRow | FieldError:

@@ -24,8 +24,6 @@ from pipelines.jobs.quotas import QueueSaturated, admit_job
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result, remember
 
-#: Codes that one request may ask for: all of them are moved by one request, too.
-GENERATED_AT_ONCE_MAX = 200_000
 #: Codes that one chunk makes in a transaction: half a second's work.
 CODES_PER_CHUNK = 5_000
 

@@ -19,7 +19,7 @@ from models.jobs import JobState
 from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
 from pipelines.discounts.batches import state_of_batch
-from pipelines.discounts.code_rows import COLUMNS, CodeRow, check_row
+from pipelines.discounts.code_rows import COLUMNS, CodeRow, check_row, of_codes
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.errors import Fault, Refusal
 from pipelines.jobs.copying import BATCH_ROWS, copy_rows
@@ -147,7 +147,9 @@ def _stage(session: Session, job: Row[Any], keyring: Keyring, limits: Limits) ->
     """Every row with its code or its problem; raises what is wrong with the file as a whole."""
     session.execute(_CREATE)
     stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.CODES))
-    copy_rows(session, _COPY, _rows(iter(open_csv(stored, columns=COLUMNS, limits=limits))))
+    copy_rows(
+        session, _COPY, _rows(iter(open_csv(stored, columns=COLUMNS, limits=of_codes(limits))))
+    )
     session.execute(_INDEX)
     session.execute(_REPEATED_IN_FILE)
 

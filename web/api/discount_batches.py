@@ -23,9 +23,10 @@ from pipelines.discounts.accept_codes import (
 )
 from pipelines.discounts.batches import move_batch, read_batch
 from pipelines.discounts.code_rows import BETWEEN
-from pipelines.discounts.generate import GENERATED_AT_ONCE_MAX, Generation, accept_generation
+from pipelines.discounts.generate import Generation, accept_generation
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
+from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
 from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.books import PatternBody
@@ -61,7 +62,7 @@ class DiscountGeneration(NewDiscountRules):
     """What each of the codes does, as of one code; `max_uses` is of each of them, too."""
 
     pattern = fields.Nested(PatternBody, required=True)
-    count = Count(low=1, high=GENERATED_AT_ONCE_MAX, required=True)
+    count = Count(low=1, high=DEFAULTS.discount_codes_at_once_max, required=True)
     client_id = Identity(load_default=None, allow_none=True)
 
 
