@@ -11,7 +11,7 @@ from pipelines.books.patterns import PLAIN_ALPHABET, Pattern
 from pipelines.discounts.cart import Cart, Line
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import Customer, known_customer
-from pipelines.discounts.generate import Generation, accept_generation
+from pipelines.discounts.generate import Generation, accept_generation, lay_generation
 from pipelines.discounts.reserve import Ask, Reserved, reserve
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.queue.defer import defer
@@ -75,6 +75,14 @@ def make_batch(house: House, seeded: Seeded, count: int = 1) -> UUID:
         job_id = accept_generation(session, asked_for, **who).job_id
     drain(house)
     return job_id
+
+
+def lay_discounts(house: House, seeded: Seeded, pattern: Pattern, count: int, *, size: int) -> UUID:
+    """A job that generates codes in chunks of `size`, without a look at the room for them."""
+    rules = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
+    asked_for = Generation(seeded.client_id, pattern, count, rules, max_uses=1)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        return lay_generation(session, asked_for, actor_id=ACTOR, limits=house.limits, size=size)
 
 
 def full_discount(house: House, seeded: Seeded, code: str = "SAVE10") -> UUID:

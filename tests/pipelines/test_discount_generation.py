@@ -15,13 +15,13 @@ from models.scope import client
 from pipelines.books.patterns import PLAIN_ALPHABET, Pattern
 from pipelines.books.refusals import PatternSpaceTooSmall
 from pipelines.discounts.batches import move_batch
-from pipelines.discounts.generate import Generation, accept_generation, lay_generation
+from pipelines.discounts.generate import Generation, accept_generation
 from pipelines.discounts.generation_kind import discount_generation_kind
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.jobs.control import cancel_job, pause_job, resume_job
 from pipelines.jobs.kinds import DISCOUNT_GENERATION
 from pipelines.wiring import House
-from tests.discounting import make_discount
+from tests.discounting import lay_discounts, make_discount
 from tests.driving import change, drain, hasten, rows, view
 from tests.moves import control, one_step, retry
 from tests.proof import assert_proven
@@ -42,13 +42,6 @@ def generate(house: House, seeded: Seeded, pattern: Pattern, count: int) -> UUID
         return accept_generation(
             session, asked, actor_id=ACTOR, key=None, limits=house.limits
         ).job_id
-
-
-def lay_codes(house: House, seeded: Seeded, pattern: Pattern, count: int, *, size: int) -> UUID:
-    """A job of chunks of `size`, without a look at the room for its codes."""
-    asked = Generation(seeded.client_id, pattern, count, TEN_OFF, max_uses=1)
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        return lay_generation(session, asked, actor_id=ACTOR, limits=house.limits, size=size)
 
 
 def drawing(house: House, draw: Callable[[int], bytes]) -> House:
@@ -78,7 +71,7 @@ def test_ec028_collisions_and_a_dead_worker_leave_exactly_as_many(
     pattern = Pattern("", 4, "0123456789ABCDEFGHJK", "")
     for n in range(40):
         make_discount(house, seeded, f"{n:04}")
-    job_id = lay_codes(house, seeded, pattern, 3_000, size=500)
+    job_id = lay_discounts(house, seeded, pattern, 3_000, size=500)
     calls = 0
 
     def die_now_and_then(count: int) -> bytes:
@@ -132,7 +125,7 @@ def test_ec028_two_requests_find_room_together(house: House, seeded: Seeded) -> 
 def test_codes_that_find_no_place_fail_and_are_tried_again(house: House, seeded: Seeded) -> None:
     """EC-028: a bounded number of draws, so that no chunk is without an end."""
     full = Pattern("AAA", 1, "23456789AB", "")
-    job_id = lay_codes(house, seeded, full, 12, size=6)
+    job_id = lay_discounts(house, seeded, full, 12, size=6)
 
     drain(house)
     ended = view(house, job_id)
@@ -153,7 +146,7 @@ def test_codes_that_find_no_place_fail_and_are_tried_again(house: House, seeded:
 def test_a_cancelled_job_keeps_what_was_made_and_makes_no_more(
     house: House, seeded: Seeded
 ) -> None:
-    job_id = lay_codes(house, seeded, WIDE, 1_000, size=100)
+    job_id = lay_discounts(house, seeded, WIDE, 1_000, size=100)
     for _ in range(3):
         one_step(house)
 
@@ -185,7 +178,7 @@ def test_s2_131_a_batch_that_is_moved_while_it_is_made_is_moved_whole(
     codes: set[tuple[str, int]],
 ) -> None:
     """Codes that come later begin as the batch was told; one that was put away gets no more."""
-    job_id = lay_codes(house, seeded, WIDE, 200, size=100)
+    job_id = lay_discounts(house, seeded, WIDE, 200, size=100)
     one_step(house)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         move_batch(session, job_id, state, actor_id=ACTOR, now=clock.now(session))
@@ -201,7 +194,7 @@ def test_a_chunk_that_always_fails_is_given_up_and_can_be_retried(
     house: House, seeded: Seeded
 ) -> None:
     """EC-121"""
-    job_id = lay_codes(house, seeded, WIDE, 200, size=100)
+    job_id = lay_discounts(house, seeded, WIDE, 200, size=100)
 
     def fail(_count: int) -> bytes:
         raise RuntimeError("no entropy")
@@ -221,7 +214,7 @@ def test_a_chunk_that_always_fails_is_given_up_and_can_be_retried(
 
 
 def test_a_suspended_client_gets_no_more_codes(house: House, seeded: Seeded) -> None:
-    job_id = lay_codes(house, seeded, WIDE, 200, size=100)
+    job_id = lay_discounts(house, seeded, WIDE, 200, size=100)
     one_step(house)
     change(house, "UPDATE clients SET suspended_at = now()")
 

@@ -20,8 +20,9 @@ from pipelines.discounts.accept_codes import DiscountsFile, accept_codes
 from pipelines.discounts.batches import move_batch
 from pipelines.jobs.kinds import OnError
 from pipelines.wiring import House
+from tests.discounting import lay_discounts
 from tests.driving import drain, hasten, rows, view
-from tests.pipelines.test_discount_generation import counted, drawing, lay_codes, made
+from tests.pipelines.test_discount_generation import counted, drawing, made
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
 from tests.until import until
@@ -69,7 +70,7 @@ def test_ec028_two_jobs_that_draw_the_same_codes_make_exactly_as_many(
     house: House, seeded: Seeded
 ) -> None:
     """EC-028: two workers at once in a narrow space; what meets in a circle is tried again."""
-    jobs = [lay_codes(house, seeded, NARROW, 2_000, size=500) for _ in range(2)]
+    jobs = [lay_discounts(house, seeded, NARROW, 800, size=200) for _ in range(2)]
 
     def work(_n: int) -> None:
         drain(house)
@@ -81,8 +82,8 @@ def test_ec028_two_jobs_that_draw_the_same_codes_make_exactly_as_many(
         drain(house)
 
     codes = [row.code for job in jobs for row in made(house, job)]
-    assert (len(codes), len(set(codes))) == (4_000, 4_000)
-    assert [counted(house, job) for job in jobs] == [{"succeeded": 2_000}] * 2
+    assert (len(codes), len(set(codes))) == (1_600, 1_600)
+    assert [counted(house, job) for job in jobs] == [{"succeeded": 800}] * 2
     assert_proven(house)
 
 
@@ -112,7 +113,7 @@ def test_ec027_a_code_that_is_made_while_its_row_is_worked_in_is_told(
 
 def test_s2_131_a_batch_is_paused_while_a_chunk_makes_codes(house: House, seeded: Seeded) -> None:
     """The move waits for the chunk, and reaches what it made; later chunks begin paused."""
-    job_id = lay_codes(house, seeded, NARROW, 40, size=20)
+    job_id = lay_discounts(house, seeded, NARROW, 40, size=20)
     moved = 0
 
     def pause() -> None:
