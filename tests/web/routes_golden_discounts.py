@@ -11,6 +11,7 @@ DISCOUNTS = {
     "POST /api/v1/discounts/generate": "discounts_manage",
     "POST /api/v1/discounts/import": "discounts_manage",
     "GET /api/v1/discounts/batches/<uuid:discount_batch_id>": "discounts_read",
+    "GET /api/v1/discounts/batches/<uuid:discount_batch_id>/codes.csv": "discounts_read",
     "DELETE /api/v1/discounts/batches/<uuid:discount_batch_id>": "discounts_manage",
     "POST /api/v1/discounts/batches/<uuid:discount_batch_id>/pause": "discounts_manage",
     "POST /api/v1/discounts/batches/<uuid:discount_batch_id>/resume": "discounts_manage",

@@ -1,5 +1,6 @@
 """Discount codes by the thousand over HTTP: generated and moved as a batch (S2-131, EC-028)."""
 
+import csv
 import re
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 from flask import Flask
 
 from models.people import Role
+from pipelines.discounts import code_export
+from pipelines.jobs.csv_writer import unguarded
 from pipelines.wiring import House
 from tests.discounting import asked, make_discount
 from tests.driving import change, drain, rows
@@ -161,6 +164,29 @@ def test_s2_131_a_batch_is_paused_resumed_and_put_away_in_one_call(
     ]
 
 
+def test_s2_131_the_codes_of_a_batch_are_a_file(
+    manager: Caller, house: House, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-35: page by page, each code once, none a formula; who takes it stands in the audit."""
+    monkeypatch.setattr(code_export, "PAGE_ROWS", 2)
+    make_discount(house, seeded, "ALONE")
+    job = generated(manager, house, count=5)
+    first = codes_of(manager, job)[0]
+    change(house, "UPDATE discount_codes SET code = '-SAVE' WHERE id = :id", id=first["id"])
+
+    answer = manager.get(f"/discounts/batches/{job['id']}/codes.csv")
+
+    lines = list(csv.DictReader(answer.text.lstrip("\ufeff").splitlines()))
+    found = {unguarded(line["code"]) for line in lines}
+    assert found == {code["code"] for code in codes_of(manager, job)}
+    assert lines[0]["code"] == "'-SAVE"
+    assert (len(lines), {line["standing"] for line in lines}) == (5, {"active"})
+    assert (lines[0]["used"], lines[0]["max_uses"]) == ("0", "1")
+    assert lines[0]["expires_at"].startswith("2089-12-31T22:00:00")
+    told = rows(house, "SELECT detail FROM audit_entries WHERE action = 'discount_batch.exported'")
+    assert [row.detail for row in told] == [{"codes": 5}]
+
+
 def test_sec009_a_batch_is_moved_by_who_manages_codes_and_is_nobody_else_s(
     app: Flask, house: House, seeded: Seeded, manager: Caller
 ) -> None:
@@ -174,6 +200,7 @@ def test_sec009_a_batch_is_moved_by_who_manages_codes_and_is_nobody_else_s(
     assert viewer.get(path).json["codes"] == 2
     assert viewer.post(f"{path}/pause").status_code == 403
     assert viewer.post("/discounts/generate", SUN, Idempotency_Key="v").status_code == 403
+    assert stranger.get(f"{path}/codes.csv").status_code == 404
     assert stranger.get(path).status_code == stranger.post(f"{path}/pause").status_code == 404
     assert codes_of(stranger, job) == []
     unnamed = platform.post("/discounts/generate", SUN, Idempotency_Key="p")

@@ -22,6 +22,7 @@ from pipelines.discounts.accept_codes import (
     listed_rows,
 )
 from pipelines.discounts.batches import move_batch, read_batch
+from pipelines.discounts.code_export import audit_export, codes_csv
 from pipelines.discounts.code_rows import BETWEEN
 from pipelines.discounts.generate import Generation, accept_generation
 from pipelines.jobs.create import AcceptedJob
@@ -39,6 +40,7 @@ from web.api.routes import (
     PREFER,
     Routes,
     answers,
+    answers_csv,
     asks,
     documented,
     reads,
@@ -178,6 +180,22 @@ def get_discount_batch(discount_batch_id: UUID) -> Response:
     """A batch; its codes are `GET /discounts?batch_id=`."""
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         return jsonify(read_batch(session, discount_batch_id))
+
+
+@routes.get("/discounts/batches/<uuid:discount_batch_id>/codes.csv")
+@permitted(Permission.DISCOUNTS_READ)
+@answers_csv()
+def download_discount_batch(discount_batch_id: UUID) -> Response:
+    """The codes of a batch as a file, newest first; taking it is in the audit log."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        audit_export(session, discount_batch_id, actor_id=caller.actor_id)
+        now = clock.now(session)
+    blocks = codes_csv(house.sessions, caller.scope, discount_batch_id, now=now)
+    response = Response(blocks, mimetype="text/csv")
+    name = f"discount-codes-{discount_batch_id}-{now:%Y%m%dT%H%M%SZ}.csv"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
 
 
 @routes.post("/discounts/batches/<uuid:discount_batch_id>/pause")

@@ -56,6 +56,7 @@ ACTIONS: Mapping[str, str] = {
     "card.reported_defective": "Card reported not to work, and replaced",
     "card.revealed": "Card opened",
     "discount_batch.archived": "Batch of discount codes put away",
+    "discount_batch.exported": "Discount codes taken as a file",
     "discount_batch.generated": "Discount codes generated",
     "discount_batch.imported": "Discount codes imported",
     "discount_batch.paused": "Batch of discount codes paused",
