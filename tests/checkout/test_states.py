@@ -51,7 +51,9 @@ BEFORE: dict[UsageState, list[str]] = {
     UsageState.REFUNDED: ["refunded"],
 }
 DOCS = Path(__file__).parents[2] / "docs/states.md"
-_ROW = re.compile(r"^\| (?!told)([a-z ]+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", re.MULTILINE)
+_ROW = re.compile(
+    r"^\| (?!told)([a-z ]+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \| (\w+) \|$", re.MULTILINE
+)
 
 
 def table() -> dict[tuple[str, str], str]:
