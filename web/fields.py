@@ -125,6 +125,11 @@ class Count(fields.Integer):
         return number
 
 
+#: Line breaks, and what turns the direction of all that follows it: with it a text shows another order
+#: than it has (EC-042).
+_TURNING = re.compile(r"[\r\n\u202a-\u202e\u2066-\u2069]")
+
+
 class Text(fields.String):
     """One line of text without control characters; `longest` in characters."""
 
@@ -143,7 +148,7 @@ class Text(fields.String):
         text = super()._deserialize(value, *args, **kwargs)
         if len(text) > self.longest:
             raise self.make_error("long")
-        if FORBIDDEN_CONTROLS.search(text) or "\n" in text or "\r" in text:
+        if FORBIDDEN_CONTROLS.search(text) or _TURNING.search(text):
             raise self.make_error("controls")
         if len(text.strip()) < self.least:
             raise self.make_error("empty")

@@ -4,9 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-#: C0 controls and DEL that no cell may hold, and what turns the direction of all that follows it, by
-#: which a text shows another order than it has (EC-042); tabs and line breaks are text.
-FORBIDDEN_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+#: C0 controls and DEL that no cell may hold; tabs and line breaks are text.
+FORBIDDEN_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 #: What an identifier (e-mail, code, reference) may not hold in addition; CR, LF and TAB are
 #: left to the identifier's own rule, which names the field.
 FORBIDDEN_IN_IDENTIFIERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029]")
