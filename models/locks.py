@@ -35,6 +35,8 @@ class Namespace(StrEnum):
     BOOK_STOCK = "book_stock"
     #: One import of codes into the books of a client at a time.
     CODE_IMPORT = "code_import"
+    #: Whoever begins to pay one cart.
+    CHECKOUT_CART = "checkout_cart"
     #: One import of discount codes of a client at a time.
     DISCOUNT_IMPORT = "discount_import"
     #: Whoever asks for discount codes of a client to be generated: both must find room.

@@ -142,6 +142,7 @@ class Payment(Base):
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+    paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
@@ -162,6 +163,8 @@ class Refund(Base):
     agency_id: Mapped[UUID | None]
     client_id: Mapped[UUID | None]
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"))
+    #: Which of its keys it is sent with: an answer that Stripe keeps may be a failure.
+    send_key: Mapped[int] = mapped_column(server_default=text("1"))
     #: Stripe's name of it.
     refund_id: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default=text("'asked'"))
@@ -202,6 +205,7 @@ class StripeEvent(Base):
     __tablename__ = "stripe_events"
     __table_args__ = (
         states("state", EventState),
+        Index("uq_stripe_events_own_id", "own_id", unique=True),
         Index(None, "received_at", "id"),
         Index(
             "ix_stripe_events_state",
@@ -215,6 +219,8 @@ class StripeEvent(Base):
 
     #: Stripe's.
     id: Mapped[str] = mapped_column(primary_key=True)
+    #: What its task names it by.
+    own_id: Mapped[UUID]
     type: Mapped[str]
     object_id: Mapped[str | None]
     news: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -24,6 +24,20 @@ PAID_TWICE = AlertKind(
     "A cart was paid a second time; the second payment is being paid back.",
     "Nothing is to be done unless the refund fails. Tell the shopper.",
 )
+SECOND_PAYMENT = AlertKind(
+    "second_payment",
+    "purchase",
+    Severity.CRITICAL,
+    "Money came for a purchase on a page, or by a payment, that is not its own; nothing is confirmed by it.",
+    "Find the payment that is named in Stripe's pages, and pay it back there.",
+)
+EVENT_UNREADABLE = AlertKind(
+    "event_unreadable",
+    "stripe_event",
+    Severity.WARNING,
+    "An event of Stripe's has a shape that this release cannot read; it had no effect.",
+    "Look at it in Stripe's pages. With a release that reads it, handle it once more.",
+)
 PAYMENT_DISPUTED = AlertKind(
     "payment_disputed",
     "purchase",
@@ -85,6 +99,8 @@ ALL = (
     AMOUNT_MISMATCH,
     LATE_PAYMENT_OVERFLOW,
     PAID_TWICE,
+    SECOND_PAYMENT,
+    EVENT_UNREADABLE,
     PAYMENT_DISPUTED,
     REFUND_FAILED,
     UNMATCHED_EVENT,

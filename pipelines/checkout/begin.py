@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
+from models.locks import Namespace, wait_for_lock
 from models.payments import Paid, PaymentPurpose
 from models.purchases import Purchase
 from pipelines.checkout.refusals import (
@@ -31,9 +32,11 @@ from pipelines.discounts.refusals import CartChanged, CodeBusy, ReservationEnded
 from pipelines.discounts.release import BeingPaid, ReleaseReason
 from pipelines.discounts.reserve import live_by_cart, live_by_id, reprice
 from pipelines.discounts.settle import begin_purchase
-from pipelines.payments.begin import Charge, begin_payment
+from pipelines.jobs.refusals import ClientSuspended
+from pipelines.payments.begin import PAGE_OPEN, Charge, begin_payment
 from pipelines.payments.learn import Followers, learn
 from pipelines.payments.news import News
+from pipelines.payments.refusals import PaymentsNotSetUp
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import END_CHECKOUT
 
@@ -41,16 +44,22 @@ from pipelines.queue.kinds import END_CHECKOUT
 TRIES_MAX = 5
 
 _LIVE = text("""
-SELECT id, usage_id, cart_digest, quote FROM purchases
-WHERE client_id = :client AND cart_reference = :cart AND is_live
+SELECT p.id, p.usage_id, p.cart_digest, p.customer_keys, m.session_expires_at
+FROM purchases p JOIN payments m ON m.id = p.id
+WHERE p.client_id = :client AND p.cart_reference = :cart AND p.is_live
 """)
+# With a code or without: what was paid of this very cart.
 _PAID = text("""
-SELECT p.id FROM purchases p JOIN payments m ON m.id = p.id
+SELECT p.id, p.customer_keys FROM purchases p JOIN payments m ON m.id = p.id
 WHERE p.client_id = :client AND p.cart_reference = :cart AND p.cart_digest = :digest
-  AND p.usage_id IS NULL AND m.state IN ('succeeded', 'processing')
+  AND p.refused IS NULL AND m.state IN ('succeeded', 'processing')
 ORDER BY p.id DESC LIMIT 1
 """)
-_AGENCY = text("SELECT agency_id FROM clients WHERE id = :client")
+_PAID_SLOT = text("""
+SELECT purchase_id FROM discount_usages
+WHERE id = :usage AND state = 'confirmed' AND purchase_id IS NOT NULL
+""")
+_CLIENT = text("SELECT agency_id, suspended_at FROM clients WHERE id = :client")
 _PRICED = text("""
 SELECT id, cart_reference, cart_digest, quote, user_id, customer_keys, expires_at, purchase_id
 FROM discount_usages WHERE id = :usage
@@ -67,6 +76,8 @@ class Wanted:
     customer: KnownCustomer | None
     success_url: str
     cancel_url: str
+    #: Whether there is an account to be paid to; what costs nothing needs none.
+    can_charge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +109,19 @@ def begin_checkout(
     actor_id: UUID | None,
     now: datetime,
 ) -> Begun | CartChanged:
-    """Write a purchase down, or find the one that the cart has; what costs nothing is paid by that.
+    """Write a purchase down, or find the one that the cart has, be it paid; what costs nothing is paid by that.
 
     A cart that its code is not for any more gives the slot back. Raises `NotFound`,
-    `ReservationEnded`, `ReservationExpired`, `CustomerMismatch`, `CartMismatch`, `CartPaid`, what
-    `check_payable` does, and `BeingPaid` while the cart could be paid at another price.
+    `ReservationEnded`, `ReservationExpired`, `CustomerMismatch`, `CartMismatch`, `CartPaid`,
+    `ClientSuspended`, `PaymentsNotSetUp`, what `check_payable` does, and `BeingPaid` while the cart
+    could be paid at another price.
     """
+    if wanted.cart is not None:
+        # Two who send a cart at once find each other's purchase, also one that was free.
+        name = f"{wanted.client_id}:{wanted.cart.reference}"
+        wait_for_lock(session, Namespace.CHECKOUT_CART, name)
+    if (paid := _paid_slot(session, wanted)) is not None:
+        return Begun(paid, is_new=False)
     usage = _reserved(session, wanted, now)
     if usage is not None:
         changed = _priced_anew(session, wanted, usage, actor_id=actor_id, now=now)
@@ -111,7 +129,7 @@ def begin_checkout(
             return changed
     basket = _basket(session, wanted, usage)
     for _ in range(TRIES_MAX):
-        known = _known(session, wanted.client_id, basket)
+        known = _known(session, wanted, basket, now)
         if known is not None:
             return Begun(known, is_new=False)
         made = _write(session, wanted, basket, actor_id=actor_id, now=now)
@@ -136,6 +154,13 @@ def _reserved(session: Session, wanted: Wanted, now: datetime) -> Row[Any] | Non
     if _is_another_s(live, wanted):
         raise CustomerMismatch
     return live
+
+
+def _paid_slot(session: Session, wanted: Wanted) -> UUID | None:
+    """The purchase by which the reservation that is named was paid already."""
+    values = {"usage": wanted.reservation_id}
+    paid: UUID | None = session.execute(_PAID_SLOT, values).scalar_one_or_none()
+    return paid
 
 
 def _is_another_s(live: Row[Any], wanted: Wanted) -> bool:
@@ -175,18 +200,26 @@ def _basket(session: Session, wanted: Wanted, usage: Row[Any] | None) -> _Basket
     return _Basket(None, cart.reference, cart.digest, priced, who.user_id, who.keys, None)
 
 
-def _known(session: Session, client_id: UUID, basket: _Basket) -> UUID | None:
-    """The purchase that this cart has at this price; one at another price is in the way."""
-    values = {"client": client_id, "cart": basket.cart_reference, "digest": basket.cart_digest}
+def _known(session: Session, wanted: Wanted, basket: _Basket, now: datetime) -> UUID | None:
+    """The purchase that this cart has at this price, paid or not; another page of it is in the way.
+
+    So is one that nobody can pay any more, or another customer's.
+    """
+    values = {"client": wanted.client_id, "cart": basket.cart_reference}
+    digest = {"digest": basket.cart_digest}
     live = session.execute(_LIVE, values).one_or_none()
     if live is not None:
-        if (live.usage_id, live.cart_digest) == (basket.usage_id, basket.cart_digest):
+        is_same = (live.usage_id, live.cart_digest) == (basket.usage_id, basket.cart_digest)
+        is_theirs = bool(set(live.customer_keys) & set(basket.customer_keys))
+        if is_same and is_theirs and live.session_expires_at > now:
             return UUID(str(live.id))
         raise BeingPaid(live.id, ReleaseReason.CART_CHANGED)
     if basket.usage_id is None:
-        paid = session.execute(_PAID, values).scalar_one_or_none()
+        paid = session.execute(_PAID, values | digest).one_or_none()
+        if paid is not None and set(paid.customer_keys) & set(basket.customer_keys):
+            return UUID(str(paid.id))
         if paid is not None:
-            raise CartPaid(paid)
+            raise CartPaid(paid.id)
     return None
 
 
@@ -200,11 +233,15 @@ def _write(
 ) -> UUID | None:
     """Payment and purchase, or None where somebody was quicker with this cart."""
     identity = new_id()
-    agency_id = session.execute(_AGENCY, {"client": wanted.client_id}).scalar_one()
+    owner = session.execute(_CLIENT, {"client": wanted.client_id}).one()
+    if owner.suspended_at is not None and basket.usage_id is None:
+        raise ClientSuspended
+    if basket.quote["total_minor"] > 0 and not wanted.can_charge:
+        raise PaymentsNotSetUp
     savepoint = session.begin_nested()
     charge = Charge(
         payment_id=identity,
-        agency_id=agency_id,
+        agency_id=owner.agency_id,
         client_id=wanted.client_id,
         purpose=PaymentPurpose.PURCHASE,
         amount_minor=basket.quote["total_minor"],
@@ -219,7 +256,7 @@ def _write(
         insert_or_not(Purchase)
         .values(
             id=identity,
-            agency_id=agency_id,
+            agency_id=owner.agency_id,
             client_id=wanted.client_id,
             usage_id=basket.usage_id,
             cart_reference=basket.cart_reference,
@@ -255,14 +292,10 @@ def _go_on(
     if basket.quote["total_minor"] == 0:
         free = News(payment=Paid.NOT_REQUIRED, paid_minor=0, paid_currency=basket.quote["currency"])
         learn(session, purchase_id, free, followers=followers, now=now)
-    elif basket.expires_at is not None:
-        defer(
-            session,
-            END_CHECKOUT,
-            args={"purchase_id": str(purchase_id)},
-            now=now,
-            run_after=basket.expires_at,
-        )
+    else:
+        args = {"purchase_id": str(purchase_id)}
+        over_at = basket.expires_at or now + PAGE_OPEN
+        defer(session, END_CHECKOUT, args=args, now=now, run_after=over_at)
 
 
 def page_lines(told: dict[str, Any]) -> list[tuple[str, int, int]]:

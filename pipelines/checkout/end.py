@@ -40,10 +40,12 @@ WHERE p.id = :purchase
 _OVERDUE = text("""
 UPDATE payments SET end_asked_at = :now
 WHERE id = ANY (ARRAY(
-    SELECT purchase_id FROM discount_usages WHERE state = 'reserved' AND purchase_id IS NOT NULL
-      AND expires_at <= CAST(:now AS timestamptz) - interval '1 minute' ORDER BY id LIMIT :limit))
+    SELECT m.id FROM discount_usages u JOIN payments m ON m.id = u.purchase_id
+    WHERE u.state = 'reserved' AND u.expires_at <= CAST(:now AS timestamptz) - interval '1 minute'
+      AND m.state IN ('open', 'processing') AND (m.end_asked_at IS NULL
+        OR m.end_asked_at < CAST(:now AS timestamptz) - CAST(:again AS interval))
+    ORDER BY m.id LIMIT :limit))
   AND state IN ('open', 'processing')
-  AND (end_asked_at IS NULL OR end_asked_at < CAST(:now AS timestamptz) - CAST(:again AS interval))
 RETURNING id
 """)
 
@@ -51,13 +53,17 @@ RETURNING id
 def end_checkout(
     sessions: Sessions, task: TaskInHand, *, pages: Pages, draw: Callable[[], float]
 ) -> None:
-    """The work of END_CHECKOUT, when the time of a purchase's slot is over, or was made longer."""
+    """The work of END_CHECKOUT, when the time of a purchase's slot is over, or `at_once`.
+
+    A slot whose time was made longer is come back to.
+    """
     purchase_id = UUID(task.args["purchase_id"])
     with transaction(sessions) as session:
         stands = session.execute(_STANDS, {"purchase": purchase_id}).one_or_none()
         now = clock.now(session)
     if stands is not None and stands.is_live:
-        if stands.expires_at is not None and stands.expires_at > now:
+        is_early = stands.expires_at is not None and stands.expires_at > now
+        if is_early and "at_once" not in task.args:
             _later(sessions, task, stands.expires_at)
             return
         try:
@@ -104,6 +110,10 @@ def release_reservation(
         state = pages.end(paying.purchase_id, reason)
     if state not in {PaymentState.EXPIRED, PaymentState.FAILED}:
         raise ReservationEnded(state)
+    # The page may have been ended for another reason, which kept the slot.
+    with transaction(sessions) as session:
+        now = clock.now(session)
+        release(session, usage_id, reason, now=now, actor_id=actor_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +130,12 @@ def release_expired(session: Session, now: datetime) -> Pass:
     A purchase ends itself at its time (END_CHECKOUT); here that is only written again, should it
     have been lost.
     """
-    released = release_timed_out(session, now)
+    # Payments are locked before slots, as everywhere.
     values = {"now": now, "limit": RELEASED_AT_ONCE, "again": ASK_AGAIN}
     overdue = session.execute(_OVERDUE, values).scalars().all()
     args = [{"purchase_id": str(payment_id)} for payment_id in overdue]
     defer_many(session, END_CHECKOUT, args, now=now, tenant_id=None, job_id=None)
+    released = release_timed_out(session, now)
     return Pass(released, RELEASED_AT_ONCE in {released, len(overdue)})
 
 

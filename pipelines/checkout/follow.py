@@ -22,7 +22,7 @@ from pipelines.alerts.payment_kinds import (
 )
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
 from pipelines.audit.record import record
-from pipelines.checkout.refuse import RefusedFor, refuse_money
+from pipelines.checkout.refuse import RefusedFor, give_slot_back, refuse_money
 from pipelines.discounts.release import ReleaseReason, release
 from pipelines.discounts.settle import (
     begin_purchase,
@@ -35,6 +35,7 @@ from pipelines.discounts.settle import (
 )
 from pipelines.payments.learn import Learned
 from pipelines.payments.page import KEEPS_RESERVATION
+from pipelines.payments.read import facts_of
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import END_CHECKOUT
 from pipelines.webhooks.catalogue import (
@@ -51,6 +52,17 @@ ASYNC_HOLD = timedelta(days=14)
 
 _PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase FOR NO KEY UPDATE")
 _ENDS = text("UPDATE purchases SET is_live = false WHERE id = :purchase AND is_live")
+# A page that existed when the other was paid: nobody pays one cart on purpose twice at a time.
+_OTHER_PAID = text("""
+SELECT 1 FROM purchases p JOIN purchases o ON o.client_id = p.client_id
+  AND o.cart_reference = p.cart_reference AND o.id <> p.id AND o.refused IS NULL
+JOIN payments m ON m.id = o.id
+WHERE p.id = :purchase AND m.state = 'succeeded' AND m.paid_at > p.created_at LIMIT 1
+""")
+_OTHERS_LIVE = text("""
+SELECT id FROM purchases
+WHERE client_id = :client AND cart_reference = :cart AND is_live AND id <> :own
+""")
 _COUNTED = text("UPDATE purchases SET is_counted = true WHERE id = :purchase")
 _LATE = text("UPDATE purchases SET is_late = true WHERE id = :purchase")
 
@@ -59,59 +71,84 @@ def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
     """Let a purchase and its slot follow what is known of its payment; its payment is locked."""
     purchase = session.execute(_PURCHASE, {"purchase": learned.after.id}).one()
     usage = None if purchase.usage_id is None else usage_locked(session, purchase.usage_id)
+    is_kept = purchase.refused is None
     match learned.state:
         case PaymentState.OPEN:
-            return
+            pass
         case PaymentState.PROCESSING:
             if usage is not None and usage.purchase_id == purchase.id:
                 hold_until(session, usage.id, now + ASYNC_HOLD)
         case PaymentState.MISMATCHED:
             _mismatched(session, learned, now)
         case PaymentState.SUCCEEDED | PaymentState.REFUNDED:
-            _paid(session, learned, purchase, usage, now)
+            is_kept = _paid(session, learned, purchase, usage, now)
         case PaymentState.FAILED | PaymentState.EXPIRED:
             _not_paid(session, learned, purchase, usage, now)
-    _tell(session, learned, now)
+    _tell(session, learned, now, is_kept=is_kept)
 
 
 def _paid(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any] | None, now: datetime
-) -> None:
-    """Confirmed once, whoever says that it is paid; and refunded, if all of it went back."""
+) -> bool:
+    """Confirmed once, whoever says that it is paid; and refunded, if all of it went back.
+
+    False: it is money that confirms nothing, and that goes back.
+    """
     session.execute(_ENDS, {"purchase": purchase.id})
     if learned.before.state == PaymentState.MISMATCHED:
         _settle(session, AMOUNT_MISMATCH, purchase, now)
     if purchase.refused is not None:
-        return
+        return False
+    if not facts_of(learned.after).is_good:
+        # Another amount than was asked for, of which all went back before anybody took it.
+        refuse_money(session, learned.after, RefusedFor.REJECTED, now=now)
+        give_slot_back(session, purchase, now=now)
+        return False
+    if _is_second(session, purchase, usage):
+        _paid_twice(session, learned, purchase, now)
+        return False
+    _end_others(session, purchase, now)
     if usage is None:
         if not purchase.is_counted:
             keys = list(purchase.customer_keys)
             count_purchase(session, purchase.agency_id, purchase.client_id, keys)
             session.execute(_COUNTED, {"purchase": purchase.id})
-        return
-    is_ours = usage.purchase_id == purchase.id
-    match usage.state:
-        case UsageState.CONFIRMED | UsageState.REFUNDED if not is_ours:
-            _paid_twice(session, learned, purchase, now)
-            return
-        case UsageState.RESERVED | UsageState.RELEASED:
-            if not _confirmed(session, learned, purchase, usage, now):
-                return
-            usage = usage_locked(session, usage.id)
+        return True
+    if usage.state in {UsageState.RESERVED, UsageState.RELEASED}:
+        if not _confirmed(session, learned, purchase, usage, now):
+            return False
+        usage = usage_locked(session, usage.id)
     if learned.state is PaymentState.REFUNDED and usage.state == UsageState.CONFIRMED:
         refund_usage(session, usage, now=now)
     elif learned.state is PaymentState.SUCCEEDED and usage.state == UsageState.REFUNDED:
         take_refund_back(session, usage, now=now)
+    return True
+
+
+def _is_second(session: Session, purchase: Row[Any], usage: Row[Any] | None) -> bool:
+    """Whether its slot, or its cart, was paid by another that could be paid at the same time."""
+    is_used = usage is not None and usage.state in {UsageState.CONFIRMED, UsageState.REFUNDED}
+    if usage is not None and is_used and usage.purchase_id != purchase.id:
+        return True
+    if usage is not None and is_used:
+        return False
+    if purchase.is_counted:
+        return False
+    return session.execute(_OTHER_PAID, {"purchase": purchase.id}).one_or_none() is not None
+
+
+def _end_others(session: Session, purchase: Row[Any], now: datetime) -> None:
+    """Another page of the same cart is not to be paid any more."""
+    values = {"client": purchase.client_id, "cart": purchase.cart_reference, "own": purchase.id}
+    for other in session.execute(_OTHERS_LIVE, values).scalars():
+        args: dict[str, str | int] = {"purchase_id": str(other), "at_once": 1}
+        defer(session, END_CHECKOUT, args=args, now=now)
 
 
 def _confirmed(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
 ) -> bool:
     """Whether the usage could be confirmed; a payment that comes too late may be paid back."""
-    if usage.state == UsageState.RESERVED and usage.purchase_id not in {None, purchase.id}:
-        # The cart was priced anew, and yet the page of its old price was paid: the new one ends.
-        args = {"purchase_id": str(usage.purchase_id)}
-        defer(session, END_CHECKOUT, args=args, now=now)
     done = confirm(
         session,
         usage,
@@ -167,7 +204,7 @@ def _mismatched(session: Session, learned: Learned, now: datetime) -> None:
     _raise(session, AMOUNT_MISMATCH, payment, payment.id, detail, now)
 
 
-def _tell(session: Session, learned: Learned, now: datetime) -> None:
+def _tell(session: Session, learned: Learned, now: datetime, *, is_kept: bool) -> None:
     """Write down, and tell whoever listens, what became of the purchase."""
     before, after = learned.before, learned.after
     if before.is_disputed != after.is_disputed:
@@ -179,7 +216,7 @@ def _tell(session: Session, learned: Learned, now: datetime) -> None:
     if before.state != after.state:
         _audit(session, after, before.state)
         match learned.state:
-            case PaymentState.SUCCEEDED:
+            case PaymentState.SUCCEEDED if is_kept:
                 _happened(session, PURCHASE_CONFIRMED, after, now)
             case PaymentState.EXPIRED | PaymentState.FAILED:
                 _happened(session, PURCHASE_ENDED, after, now)

@@ -6,11 +6,11 @@ from pipelines.errors import Kind, Refusal
 
 
 class CartPaid(Refusal):
-    """This very cart was paid."""
+    """This very cart was paid, by another customer."""
 
     code = "cart_paid"
     kind = Kind.CONFLICT
-    detail = "This cart is paid. Give a new purchase a new cart id."
+    detail = "This cart was paid by another customer. Give a new purchase a new cart id."
 
     def __init__(self, purchase_id: UUID) -> None:
         super().__init__(extra={"purchase_id": str(purchase_id)})

@@ -3,15 +3,23 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
+from pipelines.discounts.release import ReleaseReason, release
 from pipelines.payments.refund import ask_refund
 
 _REFUSE = text("""
 UPDATE purchases SET refused = :why, is_live = false WHERE id = :purchase AND refused IS NULL
+""")
+
+
+_WAITS = text("""
+SELECT 1 FROM discount_usages
+WHERE id = :usage AND state = 'reserved' AND purchase_id = :purchase
 """)
 
 
@@ -39,3 +47,20 @@ def refuse_money(session: Session, payment: Row[Any], why: RefusedFor, *, now: d
         client_id=payment.client_id,
         detail={"reason": why.value, "amount_minor": left},
     )
+
+
+def give_slot_back(
+    session: Session, purchase: Row[Any], *, now: datetime, actor_id: UUID | None = None
+) -> None:
+    """The slot that waited for a purchase whose money is refused is free again."""
+    values = {"usage": purchase.usage_id, "purchase": purchase.id}
+    if session.execute(_WAITS, values).one_or_none() is not None:
+        reason = ReleaseReason.PAYMENT if actor_id is None else ReleaseReason.MANAGER
+        release(
+            session,
+            purchase.usage_id,
+            reason,
+            now=now,
+            actor_id=actor_id,
+            purchase_id=purchase.id,
+        )

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models.payments import PaymentState
+from pipelines.alerts.payment_kinds import AMOUNT_MISMATCH
+from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import record
-from pipelines.checkout.read import read_purchase
-from pipelines.checkout.refuse import RefusedFor, refuse_money
+from pipelines.checkout.read import read_purchase, state_of_purchase
+from pipelines.checkout.refuse import RefusedFor, give_slot_back, refuse_money
 from pipelines.checkout.returned import paid_for
 from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
@@ -27,10 +31,10 @@ def accept_purchase(
     now: datetime,
 ) -> None:
     """Take another amount than was asked for; raises `NotFound`, and `PaymentEnded` for any other."""
-    read_purchase(session, purchase_id)
     payment = payment_row(session, purchase_id, is_locked=True)
-    if payment.state != PaymentState.MISMATCHED:
-        raise PaymentEnded(purchase_id, payment.state)
+    purchase = read_purchase(session, purchase_id)
+    if payment.state != PaymentState.MISMATCHED or purchase.refused is not None:
+        raise PaymentEnded(purchase_id, state_of_purchase(purchase))
     accept(session, purchase_id, followers=followers, now=now)
     record(
         session,
@@ -61,16 +65,18 @@ def refund_purchase(
     Of a payment that waits for a person all goes back: nothing is confirmed by it then. Raises
     `NotFound`, `NothingToRefund`, and `ValidationFailed` for units that were not bought.
     """
-    purchase = read_purchase(session, purchase_id)
     payment = payment_row(session, purchase_id, is_locked=True)
+    purchase = read_purchase(session, purchase_id)
     if returned:
         amount_minor = paid_for(purchase.quote, returned)
     left = (payment.paid_minor or 0) - payment.refunded_minor
     amount = left if amount_minor is None else amount_minor
-    if payment.state == PaymentState.MISMATCHED:
-        if amount != left:
+    if payment.state == PaymentState.MISMATCHED and purchase.refused is None:
+        if amount != left or left <= 0:
             raise NothingToRefund(left)
         refuse_money(session, payment, RefusedFor.REJECTED, now=now)
+        give_slot_back(session, purchase, now=now, actor_id=actor_id)
+        settle_mismatch(session, payment, now)
     else:
         ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)
     record(
@@ -84,3 +90,15 @@ def refund_purchase(
         detail={"reason": reason, "amount_minor": amount, "currency": payment.currency},
     )
     return purchase_id
+
+
+def settle_mismatch(session: Session, payment: Row[Any], now: datetime) -> None:
+    """Somebody has decided about an odd amount."""
+    settle_alert(
+        session,
+        AMOUNT_MISMATCH,
+        subject_id=payment.id,
+        now=now,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+    )

@@ -16,6 +16,8 @@ from models.base import new_id
 from models.ledger import AccountKind, Tier, TransferKind
 from models.payments import PaymentPurpose, PaymentState
 from models.purchases import TopUp
+from pipelines.alerts.payment_kinds import AMOUNT_MISMATCH
+from pipelines.alerts.raise_alert import raise_alert
 from pipelines.audit.record import record
 from pipelines.credit.accounts import PLATFORM_ID, account_id
 from pipelines.credit.claw_back import claw_back
@@ -26,15 +28,22 @@ from pipelines.errors import Refusal
 from pipelines.payments.begin import Charge, begin_payment
 from pipelines.payments.facts import DisputeStanding, standing_of
 from pipelines.payments.learn import Learned
+from pipelines.payments.read import facts_of
+from pipelines.payments.refund import ask_refund
 
 _TOP_UP = text("SELECT * FROM top_ups WHERE id = :id FOR NO KEY UPDATE")
 _MOVED = text("UPDATE top_ups SET transfer_id = :transfer WHERE id = :id")
 _DISPUTES = text("""
 SELECT amount_minor, status FROM disputes WHERE payment_id = :payment ORDER BY id
 """)
+# What people took back of it, or reversed, is theirs to give again.
 _TRANSFERS = text("""
-SELECT t.id, t.amount, (SELECT coalesce(sum(claimed), 0) FROM receivables
-                        WHERE transfer_id = t.id) AS claimed
+SELECT t.id, t.amount,
+    (SELECT coalesce(sum(claimed), 0) FROM receivables
+     WHERE transfer_id = t.id AND dispute_id LIKE :name || ':%') AS claimed,
+    CASE WHEN EXISTS (SELECT FROM transfers v WHERE v.reverses_id = t.id) THEN 0
+      ELSE t.amount - (SELECT coalesce(sum(claimed), 0) FROM receivables
+                       WHERE transfer_id = t.id) END AS room
 FROM transfers t
 WHERE t.client_ref = :name OR t.client_ref LIKE :name || ':back:%' ORDER BY t.id DESC
 """)
@@ -96,9 +105,13 @@ def begin_top_up(session: Session, new: NewTopUp, *, actor_id: UUID, now: dateti
 
 def follow_top_up(session: Session, learned: Learned, now: datetime) -> None:
     """Let credit follow what is known of its payment, which is locked; in the system's scope."""
+    if learned.state is PaymentState.MISMATCHED:
+        _pay_odd_amount_back(session, learned, now)
     if learned.state not in {PaymentState.SUCCEEDED, PaymentState.REFUNDED}:
         return
     top_up = session.execute(_TOP_UP, {"id": learned.after.id}).one()
+    if top_up.transfer_id is None and not facts_of(learned.after).is_good:
+        return  # another amount than was asked for, which went back
     if top_up.transfer_id is None:
         _move_in(session, top_up, learned.after.amount_minor, f"top_up:{top_up.id}")
     _take_back_or_give(session, top_up, learned.after, now)
@@ -115,9 +128,9 @@ def _take_back_or_give(
     gone = min(payment.amount_minor, payment.refunded_minor + _disputed(session, payment.id))
     more = payment.amount_minor - gone - (given - claimed)
     if more > 0:
-        _move_in(session, top_up, more, f"{name}:back:{claimed}")
+        _move_in(session, top_up, more, f"{name}:back:{given}")
     for row in moved:
-        taken = min(-more, int(row.amount) - int(row.claimed))
+        taken = min(-more, int(row.room))
         if taken <= 0:
             continue
         more += taken
@@ -130,6 +143,25 @@ def _take_back_or_give(
             actor_id=None,
             now=now,
         )
+
+
+def _pay_odd_amount_back(session: Session, learned: Learned, now: datetime) -> None:
+    """Another amount than was asked for is no credit; it is told of, and goes back (EC-049)."""
+    payment = learned.after
+    if learned.before.state == PaymentState.MISMATCHED:
+        return
+    raise_alert(
+        session,
+        AMOUNT_MISMATCH,
+        subject_id=payment.id,
+        detail={"expected_minor": payment.amount_minor, "actual_minor": payment.paid_minor},
+        now=now,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+    )
+    left = (payment.paid_minor or 0) - payment.refunded_minor
+    if left > 0:
+        ask_refund(session, payment, left, reason="odd_amount", actor_id=None, now=now)
 
 
 def _disputed(session: Session, payment_id: UUID) -> int:

@@ -7,12 +7,9 @@ come, nor in which order, and the state is read off what is known, never off wha
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
 
 from models.payments import Paid, PaymentState, RefundState, SessionStatus
 from pipelines.payments.news import News
-
-_Known = TypeVar("_Known", str, int)
 
 _SESSIONS: Sequence[str] = list(SessionStatus)
 _PAYMENTS: Sequence[str] = list(Paid)
@@ -41,15 +38,26 @@ class Facts:
         """Whether what was paid is what we asked for, to the unit and in its currency (EC-049)."""
         return (self.paid_minor, self.paid_currency) == (self.amount_minor, self.currency)
 
+    @property
+    def is_good(self) -> bool:
+        """Whether what was paid may confirm: as asked, or taken by a person."""
+        return self.is_as_asked or self.is_accepted
+
+
+def is_of_another(known: str | None, told: str | None) -> bool:
+    """Whether news is of another page or payment than the one that is known."""
+    return known is not None and told is not None and known != told
+
 
 def learned(facts: Facts, news: News) -> Facts:
     """What is known once somebody has told this too."""
+    paid = _more(_money(facts), _money(news))
     return replace(
         facts,
         session_status=_later(_SESSIONS, facts.session_status, news.session_status),
         payment=_later(_PAYMENTS, facts.payment, news.payment),
-        paid_minor=_more(facts.paid_minor, news.paid_minor),
-        paid_currency=_more(facts.paid_currency, news.paid_currency),
+        paid_minor=None if paid is None else paid[0],
+        paid_currency=None if paid is None else paid[1],
         charge_refunded_minor=max(facts.charge_refunded_minor, news.charge_refunded_minor or 0),
     )
 
@@ -57,10 +65,9 @@ def learned(facts: Facts, news: News) -> Facts:
 def state_of(facts: Facts, *, refunded_minor: int) -> PaymentState:
     """The state of a payment of which so much was paid back."""
     if facts.is_paid:
-        if not (facts.is_as_asked or facts.is_accepted):
-            return PaymentState.MISMATCHED
-        is_back = refunded_minor > 0 and refunded_minor >= (facts.paid_minor or 0)
-        return PaymentState.REFUNDED if is_back else PaymentState.SUCCEEDED
+        if refunded_minor > 0 and refunded_minor >= (facts.paid_minor or 0):
+            return PaymentState.REFUNDED
+        return PaymentState.SUCCEEDED if facts.is_good else PaymentState.MISMATCHED
     if facts.payment == Paid.FAILED:
         return PaymentState.FAILED
     if facts.payment == Paid.PROCESSING:
@@ -119,5 +126,15 @@ def _later(order: Sequence[str], one: str, other: str | None) -> str:
     return one if other is None or order.index(other) <= order.index(one) else other
 
 
-def _more(one: _Known | None, other: _Known | None) -> _Known | None:
+_Money = tuple[int, str]
+
+
+def _money(told: Facts | News) -> _Money | None:
+    """An amount with its currency: neither is anything without the other."""
+    if told.paid_minor is None or told.paid_currency is None:
+        return None
+    return told.paid_minor, told.paid_currency
+
+
+def _more(one: _Money | None, other: _Money | None) -> _Money | None:
     return one if other is None else other if one is None else max(one, other)

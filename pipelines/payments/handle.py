@@ -16,6 +16,7 @@ from pipelines.alerts.payment_kinds import UNMATCHED_EVENT
 from pipelines.alerts.raise_alert import raise_alert
 from pipelines.audit.record import record
 from pipelines.errors import Kind, NotFound, Refusal
+from pipelines.payments.inbox import TypedEvent, take_anew
 from pipelines.payments.learn import Followers, learn
 from pipelines.payments.news import news_from
 from pipelines.payments.read import payment_named
@@ -39,7 +40,8 @@ LOOKS = (
 #: What may be handled once more because a person wants it.
 REPLAYABLE = frozenset(EventState) - {EventState.MODE_MISMATCH}
 
-_EVENT = text("SELECT * FROM stripe_events WHERE id = :id FOR UPDATE")
+_EVENT = text("SELECT * FROM stripe_events WHERE own_id = :own FOR UPDATE")
+_NAMED = text("SELECT * FROM stripe_events WHERE id = :id FOR UPDATE")
 _IS = text("""
 UPDATE stripe_events SET state = :state, payment_id = coalesce(CAST(:payment AS uuid), payment_id),
     tries = tries + 1, handled_at = CASE WHEN :is_over THEN CAST(:now AS timestamptz) END
@@ -62,7 +64,7 @@ def handle_event(
     session: Session, task: TaskInHand, now: datetime, *, followers: Followers
 ) -> None:
     """The work of HANDLE_EVENT; in the system's scope."""
-    event = session.execute(_EVENT, {"id": task.args["event_id"]}).one_or_none()
+    event = session.execute(_EVENT, {"own": task.args["event"]}).one_or_none()
     if event is None or event.state not in {EventState.RECEIVED, EventState.UNMATCHED}:
         return
     news = news_from(event.news)
@@ -76,18 +78,27 @@ def handle_event(
     log.info("stripe.event_handled", event_id=event.id, type=event.type, state=state.value)
 
 
-def replay_event(session: Session, event_id: str, *, actor_id: UUID, now: datetime) -> None:
-    """Handle an event once more because a person asks for it; what it says already changes nothing.
+def replay_event(
+    session: Session,
+    event_id: str,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    anew: TypedEvent | None = None,
+) -> None:
+    """Handle an event once more because a person asks for it; what is known already changes nothing.
 
-    Raises `NotFound` and `NotReplayable`.
+    `anew` is what Stripe says of it now, if it could be asked. Raises `NotFound` and `NotReplayable`.
     """
-    event = session.execute(_EVENT, {"id": event_id}).one_or_none()
+    event = session.execute(_NAMED, {"id": event_id}).one_or_none()
     if event is None:
         raise NotFound
     if event.state not in REPLAYABLE:
         raise NotReplayable
+    if anew is not None:
+        take_anew(session, anew)
     session.execute(_AGAIN, {"id": event_id})
-    defer(session, HANDLE_EVENT, args={"event_id": event_id}, now=now)
+    defer(session, HANDLE_EVENT, args={"event": str(event.own_id)}, now=now)
     record(
         session,
         "stripe_event.replayed",
@@ -99,7 +110,8 @@ def replay_event(session: Session, event_id: str, *, actor_id: UUID, now: dateti
 
 
 def _unmatched(session: Session, event: Row[Any], now: datetime, *, is_ours: bool) -> None:
-    if not is_ours:
+    is_foreign = "payment_id" not in event.news
+    if not is_ours or (is_foreign and event.tries >= len(LOOKS)):
         # Of the same account, and of something that another system sells.
         _set(session, event, EventState.UNHANDLED, now)
         return
@@ -110,7 +122,8 @@ def _unmatched(session: Session, event: Row[Any], now: datetime, *, is_ours: boo
         return
     _set(session, event, EventState.UNMATCHED, now)
     run_after = now + LOOKS[event.tries]
-    defer(session, HANDLE_EVENT, args={"event_id": event.id}, now=now, run_after=run_after)
+    args = {"event": str(event.own_id)}
+    defer(session, HANDLE_EVENT, args=args, now=now, run_after=run_after)
 
 
 def _set(

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from models.base import new_id
 from models.payments import EventState
-from pipelines.alerts.payment_kinds import EVENT_MODE_MISMATCH, WEBHOOK_SECRET_OLD
+from pipelines.alerts.payment_kinds import (
+    EVENT_MODE_MISMATCH,
+    EVENT_UNREADABLE,
+    WEBHOOK_SECRET_OLD,
+)
 from pipelines.alerts.raise_alert import raise_alert
 from pipelines.errors import Kind, Refusal
 from pipelines.payments.news import Blind, news_of_event
@@ -29,15 +35,20 @@ FORGOTTEN_AT_ONCE = 5_000
 _NAME_CHARACTERS_MAX = 255
 
 _TAKE = text("""
-INSERT INTO stripe_events AS e (id, type, object_id, news, state, livemode, account, happened_at,
+INSERT INTO stripe_events AS e (id, own_id, type, object_id, news, state, livemode, account, happened_at,
                                 received_at, was_pulled, secret_place)
-VALUES (:id, :type, :object, CAST(:news AS jsonb), :state, :livemode, :account, :happened_at, :now,
+VALUES (:id, :own, :type, :object, CAST(:news AS jsonb), :state, :livemode, :account, :happened_at, :now,
         :was_pulled, :place)
 ON CONFLICT (id) DO UPDATE SET deliveries = e.deliveries + 1
-RETURNING deliveries
+RETURNING deliveries, own_id
 """)
 # A pulled event that is here already is not told again.
-_TAKE_PULLED = text(_TAKE.text.partition("ON CONFLICT")[0] + "ON CONFLICT DO NOTHING RETURNING 1")
+_TAKE_PULLED = text(
+    _TAKE.text.partition("ON CONFLICT")[0] + "ON CONFLICT DO NOTHING RETURNING own_id"
+)
+_ANEW = text("""
+UPDATE stripe_events SET news = CAST(:news AS jsonb), object_id = :object WHERE id = :id
+""")
 _FORGET = text("""
 DELETE FROM stripe_events WHERE id = ANY (ARRAY(
     SELECT id FROM stripe_events
@@ -104,6 +115,7 @@ def event_of(told: Any, reading: Reading) -> TypedEvent:
         if found is None and state is EventState.RECEIVED:
             state = EventState.UNHANDLED
         news = {} if found is None else found.as_json()
+        news.pop("session_url", None)
     return TypedEvent(
         id=told["id"],
         type=told["type"],
@@ -121,22 +133,29 @@ def take_event(session: Session, event: TypedEvent, *, secret_place: int, now: d
 
     Works in the system's scope.
     """
-    deliveries = session.execute(_TAKE, _values(event, now, place=secret_place)).scalar_one()
-    if deliveries > 1:
+    kept = session.execute(_TAKE, _values(event, now, place=secret_place)).one()
+    if kept.deliveries > 1:
         return False
     if secret_place > 0:
         _alert(session, WEBHOOK_SECRET_OLD, event, now)
-    _go_on(session, event, now)
+    _go_on(session, event, kept.own_id, now)
     return True
 
 
 def take_pulled_event(session: Session, event: TypedEvent, now: datetime) -> bool:
     """The same for an event that nobody told us of (EC-131)."""
     values = _values(event, now, was_pulled=True)
-    if session.execute(_TAKE_PULLED, values).scalar_one_or_none() is None:
+    own_id = session.execute(_TAKE_PULLED, values).scalar_one_or_none()
+    if own_id is None:
         return False
-    _go_on(session, event, now)
+    _go_on(session, event, own_id, now)
     return True
+
+
+def take_anew(session: Session, event: TypedEvent) -> None:
+    """What an event says by this release's reading, in place of an earlier one's."""
+    values = {"id": event.id, "news": json.dumps(event.news), "object": event.object_id}
+    session.execute(_ANEW, values)
 
 
 def forget_events(session: Session, now: datetime, *, limit: int = FORGOTTEN_AT_ONCE) -> bool:
@@ -145,11 +164,14 @@ def forget_events(session: Session, now: datetime, *, limit: int = FORGOTTEN_AT_
     return bool(result.rowcount >= limit)  # type: ignore[attr-defined]
 
 
-def _go_on(session: Session, event: TypedEvent, now: datetime) -> None:
-    if event.state is EventState.MODE_MISMATCH:
-        _alert(session, EVENT_MODE_MISMATCH, event, now)
-    if event.state is EventState.RECEIVED:
-        defer(session, HANDLE_EVENT, args={"event_id": event.id}, now=now)
+def _go_on(session: Session, event: TypedEvent, own_id: UUID, now: datetime) -> None:
+    match event.state:
+        case EventState.MODE_MISMATCH:
+            _alert(session, EVENT_MODE_MISMATCH, event, now)
+        case EventState.NEEDS_REVIEW:
+            _alert(session, EVENT_UNREADABLE, event, now)
+        case EventState.RECEIVED:
+            defer(session, HANDLE_EVENT, args={"event": str(own_id)}, now=now)
 
 
 def _alert(session: Session, kind: Any, event: TypedEvent, now: datetime) -> None:
@@ -162,6 +184,7 @@ def _values(
 ) -> dict[str, Any]:
     return {
         "id": event.id,
+        "own": new_id(),
         "type": event.type,
         "object": event.object_id,
         "news": json.dumps(event.news),

@@ -13,13 +13,14 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.payments import PaymentState, RefundState
-from pipelines.alerts.payment_kinds import REFUND_FAILED
+from models.payments import Paid, PaymentState, RefundState
+from pipelines.alerts.payment_kinds import REFUND_FAILED, SECOND_PAYMENT
 from pipelines.alerts.raise_alert import raise_alert
 from pipelines.payments.facts import (
     DisputeStanding,
     Facts,
     Refunds,
+    is_of_another,
     later_refund,
     learned,
     refunded_minor,
@@ -39,6 +40,7 @@ UPDATE payments SET state = :state, session_status = :session_status,
     paid_minor = :paid, paid_currency = :currency, charge_refunded_minor = :charge_refunded,
     refunded_minor = :refunded, is_accepted = :is_accepted, is_disputed = :is_disputed,
     last_failure_code = coalesce(:failure, last_failure_code),
+    paid_at = CASE WHEN :is_paid THEN coalesce(paid_at, CAST(:now AS timestamptz)) END,
     ended_at = CASE WHEN :is_over THEN coalesce(ended_at, CAST(:now AS timestamptz)) END,
     version = version + 1
 WHERE id = :id
@@ -70,8 +72,8 @@ INSERT INTO disputes (id, agency_id, client_id, payment_id, dispute_id, status, 
 SELECT :id, agency_id, client_id, id, :dispute, :status, :amount, :reason, :as_of, :now
 FROM payments WHERE id = :payment
 ON CONFLICT (dispute_id) DO UPDATE SET status = excluded.status, as_of = excluded.as_of
-  WHERE disputes.as_of < excluded.as_of
-     OR (disputes.as_of = excluded.as_of AND NOT disputes.status = ANY(:closed))
+  WHERE disputes.status <> excluded.status AND (disputes.as_of < excluded.as_of
+     OR (disputes.as_of = excluded.as_of AND NOT disputes.status = ANY(:closed)))
 """)
 _STATUSES = text("SELECT status FROM disputes WHERE payment_id = :payment")
 _CLOSED = ["won", "lost", "warning_closed", "prevented"]
@@ -115,6 +117,9 @@ def learn(
     Raises `NotFound` for a payment that this scope cannot see.
     """
     before = payment_row(session, payment_id, is_locked=True)
+    if _is_of_another(before, news):
+        _alert_of_another(session, before, news, now)
+        return Learned(before, before, news)
     changed = _take_refund(session, before, news, now)
     changed |= _take_dispute(session, payment_id, news, now)
     facts = learned(facts_of(before), news)
@@ -129,6 +134,27 @@ def accept(session: Session, payment_id: UUID, *, followers: Followers, now: dat
         **{name: getattr(facts, name) for name in Facts.__slots__} | {"is_accepted": True}
     )
     return _settle(session, before, taken, News(), followers, now)
+
+
+def _is_of_another(payment: Row[Any], news: News) -> bool:
+    """Of a page that is not the payment's, or of a second payment: it is no word about this one."""
+    return is_of_another(payment.session_id, news.session_id) or is_of_another(
+        payment.payment_intent_id, news.payment_intent_id
+    )
+
+
+def _alert_of_another(session: Session, payment: Row[Any], news: News, now: datetime) -> None:
+    if news.payment != Paid.PAID:
+        return
+    raise_alert(
+        session,
+        SECOND_PAYMENT,
+        subject_id=payment.id,
+        detail={"session": news.session_id, "payment_intent": news.payment_intent_id},
+        now=now,
+        agency_id=payment.agency_id,
+        client_id=payment.client_id,
+    )
 
 
 def _settle(
@@ -163,6 +189,7 @@ def _settle(
         "is_disputed": is_disputed,
         "failure": news.failure_code if news.refund_id is None else None,
         "is_over": state in _OVER,
+        "is_paid": facts.is_paid,
     }
     if not is_changed and not _says_more(before, values):
         return Learned(before, before, news)

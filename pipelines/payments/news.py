@@ -16,15 +16,16 @@ from pipelines.payments.amounts import Unpayable, from_stripe
 #: Turns a card's fingerprint into what cards are told apart by.
 Blind = Callable[[str], str]
 _CHARACTERS_MAX = 255
+#: No currency is charged so much, and a bigint of ours has no more.
+_AMOUNT_LIMIT = 10**15
 
 
 @dataclass(frozen=True, slots=True)
 class News:
     """What is told of one payment; None for what is not. Amounts in our minor units."""
 
-    #: Our own id, and what we told Stripe to call it.
+    #: Our own id, as we told Stripe; anybody may write a `client_reference_id` into an address.
     payment_id: str | None = None
-    reference: str | None = None
     session_id: str | None = None
     payment_intent_id: str | None = None
     session_status: str | None = None
@@ -53,9 +54,9 @@ class News:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it names something of ours, or is of something whose payment may be ours."""
-        named = (self.payment_id, self.reference, self.payment_intent_id)
-        return any(name is not None for name in named)
+        """Whether it names a payment of ours, or goes back to one that may be: others use the account, too."""
+        goes_back = self.refund_id is not None or self.dispute_id is not None
+        return self.payment_id is not None or goes_back
 
 
 NAMES = frozenset(field.name for field in fields(News))
@@ -89,7 +90,9 @@ def news_of_event(kind: str, thing: Mapping[str, Any], blind: Blind, at: int) ->
 
 def news_of_session(thing: Mapping[str, Any], *, has_failed: bool = False) -> News:
     """What a Checkout session says."""
-    status = SessionStatus(thing["status"]) if thing.get("status") else SessionStatus.NONE
+    told = thing.get("status")
+    # A word that nobody knows yet is no news (EC-043).
+    status = SessionStatus(told) if told in set(SessionStatus) else SessionStatus.NONE
     money = _money(thing.get("amount_total"), thing.get("currency"))
     match thing.get("payment_status"):
         case "paid":
@@ -105,7 +108,6 @@ def news_of_session(thing: Mapping[str, Any], *, has_failed: bool = False) -> Ne
     has_paid = paid in {Paid.PAID, Paid.NOT_REQUIRED}
     return News(
         payment_id=_ours(thing),
-        reference=_text(thing.get("client_reference_id")),
         session_id=_text(thing["id"]),
         payment_intent_id=_id(thing.get("payment_intent")),
         session_status=status.value,
@@ -187,7 +189,7 @@ def _ours(thing: Mapping[str, Any]) -> str | None:
 
 def _money(amount: object, currency: object) -> tuple[int | None, str | None]:
     """In our minor units; a currency that we do not accept, or a part of a unit, is no amount."""
-    if not isinstance(amount, int) or not isinstance(currency, str):
+    if type(amount) is not int or not 0 <= amount < _AMOUNT_LIMIT or not isinstance(currency, str):
         return None, None
     code = currency.upper()
     if not is_accepted(code):
@@ -206,7 +208,16 @@ def _id(thing: object) -> str | None:
 def _text(value: object, *, longest: int = _CHARACTERS_MAX) -> str | None:
     if not isinstance(value, str) or not 0 < len(value) <= longest or "\0" in value:
         return None
-    return value
+    return value if _is_text(value) else None
+
+
+def _is_text(value: str) -> bool:
+    """Half a pair of surrogates is none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _uuid(value: object) -> str | None:

@@ -25,6 +25,7 @@ from pipelines.payments.refusals import (
 )
 from pipelines.providers.stripe_answers import (
     Answer,
+    Away,
     FailureKept,
     NewSession,
     PaymentLine,
@@ -36,9 +37,11 @@ from pipelines.providers.stripe_door import StripeDoor
 
 #: Why we end a page: told in `payments.end_reason`, for what is paid on it to go by.
 KEEPS_RESERVATION = "cart_changed"
+#: Of Stripe's list, looked through for a page that was made while it said that it failed.
+PAGES_MAX = 20
 
 _ENDING = text("""
-UPDATE payments SET end_reason = coalesce(end_reason, :reason), end_asked_at = :now,
+UPDATE payments SET end_reason = :reason, end_asked_at = :now,
     version = version + 1
 WHERE id = :payment AND state IN ('open', 'processing') RETURNING *
 """)
@@ -87,15 +90,20 @@ class Pages:
         if payment is None:
             with transaction(self._sessions) as session:
                 return PaymentState(payment_row(session, payment_id).state)
+        is_past = payment.session_expires_at <= payment.end_asked_at
         if payment.session_id is None:
-            # It may have been made by somebody who never heard of it: its key finds it.
-            made = self._create(payment)
+            # It may have been made by somebody who never heard of it: its key finds it. What was not
+            # is not made now; nobody knows its address.
+            made = Refused("past", 0) if is_past else self._create(payment)
             if isinstance(made, Refused):
                 return PaymentState(self._learn(payment_id, _OVER).state)
             payment = self._learn(payment_id, _told(made))
         answer = self._needed().expire_session(payment.session_id)
         if isinstance(answer, Refused):
             answer = self._needed().session(payment.session_id)
+        if isinstance(answer, Refused) and is_past:
+            # Of another account, by another key: nobody can pay it any more.
+            return PaymentState(self._learn(payment_id, _OVER).state)
         return PaymentState(self._learn(payment_id, _told(answer)).state)
 
     def _create(self, payment: Row[Any]) -> Answer:
@@ -108,16 +116,17 @@ class Pages:
     def _made_already(self, payment: Row[Any]) -> Answer | None:
         """The page that was made while Stripe said that it failed; Stripe's clock is not ours."""
         since, after = payment.created_at - timedelta(minutes=5), None
-        while True:
+        for _ in range(PAGES_MAX):
             page = self._needed().sessions(since, after=after)
             if not isinstance(page, ToldMany):
                 return page
             for thing in page.things:
                 if (thing.get("metadata") or {}).get("payment_id") == str(payment.id):
                     return Told(thing)
-            if not page.has_more:
+            if not page.has_more or not page.things:
                 return None
             after = page.things[-1]["id"]
+        return Away("too_many_pages")
 
     def _with_next_key(self, payment: Row[Any]) -> Row[Any]:
         with transaction(self._sessions) as session:

@@ -12,13 +12,10 @@ from pipelines.payments.news import News
 
 _ONE = text("SELECT * FROM payments WHERE id = :payment")
 _LOCKED = text("SELECT * FROM payments WHERE id = :payment FOR NO KEY UPDATE")
-# Of several that a reservation had, the newest is the one that can be paid.
 _NAMED = text("""
 SELECT id FROM payments
 WHERE id = CAST(:payment AS uuid) OR session_id = :session OR payment_intent_id = :intent
-   OR reference = CAST(:reference AS uuid)
-ORDER BY id = CAST(:payment AS uuid) DESC NULLS LAST, session_id = :session DESC NULLS LAST,
-    payment_intent_id = :intent DESC NULLS LAST, id DESC
+ORDER BY id = CAST(:payment AS uuid) DESC NULLS LAST, session_id = :session DESC NULLS LAST
 LIMIT 1
 """)
 _REFUNDS = text("""
@@ -46,7 +43,6 @@ def payment_named(session: Session, news: News) -> UUID | None:
         "payment": news.payment_id,
         "session": news.session_id,
         "intent": news.payment_intent_id,
-        "reference": _uuid(news.reference),
     }
     if not any(values.values()):
         return None
@@ -76,10 +72,3 @@ def refunds_of(session: Session, payment_id: UUID) -> list[Row[Any]]:
 def disputes_of(session: Session, payment_id: UUID) -> list[Row[Any]]:
     """Who asked the payment back, oldest first."""
     return list(session.execute(_DISPUTES, {"payment": payment_id}))
-
-
-def _uuid(value: str | None) -> str | None:
-    try:
-        return None if value is None else str(UUID(value))
-    except ValueError:
-        return None

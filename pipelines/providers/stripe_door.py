@@ -33,6 +33,9 @@ log = get_logger(__name__)
 CALL_SECONDS = 10.0
 QUESTION_SECONDS = 20.0
 TRIES_MAX = 3
+#: Questions of one process at a time, and how long one waits for its place.
+PLACES = 8
+PLACE_SECONDS = 2.0
 FIRST_WAIT_SECONDS = 0.25
 PAGE_MAX = 100
 
@@ -85,6 +88,8 @@ class StripeDoor:
         )
         self._breaker = Breaker()
         self._lock = threading.Lock()
+        # However slow Stripe is, most threads of a process have other work.
+        self._places = threading.BoundedSemaphore(PLACES)
         #: Whether money of this account is real, as its key says.
         self.is_live = settings.is_live
 
@@ -134,6 +139,11 @@ class StripeDoor:
         }
         return self._ask(lambda: self._client.v1.refunds.create(params, {"idempotency_key": key}))
 
+    def refunds(self, payment_intent_id: str) -> Answer:
+        """What was paid back of a payment: a page of it, newest first."""
+        params: Any = {"payment_intent": payment_intent_id, "limit": PAGE_MAX}
+        return self._ask(lambda: self._client.v1.refunds.list(params))
+
     def event(self, event_id: str) -> Answer:
         """An event anew; Stripe keeps them for thirty days."""
         return self._ask(lambda: self._client.v1.events.retrieve(event_id))
@@ -148,6 +158,14 @@ class StripeDoor:
 
     def _ask(self, call: Callable[[], Any]) -> Answer:
         """One question: tried again while it may still be answered, unless all calls fail."""
+        if not self._places.acquire(timeout=PLACE_SECONDS):
+            return _away("busy")
+        try:
+            return self._asked(call)
+        finally:
+            self._places.release()
+
+    def _asked(self, call: Callable[[], Any]) -> Answer:
         give_up_at = time.monotonic() + QUESTION_SECONDS
         for tries in range(1, TRIES_MAX + 1):
             if not self._may_call():

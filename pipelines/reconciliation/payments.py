@@ -17,6 +17,7 @@ from models import clock
 from models.database import Sessions, transaction
 from pipelines.alerts.payment_kinds import PAYMENTS_DO_NOT_AGREE
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
+from pipelines.errors import Refusal
 from pipelines.payments.learn import Followers, learn
 from pipelines.payments.news import news_of_session
 from pipelines.providers.stripe_answers import ToldMany
@@ -58,15 +59,18 @@ class Findings:
 
     strangers: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    #: Pages of ours that could not be taken in.
+    unreadable: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.strangers) + len(self.missing)
+        return len(self.strangers) + len(self.missing) + len(self.unreadable)
 
     def as_detail(self) -> dict[str, str | int | None]:
         return {
             "unknown_here": len(self.strangers),
             "unknown_at_stripe": len(self.missing),
-            "which": " ".join((*self.strangers, *self.missing)[:NAMED_MAX]),
+            "not_taken_in": len(self.unreadable),
+            "which": " ".join((*self.strangers, *self.missing, *self.unreadable)[:NAMED_MAX]),
         }
 
 
@@ -104,7 +108,13 @@ def _compared(
         seen += [thing["id"] for thing in things]
         with transaction(sessions) as session:
             fence(session, task)
-            found.strangers += _learn_page(session, things, followers, now)
+            ours = _ours(session, things)
+        for thing in things:
+            payment_id = ours.get(thing["id"])
+            if payment_id is None:
+                found.strangers += [str(thing["id"])] if _is_missed(thing, now) else []
+            elif not _learned(sessions, payment_id, thing, followers):
+                found.unreadable.append(str(payment_id))
     with transaction(sessions) as session:
         values = {"since": since, "until": now - ON_ITS_WAY, "sessions": seen}
         found.missing += [str(one) for one in session.execute(_MISSING, values).scalars()]
@@ -123,22 +133,24 @@ def _pages(door: StripeDoor, since: datetime) -> Iterator[list[Mapping[str, Any]
         after = page.things[-1]["id"]
 
 
-def _learn_page(
-    session: Session, things: list[Mapping[str, Any]], followers: Followers, now: datetime
-) -> list[str]:
-    """Learn what is ours; which of those that name a payment of ours are not here."""
-    ids = [thing["id"] for thing in things]
-    ours: dict[str, UUID] = {
-        row.session_id: row.id for row in session.execute(_OURS, {"sessions": ids})
-    }
-    strangers = []
-    for thing in sorted(things, key=lambda one: str(ours.get(one["id"], ""))):
-        payment_id = ours.get(thing["id"])
-        if payment_id is not None:
+def _ours(session: Session, things: list[Mapping[str, Any]]) -> dict[str, UUID]:
+    values = {"sessions": [thing["id"] for thing in things]}
+    return {row.session_id: row.id for row in session.execute(_OURS, values)}
+
+
+def _learned(
+    sessions: Sessions, payment_id: UUID, thing: Mapping[str, Any], followers: Followers
+) -> bool:
+    """Learn one page, in a transaction of its own; False for one that stops nobody else."""
+    try:
+        with transaction(sessions) as session:
+            now = clock.now(session)
             learn(session, payment_id, news_of_session(thing), followers=followers, now=now)
-        elif _is_missed(thing, now):
-            strangers.append(str(thing["id"]))
-    return strangers
+    except (Refusal, ValueError, TypeError, KeyError) as fault:
+        fault_class = type(fault).__name__
+        log.error("payments.not_learned", payment_id=str(payment_id), fault=fault_class)
+        return False
+    return True
 
 
 def _is_missed(thing: Mapping[str, Any], now: datetime) -> bool:
@@ -153,5 +165,5 @@ def _tell(session: Session, found: Findings, now: datetime) -> None:
     if not found:
         settle_alert(session, PAYMENTS_DO_NOT_AGREE, subject_id=None, now=now)
         return
-    log.error("payments.do_not_agree", strangers=len(found.strangers), missing=len(found.missing))
+    log.error("payments.do_not_agree", findings=len(found))
     raise_alert(session, PAYMENTS_DO_NOT_AGREE, subject_id=None, detail=found.as_detail(), now=now)

@@ -8,6 +8,7 @@ from tests.chaos import (
     scenarios_distribution,
     scenarios_jobs,
     scenarios_network,
+    scenarios_payments,
     scenarios_processes,
     scenarios_queue,
     scenarios_undo,
@@ -28,6 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *scenarios_undo.SCENARIOS,
     *scenarios_distribution.SCENARIOS,
     *scenarios_coupons.SCENARIOS,
+    *scenarios_payments.SCENARIOS,
     *scenarios_jobs.SCENARIOS,
 )
 

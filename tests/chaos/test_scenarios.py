@@ -24,6 +24,7 @@ EACH_TIME = (
     "drawn alike",
     "codes killed",
     "discount codes killed",
+    "payments killed",
     "coupons killed",
 )
 

@@ -42,7 +42,7 @@ def test_s2_038_a_cart_without_a_code_is_paid_in_full(till: Till) -> None:
 
     assert (purchase["amount_minor"], purchase["reservation_id"]) == (5_000, None)
     assert till.purchase(purchase["purchase_id"])["state"] == "confirmed"
-    assert said(again) == (409, "cart_paid")
+    assert (again.status_code, again.json["state"]) == (200, "confirmed")
     assert again.json["purchase_id"] == purchase["purchase_id"]
     (customer,) = rows(till.house, "SELECT live, purchases FROM discount_customers")
     assert (customer.live, customer.purchases) == (0, 1)
@@ -64,6 +64,7 @@ def test_ec034_the_same_request_again_has_the_same_page(till: Till) -> None:
     "fault",
     [
         {"drop_after_create": {"next": 1}},
+        {"drop_after_create": {"next": 3}},
         {"error_500_after": {"next": 1}},
         {"error_500_before": {"next": 1, "saved": True}},
         {"html_502": {"next": 1, "created": True}},
@@ -268,6 +269,7 @@ def test_ec005_while_stripe_is_away_the_slot_is_not_given_away(till: Till) -> No
     till.sandbox.arm(vendor="stripe", expire_error_500_before={"always": True})
 
     till.pass_time(minutes=16)
+    sweep(till.house)
 
     assert counted(till.house, code_id) == (1, {"reserved": 1})
     assert till.shop.post("/discounts/apply", asked()).json["code"] == "slot_exhausted"

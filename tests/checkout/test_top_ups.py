@@ -14,6 +14,7 @@ from models.scope import SYSTEM
 from pipelines.credit.transfer import move
 from pipelines.wiring import House
 from tests.checkout.test_payment_events import event
+from tests.clawing import dispute
 from tests.discounting import said
 from tests.driving import rows
 from tests.paying import WHERE, Till, alerts_of
@@ -134,6 +135,61 @@ def spend_all(till: Till) -> None:
             amount=account.balance,
             client_ref="spent",
         )
+
+
+def test_ec077_refunds_that_fail_one_after_the_other_give_all_back(
+    till: Till, boss: Caller
+) -> None:
+    before = account_of(till).balance
+    top_up = paid(till, boss)
+    refunds = []
+    for amount in (30_000, 70_000):
+        refunds.append(
+            till.steer(f"payments/{top_up['session_id']}/refund", amount=amount, status="pending")
+        )
+        till.deliver()
+    gone = account_of(till).balance
+    for refund in refunds:
+        till.steer(f"refunds/{refund['id']}/fail")
+        till.deliver()
+
+    assert gone == before
+    assert account_of(till).balance == before + 100_000
+    assert_proven(till.house)
+
+
+def test_ec077_what_people_took_back_of_a_top_up_is_not_given_again(
+    till: Till, boss: Caller
+) -> None:
+    before = account_of(till).balance
+    top_up = paid(till, boss)
+    transfer = UUID(boss.get(f"/credit/top-ups/{top_up['id']}").json["transfer_id"])
+    dispute(till.house, transfer, 100_000)
+
+    made = till.steer(f"payments/{top_up['session_id']}/dispute", amount=1_000)
+    till.deliver()
+    till.steer(f"disputes/{made['id']}/close", status="won")
+    till.deliver()
+
+    assert account_of(till).balance == before
+    assert_proven(till.house)
+
+
+def test_ec049_a_top_up_of_another_amount_is_no_credit_and_goes_back(
+    till: Till, boss: Caller
+) -> None:
+    before = account_of(till).balance
+    top_up = begin(till, boss).json
+    till.move(top_up, "pay")
+    (paying,) = [one for one in till.events() if one["type"] == "checkout.session.completed"]
+    paying["data"]["object"]["amount_total"] = 99_999
+
+    till.deliver([paying])
+    till.work()
+
+    assert account_of(till).balance == before
+    assert alerts_of(till.house) == ["amount_mismatch"]
+    assert till.sandbox.control("GET", "/stripe/summary")["refunded"] == 99_999
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))

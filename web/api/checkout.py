@@ -286,6 +286,7 @@ def _wanted(session: Session, client_id: UUID, body: dict[str, Any]) -> Wanted:
         else known_customer(session, client_id, customer_of(who), secret),
         success_url=body["success_url"],
         cancel_url=body["cancel_url"],
+        can_charge=front().house.paying.door is not None,
     )
 
 

@@ -13,10 +13,17 @@ from models.scope import SYSTEM
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
 from pipelines.payments.handle import replay_event
-from pipelines.payments.inbox import read_event, take_event
+from pipelines.payments.inbox import (
+    InvalidPayload,
+    TypedEvent,
+    event_of,
+    read_event,
+    take_event,
+)
 from pipelines.payments.read_events import list_events, read_event_row
 from pipelines.payments.refusals import PaymentsNotSetUp
 from pipelines.payments.signature import signed_with
+from pipelines.providers.stripe_answers import Told
 from pipelines.queue.defer import note_doorbells
 from web.api.routes import Routes, answers, asks, documented
 from web.api.webhooks import InvalidSignature
@@ -129,10 +136,28 @@ def list_stripe_events(query: dict[str, Any]) -> Response:
 @permitted(Permission.QUEUES_CONTROL)
 @answers(200, StripeEventShown)
 def replay_stripe_event(event_id: str) -> Response:
-    """Handle an event once more; what is known already changes nothing."""
+    """Handle an event once more; what is known already changes nothing.
+
+    It is read anew at Stripe, which keeps events for thirty days; if Stripe cannot be asked, as it was.
+    """
+    anew = _anew(event_id)
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         noted = note_doorbells(session)
-        replay_event(session, event_id, actor_id=principal().actor_id, now=clock.now(session))
+        actor_id, now = principal().actor_id, clock.now(session)
+        replay_event(session, event_id, actor_id=actor_id, now=now, anew=anew)
         shown = dict(read_event_row(session, event_id)._mapping)
     front().broker.ring(noted.doorbells)
     return jsonify(shown)
+
+
+def _anew(event_id: str) -> TypedEvent | None:
+    """The event as Stripe says it now; None if it cannot say, or says another."""
+    paying = front().house.paying
+    answer = None if paying.door is None else paying.door.event(event_id)
+    if not isinstance(answer, Told):
+        return None
+    try:
+        event = event_of(dict(answer.thing), paying.reading)
+    except InvalidPayload:
+        return None
+    return event if event.id == event_id and event.state is EventState.RECEIVED else None

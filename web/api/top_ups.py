@@ -15,6 +15,7 @@ from pipelines.access.permissions import Permission
 from pipelines.credit import read_top_ups
 from pipelines.credit.read_top_ups import read_top_up, top_up_json
 from pipelines.credit.top_up import NewTopUp, begin_top_up
+from pipelines.payments.refusals import PaymentEnded
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
 from web.api.return_address import ReturnAddress
@@ -68,7 +69,8 @@ class TopUpPage(Schema):
 def make_top_up(body: dict[str, Any]) -> Response:
     """Pay for credit on a page of Stripe's, `checkout_url`; the credit is there once it is paid.
 
-    After 503 send the same again, under the same key: nothing is paid twice.
+    After 503 send the same again, under the same key: nothing is paid twice. Once its page is over
+    that is 409 `payment_ended`.
     """
     house, caller = front().house, principal()
     key = request_key(caller, canonical(body))
@@ -82,6 +84,8 @@ def make_top_up(body: dict[str, Any]) -> Response:
         )
         done = once(session, key, make, status=201, resource_kind="top_up")
         row = read_top_up(session, done.resource_id)
+    if done.is_replay and row.state in {PaymentState.EXPIRED, PaymentState.FAILED}:
+        raise PaymentEnded(row.id, row.state)
     if row.state == PaymentState.OPEN and row.session_id is None:
         with tenant_scope(caller.scope):
             house.paying.pages.open(done.resource_id)

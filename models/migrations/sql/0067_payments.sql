@@ -38,6 +38,7 @@ CREATE TABLE payments (
     version INTEGER DEFAULT 1 NOT NULL,
     created_by UUID,
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    paid_at TIMESTAMP WITH TIME ZONE,
     ended_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT pk_payments PRIMARY KEY (id),
     CONSTRAINT ck_payments_purpose CHECK (purpose IN ('purchase', 'top_up')),
@@ -66,6 +67,8 @@ CREATE TABLE refunds (
     agency_id UUID,
     client_id UUID,
     payment_id UUID NOT NULL,
+    -- Which of its keys it is sent with: an answer that Stripe keeps may be a failure.
+    send_key INTEGER DEFAULT 1 NOT NULL,
     refund_id TEXT,
     state TEXT DEFAULT 'asked' NOT NULL,
     amount_minor BIGINT NOT NULL,
@@ -171,6 +174,8 @@ CREATE INDEX ix_top_ups_account_id_id ON top_ups (account_id, id);
 -- Every event that Stripe told us of, once: what we act on of it, never the whole, which names people.
 CREATE TABLE stripe_events (
     id TEXT NOT NULL,
+    -- What its task names it by.
+    own_id UUID NOT NULL,
     type TEXT NOT NULL,
     object_id TEXT,
     news JSONB NOT NULL,
@@ -190,6 +195,7 @@ CREATE TABLE stripe_events (
     CONSTRAINT ck_stripe_events_state CHECK (state IN ('received', 'handled', 'stale', 'unhandled',
         'unmatched', 'mode_mismatch', 'needs_review'))
 );
+CREATE UNIQUE INDEX uq_stripe_events_own_id ON stripe_events (own_id);
 CREATE INDEX ix_stripe_events_received_at_id ON stripe_events (received_at, id);
 CREATE INDEX ix_stripe_events_state ON stripe_events (state, received_at, id)
   WHERE state NOT IN ('handled', 'stale', 'unhandled');
