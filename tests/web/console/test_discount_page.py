@@ -83,7 +83,7 @@ def test_s2_143_a_slot_is_released_now_for_a_reason_and_once(
     done = [mia.send(path, reason="The shop is down") for _ in range(2)]
     shown = mia.get(done[0].headers["Location"]).text
 
-    assert "The customer may be paying at this moment." in asked
+    assert "If the customer has a payment page open for it, that is ended first." in asked
     assert (silent.status_code, before) == (422, (1, {"reserved": 1}))
     assert counted(house, code.id) == (0, {"released": 1})
     assert {answer.headers["Location"] for answer in done} == {f"{HOME}/{code.id}?done=released"}
