@@ -27,7 +27,7 @@ from pipelines.credit.read_top_ups import (
     top_up_paid_on,
     top_ups_of,
 )
-from pipelines.credit.top_up import NewTopUp, NotToppedUp, begin_top_up
+from pipelines.credit.top_up import NewTopUp, begin_top_up
 from pipelines.errors import Refusal
 from pipelines.payments.refusals import (
     AmountOutOfRange,
@@ -116,6 +116,8 @@ def pay(account_id: UUID) -> Response:
     account, caller = _account(account_id), principal()
     typed, errors = {"amount": typed_amount("amount")}, dict[str, str]()
     amount = amount_of("amount", account.currency, errors, may_be_empty=False)
+    if refused := _refused(account.tier):
+        errors["amount"] = refused
     if errors or amount is None:
         return _form(account, typed, errors)
     new = NewTopUp(account_id, amount, _address(account_id, PAID), _address(account_id, LEFT))
@@ -128,9 +130,9 @@ def pay(account_id: UUID) -> Response:
         _open(done.resource_id)
     except RequestInProgress:
         return still_at_work(url_for("console.credit_account", account_id=account_id))
-    except (BelowMinimumCharge, AmountOutOfRange, InvalidPrecision, NotToppedUp) as refusal:
+    except (BelowMinimumCharge, AmountOutOfRange, InvalidPrecision) as refusal:
         return _form(account, typed, {"amount": refusal.detail})
-    except (PaymentProviderUnavailable, PaymentsNotSetUp, PaymentRefused) as refusal:
+    except (PaymentProviderUnavailable, PaymentRefused) as refusal:
         return _form(account, typed, {"amount": _unopened(refusal)}, STATUS[refusal.kind])
     return go(url_for("console.top_up", top_up_id=done.resource_id, go_on=1))
 
