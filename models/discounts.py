@@ -51,12 +51,34 @@ class OnLate(StrEnum):
     REFUND = "refund"
 
 
+class DiscountBatch(Base):
+    """The codes that one job generated or imported, by the job's id; `state` is what all were last told."""
+
+    __tablename__ = "discount_batches"
+    __table_args__ = (
+        of_agency(),
+        states("state", CodeState),
+        Index("uq_discount_batches_tenant", "id", "agency_id", "client_id", unique=True),
+        Index(None, "client_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(server_default=text("'active'"))
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    created_by: Mapped[UUID]
+    created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+    updated_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
+
+
 class DiscountCode(Base):
     """A code of a client; `version` numbers its edits, `rules_version` those of what it does."""
 
     __tablename__ = "discount_codes"
     __table_args__ = (
         of_agency(),
+        of_same_tenant("discount_batches", "batch_id"),
         states("state", CodeState),
         CheckConstraint("max_uses > 0", name="max_uses"),
         CheckConstraint("max_uses_per_customer > 0", name="max_uses_per_customer"),
@@ -68,11 +90,14 @@ class DiscountCode(Base):
         Index("uq_discount_codes_code", "client_id", "code", unique=True),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
+        Index(None, "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
     )
 
     id: Mapped[Id]
     agency_id: Mapped[UUID]
     client_id: Mapped[UUID]
+    #: None: made one by one.
+    batch_id: Mapped[UUID | None]
     #: In its one spelling (EC-024).
     code: Mapped[str]
     state: Mapped[str] = mapped_column(server_default=text("'active'"))

@@ -35,6 +35,10 @@ class Namespace(StrEnum):
     BOOK_STOCK = "book_stock"
     #: One import of codes into the books of a client at a time.
     CODE_IMPORT = "code_import"
+    #: One import of discount codes of a client at a time.
+    DISCOUNT_IMPORT = "discount_import"
+    #: Whoever asks for discount codes of a client to be generated: both must find room.
+    DISCOUNT_GENERATION = "discount_generation"
     #: One submit of the same distribution at a time (EC-098).
     DISTRIBUTION = "distribution"
     #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).

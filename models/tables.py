@@ -113,6 +113,7 @@ CLASSES: dict[str, TableClass] = {
     webhooks.WebhookDelivery.__tablename__: TableClass.TENANT,
     books.Book.__tablename__: TableClass.TENANT,
     books.Coupon.__tablename__: TableClass.TENANT,
+    discounts.DiscountBatch.__tablename__: TableClass.TENANT,
     discounts.DiscountCode.__tablename__: TableClass.TENANT,
     discounts.DiscountRulesVersion.__tablename__: TableClass.TENANT,
     discounts.DiscountUsage.__tablename__: TableClass.TENANT,

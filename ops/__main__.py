@@ -6,6 +6,7 @@ from ops.commands.auditing import audit
 from ops.commands.books import books
 from ops.commands.coupons import coupons
 from ops.commands.describing import openapi
+from ops.commands.discount_batches import COMMANDS as OF_BATCHES
 from ops.commands.discounts import discounts
 from ops.commands.distributing import distribute, draw
 from ops.commands.ending import EXIT_CODES, Commands
@@ -55,6 +56,9 @@ for command in (
     openapi,
 ):
     main.add_command(command)
+
+for command in OF_BATCHES:
+    discounts.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="largesse")

@@ -7,9 +7,11 @@ from sqlalchemy.orm import Session
 
 from pipelines.assignment import job_kind as assignment
 from pipelines.books.generation_kind import generation_kind
+from pipelines.discounts import import_results
+from pipelines.discounts.generation_kind import BATCH_IS_PUT_AWAY, discount_generation_kind
 from pipelines.distribution import job_kind as distribution
 from pipelines.distribution import undo_kind as distribution_undo
-from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, POOL_IMPORT, JobKind
+from pipelines.jobs.kinds import CARD_IMPORT, CODE_IMPORT, DISCOUNT_IMPORT, POOL_IMPORT, JobKind
 from pipelines.provisioning import job_kind, undo_kind
 from pipelines.redemption.job_kind import redemption_kind
 from pipelines.sealing import Keyring
@@ -37,6 +39,13 @@ def job_kinds_of(keyring: Keyring) -> Mapping[str, JobKind]:
         distribution.KIND,
         distribution_undo.KIND,
         generation_kind(keyring),
+        discount_generation_kind(),
+        JobKind(
+            DISCOUNT_IMPORT,
+            settle=_nothing_to_settle,
+            results=import_results.results_csv,
+            undo=BATCH_IS_PUT_AWAY,
+        ),
         *(
             JobKind(name, settle=_nothing_to_settle, undo=why_not)
             for name, why_not in _NOTHING_GIVEN.items()

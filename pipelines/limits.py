@@ -46,6 +46,8 @@ class Limits:
     duplicate_job_seconds: float = 600.0
     #: How long a holder may set a coupon aside; the notes say five minutes.
     coupon_lock_seconds: float = 300.0
+    #: Discount codes of one request, generated or in a file: they are moved by one request, too.
+    discount_codes_at_once_max: int = 100_000
     #: How long a slot of a discount code is kept for a cart, and for whom lets it run out each time.
     reservation_seconds: float = 900.0
     reservation_short_seconds: float = 300.0

@@ -169,6 +169,28 @@ CATALOGUE: Mapping[str, Message] = {
         "The code stands in the file, or in a book of this client, already",
         "Nothing to do: a code is kept once, in the book that had it first.",
     ),
+    "code_exists": Message(
+        "The client has this discount code already",
+        "Nothing to do if it does what it should; or choose another text for the row.",
+    ),
+    "duplicate_row": Message(
+        "The same discount code stands in the file twice", "Keep one row of each code."
+    ),
+    "choice": Message("The value is none of those that are possible", _CORRECT_ROW),
+    "invalid_number": Message("The value is no whole number", _CORRECT_ROW),
+    "out_of_range": Message("The number is too small or too large", _CORRECT_ROW),
+    "not_both": Message(
+        "Two columns contradict each other",
+        "A percentage has “percent_bp” and no “amount_minor”; a fixed discount the other way round.",
+    ),
+    "unknown_currency": Message(
+        "The currency is not known", "Write its ISO 4217 code, such as USD."
+    ),
+    "invalid_timestamp": Message("The time is not valid", "Write it as 2027-01-31T09:00:00Z."),
+    "timezone_required": Message(
+        "The time has no zone", "Write its zone behind it, such as Z or +02:00."
+    ),
+    "window_ends_first": Message("The code expires before it starts", _CORRECT_ROW),
     "code_differs": Message(
         "The redemption code is loaded with another brand or value",
         "Withdraw the campaign's open codes first, or leave the code out.",

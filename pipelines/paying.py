@@ -24,6 +24,8 @@ from pipelines.providers.stripe_door import StripeDoor
 from pipelines.queue import kinds
 from pipelines.queue.handlers import Handler
 from pipelines.queue.work import TaskInHand
+from pipelines.reconciliation.discount_counts import reconcile_discounts
+from pipelines.reconciliation.payments import reconcile_payments
 from pipelines.settings import Settings
 
 FOLLOWERS: Followers = {
@@ -72,6 +74,11 @@ def payment_handlers(paying: Paying) -> tuple[Handler, ...]:
         Handler(
             kinds.SEND_REFUND,
             partial(send_refund, door=paying.door, followers=FOLLOWERS, draw=draw),
+        ),
+        Handler(kinds.RECONCILE_DISCOUNTS, reconcile_discounts),
+        Handler(
+            kinds.RECONCILE_PAYMENTS,
+            partial(reconcile_payments, door=paying.door, followers=FOLLOWERS, draw=draw),
         ),
         Handler(
             kinds.PULL_EVENTS,

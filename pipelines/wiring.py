@@ -25,6 +25,7 @@ from pipelines.books.import_codes import give_up_codes, import_codes
 from pipelines.checkout.end import release_expired
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
+from pipelines.discounts.import_codes import give_up_discounts, import_discounts
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
 from pipelines.jobs.kinds import JobKind, PlanTools
@@ -209,6 +210,7 @@ def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
     return (
         Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
         Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
+        Handler(kinds.IMPORT_DISCOUNTS, partial(import_discounts, **tools), give_up_discounts),
         Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
     )
 

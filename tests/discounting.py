@@ -7,9 +7,11 @@ from models import clock
 from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
+from pipelines.books.patterns import PLAIN_ALPHABET, Pattern
 from pipelines.discounts.cart import Cart, Line
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import Customer, known_customer
+from pipelines.discounts.generate import Generation, accept_generation, lay_generation
 from pipelines.discounts.reserve import Ask, Reserved, reserve
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.queue.defer import defer
@@ -63,8 +65,29 @@ def counted(house: House, code_id: UUID) -> tuple[int, dict[str, int]]:
     return code.used, {row.state: row.n for row in states}
 
 
+def make_batch(house: House, seeded: Seeded, count: int = 1) -> UUID:
+    """Codes that a job has generated; its id, which is that of their batch."""
+    pattern = Pattern("BATCH", 12, PLAIN_ALPHABET, "")
+    rules = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
+    asked_for = Generation(seeded.client_id, pattern, count, rules)
+    who: dict[str, Any] = {"actor_id": ACTOR, "key": None, "limits": house.limits}
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        job_id = accept_generation(session, asked_for, **who).job_id
+    drain(house)
+    return job_id
+
+
+def lay_discounts(house: House, seeded: Seeded, pattern: Pattern, count: int, *, size: int) -> UUID:
+    """A job that generates codes in chunks of `size`, without a look at the room for them."""
+    rules = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
+    asked_for = Generation(seeded.client_id, pattern, count, rules, max_uses=1)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        return lay_generation(session, asked_for, actor_id=ACTOR, limits=house.limits, size=size)
+
+
 def full_discount(house: House, seeded: Seeded, code: str = "SAVE10") -> UUID:
-    """A code with a row in each of its tables; the id of its reservation."""
+    """A code with a row in each of its tables, and a batch; the id of its reservation."""
+    make_batch(house, seeded)
     make_discount(house, seeded, code)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         customer = known_customer(

@@ -21,8 +21,8 @@ from pipelines.discounts.analytics import (
 from pipelines.discounts.export import audit_export, codes_csv
 from pipelines.discounts.read import CodeView, Wanted, read_code
 from pipelines.errors import FieldError, ValidationFailed
+from pipelines.jobs.cells import OUT_OF_YEARS, YEARS
 from pipelines.tenants.clients import client
-from web.fields import OUT_OF_YEARS, YEARS
 from web.front import front
 from web.guards import principal
 

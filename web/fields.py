@@ -10,7 +10,16 @@ from marshmallow import Schema, ValidationError, fields, validate
 from models.jobs import Priority
 from pipelines.errors import FieldError
 from pipelines.jobs.addresses import read_email
-from pipelines.jobs.cells import FORBIDDEN_CONTROLS, MINOR_DIGITS_MAX, CellProblem
+from pipelines.jobs.cells import (
+    FORBIDDEN_CONTROLS,
+    MINOR_DIGITS_MAX,
+    NO_TIME,
+    NO_ZONE,
+    OUT_OF_YEARS,
+    YEARS,
+    CellProblem,
+    read_stamp,
+)
 from pipelines.limits import DEFAULTS
 
 #: As `models.jobs.Priority`, in the words of the API.
@@ -36,12 +45,6 @@ HEADLINES = frozenset(
         "timezone_required",
         "invalid_timestamp",
     }
-)
-#: Of times that a campaign keeps: beyond them is a typing mistake, and some cannot be shown.
-YEARS = range(2000, 2100)
-OUT_OF_YEARS = f"Give a time of the years {YEARS[0]} to {YEARS[-1]}."
-_STAMP = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 
@@ -122,6 +125,11 @@ class Count(fields.Integer):
         return number
 
 
+#: Line breaks, and what turns the direction of all that follows it: with it a text shows another order
+#: than it has (EC-042).
+_TURNING = re.compile(r"[\r\n\u202a-\u202e\u2066-\u2069]")
+
+
 class Text(fields.String):
     """One line of text without control characters; `longest` in characters."""
 
@@ -140,7 +148,7 @@ class Text(fields.String):
         text = super()._deserialize(value, *args, **kwargs)
         if len(text) > self.longest:
             raise self.make_error("long")
-        if FORBIDDEN_CONTROLS.search(text) or "\n" in text or "\r" in text:
+        if FORBIDDEN_CONTROLS.search(text) or _TURNING.search(text):
             raise self.make_error("controls")
         if len(text.strip()) < self.least:
             raise self.make_error("empty")
@@ -212,20 +220,15 @@ class Stamp(fields.DateTime):
     """An RFC 3339 time with its zone."""
 
     default_error_messages = {  # noqa: RUF012
-        "invalid": "invalid_timestamp|Give a time such as 2027-01-31T09:00:00Z.",
-        "zone": "timezone_required|Give the time with its zone, such as Z or +02:00.",
+        "invalid": f"{NO_TIME.code}|{NO_TIME.detail}",
+        "zone": f"{NO_ZONE.code}|{NO_ZONE.detail}",
     }
 
     def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> datetime:
-        match = _STAMP.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
-            raise self.make_error("invalid")
-        if match["zone"] is None:
-            raise self.make_error("zone")
-        try:
-            return datetime.fromisoformat(value.upper())
-        except ValueError:
-            raise self.make_error("invalid") from None
+        read = read_stamp(value) if isinstance(value, str) else NO_TIME
+        if isinstance(read, CellProblem):
+            raise self.make_error("zone" if read is NO_ZONE else "invalid")
+        return read
 
 
 def in_years(at: datetime) -> None:

@@ -15,7 +15,7 @@ from flask import Flask, Response, after_this_request, current_app, g
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipelines.access.misses import ALARM_SECONDS, BLOCK, SEEN, is_unusual
+from pipelines.access.misses import ALARM_SECONDS, BLOCK, DOUBT_FROM, SEEN, is_unusual
 from pipelines.access.rate_policies import HOUR, Policy, Rule
 from pipelines.errors import NotFound
 from pipelines.telemetry import get_logger
@@ -65,6 +65,12 @@ def looking_up(code: str, *, told: Callable[[], None] | None = None) -> Iterator
         if is_new and told is not None:
             _do_after_answer(told)
         raise
+
+
+def has_missed_often() -> bool:
+    """Whether this caller missed so often within the hour that a person is asked for."""
+    rule, subject = _counted_by()
+    return rates().windows.look(rule, subject).remaining <= rule.quota - DOUBT_FROM
 
 
 def _counted_by() -> tuple[Rule, str]:

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from ops.commands.ending import USAGE, Ending
+from ops.commands.discount_rules import rule_options, rules_body
 from ops.commands.engine import json_option
 from ops.commands.working import signed_in
 from pipelines.currencies import money
@@ -24,15 +24,19 @@ def discounts() -> None:
 
 @discounts.command("list")
 @click.option("--code", help="Only codes that begin so.")
+@click.option("--batch", type=click.UUID, help="Only those of this batch: the id of their job.")
 @click.option(
     "--standing",
     type=click.Choice([standing.value for standing in Standing if standing != Standing.DRAINING]),
     help="Only those that stand so.",
 )
 @json_option
-def list_discounts(code: str | None, standing: str | None, *, in_json: bool) -> None:
+def list_discounts(
+    code: str | None, batch: UUID | None, standing: str | None, *, in_json: bool
+) -> None:
     """List the youngest hundred with how often they are used."""
-    query = {name: value for name, value in (("code", code), ("standing", standing)) if value}
+    wanted = {"code": code, "batch_id": batch and str(batch), "standing": standing}
+    query = {name: value for name, value in wanted.items() if value}
     answer = signed_in().get("/discounts", limit="100", **query)
     if in_json:
         click.echo(json.dumps(answer, indent=1))
@@ -67,37 +71,10 @@ def show(discount_id: UUID, *, in_json: bool) -> None:
 
 @discounts.command()
 @click.argument("code")
-@click.option("--percent", type=float, help="Such as 10 or 12.5.")
-@click.option("--amount-minor", type=click.IntRange(min=1), help="With --currency: minor units.")
-@click.option("--currency", help="Of amounts, such as USD.")
-@click.option("--max-uses", type=click.IntRange(min=1), help="How many customers in all.")
-@click.option(
-    "--max-uses-per-customer",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="0: as often as they like.",
-)
-@click.option("--min-subtotal-minor", type=click.IntRange(min=1), help="With --currency.")
-@click.option("--product", "products", multiple=True, help="A SKU; may be given again.")
-@click.option("--starts-at", help="RFC 3339, with a zone.")
-@click.option("--expires-at", help="RFC 3339, with a zone.")
-@click.option("--client", help="Of which client, for who sees several.")
-def create(code: str, percent: float | None, products: tuple[str, ...], **given: Any) -> None:
+@rule_options
+def create(code: str, **given: Any) -> None:
     """Make a code and print its id."""
-    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    body["kind"] = "fixed" if percent is None else "percent"
-    body["code"] = code
-    if percent is not None:
-        body["percent_bp"] = round(percent * 100)
-        if abs(percent * 100 - body["percent_bp"]) > 1e-6:
-            raise Ending(USAGE, "Give --percent with two decimals at most, such as 12.5.")
-    if products:
-        body["products"] = list(products)
-    if given["max_uses_per_customer"] == 0:
-        body["max_uses_per_customer"] = None
-    if "client" in body:
-        body["client_id"] = body.pop("client")
+    body = rules_body(**given) | {"code": code}
     click.echo(signed_in().send("POST", "/discounts", json=body)["id"])
 
 

@@ -9,6 +9,8 @@ from pipelines.access.rate_policies import HOUR, MINUTE, Rule, Subject
 BLOCK = Rule("miss-block", Subject.CALLER, 1, 15 * MINUTE)
 #: A credential speaks for many people: a code that it asks for again is no new miss.
 SEEN = Rule("miss-seen", Subject.CALLER, 1, HOUR)
+#: After so many misses in an hour a door that is not worth a gift asks for a person.
+DOUBT_FROM = 10
 #: An hour with so many times the misses of a usual one is an attack from many places.
 UNUSUAL_TIMES = 5
 #: Fewer than this are none, however quiet the house was.

@@ -12,9 +12,9 @@ from pipelines.books.patterns import Pattern, check_space
 from pipelines.books.read import book_rules, pattern_json, pattern_of
 from pipelines.books.refusals import PatternRequired
 from pipelines.errors import NotFound
+from pipelines.jobs.counted import lay_counted
 from pipelines.jobs.create import AcceptedJob, NewJob, create_job
 from pipelines.jobs.kinds import CODE_GENERATION
-from pipelines.jobs.layout import release_first_chunks
 from pipelines.jobs.quotas import QueueSaturated, admit_job
 from pipelines.limits import Limits
 from pipelines.queue.keys import RequestKey, first_result, remember
@@ -36,13 +36,6 @@ SELECT (SELECT coalesce(sum(unassigned + assigned + locked + redeemed + void), 0
         WHERE j.client_id = :client AND j.kind = 'code_generation'
           AND j.state IN ('queued', 'running', 'paused', 'cancelling')
           AND j.spec->>'book_id' = CAST(:book AS text)) AS codes
-""")
-# There are no items whose trigger would count: a chunk is given its number, and ends it by itself.
-_CHUNKS = text("""
-INSERT INTO chunks (job_id, number, agency_id, client_id, first_position, last_position, pending)
-SELECT :job, number, :agency, :client, (number - 1) * :size + 1, least(number * :size, :count),
-    least(:size, :count - (number - 1) * :size)
-FROM generate_series(1, (:count - 1) / :size + 1) AS number
 """)
 
 
@@ -112,9 +105,7 @@ def lay_generation(
         total=count,
     )
     job_id = create_job(session, new, now=now, limits=limits)
-    values = {"job": job_id, "agency": book.agency_id, "client": book.client_id}
-    session.execute(_CHUNKS, values | {"size": size, "count": count})
-    release_first_chunks(session, job_id=job_id, tenant_id=book.client_id, now=now, limits=limits)
+    lay_counted(session, job_id, new, size=size, now=now, limits=limits)
     return job_id
 
 

@@ -1,5 +1,6 @@
 """What a person decides of a purchase: to take what was paid, or to pay it back."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from models.payments import PaymentState
 from pipelines.audit.record import record
 from pipelines.checkout.read import read_purchase
 from pipelines.checkout.refuse import RefusedFor, refuse_money
+from pipelines.checkout.returned import paid_for
 from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
 from pipelines.payments.refund import ask_refund
@@ -50,14 +52,19 @@ def refund_purchase(
     reason: str,
     actor_id: UUID,
     now: datetime,
+    returned: Sequence[tuple[int, int]] = (),
 ) -> UUID:
-    """Pay so much of a purchase back, or all that is left; the purchase's id.
+    """Pay so much of a purchase back, what was paid for the units `returned`, or all that is left.
+
+    `returned` are places of lines with how many units of each. The purchase's id.
 
     Of a payment that waits for a person all goes back: nothing is confirmed by it then. Raises
-    `NotFound` and `NothingToRefund`.
+    `NotFound`, `NothingToRefund`, and `ValidationFailed` for units that were not bought.
     """
-    read_purchase(session, purchase_id)
+    purchase = read_purchase(session, purchase_id)
     payment = payment_row(session, purchase_id, is_locked=True)
+    if returned:
+        amount_minor = paid_for(purchase.quote, returned)
     left = (payment.paid_minor or 0) - payment.refunded_minor
     amount = left if amount_minor is None else amount_minor
     if payment.state == PaymentState.MISMATCHED:

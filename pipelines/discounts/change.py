@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from models.discounts import CodeState
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
-from pipelines.discounts.create import check_rules, write_rules
-from pipelines.discounts.read import LIMIT_NAMES, RULE_NAMES, rules_of
+from pipelines.discounts.create import write_rules
+from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES, RULE_NAMES, rules_of
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
+from pipelines.discounts.rule_checks import check_rules
 from pipelines.errors import NotFound
 
 _LOCK = text("""
@@ -25,7 +26,8 @@ WHERE c.id = :code FOR NO KEY UPDATE OF c
 """)
 _CHANGE = text("""
 UPDATE discount_codes SET rules_version = :rules_version, max_uses = :max_uses,
-    max_uses_per_customer = :max_uses_per_customer, version = version + 1, updated_at = :now
+    max_uses_per_customer = :max_uses_per_customer, restore_on_refund = :restore_on_refund,
+    on_late = :on_late, version = version + 1, updated_at = :now
 WHERE id = :code
 """)
 _MOVE = text("""
@@ -65,7 +67,8 @@ def change_discount(
     was = rules_of(before)
     rules = replace(was, **{name: values[name] for name in RULE_NAMES if name in values})
     check_rules(rules)
-    limits = {name: values.get(name, getattr(before, name)) for name in LIMIT_NAMES}
+    kept = (*LIMIT_NAMES, *OPTION_NAMES)
+    limits = {name: values.get(name, getattr(before, name)) for name in kept}
     if limits["max_uses"] is not None and limits["max_uses"] < before.used:
         raise LimitBelowUsage(before.used)
     rules_version = before.rules_version

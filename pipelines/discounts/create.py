@@ -9,14 +9,14 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.discounts import DiscountCode, DiscountRulesVersion
+from models.discounts import DiscountCode, DiscountRulesVersion, OnLate, Restores
 from models.tenants import Client
 from pipelines.audit.record import record
 from pipelines.books.codes import read_code
-from pipelines.currencies import is_accepted
 from pipelines.discounts.read import RULE_NAMES
 from pipelines.discounts.refusals import CodeExists
-from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.rule_checks import check_rules
+from pipelines.discounts.rules import DiscountRules
 from pipelines.errors import FieldError, NotFound, ValidationFailed
 from pipelines.jobs.cells import CellProblem
 
@@ -30,6 +30,8 @@ class NewDiscount:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = 1
+    restore_on_refund: str = Restores.NOTHING.value
+    on_late: str = OnLate.CONFIRM.value
 
 
 def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UUID:
@@ -49,6 +51,8 @@ def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UU
         "code": code,
         "max_uses": new.max_uses,
         "max_uses_per_customer": new.max_uses_per_customer,
+        "restore_on_refund": new.restore_on_refund,
+        "on_late": new.on_late,
         "created_by": actor_id,
     }
     made = session.execute(
@@ -86,39 +90,3 @@ def write_rules(
     values |= {"kind": rules.kind.value, "products": rules.products and list(rules.products)}
     place = {"code_id": code_id, "version": version, "created_by": actor_id}
     session.execute(insert(DiscountRulesVersion).values(values | place | tenant))
-
-
-def check_rules(rules: DiscountRules) -> None:
-    """Raises `ValidationFailed` for rules that contradict each other."""
-    errors = tuple(_contradictions(rules))
-    if errors:
-        raise ValidationFailed(errors=errors)
-
-
-def _contradictions(rules: DiscountRules) -> list[FieldError]:
-    errors = []
-
-    def wrong(code: str, field: str, detail: str) -> None:
-        errors.append(FieldError(code, detail, pointer=f"/{field}"))
-
-    if rules.kind is DiscountKind.PERCENT:
-        if rules.percent_bp is None:
-            wrong("required", "percent_bp", "A percentage says how much, in basis points.")
-        if rules.amount_minor is not None:
-            wrong("not_both", "amount_minor", "A percentage has no amount of its own.")
-    else:
-        if rules.amount_minor is None:
-            wrong("required", "amount_minor", "A fixed discount says how much, in minor units.")
-        if rules.percent_bp is not None:
-            wrong("not_both", "percent_bp", "A fixed discount has no percentage.")
-        if rules.max_discount_minor is not None:
-            wrong("not_both", "max_discount_minor", "A fixed discount is its own maximum.")
-    amounts = (rules.amount_minor, rules.max_discount_minor, rules.min_subtotal_minor)
-    if rules.currency is None:
-        if any(amount is not None for amount in amounts):
-            wrong("required", "currency", "Amounts are in a currency: say which.")
-    elif not is_accepted(rules.currency):
-        wrong("unknown_currency", "currency", "Give a currency of ISO 4217, such as USD.")
-    if rules.starts_at and rules.expires_at and rules.expires_at <= rules.starts_at:
-        wrong("window_ends_first", "expires_at", "The code must expire after it starts.")
-    return errors

@@ -18,10 +18,12 @@ from pipelines.errors import NotFound
 RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
+#: What becomes of refunds and of late payments; kept there, too.
+OPTION_NAMES = ("restore_on_refund", "on_late")
 
 _CODES = """
-SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
+SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
+    c.max_uses_per_customer, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
     r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
     (SELECT count(*) FROM discount_usages u
@@ -35,6 +37,7 @@ _LIST = text(
     + """
 WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)
+  AND (CAST(:batch AS uuid) IS NULL OR c.batch_id = :batch)
   AND c.code LIKE :begins
   AND CASE CAST(:standing AS text) WHEN 'paused' THEN c.state = 'paused'
     WHEN 'draining' THEN c.state = 'archived' AND EXISTS (SELECT FROM discount_usages u
@@ -75,6 +78,7 @@ class Wanted:
     #: How the code begins, in its one spelling.
     begins: str = ""
     client_id: UUID | None = None
+    batch_id: UUID | None = None
 
 
 def beginning(code: str | None) -> str:
@@ -103,11 +107,12 @@ class CodeView:
             "id": row.id,
             "agency_id": row.agency_id,
             "client_id": row.client_id,
+            "batch_id": row.batch_id,
             "code": row.code,
             "standing": self.standing.value,
-            **{name: getattr(rules, name) for name in RULE_NAMES if name != "first_order_only"},
+            **{name: getattr(rules, name) for name in RULE_NAMES},
             "kind": rules.kind.value,
-            **{name: getattr(row, name) for name in LIMIT_NAMES},
+            **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
             "used": row.used,
             "reserved": row.reserved,
             "overflow_uses": row.overflow_uses,
@@ -134,6 +139,7 @@ def list_codes(
     values = {
         "before": before,
         "client": wanted.client_id,
+        "batch": wanted.batch_id,
         "begins": f"{wanted.begins}%",
         "standing": wanted.standing,
         "now": now,

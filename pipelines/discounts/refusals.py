@@ -174,6 +174,14 @@ class CodeBusy(Refusal):
         super().__init__(retry_after_seconds=1)
 
 
+class BatchArchived(Refusal):
+    """All codes of the batch were put away, for good."""
+
+    code = "batch_archived"
+    kind = Kind.CONFLICT
+    detail = "The batch was put away with its codes. Generate or import codes anew."
+
+
 class CodeArchived(Refusal):
     """The code was put away, which is for good."""
 

@@ -1,7 +1,8 @@
-"""What a cell may hold: characters, whole minor units, decimals. Never echoes the value."""
+"""What a cell may hold: characters, whole minor units, decimals, times. Never echoes the value."""
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 #: C0 controls and DEL that no cell may hold; tabs and line breaks are text.
 FORBIDDEN_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
@@ -15,6 +16,12 @@ WHOLE_DIGITS_MAX = 10
 _NEGATIVE = re.compile(r"-[0-9]+(?:\.[0-9]+)?")
 _MINOR = re.compile(r"0|[1-9][0-9]*")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]*)(?:\.([0-9]+))?")
+_STAMP = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?P<zone>[Zz]|[+-]\d{2}:\d{2})?", re.ASCII
+)
+#: Of times that are kept: beyond them is a typing mistake, and some cannot be shown.
+YEARS = range(2000, 2100)
+OUT_OF_YEARS = f"Give a time of the years {YEARS[0]} to {YEARS[-1]}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,8 @@ NEGATIVE = CellProblem(
 )
 NOT_POSITIVE = CellProblem("amount_not_positive", "The amount must be more than zero.")
 OUT_OF_RANGE = CellProblem("amount_out_of_range", "The amount is too large.")
+NO_TIME = CellProblem("invalid_timestamp", "Give a time such as 2027-01-31T09:00:00Z.")
+NO_ZONE = CellProblem("timezone_required", "Give the time with its zone, such as Z or +02:00.")
 
 
 def read_minor(value: str | int) -> int | CellProblem:
@@ -64,3 +73,16 @@ def read_decimal(value: str, *, exponent: int) -> int | CellProblem:
         detail = f"The currency has {exponent} digits after the point; the amount has more."
         return CellProblem("invalid_precision", detail)
     return int(whole + fraction.ljust(exponent, "0"))
+
+
+def read_stamp(value: str) -> datetime | CellProblem:
+    """An RFC 3339 time with its zone; its year is for the caller to judge."""
+    match = _STAMP.fullmatch(value)
+    if match is None:
+        return NO_TIME
+    if match["zone"] is None:
+        return NO_ZONE
+    try:
+        return datetime.fromisoformat(value.upper())
+    except ValueError:
+        return NO_TIME

@@ -29,6 +29,8 @@ COUPON_REDEMPTION = "coupon_redemption"
 DISTRIBUTION = "distribution"
 DISTRIBUTION_UNDO = "distribution_undo"
 POOL_IMPORT = "pool_import"
+DISCOUNT_GENERATION = "discount_generation"
+DISCOUNT_IMPORT = "discount_import"
 KINDS = (
     PROVISIONING,
     PROVISIONING_UNDO,
@@ -40,11 +42,13 @@ KINDS = (
     DISTRIBUTION,
     DISTRIBUTION_UNDO,
     POOL_IMPORT,
+    DISCOUNT_GENERATION,
+    DISCOUNT_IMPORT,
 )
 #: Nothing is charged for them: another round takes up whatever failed.
 UNCHARGED = (COUPON_ASSIGNMENT, DISTRIBUTION, DISTRIBUTION_UNDO)
 #: They end in their own transaction, have one chunk, and items only for what was left out.
-IMPORTS = frozenset({CARD_IMPORT, CODE_IMPORT, POOL_IMPORT})
+IMPORTS = frozenset({CARD_IMPORT, CODE_IMPORT, POOL_IMPORT, DISCOUNT_IMPORT})
 
 
 class OnError(StrEnum):

@@ -52,7 +52,7 @@ class OpenWork:
 
 # Codes to be generated are no items: millions of them are the work of seconds.
 _COUNTED = """state <> 'closed' AND job_id NOT IN (
-    SELECT id FROM jobs WHERE kind = 'code_generation'
+    SELECT id FROM jobs WHERE kind IN ('code_generation', 'discount_generation')
       AND state IN ('queued', 'running', 'paused', 'cancelling'))"""
 _OF_CLIENT = text(f"""
 SELECT (SELECT count(*) FROM jobs WHERE client_id = :client AND NOT is_single

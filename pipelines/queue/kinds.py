@@ -53,12 +53,21 @@ SETTLE_JOB = TaskKind("settle_job", Queue.INTERACTIVE, runs_while_paused=True)
 IMPORT_CARDS = TaskKind("import_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Codes that were uploaded for a book.
 IMPORT_CODES = TaskKind("import_codes", Queue.BULK)
+#: A file of discount codes.
+IMPORT_DISCOUNTS = TaskKind("import_discounts", Queue.BULK)
 #: Adds up how many coupons of each book are in which state.
 ADD_UP_BOOKS = TaskKind("add_up_books", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: A file of people, into a pool of theirs.
 IMPORT_MEMBERS = TaskKind("import_members", Queue.BULK)
 #: Those that begin what a job is for; what waits for the job's time waits with them.
-BEGINNINGS = (RUN_CHUNK, RUN_SINGLE, IMPORT_CARDS, IMPORT_CODES, IMPORT_MEMBERS)
+BEGINNINGS = (
+    RUN_CHUNK,
+    RUN_SINGLE,
+    IMPORT_CARDS,
+    IMPORT_CODES,
+    IMPORT_DISCOUNTS,
+    IMPORT_MEMBERS,
+)
 #: What is left of setting a card batch aside, or of giving it back.
 MOVE_CARDS = TaskKind("move_cards", Queue.BULK, scope=ScopeOf.SYSTEM)
 PLACE_ORDER = TaskKind("place_order", Queue.VENDORS, Drive.STEPPED, lease_seconds=125.0)
@@ -114,6 +123,13 @@ SEND_REFUND = TaskKind(
 PULL_EVENTS = TaskKind(
     "pull_events", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
 )
+#: Every night: counts of codes beside their uses, and Stripe's pages beside our payments.
+RECONCILE_DISCOUNTS = TaskKind(
+    "reconcile_discounts", Queue.BULK, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
+)
+RECONCILE_PAYMENTS = TaskKind(
+    "reconcile_payments", Queue.VENDORS, Drive.STEPPED, scope=ScopeOf.SYSTEM, lease_seconds=600.0
+)
 #: Takes off locks of coupons that ran out.
 TIDY_LOCKS = TaskKind("tidy_locks", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Interactive: people wait for jobs that wait for credit.
@@ -140,6 +156,7 @@ ALL: dict[str, TaskKind] = {
         SETTLE_JOB,
         IMPORT_CARDS,
         IMPORT_CODES,
+        IMPORT_DISCOUNTS,
         ADD_UP_BOOKS,
         IMPORT_MEMBERS,
         MOVE_CARDS,
@@ -165,6 +182,8 @@ ALL: dict[str, TaskKind] = {
         END_CHECKOUT,
         SEND_REFUND,
         PULL_EVENTS,
+        RECONCILE_DISCOUNTS,
+        RECONCILE_PAYMENTS,
         TIDY_LOCKS,
         ERASE_PERSON,
         RESEAL,

@@ -18,6 +18,8 @@ from pipelines.queue.kinds import (
     PUBLISH_EVENTS,
     PULL_EVENTS,
     PURGE_KEYS,
+    RECONCILE_DISCOUNTS,
+    RECONCILE_PAYMENTS,
     REFILL_BUFFERS,
     RELEASE_EXPIRED,
     RETENTION,
@@ -54,6 +56,8 @@ DUTIES = (
     Duty(ADD_UP_BOOKS, timedelta(minutes=1)),
     Duty(RELEASE_EXPIRED, timedelta(minutes=5)),
     Duty(PULL_EVENTS, timedelta(hours=1)),
+    Duty(RECONCILE_DISCOUNTS, timedelta(days=1)),
+    Duty(RECONCILE_PAYMENTS, timedelta(days=1)),
     Duty(LOOK_AFTER_VENDORS, timedelta(minutes=5)),
     Duty(SYNC_CATALOGUES, timedelta(hours=6)),
 )

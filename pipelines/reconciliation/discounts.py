@@ -1,6 +1,6 @@
 """Whether slots of discount codes are as many as was counted: by their codes and their customers (EC-022)."""
 
-from pipelines.reconciliation.invariant import Invariant
+from pipelines.reconciliation.invariant import Invariant, of_job
 
 # Invariant 5: what is counted as used is reserved, confirmed, or refunded for good; what came too late
 # counts beside it.
@@ -30,8 +30,23 @@ FROM (SELECT code_id, key AS customer_key, count(*) AS uses
 FULL JOIN discount_customer_uses c USING (code_id, customer_key)
 WHERE coalesce(u.uses, 0) <> coalesce(c.uses, 0)
 """
+# EC-028: what a job counts as made is there, no code fewer and none more.
+_MADE_BY = f"jobs j WHERE {of_job('j.id')} AND j.kind IN ('discount_generation', 'discount_import')"
+_BATCHES = f"""
+SELECT 'job ' || j.id || ': ' || coalesce(d.codes, 0) || ' discount codes counted, '
+    || coalesce(n.codes, 0) || ' there'
+FROM jobs j
+LEFT JOIN (SELECT job_id, sum(succeeded) AS codes FROM chunks GROUP BY job_id) d ON d.job_id = j.id
+LEFT JOIN (SELECT batch_id, count(*) AS codes FROM discount_codes GROUP BY batch_id) n
+  ON n.batch_id = j.id
+WHERE {of_job("j.id")} AND j.kind IN ('discount_generation', 'discount_import')
+  AND coalesce(d.codes, 0) <> coalesce(n.codes, 0)
+"""
 
 INVARIANTS = (
+    Invariant(
+        "discount-batches", "Every generated or imported discount code is there", _MADE_BY, _BATCHES
+    ),
     Invariant(
         "discount-uses", "A code is used as often as is counted", "discount_codes", _USED, False
     ),

@@ -19,7 +19,8 @@ _ORDERS = f"provider_orders o WHERE {of_job('o.job_id')}"
 _TRANSFERS_OF = f"transfers t WHERE {of_job('t.job_id')}"
 
 #: Kinds of jobs whose chunks count by themselves; what they made is compared in its own place.
-_WITHOUT_ITEMS = "('card_import', 'code_import', 'code_generation', 'pool_import')"
+_WITHOUT_ITEMS = """('card_import', 'code_import', 'code_generation', 'pool_import',
+    'discount_generation', 'discount_import')"""
 # Each job's items by state, beside the counters its readers are shown.
 _ITEM_SUMS = f"""
 SELECT 'job ' || j.id || ': items ' || coalesce(i.items, 0) || ', counted ' ||

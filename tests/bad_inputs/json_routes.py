@@ -14,6 +14,8 @@ PLACEHOLDER = "00000000-0000-7000-8000-000000000000"
 UNREAD = {
     # Takes CSV only.
     "import_gift_cards",
+    # Takes what Stripe signed, byte for byte.
+    "take_stripe_event",
 }
 
 

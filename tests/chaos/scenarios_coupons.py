@@ -15,6 +15,7 @@ from pipelines.redemption.accept import Acting, submit_redemption
 from tests.booking import lay_codes, make_book
 from tests.chaos.exact import Scenario, Size, assert_quiet
 from tests.chaos.stand import Stand
+from tests.discounting import lay_discounts
 from tests.distributing import make_pool, stocked_book
 from tests.driving import rows
 from tests.seeding import ACTOR, Seeded, seed
@@ -97,17 +98,8 @@ def codes_killed(stand: Stand, size: Size) -> None:
     """So little room that one draw in a hundred or so is taken already, and workers die three times."""
     seeded, count = seed(stand.house, vendor=False), size.items * CODES_PER_ITEM
     book = make_book(stand.house, seeded)
-    length = next(n for n in range(3, 9) if len(LETTERS) ** n >= 20 * count)
-    pattern = Pattern("", length, LETTERS, "")
-    job_id = lay_codes(stand.house, seeded, book, pattern, count, size=count // CHUNKS)
-    stand.start("relay", "scheduler", "interactive", "bulk")
-    for part in (6, 3, 2):
-        stand.until_done(job_id, count // part)
-        stand.kill("bulk")
-        stand.flush_queue()
-        stand.start("bulk")
-    job = stand.until_ended(job_id)
-    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", count), job["counts"]
+    job_id = lay_codes(stand.house, seeded, book, _narrow(count), count, size=count // CHUNKS)
+    _kill_while_codes_are_made(stand, job_id, count)
     (made,) = rows(
         stand.house,
         "SELECT count(*) AS codes, count(DISTINCT code) AS different FROM coupons "
@@ -118,8 +110,45 @@ def codes_killed(stand: Stand, size: Size) -> None:
     assert_quiet(stand)
 
 
+def discount_codes_killed(stand: Stand, size: Size) -> None:
+    """The same with discount codes, each of which has its rules."""
+    seeded, count = seed(stand.house, vendor=False), size.items * CODES_PER_ITEM
+    job_id = lay_discounts(stand.house, seeded, _narrow(count), count, size=count // CHUNKS)
+    _kill_while_codes_are_made(stand, job_id, count)
+    (made,) = rows(
+        stand.house,
+        "SELECT count(*) AS codes, count(DISTINCT c.code) AS different, count(r.version) AS rules "
+        "FROM discount_codes c LEFT JOIN discount_rules r ON r.code_id = c.id "
+        "WHERE c.batch_id = :job",
+        job=job_id,
+    )
+    assert tuple(made) == (count, count, count)
+    assert_quiet(stand)
+
+
+def _narrow(count: int) -> Pattern:
+    length = next(n for n in range(3, 9) if len(LETTERS) ** n >= 20 * count)
+    return Pattern("", length, LETTERS, "")
+
+
+def _kill_while_codes_are_made(stand: Stand, job_id: UUID, count: int) -> None:
+    stand.start("relay", "scheduler", "interactive", "bulk")
+    for part in (6, 3, 2):
+        stand.until_done(job_id, count // part)
+        stand.kill("bulk")
+        stand.flush_queue()
+        stand.start("bulk")
+    job = stand.until_ended(job_id)
+    assert (job["state"], job["counts"]["succeeded"]) == ("succeeded", count), job["counts"]
+
+
 SCENARIOS = (
     Scenario("codes killed", "exactly N codes, workers killed three times (EC-028)", codes_killed),
+    Scenario(
+        "discount codes killed",
+        "exactly N discount codes with their rules, workers killed three times (EC-028)",
+        discount_codes_killed,
+    ),
     Scenario(
         "coupons killed", "SIGKILL of single requests' workers, each done once", coupons_killed
     ),

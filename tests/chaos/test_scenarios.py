@@ -23,6 +23,7 @@ EACH_TIME = (
     "distribution killed",
     "drawn alike",
     "codes killed",
+    "discount codes killed",
     "coupons killed",
 )
 

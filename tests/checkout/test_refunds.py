@@ -231,3 +231,22 @@ def test_unknown_kinds_of_refund_events_are_no_refund(till: Till) -> None:
     till.deliver([event("refund.of_tomorrow", {"id": "re_1", "amount": 1, "currency": "usd"})])
 
     assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 0
+
+
+def test_ec033_returned_units_are_paid_back_at_what_was_paid_for_them(
+    till: Till, boss: Caller
+) -> None:
+    """Three of 100.00 with 10 % off, two come back: 180.00, and not 200.00."""
+    make_discount(till.house, till.seeded)
+    shirts = {"sku": "SHIRT", "quantity": 3, "unit_minor": 10_000}
+    purchase = paid(till, cart={"id": "c", "currency": "USD", "lines": [shirts]})
+
+    two = refund(boss, purchase, lines=[{"line": 0, "quantity": 2}])
+    four = refund(boss, purchase, "k2", lines=[{"line": 0, "quantity": 4}])
+    both = refund(boss, purchase, "k3", lines=[{"line": 0, "quantity": 1}], amount_minor=1)
+    till.deliver()
+
+    assert two.status_code == 201
+    assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 18_000
+    assert [error["pointer"] for error in four.json["errors"]] == ["/lines/0"]
+    assert [error["pointer"] for error in both.json["errors"]] == ["/lines"]

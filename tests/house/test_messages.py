@@ -23,6 +23,7 @@ MAKERS |= {"write_refusal", "write_review"}
 FOLDERS = ("distribution", "jobs", "pools", "providers", "provisioning", "user_pools")
 #: What judges rows there; the others refuse bodies.
 OF_BOOKS = ("codes.py", "code_rows.py", "import_codes.py")
+OF_DISCOUNTS = ("code_rows.py", "import_codes.py", "rule_checks.py")
 CODE = re.compile(r"[a-z]+(?:_[a-z0-9]+)*")
 CODE_IN_SQL = re.compile(r"SET (?:code|problem) = '([a-z_]+)'")
 
@@ -62,6 +63,7 @@ def spoken_by_refusals() -> Iterator[str]:
 def codes() -> set[str]:
     files = [path for folder in FOLDERS for path in (ROOT / folder).glob("*.py")]
     files += [ROOT / "books" / name for name in OF_BOOKS]
+    files += [ROOT / "discounts" / name for name in OF_DISCOUNTS]
     return {code for path in files for code in codes_of(path)} | set(spoken_by_refusals())
 
 

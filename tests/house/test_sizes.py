@@ -17,8 +17,12 @@ WORDS_AVOIDED = re.compile(
 )
 #: Names that use an avoided word in another, plain sense.
 WORDS_ALLOWED = {"_batches", "batch", "batches", "BATCH_ROWS"}
-#: A batch is a card file, as everybody in the trade says: here and nowhere else.
-CARD_BATCHES = re.compile(r"pipelines/pools/|web/(api|console)/card_batch|web/console/stock_")
+#: A batch is a card file, as everybody in the trade says, or the discount codes of one job: in these
+#: places and nowhere else.
+CARD_BATCHES = re.compile(
+    r"pipelines/pools/|web/(api|console)/card_batch|web/console/stock_"
+    r"|pipelines/discounts/batches|web/api/discount_batches|models/discounts"
+)
 
 
 def tracked(*folders: str) -> list[Path]:

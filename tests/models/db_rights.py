@@ -21,6 +21,7 @@ RIGHTS = {
     "books": "SIU SIU SIU SIU",
     "coupons": "SIU SIU SIU SIU",
     "coupon_counts": "SIU SIU SIU SIU",
+    "discount_batches": "SIU SIU SIU SIU",
     "discount_codes": "SIU SIU SIU SIU",
     "discount_rules": "SI SI SI SI",
     "discount_usages": "SIU SIU SIU SIU",

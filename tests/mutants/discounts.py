@@ -7,6 +7,9 @@ ENDS = ("tests/web/test_reservation_ends.py",)
 APPLIED = ("tests/web/test_reservations.py",)
 KNOWN = ("tests/web/test_customers_known.py",)
 PRICES = ("tests/rules/test_discount_pricing.py",)
+JOBS_AT_ONCE = ("tests/pipelines/test_discount_job_races.py",)
+GENERATED = ("tests/pipelines/test_discount_generation.py",)
+PUBLIC = ("tests/web/test_public_discounts.py",)
 
 DISCOUNTS = (
     Mutant(
@@ -99,5 +102,33 @@ DISCOUNTS = (
         "now >= rules.expires_at",
         "now > rules.expires_at",
         PRICES,
+    ),
+    Mutant(
+        "a batch of discount codes is moved past a chunk that makes some",
+        "pipelines/discounts/batches.py",
+        "WHERE id = :batch FOR SHARE",
+        "WHERE id = :batch",
+        JOBS_AT_ONCE,
+    ),
+    Mutant(
+        "discount codes that are being made take no room in their pattern",
+        "pipelines/discounts/generate.py",
+        "AND j.state IN ('queued', 'running', 'paused', 'cancelling')",
+        "AND j.state IN ('paused', 'cancelling')",
+        GENERATED,
+    ),
+    Mutant(
+        "a discount code that is taken while its file is worked in is passed over",
+        "pipelines/discounts/import_codes.py",
+        "if done.rowcount < good:",
+        "if done.rowcount < 0:",
+        JOBS_AT_ONCE,
+    ),
+    Mutant(
+        "whoever guesses discount codes of no shape is answered sooner",
+        "pipelines/discounts/public_look.py",
+        "row = session.execute(_LOOK, values).one_or_none()",
+        "row = session.execute(_LOOK, values).one_or_none() if len(typed) < 65 else None",
+        PUBLIC,
     ),
 )

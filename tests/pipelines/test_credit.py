@@ -284,7 +284,7 @@ def test_ec071_twenty_allocations_race_for_a_parent_that_covers_ten(house: House
     assert_proven(house)
 
 
-def test_opposite_movements_between_two_accounts_do_not_deadlock(house: House) -> None:
+def test_ec046_opposite_movements_between_two_accounts_do_not_deadlock(house: House) -> None:
     seeded = seed(house, credit_minor=100_000)
     move_credit(house, recall, seeded.agency_account, seeded.client_account, 50_000)
     verbs = iter([allocate, recall] * 10)

@@ -22,7 +22,15 @@ from pipelines.wiring import House
 from tests.booking import hand_out, make_book
 from tests.conftest import Database, Ground
 from tests.discounting import full_discount
-from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit, view
+from tests.driving import (
+    cards_csv,
+    drain,
+    import_cards_now,
+    recipients_csv,
+    rows,
+    submit,
+    view,
+)
 from tests.emptied import own_database
 from tests.proof import violations
 from tests.seeding import ACTOR, Seeded, seed
@@ -65,6 +73,8 @@ BREAKS = {
     "SELECT 'alias', book_id, coupon_id, agency_id, client_id FROM code_index LIMIT 1",
     "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
     "WHERE id = (SELECT id FROM book_deltas LIMIT 1)",
+    "discount-batches": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{discounts}'; "
+    "UPDATE jobs SET total = total + 1 WHERE id = '{discounts}'",
     "discount-uses": "UPDATE discount_codes SET used = used + 3",
     "discount-customers": "UPDATE discount_customers SET live = live + 1",
     "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "
@@ -124,6 +134,7 @@ def books(vendor_house: House, database: Database) -> Books:
         "open": submit(vendor_house, seeded, recipients_csv(2, start=10)),
         "client_account": seeded.client_account,
         "codes": codes,
+        "discounts": rows(vendor_house, "SELECT id FROM discount_batches")[0].id,
         "whole": WHOLE_BOOK,
     }
     assert view(vendor_house, ended)["sources"] == {"csv": 2, "buffer": 0, "api": 1}
@@ -155,7 +166,7 @@ def test_the_books_are_whole_before_anybody_breaks_them(books: Books):
     assert (proof.ok, proof.as_json()["complete"]) == (True, True)
     assert [finding.id for finding in proof.findings] == [one.id for one in INVARIANTS]
     checked = {finding.id: finding.checked for finding in proof.findings}
-    assert (checked["item-sums"], checked["one-effect"], checked["vendor-cards"]) == (5, 5, 1)
+    assert (checked["item-sums"], checked["one-effect"], checked["vendor-cards"]) == (6, 5, 1)
     assert (checked["codes"], checked["book-stock"], checked["coupon-counts"]) == (1, 6, 1)
 
 

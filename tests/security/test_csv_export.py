@@ -34,6 +34,8 @@ EXPORTS = {
     "console.book_export_open",
     "audit.export_audit",
     "book-codes.download_book_coupons",
+    # Tried with such a code in tests/web/test_discount_batches.py.
+    "discount-batches.download_discount_batch",
     # All written by `lines_csv` or beside it; what a sheet says is tried by the first.
     "balance-sheets.check_as_file",
     "balance-sheets.download_report",

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from pipelines.wiring import House
 from tests.discounting import asked
+from tests.driving import drain
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
@@ -61,3 +63,37 @@ def test_s1_132_a_fixed_discount_has_its_currency(shell: Shell) -> None:
     assert "FIVE takes off $5.00" in words
     assert "From $20.00 on." in words
     assert "For SKU-1 alone." in words
+
+
+def test_s2_131_codes_are_generated_and_moved_as_a_batch(shell: Shell, house: House) -> None:
+    rules = ("--percent", "10", "--max-uses", "1", "--product", "SKU-1")
+    made = shell.run(
+        "discounts", "generate", "--prefix", "SUN", "--count", "3", "--no-wait", *rules
+    )
+    identity = made.output.strip()
+    drain(house)
+
+    listed = shell.run("discounts", "list", "--batch", identity, "--json")
+    shown = [shell.run("discounts", "batch", identity, *move).output for move in ((), ("pause",))]
+    shown.append(shell.run("discounts", "batch", identity, "archive").output)
+    small = shell.run("discounts", "generate", "--length", "4", "--count", "9000", *rules)
+
+    codes = json.loads(listed.output)["data"]
+    assert [(len(code["code"]), code["code"][:4]) for code in codes] == [(16, "SUN-")] * 3
+    assert (codes[0]["max_uses"], codes[0]["products"]) == (1, ["SKU-1"])
+    assert shown == [
+        f"The batch is {state}: 3 codes, 0 uses.\n" for state in ("active", "paused", "archived")
+    ]
+    assert small.exit_code != 0
+    assert "pattern" in small.output
+
+
+def test_s2_131_a_file_of_codes_is_imported(shell: Shell, house: House, tmp_path: Path) -> None:
+    file = tmp_path / "codes.csv"
+    file.write_text("code,kind,percent_bp\nsave10,percent,1000\nsave20,half,2000\n")
+
+    made = shell.run("discounts", "import", str(file), "--on-error", "skip", "--no-wait")
+    drain(house)
+
+    listed = shell.run("discounts", "list", "--batch", made.output.strip(), "--json")
+    assert [code["code"] for code in json.loads(listed.output)["data"]] == ["SAVE10"]

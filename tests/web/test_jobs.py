@@ -21,7 +21,7 @@ def served(house: House, seeded: Seeded) -> str:
     return str(job)
 
 
-def test_a_poller_who_has_the_state_gets_304(manager: Caller, seeded: Seeded, house: House):
+def test_ec044_a_poller_who_has_the_state_gets_304(manager: Caller, seeded: Seeded, house: House):
     job = submit(house, seeded, CONTENT.replace(b"nobody", b"bob@example.com"))
 
     first = manager.get(f"/jobs/{job}")
@@ -105,7 +105,7 @@ def test_what_was_refused_at_intake_is_not_retried(manager: Caller, seeded: Seed
     assert manager.get(f"/jobs/{job}").json["state"] == "partially_succeeded"
 
 
-def test_another_clients_job_is_nowhere(app: Flask, seeded: Seeded, house: House):
+def test_ec044_another_clients_job_is_nowhere(app: Flask, seeded: Seeded, house: House):
     """SEC-10"""
     job = served(house, seeded)
     stranger = signed_in(app, house, Role.CLIENT_ADMIN, seed(house, vendor=False))

@@ -24,6 +24,7 @@ from pipelines.checkout.read import (
     read_purchase,
 )
 from pipelines.checkout.read import list_purchases as read_purchases
+from pipelines.discounts.cart import LINES_MAX, QUANTITY_MAX
 from pipelines.discounts.customers import known_customer
 from pipelines.discounts.refusals import CartChanged, PaymentUnderWay
 from pipelines.discounts.release import BeingPaid
@@ -33,13 +34,14 @@ from web.admission import canonical, mark_replay, request_key
 from web.api.return_address import ReturnAddress
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
 from web.api.shop_schemas import ShopCart, ShopCustomer, ShopQuote, cart_of, customer_of
-from web.fields import Flag, Identity, Minor, PageQuery, Text, one_of
+from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed
 from web.tenant_choice import chosen_client
 
 routes = Routes("checkout", "Purchases: begun here, paid at Stripe, and followed to their end.")
+LINE_PLACE = "Its place in the purchase's `quote.lines`; the first is 0."
 SETTLED = {"description": "Why, in your own words; kept in the audit log."}
 
 
@@ -140,9 +142,27 @@ class PurchasesQuery(PageQuery):
     disputed = Flag(load_default=False)
 
 
+class ReturnedLine(Schema):
+    line = Count(low=0, high=LINES_MAX - 1, required=True, metadata={"description": LINE_PLACE})
+    quantity = Count(low=1, high=QUANTITY_MAX, required=True)
+
+
 class RefundBody(Schema):
+    """Of all that is left, of an amount, or of what was returned."""
+
     amount_minor = Minor(load_default=None, metadata={"description": "All of it, if left out."})
+    lines = fields.List(
+        fields.Nested(ReturnedLine),
+        load_default=None,
+        metadata={"description": "What was returned: each at what was paid for it, its tax too."},
+        validate=validate.Length(min=1, max=LINES_MAX, error="length|Name a line."),
+    )
     reason = Text(required=True, longest=200, metadata=SETTLED)
+
+    @validates_schema
+    def _says_one_thing(self, data: dict[str, Any], **_: Any) -> None:
+        if data.get("amount_minor") is not None and data.get("lines") is not None:
+            raise ValidationError("conflict|Give `amount_minor` or `lines`.", "lines")
 
 
 class AmountAccepted(Schema):
@@ -225,6 +245,7 @@ def refund_purchase(body: dict[str, Any], purchase_id: UUID) -> Response:
             session,
             purchase_id,
             amount_minor=body["amount_minor"],
+            returned=[(one["line"], one["quantity"]) for one in body["lines"] or ()],
             reason=body["reason"],
             actor_id=caller.actor_id,
             now=clock.now(session),

@@ -11,15 +11,17 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
-from models.discounts import CodeState
+from models.discounts import CodeState, OnLate, Restores
 from pipelines.access.permissions import Permission
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.change import change_discount as change
 from pipelines.discounts.change import move_discount
+from pipelines.discounts.code_rows import PRODUCTS_MAX, USES_MAX
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
 from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.read import (
+    OPTION_NAMES,
     CodeView,
     Standing,
     Wanted,
@@ -28,11 +30,11 @@ from pipelines.discounts.read import (
     read_code,
     rules_from,
 )
-from pipelines.discounts.rules import DiscountKind
+from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Count, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
+from web.fields import Count, Flag, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, insisted_version, listed, with_version
@@ -43,8 +45,6 @@ routes = Routes(
 )
 
 CODE_CHARACTERS_MAX = 200
-PRODUCTS_MAX = 500
-USES_MAX = 2**31 - 1
 
 
 def _amount(words: str) -> Count:
@@ -75,6 +75,11 @@ class DiscountRulesBody(Schema):
     expires_at = Stamp(allow_none=True, validate=in_years)
     max_uses = Count(low=1, high=USES_MAX, allow_none=True)
     max_uses_per_customer = Count(low=1, high=USES_MAX, allow_none=True)
+    first_order_only = Flag(
+        metadata={
+            "description": "For a customer's first purchase at this client, by any code or none."
+        }
+    )
 
     @validates_schema
     def _names_some_products(self, data: dict[str, Any], **_: Any) -> None:
@@ -87,14 +92,34 @@ class DiscountRulesBody(Schema):
             raise ValidationError(f"too_long|At most {PRODUCTS_MAX} products.", "products")
 
 
-class DiscountBody(DiscountRulesBody):
-    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+class NewDiscountRules(DiscountRulesBody):
     kind = fields.String(required=True, validate=one_of(*DiscountKind))
     max_uses_per_customer = Count(low=1, high=USES_MAX, allow_none=True, load_default=1)
+
+
+class DiscountOptions(Schema):
+    """What becomes of refunds and of late payments; it changes at once."""
+
+    restore_on_refund = fields.String(
+        validate=one_of(*Restores),
+        metadata={
+            "description": "What a refund of all gives back: nothing, the slot, or the customer's use too."
+        },
+    )
+    on_late = fields.String(
+        validate=one_of(*OnLate),
+        metadata={
+            "description": "A payment that comes when its slot is gone and no other is free: confirmed beside the limit, or paid back."
+        },
+    )
+
+
+class DiscountBody(NewDiscountRules, DiscountOptions):
+    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     client_id = Identity(load_default=None, allow_none=True)
 
 
-class DiscountChange(DiscountRulesBody):
+class DiscountChange(DiscountRulesBody, DiscountOptions):
     @validates_schema
     def _says_something(self, data: dict[str, Any], **_: Any) -> None:
         if not data:
@@ -109,12 +134,18 @@ class DiscountsQuery(PageQuery):
         metadata={"description": "How the code begins."},
     )
     client_id = Identity(load_default=None)
+    batch_id = Identity(
+        load_default=None, metadata={"description": "Only codes that this job made or imported."}
+    )
 
 
 class Discount(Schema):
     id = fields.UUID()
     agency_id = fields.UUID()
     client_id = fields.UUID()
+    batch_id = fields.UUID(
+        allow_none=True, metadata={"description": "The job that made it with others."}
+    )
     code = fields.String()
     standing = Word(Standing)
     kind = Word(DiscountKind)
@@ -128,6 +159,9 @@ class Discount(Schema):
     expires_at = fields.DateTime(allow_none=True)
     max_uses = fields.Integer(allow_none=True)
     max_uses_per_customer = fields.Integer(allow_none=True)
+    first_order_only = fields.Boolean()
+    restore_on_refund = Word(Restores)
+    on_late = Word(OnLate)
     used = fields.Integer(metadata={"description": "Reserved and paid."})
     reserved = fields.Integer(metadata={"description": "Of these, not paid yet."})
     overflow_uses = fields.Integer(metadata={"description": "Paid after their slot was gone."})
@@ -157,15 +191,13 @@ def create_discount(body: dict[str, Any]) -> Response:
 
         def make() -> UUID:
             client_id = chosen_client(session, caller, body["client_id"])
-            rules = rules_from(
-                {name: body.get(name) for name in _RULES} | {"first_order_only": False}
-            )
             new = NewDiscount(
                 client_id,
                 body["code"],
-                rules,
+                rules_in(body),
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
+                **{name: body[name] for name in OPTION_NAMES if name in body},
             )
             return create(session, new, actor_id=caller.actor_id)
 
@@ -182,7 +214,7 @@ def list_discounts(query: dict[str, Any]) -> Response:
     """List discount codes, newest first."""
     limit, before = query["limit"], id_cursor(query)
     standing = query["standing"] and Standing(query["standing"])
-    wanted = Wanted(standing, beginning(query["code"]), query["client_id"])
+    wanted = Wanted(standing, beginning(query["code"]), query["client_id"], query["batch_id"])
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         now = clock.now(session)
         codes = list_codes(session, wanted, now=now, before=before, limit=limit + 1)
@@ -248,6 +280,12 @@ _RULES = (
     *("kind", "percent_bp", "amount_minor", "currency", "max_discount_minor"),
     *("min_subtotal_minor", "products", "starts_at", "expires_at"),
 )
+
+
+def rules_in(body: dict[str, Any]) -> DiscountRules:
+    """What a code does, by the body that says it."""
+    is_first = body.get("first_order_only", False)
+    return rules_from({name: body.get(name) for name in _RULES} | {"first_order_only": is_first})
 
 
 def _moved(discount_id: UUID, move: Callable[..., None], *, is_keyed: bool = False) -> Response:

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
+from pipelines.jobs.cells import OUT_OF_YEARS, YEARS
 from web.console.condition_words import in_zone
 from web.console.starts import FIELD_FORMAT
-from web.fields import OUT_OF_YEARS, YEARS
 
 TIMES = ("starts_at", "ends_at")
 NUMBERS = ("max_rewards", "max_rewards_per_recipient")

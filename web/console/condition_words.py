@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
+from pipelines.jobs.cells import YEARS
 from web.console.formats import number
-from web.fields import YEARS
 
 #: A time of these years is between them, whatever its zone.
 EARLIEST = datetime(YEARS[0], 1, 1, tzinfo=UTC) - timedelta(days=1)

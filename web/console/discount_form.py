@@ -15,12 +15,17 @@ from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.read import CodeView
 from pipelines.discounts.rules import DiscountKind
 from pipelines.errors import FieldError
-from pipelines.jobs.cells import FORBIDDEN_CONTROLS, CellProblem, read_decimal
+from pipelines.jobs.cells import (
+    FORBIDDEN_CONTROLS,
+    OUT_OF_YEARS,
+    YEARS,
+    CellProblem,
+    read_decimal,
+)
 from pipelines.tenants.time_zones import first_moment
 from web.console.condition_form import moment_of, number_of
 from web.console.condition_words import in_zone
 from web.console.discount_words import amount_text, begins_a_day, percent_text
-from web.fields import OUT_OF_YEARS, YEARS
 
 PRODUCTS_MAX = 500
 #: Of the field of products, which is longer than others.

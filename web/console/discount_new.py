@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from pipelines.access.permissions import Permission
-from pipelines.discounts.create import NewDiscount, check_rules, create_discount
+from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeExists
+from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
 from pipelines.errors import NotFound, ValidationFailed
 from pipelines.queue.keys import RequestInProgress, once

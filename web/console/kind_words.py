@@ -9,6 +9,8 @@ from pipelines.jobs.kinds import (
     CODE_IMPORT,
     COUPON_ASSIGNMENT,
     COUPON_REDEMPTION,
+    DISCOUNT_GENERATION,
+    DISCOUNT_IMPORT,
     DISTRIBUTION,
     DISTRIBUTION_UNDO,
     POOL_IMPORT,
@@ -55,6 +57,14 @@ KINDS: Mapping[str, KindWords] = {
         "Undo of a distribution", "taken back", "coupon", "coupons", "People"
     ),
     POOL_IMPORT: KindWords("People for a pool", "added", "person", "people", "Rows", ONLY_LEFT_OUT),
+    DISCOUNT_GENERATION: KindWords(
+        "New discount codes",
+        *("generated", "code", "codes", "Rows"),
+        "The codes stand among the discount codes.",
+    ),
+    DISCOUNT_IMPORT: KindWords(
+        "Discount code upload", "imported", "code", "codes", "Rows", ONLY_LEFT_OUT
+    ),
 }
 #: What an undo takes back.
 UNDOES = {PROVISIONING: PROVISIONING_UNDO, DISTRIBUTION: DISTRIBUTION_UNDO}

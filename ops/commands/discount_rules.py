@@ -1,0 +1,56 @@
+"""What a discount code does, as options of the commands that make one or many."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ops.commands.ending import USAGE, Ending
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--percent", type=float, help="Such as 10 or 12.5."),
+    click.option(
+        "--amount-minor", type=click.IntRange(min=1), help="With --currency: minor units."
+    ),
+    click.option("--currency", help="Of amounts, such as USD."),
+    click.option("--max-uses", type=click.IntRange(min=1), help="How many customers in all."),
+    click.option(
+        "--max-uses-per-customer",
+        type=click.IntRange(min=0),
+        default=1,
+        show_default=True,
+        help="0: as often as they like.",
+    ),
+    click.option("--max-discount-minor", type=click.IntRange(min=1), help="With --percent."),
+    click.option("--min-subtotal-minor", type=click.IntRange(min=1), help="With --currency."),
+    click.option("--product", "products", multiple=True, help="A SKU; may be given again."),
+    click.option("--starts-at", help="RFC 3339, with a zone."),
+    click.option("--expires-at", help="RFC 3339, with a zone."),
+    click.option("--client", help="Of which client, for who sees several."),
+)
+
+
+def rule_options(command: Command) -> Command:
+    """Give a command the options of rules and limits, which `rules_body` reads."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def rules_body(percent: float | None, products: tuple[str, ...], **given: Any) -> dict[str, Any]:
+    """The members of a body that say what a code does."""
+    body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    body["kind"] = "fixed" if percent is None else "percent"
+    if percent is not None:
+        body["percent_bp"] = round(percent * 100)
+        if abs(percent * 100 - body["percent_bp"]) > 1e-6:
+            raise Ending(USAGE, "Give --percent with two decimals at most, such as 12.5.")
+    if products:
+        body["products"] = list(products)
+    if given["max_uses_per_customer"] == 0:
+        body["max_uses_per_customer"] = None
+    if "client" in body:
+        body["client_id"] = body.pop("client")
+    return body

@@ -1,0 +1,144 @@
+"""Accept the generation of discount codes: a job of chunks, each of which makes its number of them (EC-028)."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.locks import Namespace, wait_for_lock
+from pipelines.audit.record import record
+from pipelines.books.patterns import Pattern, check_pattern, check_space
+from pipelines.books.read import pattern_json
+from pipelines.discounts.batches import agency_of, open_batch
+from pipelines.discounts.read import RULE_NAMES
+from pipelines.discounts.rule_checks import check_rules
+from pipelines.discounts.rules import DiscountRules
+from pipelines.jobs.counted import lay_counted
+from pipelines.jobs.create import AcceptedJob, NewJob, create_job
+from pipelines.jobs.kinds import DISCOUNT_GENERATION
+from pipelines.jobs.quotas import QueueSaturated, admit_job
+from pipelines.limits import Limits
+from pipelines.queue.keys import RequestKey, first_result, remember
+
+#: Codes that one chunk makes in a transaction: half a second's work.
+CODES_PER_CHUNK = 5_000
+
+# Codes of the pattern that are there, whoever made them, and those that other jobs will make of it.
+_EXISTING = text("""
+SELECT (SELECT count(*) FROM discount_codes
+        WHERE client_id = :client AND length(code) = :length
+          AND starts_with(code, :front) AND right(code, length(:back)) = :back
+          AND translate(substr(code, length(:front) + 1, :random), :alphabet, '') = '')
+     + (SELECT coalesce(sum(c.pending), 0) FROM jobs j JOIN chunks c ON c.job_id = j.id
+        WHERE j.client_id = :client AND j.kind = 'discount_generation'
+          AND j.state IN ('queued', 'running', 'paused', 'cancelling')
+          AND j.spec->'pattern' @> CAST(:shape AS jsonb)) AS codes
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """So many codes of a pattern, with what each of them does; a limit of None is none."""
+
+    client_id: UUID
+    pattern: Pattern
+    count: int
+    rules: DiscountRules
+    max_uses: int | None = None
+    max_uses_per_customer: int | None = 1
+
+
+def accept_generation(
+    session: Session,
+    asked: Generation,
+    *,
+    actor_id: UUID,
+    key: RequestKey | None,
+    limits: Limits,
+    saturated: QueueSaturated | None = None,
+) -> AcceptedJob:
+    """Take the wish for new codes of a client that the caller's scope can see; the job is their batch.
+
+    Raises `NotFound`, `ValidationFailed`, `PatternSpaceTooSmall`, `TenantQuotaExceeded`, and
+    `saturated`.
+    """
+    if key is not None and (made := first_result(session, key)) is not None:
+        return AcceptedJob(made, is_replay=True)
+    if saturated is not None:
+        raise saturated
+    check_pattern(asked.pattern)
+    check_rules(asked.rules)
+    wait_for_lock(session, Namespace.DISCOUNT_GENERATION, str(asked.client_id))
+    admit_job(session, asked.client_id, limits=limits)
+    existing = _existing(session, asked.client_id, asked.pattern)
+    check_space(asked.pattern, existing=existing, count=asked.count, is_bearer=False)
+    job_id = lay_generation(session, asked, actor_id=actor_id, limits=limits, size=CODES_PER_CHUNK)
+    if key is not None:
+        remember(session, key, status=202, resource_kind="job", resource_id=job_id)
+    return AcceptedJob(job_id)
+
+
+def lay_generation(
+    session: Session, asked: Generation, *, actor_id: UUID, limits: Limits, size: int
+) -> UUID:
+    """Write the job and its batch with chunks of `size` codes, and start the first of them.
+
+    Pattern and rules are kept as they were agreed to. Raises `NotFound` (client).
+    """
+    agency_id, now = agency_of(session, asked.client_id), clock.now(session)
+    new = NewJob(
+        kind=DISCOUNT_GENERATION,
+        agency_id=agency_id,
+        client_id=asked.client_id,
+        spec=_spec(asked),
+        submitted_by=actor_id,
+        total=asked.count,
+    )
+    job_id = create_job(session, new, now=now, limits=limits)
+    open_batch(session, job_id, agency_id, asked.client_id, actor_id=actor_id)
+    lay_counted(session, job_id, new, size=size, now=now, limits=limits)
+    record(
+        session,
+        "job.submitted",
+        object_kind="job",
+        object_id=job_id,
+        actor_id=actor_id,
+        agency_id=agency_id,
+        client_id=asked.client_id,
+        detail={"discount_codes": asked.count},
+    )
+    return job_id
+
+
+def _existing(session: Session, client_id: UUID, pattern: Pattern) -> int:
+    front, _mark, back = pattern.around("|" * pattern.random_length).partition(
+        "|" * pattern.random_length
+    )
+    # Of another alphabet, codes to come may be of this pattern all the same: they count, too.
+    shape = {name: part for name, part in pattern_json(pattern).items() if name != "alphabet"}
+    values = {
+        "client": client_id,
+        "length": pattern.characters,
+        "front": front,
+        "back": back,
+        "random": pattern.random_length,
+        "alphabet": pattern.alphabet,
+        "shape": json.dumps(shape),
+    }
+    return int(session.execute(_EXISTING, values).scalar_one())
+
+
+def _spec(asked: Generation) -> dict[str, Any]:
+    rules = {name: getattr(asked.rules, name) for name in RULE_NAMES}
+    for name in ("starts_at", "expires_at"):
+        rules[name] = rules[name] and rules[name].isoformat()
+    rules |= {
+        "kind": asked.rules.kind.value,
+        "products": asked.rules.products and list(asked.rules.products),
+    }
+    limits = {name: getattr(asked, name) for name in ("max_uses", "max_uses_per_customer")}
+    return {"pattern": pattern_json(asked.pattern), "rules": rules} | limits

@@ -1,0 +1,42 @@
+"""Whether the rules of a discount contradict each other: said field by field, for bodies and rows."""
+
+from pipelines.currencies import is_accepted
+from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.errors import FieldError, ValidationFailed
+
+
+def check_rules(rules: DiscountRules) -> None:
+    """Raises `ValidationFailed` for rules that contradict each other."""
+    errors = tuple(contradictions(rules))
+    if errors:
+        raise ValidationFailed(errors=errors)
+
+
+def contradictions(rules: DiscountRules) -> list[FieldError]:
+    """What is wrong, each with the pointer of its field; empty for good rules."""
+    errors = []
+
+    def wrong(code: str, field: str, detail: str) -> None:
+        errors.append(FieldError(code, detail, pointer=f"/{field}"))
+
+    if rules.kind is DiscountKind.PERCENT:
+        if rules.percent_bp is None:
+            wrong("required", "percent_bp", "A percentage says how much, in basis points.")
+        if rules.amount_minor is not None:
+            wrong("not_both", "amount_minor", "A percentage has no amount of its own.")
+    else:
+        if rules.amount_minor is None:
+            wrong("required", "amount_minor", "A fixed discount says how much, in minor units.")
+        if rules.percent_bp is not None:
+            wrong("not_both", "percent_bp", "A fixed discount has no percentage.")
+        if rules.max_discount_minor is not None:
+            wrong("not_both", "max_discount_minor", "A fixed discount is its own maximum.")
+    amounts = (rules.amount_minor, rules.max_discount_minor, rules.min_subtotal_minor)
+    if rules.currency is None:
+        if any(amount is not None for amount in amounts):
+            wrong("required", "currency", "Amounts are in a currency: say which.")
+    elif not is_accepted(rules.currency):
+        wrong("unknown_currency", "currency", "Give a currency of ISO 4217, such as USD.")
+    if rules.starts_at and rules.expires_at and rules.expires_at <= rules.starts_at:
+        wrong("window_ends_first", "expires_at", "The code must expire after it starts.")
+    return errors

@@ -1,0 +1,274 @@
+"""Discount codes by the thousand over HTTP: generated, imported, and moved as the batch that they are."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from flask import Response, jsonify, request
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from models import clock
+from models.database import scoped_transaction
+from models.discounts import CodeState
+from pipelines.access.permissions import Permission
+from pipelines.access.principals import Principal
+from pipelines.access.rate_policies import Policy
+from pipelines.books.patterns import Pattern
+from pipelines.discounts.accept_codes import (
+    LISTED_ROWS_MAX,
+    DiscountsFile,
+    accept_codes,
+    listed_rows,
+)
+from pipelines.discounts.batches import move_batch, read_batch
+from pipelines.discounts.code_export import audit_export, codes_csv
+from pipelines.discounts.code_rows import BETWEEN
+from pipelines.discounts.generate import Generation, accept_generation
+from pipelines.jobs.create import AcceptedJob
+from pipelines.jobs.kinds import OnError
+from pipelines.limits import DEFAULTS
+from pipelines.queue.keys import RequestKey, once
+from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
+from web.api.books import PatternBody
+from web.api.discounts import CODE_CHARACTERS_MAX, NewDiscountRules, rules_in
+from web.api.job_schemas import Job
+from web.api.routes import (
+    CSV_BODY,
+    IDEMPOTENCY_KEY,
+    MAY_HAVE_KEY,
+    PREFER,
+    Routes,
+    answers,
+    answers_csv,
+    asks,
+    documented,
+    reads,
+)
+from web.backpressure import saturation_now
+from web.bodies import InvalidBody
+from web.fields import Count, Identity, Text, Word, one_of
+from web.front import front
+from web.guards import permitted, principal
+from web.jobs_shown import accepted
+from web.rate_limits import limited
+from web.tenant_choice import chosen_client
+from web.uploads import csv_upload
+
+routes = Routes(
+    "discount-batches", "Discount codes by the thousand: the codes of one job are a batch."
+)
+
+
+class DiscountGeneration(NewDiscountRules):
+    """What each of the codes does, as of one code; `max_uses` is of each of them, too."""
+
+    pattern = fields.Nested(PatternBody, required=True)
+    count = Count(low=1, high=DEFAULTS.discount_codes_at_once_max, required=True)
+    client_id = Identity(load_default=None, allow_none=True)
+
+
+class DiscountRow(NewDiscountRules):
+    code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+
+    @validates_schema
+    def _has_products_of_a_cell(self, data: dict[str, Any], **_: Any) -> None:
+        if any(BETWEEN in sku for sku in data.get("products") or ()):
+            raise ValidationError(f"illegal_character|No SKU has a {BETWEEN} in it.", "products")
+
+
+class DiscountRows(Schema):
+    codes = fields.List(
+        fields.Nested(DiscountRow),
+        required=True,
+        validate=validate.Length(
+            min=1,
+            max=LISTED_ROWS_MAX,
+            error=f"out_of_range|Give 1 to {LISTED_ROWS_MAX} codes; more come as text/csv.",
+        ),
+    )
+    on_error = fields.String(load_default=OnError.ABORT.value, validate=one_of(*OnError))
+
+
+class DiscountsUpload(Schema):
+    on_error = fields.String(
+        load_default=OnError.ABORT.value,
+        validate=one_of(*OnError),
+        metadata={"description": "Of a file; a JSON body says it itself."},
+    )
+    client_id = Identity(
+        load_default=None, metadata={"description": "Of which client, for who sees several."}
+    )
+
+
+class DiscountBatch(Schema):
+    id = fields.UUID(metadata={"description": "That of the job that made or imported the codes."})
+    agency_id = fields.UUID()
+    client_id = fields.UUID()
+    state = Word(CodeState, description="What all its codes were last told.")
+    codes = fields.Integer(metadata={"description": "How many there are."})
+    used = fields.Integer(metadata={"description": "Reserved and paid, of all of them."})
+    version = fields.Integer()
+    created_by = fields.UUID()
+    created_at = fields.DateTime()
+    updated_at = fields.DateTime()
+
+
+_ROWS = DiscountRows()
+_ROWS_BODY = CSV_BODY | {
+    "content": cast("dict[str, Any]", CSV_BODY["content"])
+    | {"application/json": {"schema": DiscountRows}}
+}
+
+
+@routes.post("/discounts/generate")
+@permitted(Permission.DISCOUNTS_MANAGE)
+@limited(Policy.SUBMIT)
+@reads(DiscountGeneration)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER])
+@answers(202, Job)
+def generate_discounts(body: dict[str, Any]) -> Response:
+    """Make `count` new codes of a pattern that all do the same; the job's id is that of their batch.
+
+    422 `pattern_space_too_small` unless a thousand times as many codes fit the pattern.
+    """
+    house, caller = front().house, principal()
+    key, saturated = request_key(caller, canonical(body)), saturation_now()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        asked = Generation(
+            chosen_client(session, caller, body["client_id"]),
+            Pattern(**body["pattern"]),
+            body["count"],
+            rules_in(body),
+            max_uses=body.get("max_uses"),
+            max_uses_per_customer=body["max_uses_per_customer"],
+        )
+        done = accept_generation(
+            session,
+            asked,
+            actor_id=caller.actor_id,
+            key=key,
+            limits=house.limits,
+            saturated=saturated,
+        )
+    return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+@routes.post("/discounts/import")
+@permitted(Permission.DISCOUNTS_MANAGE)
+@limited(Policy.UPLOAD)
+@asks(DiscountsUpload)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER], requestBody=_ROWS_BODY)
+@answers(202, Job)
+def import_discounts(query: dict[str, Any]) -> Response:
+    """Take codes of your own: a CSV with a column for each rule, or JSON `{codes, on_error}`.
+
+    Rejects are items of the job, by row without the header. With `abort` one of them means that
+    nothing is taken; with `skip` the others are. The job's id is that of their batch.
+    """
+    caller = principal()
+    request_key(caller)  # a request without a name is refused before its file is read
+    take = _from_json if request.mimetype == "application/json" else _from_file
+    done = take(caller, query)
+    return accepted(caller, done.job_id, is_replay=done.is_replay)
+
+
+@routes.get("/discounts/batches/<uuid:discount_batch_id>")
+@permitted(Permission.DISCOUNTS_READ)
+@answers(200, DiscountBatch)
+def get_discount_batch(discount_batch_id: UUID) -> Response:
+    """A batch; its codes are `GET /discounts?batch_id=`."""
+    with scoped_transaction(front().house.sessions, principal().scope) as session:
+        return jsonify(read_batch(session, discount_batch_id))
+
+
+@routes.get("/discounts/batches/<uuid:discount_batch_id>/codes.csv")
+@permitted(Permission.DISCOUNTS_READ)
+@answers_csv()
+def download_discount_batch(discount_batch_id: UUID) -> Response:
+    """The codes of a batch as a file, newest first; taking it is in the audit log."""
+    house, caller = front().house, principal()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        audit_export(session, discount_batch_id, actor_id=caller.actor_id)
+        now = clock.now(session)
+    blocks = codes_csv(house.sessions, caller.scope, discount_batch_id, now=now)
+    response = Response(blocks, mimetype="text/csv")
+    name = f"discount-codes-{discount_batch_id}-{now:%Y%m%dT%H%M%SZ}.csv"
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    return response
+
+
+@routes.post("/discounts/batches/<uuid:discount_batch_id>/pause")
+@permitted(Permission.DISCOUNTS_MANAGE)
+@documented(parameters=[MAY_HAVE_KEY])
+@answers(200, DiscountBatch)
+def pause_discount_batch(discount_batch_id: UUID) -> Response:
+    """Take no new reservations of any code of the batch; codes that are made later are paused, too."""
+    return _moved(discount_batch_id, partial(move_batch, state=CodeState.PAUSED))
+
+
+@routes.post("/discounts/batches/<uuid:discount_batch_id>/resume")
+@permitted(Permission.DISCOUNTS_MANAGE)
+@documented(parameters=[MAY_HAVE_KEY])
+@answers(200, DiscountBatch)
+def resume_discount_batch(discount_batch_id: UUID) -> Response:
+    """Take new reservations again, also of codes that were paused one by one."""
+    return _moved(discount_batch_id, partial(move_batch, state=CodeState.ACTIVE))
+
+
+@routes.delete("/discounts/batches/<uuid:discount_batch_id>")
+@permitted(Permission.DISCOUNTS_MANAGE)
+@answers(200, DiscountBatch)
+def archive_discount_batch(discount_batch_id: UUID) -> Response:
+    """Put all codes of a batch away for good; its job makes no more."""
+    return _moved(discount_batch_id, partial(move_batch, state=CodeState.ARCHIVED), is_keyed=False)
+
+
+def _moved(batch_id: UUID, move: Callable[..., None], *, is_keyed: bool = True) -> Response:
+    """Do it; a repeat with the same key answers the batch as it is now."""
+    caller = principal()
+    key = offered_key(caller) if is_keyed else None
+    with scoped_transaction(front().house.sessions, caller.scope) as session:
+
+        def moved() -> UUID:
+            move(session, batch_id, actor_id=caller.actor_id, now=clock.now(session))
+            return batch_id
+
+        done = once(session, key, moved, status=200, resource_kind="discount_batch")
+        response = jsonify(read_batch(session, batch_id))
+    return mark_replay(response, is_replay=done.is_replay)
+
+
+def _from_json(caller: Principal, query: dict[str, Any]) -> AcceptedJob:
+    try:
+        body = cast("dict[str, Any]", _ROWS.load(request.get_json(), unknown=RAISE))
+    except ValidationError as error:
+        raise InvalidBody(error.messages) from None
+    file = listed_rows(body["codes"], OnError(body["on_error"]))
+    key = request_key(caller, canonical(query), canonical(body))
+    return _accepted(caller, query, file, key)
+
+
+def _from_file(caller: Principal, query: dict[str, Any]) -> AcceptedJob:
+    bytes_max = front().house.limits.upload_bytes_max
+    with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
+        key = request_key(caller, canonical(query), upload.sha256)
+        file = DiscountsFile(upload.stream, OnError(query["on_error"]), upload.name)
+        return _accepted(caller, query, file, key)
+
+
+def _accepted(
+    caller: Principal, query: dict[str, Any], file: DiscountsFile, key: RequestKey
+) -> AcceptedJob:
+    house, saturated = front().house, saturation_now()
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        return accept_codes(
+            session,
+            chosen_client(session, caller, query["client_id"]),
+            file,
+            actor_id=caller.actor_id,
+            key=key,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+            saturated=saturated,
+        )
