@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from models.database import scoped_transaction
+from models.ledger import Tier
 from models.people import Role
+from models.scope import PLATFORM
+from pipelines.credit.accounts import Owner, open_accounts
 from pipelines.queue.kinds import PULL_EVENTS
 from pipelines.wiring import House
 from tests.discounting import make_discount
@@ -147,12 +151,15 @@ def test_ec034_without_an_answer_of_stripe_s_the_same_form_goes_on(
 def test_campaigns_are_not_paid_for_and_who_only_looks_is_not_asked(
     app: Flask, till: Till, bob: Visitor
 ) -> None:
-    (account,) = rows(
-        till.house,
-        "SELECT id FROM accounts WHERE kind = 'credit' AND owner_id = :id",
-        id=till.seeded.campaign_id,
-    )
-    campaign = f"/console/credit/{account.id}"
+    seeded = till.seeded
+    with scoped_transaction(till.house.sessions, PLATFORM) as session:
+        account_id = open_accounts(
+            session,
+            Owner(Tier.CAMPAIGN, seeded.campaign_id, seeded.agency_id, seeded.client_id),
+            currency="USD",
+            parent_id=seeded.client_account,
+        )
+    campaign = f"/console/credit/{account_id}"
     viewer = visitor_of(app, till.house, Role.CLIENT_VIEWER, till.seeded)
 
     refused = bob.send(f"{campaign}/pay", amount="25")

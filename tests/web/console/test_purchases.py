@@ -219,6 +219,6 @@ def test_a_strangers_purchase_is_as_unknown_as_none(house: House, bob: Visitor) 
 
 def test_the_code_s_page_leads_to_its_purchases(house: House, seeded: Seeded, mia: Visitor) -> None:
     full_purchase(house, seeded)
-    (code,) = rows(house, "SELECT id FROM discount_codes")
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'SAVE10'")
 
     assert f"{HOME}?discount={code.id}" in mia.get(f"/console/discounts/{code.id}").text
