@@ -197,6 +197,7 @@ def test_ec049_of_another_amount_all_goes_back_or_nothing(till: Till, bob: Visit
 
     assert (part.status_code, "goes back" in part.text) == (422, True)
     assert "The purchase is never confirmed then." in asked
+    assert "Stays as it is" in asked
     assert first.status_code == 303
     assert re.search(r"Somebody here decided not to take it\.", shown)
     assert "Take what was paid…" not in shown

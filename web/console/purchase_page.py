@@ -15,6 +15,7 @@ from pipelines.checkout.read import read_purchase, state_of_purchase
 from pipelines.payments.read import disputes_of, refunds_of
 from pipelines.tenants.clients import client_places
 from web.audit_seen import look_up_names
+from web.console.audit_words import UNKNOWN_ACTOR
 from web.console.formats import money
 from web.console.frame import page
 from web.console.job_words import StateWords
@@ -161,7 +162,7 @@ def _refund(one: Row[Any], currency: str, names: Mapping[UUID, str]) -> RefundLi
         REFUND_STATES[one.state],
         one.failure_code or "",
         refund_reason(one.reason),
-        names.get(one.created_by, "") if one.created_by is not None else "",
+        "" if one.created_by is None else names.get(one.created_by) or UNKNOWN_ACTOR,
         one.refund_id or "",
         one.created_at,
     )

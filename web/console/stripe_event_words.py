@@ -94,12 +94,16 @@ def event_words(row: Row[Any]) -> EventWords:
         came="We asked for it" if row.was_pulled else f"Told {plural(row.deliveries, 'time')}",
         signed=_signed(row.secret_place),
         tries=row.tries,
-        mode="Live" if row.livemode else "Test",
+        mode=mode_words(is_live=row.livemode),
         account=row.account or "Ours",
         happened_at=row.happened_at,
         received_at=row.received_at,
         handled_at=row.handled_at,
     )
+
+
+def mode_words(*, is_live: bool) -> str:
+    return "Live: real money" if is_live else "Test"
 
 
 def hearing_words(row: Row[Any], *, is_set_up: bool, now: datetime) -> Hearing:

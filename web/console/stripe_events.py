@@ -24,6 +24,7 @@ from web.console.stripe_event_words import (
     WAITING,
     event_words,
     hearing_words,
+    mode_words,
 )
 from web.front import front
 from web.guards import permitted, principal
@@ -62,7 +63,7 @@ def show() -> Response:
         crumbs=[(TITLE, None)],
         hearing=hearing_words(heard, is_set_up=house.paying.door is not None, now=now),
         secrets=len(house.paying.secrets),
-        is_live=house.paying.door is not None and house.paying.door.is_live,
+        mode="–" if house.paying.door is None else mode_words(is_live=house.paying.door.is_live),
         waiting=[(counts[name], state, words) for name, state, words in WAITING],
         events=[event_words(row) for row in shown],
         filters=[(state, words.word) for state, words in STATES.items()],
