@@ -22,6 +22,7 @@ from models.scope import SYSTEM
 from pipelines.queue.kinds import Queue
 from pipelines.queue.pausing import pause_queue, resume_queue
 from tests.bench import code_lines, engine_lines, limits
+from tests.bench.checkout_lines import checkout_lines
 from tests.bench.coupon_lines import coupon_lines
 from tests.bench.distribution_lines import distribution_lines, growth_lines
 from tests.bench.guard_lines import guard_lines
@@ -35,7 +36,17 @@ from tests.driving import cards_csv, recipients_csv, rows, submit
 from tests.seeding import ACTOR, Seeded, seed
 
 #: The parts of the work engine's lines, each of which may be measured alone.
-PARTS = ("basics", "guards", "sources", "pools", "codes", "distribution", "books", "coupons")
+PARTS = (
+    "basics",
+    "guards",
+    "sources",
+    "pools",
+    "codes",
+    "distribution",
+    "books",
+    "coupons",
+    "checkout",
+)
 ENGINE = ("start", "beside", "growth", "processes")
 
 
@@ -73,6 +84,8 @@ def main() -> int:
                 lines.extend(distribution_lines(*coupons))
             if chosen.only in {None, "coupons"}:
                 lines.extend(coupon_lines(ground, seeded, served, min(100_000, chosen.largest)))
+            if chosen.only in {None, "checkout"}:
+                lines.extend(checkout_lines(ground, seeded, served))
             if chosen.only == "books":
                 lines.extend(growth_lines(*coupons))
             if chosen.only in {None, "codes"}:

@@ -154,7 +154,12 @@ def _run(call_of: Callable[[int], Call], numbers: range) -> list[float]:
         port, path, body, headers, expected = call_of(number)
         connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         began = time.monotonic()
-        connection.request("POST", path, body, headers | {"Content-Type": "application/json"})
+        connection.request(
+            "POST" if body else "GET",
+            path,
+            body or None,
+            headers | {"Content-Type": "application/json"},
+        )
         answer = connection.getresponse()
         content = answer.read()
         taken.append((time.monotonic() - began) * 1000)

@@ -21,6 +21,7 @@ from tests.mutants.authority import AUTHORITY
 from tests.mutants.coupons import COUPONS
 from tests.mutants.discounts import DISCOUNTS
 from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.payments import PAYMENTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS:
+            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS + PAYMENTS:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")

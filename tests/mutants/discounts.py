@@ -57,8 +57,9 @@ DISCOUNTS = (
     Mutant(
         "a changed cart is priced by the discount's rules of today",
         "pipelines/discounts/reserve.py",
-        "price(rules_of(live), ask.cart, None, is_first_order=True)",
-        "price(rules_of(code), ask.cart, None, is_first_order=True)",
+        "r.version = u.rules_version\nWHERE u.client_id",
+        "r.version = (SELECT c.rules_version FROM discount_codes c WHERE c.id = u.code_id)\n"
+        "WHERE u.client_id",
         ENDS,
     ),
     Mutant(

@@ -20,8 +20,8 @@ from pipelines.reconciliation.invariants import INVARIANTS
 from pipelines.reconciliation.prove import Patience, Proof, prove
 from pipelines.wiring import House
 from tests.booking import hand_out, make_book
+from tests.buying import full_purchase
 from tests.conftest import Database, Ground
-from tests.discounting import full_discount
 from tests.driving import (
     cards_csv,
     drain,
@@ -76,6 +76,9 @@ BREAKS = {
     "discount-batches": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{discounts}'; "
     "UPDATE jobs SET total = total + 1 WHERE id = '{discounts}'",
     "discount-uses": "UPDATE discount_codes SET used = used + 3",
+    "purchase-payments": "UPDATE purchases SET is_live = true",
+    "purchase-slots": "UPDATE discount_usages SET purchase_id = NULL",
+    "top-ups": "UPDATE payments SET state = 'succeeded' WHERE purpose = 'top_up'",
     "discount-customers": "UPDATE discount_customers SET live = live + 1",
     "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "
     "released, redeemed, voided) SELECT id, agency_id, client_id, current_date, 0, 0, 1, 0 FROM books",
@@ -125,7 +128,7 @@ def books(vendor_house: House, database: Database) -> Books:
     seeded = seed(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
     codes = counted_codes(vendor_house, seeded)
-    full_discount(vendor_house, seeded)
+    full_purchase(vendor_house, seeded)
     ended = submit(vendor_house, seeded, recipients_csv(3))
     drain(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
