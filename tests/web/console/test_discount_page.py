@@ -24,7 +24,7 @@ def mia(app: Flask, house: House, seeded: Seeded) -> Visitor:
 
 
 def own_page(house: House) -> str:
-    (code,) = rows(house, "SELECT id FROM discount_codes")
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'SAVE10'")
     return f"{HOME}/{code.id}"
 
 
@@ -74,7 +74,7 @@ def test_s2_143_a_slot_is_released_now_for_a_reason_and_once(
     house: House, seeded: Seeded, mia: Visitor
 ) -> None:
     usage_id = full_discount(house, seeded)
-    (code,) = rows(house, "SELECT id FROM discount_codes")
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'SAVE10'")
     path = f"{HOME}/reservations/{usage_id}/release"
 
     asked = mia.get(path).text
