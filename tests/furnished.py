@@ -23,6 +23,7 @@ from pipelines.books.history import Moved, Step, move_coupons
 from pipelines.distribution.draw import Mode
 from pipelines.wiring import House
 from tests.booking import make_book
+from tests.buying import furnish_payments
 from tests.clawing import dispute, top_up_of
 from tests.couponing import coupon, put_codes
 from tests.discounting import full_discount, make_discount
@@ -66,6 +67,7 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _listen(house, seeded, job_id, words)
     _distribute(house, seeded, words)
     _discount(house, seeded, words)
+    furnish_payments(house, seeded, words)
     return seeded
 
 
@@ -321,6 +323,9 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
         "own_id": _own_coupon(house, seeded, draft_id),
         "discount_id": first("discount_codes WHERE client_id = :client AND used > 0"),
         "reservation_id": first("discount_usages WHERE client_id = :client"),
+        "purchase_id": first("purchases WHERE client_id = :client"),
+        "top_up_id": first("top_ups WHERE client_id = :client"),
+        "event_id": "evt_1",
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),
     }
 

@@ -15,8 +15,10 @@ SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference, p.quote, p.
     m.session_url, m.session_expires_at, m.payment_intent_id, m.paid_minor, m.paid_currency,
     m.refunded_minor, m.is_disputed, m.last_failure_code, m.ended_at, m.version,
     u.state AS usage_state, u.code_id, u.is_overflow,
-    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot
+    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, u.restored,
+    c.code AS discount_code, c.restore_on_refund
 FROM purchases p JOIN payments m ON m.id = p.id LEFT JOIN discount_usages u ON u.id = p.usage_id
+LEFT JOIN discount_codes c ON c.id = u.code_id
 """
 #: What a purchase is called, beside its payment's state.
 STATES = ("pending", "processing", "confirmed", "paid", "refunded", "failed", "expired")

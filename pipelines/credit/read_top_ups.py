@@ -18,6 +18,11 @@ _LIST = text(
     _TOP_UPS
     + "WHERE (CAST(:before AS uuid) IS NULL OR t.id < :before) ORDER BY t.id DESC LIMIT :limit"
 )
+_OF_ACCOUNT = text(_TOP_UPS + "WHERE t.account_id = :account ORDER BY t.id DESC LIMIT :limit")
+_PAID_ON = text(_TOP_UPS + "WHERE t.account_id = :account AND m.session_id = :page")
+_LAST_BEGUN = text(
+    _TOP_UPS + "WHERE t.account_id = :account AND t.created_by = :actor ORDER BY t.id DESC LIMIT 1"
+)
 
 
 def read_top_up(session: Session, top_up_id: UUID) -> Row[Any]:
@@ -31,6 +36,21 @@ def read_top_up(session: Session, top_up_id: UUID) -> Row[Any]:
 def list_top_ups(session: Session, *, before: UUID | None, limit: int) -> list[Row[Any]]:
     """Top-ups this scope can see, newest first."""
     return list(session.execute(_LIST, {"before": before, "limit": limit}))
+
+
+def top_ups_of(session: Session, account_id: UUID, *, limit: int) -> list[Row[Any]]:
+    """Top-ups of one account, newest first."""
+    return list(session.execute(_OF_ACCOUNT, {"account": account_id, "limit": limit}))
+
+
+def top_up_paid_on(session: Session, account_id: UUID, page_id: str) -> Row[Any] | None:
+    """The account's top-up whose page at Stripe has this id."""
+    return session.execute(_PAID_ON, {"account": account_id, "page": page_id}).one_or_none()
+
+
+def last_top_up(session: Session, account_id: UUID, actor_id: UUID) -> Row[Any] | None:
+    """What this person began last for the account."""
+    return session.execute(_LAST_BEGUN, {"account": account_id, "actor": actor_id}).one_or_none()
 
 
 def top_up_json(row: Row[Any]) -> dict[str, Any]:

@@ -31,6 +31,15 @@ SELECT count(*) FILTER (WHERE state = 'received') AS waiting,
     count(*) FILTER (WHERE state = 'mode_mismatch') AS mode_mismatch
 FROM stripe_events WHERE state NOT IN ('handled', 'stale', 'unhandled')
 """)
+# What was told within ten minutes of it may have been on its way when we asked.
+_HEARD = text("""
+SELECT told.told_at, p.ran_at AS pulled_at, p.found AS missed_last,
+    (SELECT count(*) FROM stripe_events e
+     WHERE e.was_pulled AND e.deliveries = 1 AND e.received_at > coalesce(told.told_at, '-infinity')
+       AND e.happened_at < e.received_at - interval '10 minutes') AS untold
+FROM (SELECT max(received_at) AS told_at FROM stripe_events WHERE NOT was_pulled) told
+LEFT JOIN stripe_pulls p ON p.name = 'events'
+""")
 
 
 def list_events(
@@ -57,3 +66,8 @@ def read_event_row(session: Session, event_id: str) -> Row[Any]:
 def count_open_events(session: Session) -> dict[str, int]:
     """How many events wait, and for what."""
     return dict(session.execute(_COUNTS).one()._mapping)
+
+
+def last_heard(session: Session) -> Row[Any]:
+    """When Stripe last told us of an event, when we last asked, and what it did not tell since."""
+    return session.execute(_HEARD).one()

@@ -1,4 +1,4 @@
-"""Routes of discount codes and reservations with the permission each needs (SEC-09)."""
+"""Routes of discount codes, purchases and payments with the permission each needs (SEC-09)."""
 
 DISCOUNTS = {
     "GET /api/v1/discounts": "discounts_read",
@@ -37,6 +37,18 @@ DISCOUNTS = {
     "POST /api/v1/webhooks/stripe": "public",
     "GET /api/v1/webhooks/events": "queues_read",
     "POST /api/v1/webhooks/events/<string:event_id>/replay": "queues_control",
+    "GET /console/purchases": "purchases_read",
+    "GET /console/purchases/<uuid:purchase_id>": "purchases_read",
+    "GET /console/purchases/<uuid:purchase_id>/refund": "purchases_settle",
+    "POST /console/purchases/<uuid:purchase_id>/refund": "purchases_settle",
+    "GET /console/purchases/<uuid:purchase_id>/accept": "purchases_settle",
+    "POST /console/purchases/<uuid:purchase_id>/accept": "purchases_settle",
+    "GET /console/stripe-events": "queues_read",
+    "GET /console/stripe-events/<event_id>": "queues_read",
+    "POST /console/stripe-events/<event_id>/replay": "queues_control",
+    "GET /console/credit/<uuid:account_id>/pay": "credit_move",
+    "POST /console/credit/<uuid:account_id>/pay": "credit_move",
+    "GET /console/credit/top-ups/<uuid:top_up_id>": "credit_read",
     "GET /console/discounts": "discounts_read",
     "GET /console/discounts.csv": "discounts_read",
     "POST /console/discounts/move": "discounts_manage",

@@ -21,6 +21,7 @@ from web.console.charts import Chart, Series, line_chart, meter
 from web.console.formats import money
 from web.console.frame import page
 from web.console.projection_words import projection_words
+from web.console.top_ups import top_ups_seen
 from web.console.typed import id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -72,6 +73,7 @@ def show(account_id: UUID) -> Response:
         found = movements(session, frame, after=_after(), limit=MOVEMENTS_SHOWN + 1)
         owed = list_receivables(session, account_id, before=None, limit=RECEIVABLES_SHOWN)
         days = daily_balances(session, frame, since=frame.until - timedelta(days=DAYS_SHOWN))
+        paid_for = top_ups_seen(session, account)
     shown = found[:MOVEMENTS_SHOWN]
     return page(
         "credit_account.html",
@@ -89,6 +91,7 @@ def show(account_id: UUID) -> Response:
         frame=frame,
         movements=shown,
         receivables=owed,
+        paid_for=paid_for,
         kinds=KINDS,
         further=shown[-1].id if len(found) > MOVEMENTS_SHOWN else None,
         is_later=_after() is not None,

@@ -194,6 +194,7 @@ def _page(discount_id: UUID, refusal: Refusal | None = None) -> Response:
         is_closed=view.standing in _CLOSED,
         is_paused=view.standing is Standing.PAUSED,
         may_manage=is_allowed(caller, Permission.DISCOUNTS_MANAGE),
+        may_see_purchases=is_allowed(caller, Permission.PURCHASES_READ),
         may_audit=is_allowed(caller, Permission.AUDIT_READ),
         form_name=form_name(),
         done=DONE.get(request.args.get("done", "")),

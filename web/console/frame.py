@@ -34,6 +34,7 @@ NAVIGATION = (
     Entry("inventory", "Gift-card inventory", "card", "console.inventory", Permission.POOLS_READ),
     Entry("books", "Books & codes", "key", "console.books", Permission.BOOKS_READ),
     Entry("discounts", "Discount codes", "coins", "console.discounts", Permission.DISCOUNTS_READ),
+    Entry("purchases", "Purchases", "card", "console.purchases", Permission.PURCHASES_READ),
     Entry("user-pools", "Pools", "people", "console.user_pools", Permission.USER_POOLS_READ),
     Entry("brands", "Brands and prices", "gift", "console.brands", Permission.BRANDS_READ),
     Entry("credit", "Credit", "coins", "console.credit", Permission.CREDIT_READ),
@@ -48,6 +49,7 @@ NAVIGATION = (
     Entry("my-coupons", "My coupons", "gift", "console.my_coupons", Permission.OWN_COUPONS),
     Entry("queues", "Queues", "clock", "console.queues", Permission.QUEUES_READ),
     Entry("dead-letters", "Dead letters", "alert", "console.dead_letters", Permission.QUEUES_READ),
+    Entry("stripe", "Stripe events", "upload", "console.stripe_events", Permission.QUEUES_READ),
 )
 ROLE_WORDS = {
     Role.PLATFORM_ADMIN: "Platform administrator",

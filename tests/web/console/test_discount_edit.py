@@ -22,7 +22,7 @@ def mia(app: Flask, house: House, seeded: Seeded) -> Visitor:
 
 
 def edit_of(house: House) -> str:
-    (code,) = rows(house, "SELECT id FROM discount_codes")
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'SAVE10'")
     return f"{HOME}/{code.id}/edit"
 
 
@@ -42,7 +42,9 @@ def test_ec025_what_was_not_touched_stays_and_who_has_reserved_keeps_the_price(
     assert "It keeps the rules and the price" in page
     assert answer.status_code == 303
     assert [(row.version, row.percent_bp) for row in rules(house)] == [(1, 1000), (2, 500)]
-    (code,) = rows(house, "SELECT max_uses, rules_version, version FROM discount_codes")
+    (code,) = rows(
+        house, "SELECT max_uses, rules_version, version FROM discount_codes WHERE code = 'SAVE10'"
+    )
     assert tuple(code) == (9, 2, 2)
     assert rows(house, "SELECT rules_version, discount_minor FROM discount_usages") == [(1, 1000)]
 
@@ -74,7 +76,7 @@ def test_ec004_a_limit_below_what_is_used_is_refused_at_its_field(
     assert refused.status_code == 409
     assert '<a href="#max_uses">The code is used or reserved 4 times' in refused.text
     assert 'id="max_uses" name="max_uses" value="3"' in refused.text
-    assert rows(house, "SELECT max_uses FROM discount_codes") == [(None,)]
+    assert rows(house, "SELECT max_uses FROM discount_codes WHERE code = 'SAVE10'") == [(None,)]
 
 
 def test_ec025_a_change_over_somebody_elses_says_what_is_different_and_writes_nothing(

@@ -37,7 +37,13 @@ def in_zone(house: House, seeded: Seeded, zone: str) -> None:
 
 
 def rules(house: House) -> list[Any]:
-    return list(rows(house, "SELECT * FROM discount_rules ORDER BY version"))
+    return list(
+        rows(
+            house,
+            "SELECT r.* FROM discount_rules r JOIN discount_codes c ON c.id = r.code_id "
+            "WHERE c.batch_id IS NULL ORDER BY r.version",
+        )
+    )
 
 
 def values(page: str) -> dict[str, str]:
