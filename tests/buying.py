@@ -62,8 +62,8 @@ def furnish_payments(house: House, seeded: Seeded, words: str) -> None:
     )
     change(
         house,
-        "INSERT INTO stripe_events (id, type, object_id, news, state, payment_id, livemode, "
-        "happened_at, secret_place) VALUES ('evt_1', 'charge.succeeded', :words, '{}', 'handled', "
+        "INSERT INTO stripe_events (id, own_id, type, object_id, news, state, payment_id, livemode, "
+        "happened_at, secret_place) VALUES ('evt_1', gen_random_uuid(), 'charge.succeeded', :words, '{}', 'handled', "
         ":payment, false, now(), 1)",
         words=words,
         payment=purchase_id,

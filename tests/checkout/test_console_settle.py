@@ -201,3 +201,16 @@ def test_ec049_of_another_amount_all_goes_back_or_nothing(till: Till, bob: Visit
     assert first.status_code == 303
     assert re.search(r"Somebody here decided not to take it\.", shown)
     assert "Take what was paid…" not in shown
+
+
+def test_ec049_what_is_not_taken_gives_its_slot_back_as_the_page_said(
+    till: Till, bob: Visitor
+) -> None:
+    code_id = make_discount(till.house, till.seeded)
+    path = f"{own_page(odd(till))}/refund"
+
+    asked = bob.send(path, amount="").text
+    agreed(bob, path, asked, "not ours")
+
+    assert "Given back at once" in asked
+    assert counted(till.house, code_id) == (0, {"released": 1})

@@ -168,7 +168,8 @@ def _wrong(row: Row[Any], amount: int, left: int) -> str | None:
         return NOTHING_LEFT
     if amount > left:
         return f"At most {money(left, currency)} can be paid back."
-    if row.payment_state == PaymentState.MISMATCHED and amount != left:
+    waits = row.payment_state == PaymentState.MISMATCHED and row.refused is None
+    if waits and amount != left:
         return f"Another amount was paid than asked for: all of {money(left, currency)} goes back."
     return None
 

@@ -175,8 +175,10 @@ def slot_words(row: Row[Any]) -> str:
 
 def slot_then(row: Row[Any], *, is_whole: bool) -> str:
     """What a refund makes of the use of the code, by the code's own rule (EC-051)."""
-    is_used = row.usage_state == UsageState.CONFIRMED and row.is_its_slot
-    if not is_used or row.payment_state == PaymentState.MISMATCHED:
+    if row.payment_state == PaymentState.MISMATCHED:
+        is_waiting = row.usage_state == UsageState.RESERVED and row.is_its_slot
+        return "Given back at once" if is_waiting and row.refused is None else "Stays as it is"
+    if row.usage_state != UsageState.CONFIRMED or not row.is_its_slot:
         return "Stays as it is"
     if not is_whole:
         return "Stays used: only when all is paid back the code is asked"

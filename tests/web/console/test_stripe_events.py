@@ -28,8 +28,8 @@ def put(house: House, event_id: str, state: str = "handled", **told: Any) -> Non
     values = {"payment": None, "pulled": False, "place": 0, "ago": "1 hour"} | told
     change(
         house,
-        "INSERT INTO stripe_events (id, type, object_id, news, state, payment_id, livemode, "
-        "happened_at, received_at, was_pulled, secret_place) VALUES (:id, 'charge.succeeded', "
+        "INSERT INTO stripe_events (id, own_id, type, object_id, news, state, payment_id, livemode, "
+        "happened_at, received_at, was_pulled, secret_place) VALUES (:id, gen_random_uuid(), 'charge.succeeded', "
         "'ch_1', '{}', :state, :payment, false, now() - CAST(:ago AS interval) - interval '1 hour', "
         "now() - CAST(:ago AS interval), :pulled, :place)",
         id=event_id,
