@@ -22,6 +22,7 @@ from pipelines.alerts.payment_kinds import (
 )
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
 from pipelines.audit.record import record
+from pipelines.checkout import review
 from pipelines.checkout.refuse import RefusedFor, refuse_money
 from pipelines.discounts.release import ReleaseReason, release
 from pipelines.discounts.settle import (
@@ -33,10 +34,9 @@ from pipelines.discounts.settle import (
     take_refund_back,
     usage_locked,
 )
+from pipelines.fraud.cards import know_card
 from pipelines.payments.learn import Learned
 from pipelines.payments.page import KEEPS_RESERVATION
-from pipelines.queue.defer import defer
-from pipelines.queue.kinds import END_CHECKOUT
 from pipelines.webhooks.catalogue import (
     PURCHASE_CONFIRMED,
     PURCHASE_DISPUTED,
@@ -49,9 +49,14 @@ from pipelines.webhooks.happened import Event, happened
 #: A bank debit may take so long; its slot is kept (EC-047).
 ASYNC_HOLD = timedelta(days=14)
 
+_UNPAID = frozenset({UsageState.RESERVED, UsageState.RELEASED})
+
 _PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase FOR NO KEY UPDATE")
 _ENDS = text("UPDATE purchases SET is_live = false WHERE id = :purchase AND is_live")
 _COUNTED = text("UPDATE purchases SET is_counted = true WHERE id = :purchase")
+_IS_KEPT = text("""
+SELECT refused IS NULL AND review IS NULL FROM purchases WHERE id = :purchase
+""")
 _LATE = text("UPDATE purchases SET is_late = true WHERE id = :purchase")
 
 
@@ -89,29 +94,49 @@ def _paid(
             count_purchase(session, purchase.agency_id, purchase.client_id, keys)
             session.execute(_COUNTED, {"purchase": purchase.id})
         return
+    usage = _known_by(session, learned, purchase, usage, now)
     is_ours = usage.purchase_id == purchase.id
-    match usage.state:
-        case UsageState.CONFIRMED | UsageState.REFUNDED if not is_ours:
-            _paid_twice(session, learned, purchase, now)
+    if usage.state in _UNPAID:
+        if not _may_confirm(session, learned, purchase, usage, now):
             return
-        case UsageState.RESERVED | UsageState.RELEASED:
-            if not _confirmed(session, learned, purchase, usage, now):
-                return
-            usage = usage_locked(session, usage.id)
+        usage = usage_locked(session, usage.id)
+    elif not is_ours:
+        _paid_twice(session, learned, purchase, now)
+        return
     if learned.state is PaymentState.REFUNDED and usage.state == UsageState.CONFIRMED:
         refund_usage(session, usage, now=now)
     elif learned.state is PaymentState.SUCCEEDED and usage.state == UsageState.REFUNDED:
         take_refund_back(session, usage, now=now)
 
 
-def _confirmed(
+def _known_by(
+    session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
+) -> Row[Any]:
+    """The usage, whose customer is known by the card, too, that paid for it (EC-014)."""
+    card = learned.after.card
+    is_paid_by = usage.state in _UNPAID or usage.purchase_id == purchase.id
+    if card is None or not is_paid_by or not know_card(session, usage, card, now=now):
+        return usage
+    return usage_locked(session, usage.id)
+
+
+def _may_confirm(
+    session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
+) -> bool:
+    """Whether it is confirmed now: it may wait for a person, or be paid twice, or too late."""
+    if review.is_waiting_for_another(session, purchase):
+        _paid_twice(session, learned, purchase, now)
+        return False
+    if review.stops(session, learned, purchase, usage, now):
+        return False
+    return confirm_paid(session, learned, purchase, usage, now)
+
+
+def confirm_paid(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
 ) -> bool:
     """Whether the usage could be confirmed; a payment that comes too late may be paid back."""
-    if usage.state == UsageState.RESERVED and usage.purchase_id not in {None, purchase.id}:
-        # The cart was priced anew, and yet the page of its old price was paid: the new one ends.
-        args = {"purchase_id": str(usage.purchase_id)}
-        defer(session, END_CHECKOUT, args=args, now=now)
+    review.end_the_other(session, purchase, usage, now)
     done = confirm(
         session,
         usage,
@@ -180,11 +205,17 @@ def _tell(session: Session, learned: Learned, now: datetime) -> None:
         _audit(session, after, before.state)
         match learned.state:
             case PaymentState.SUCCEEDED:
-                _happened(session, PURCHASE_CONFIRMED, after, now)
+                tell_confirmed(session, after, now)
             case PaymentState.EXPIRED | PaymentState.FAILED:
                 _happened(session, PURCHASE_ENDED, after, now)
     if before.refunded_minor != after.refunded_minor:
         _happened(session, PURCHASE_REFUNDED, after, now)
+
+
+def tell_confirmed(session: Session, payment: Row[Any], now: datetime) -> None:
+    """Unless it waits for a person, or is paid back."""
+    if session.execute(_IS_KEPT, {"purchase": payment.id}).scalar_one():
+        _happened(session, PURCHASE_CONFIRMED, payment, now)
 
 
 def _happened(session: Session, kind: EventType, payment: Row[Any], now: datetime) -> None:

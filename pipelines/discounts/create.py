@@ -30,6 +30,7 @@ class NewDiscount:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = 1
+    watch_leaks: bool = True
 
 
 def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UUID:
@@ -49,6 +50,7 @@ def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UU
         "code": code,
         "max_uses": new.max_uses,
         "max_uses_per_customer": new.max_uses_per_customer,
+        "watch_leaks": new.watch_leaks,
         "created_by": actor_id,
     }
     made = session.execute(

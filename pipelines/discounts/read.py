@@ -21,7 +21,7 @@ LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
 
 _CODES = """
 SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
+    c.max_uses_per_customer, c.watch_leaks, c.pause_reason, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
     r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
     (SELECT count(*) FROM discount_usages u
@@ -108,6 +108,8 @@ class CodeView:
             **{name: getattr(rules, name) for name in RULE_NAMES if name != "first_order_only"},
             "kind": rules.kind.value,
             **{name: getattr(row, name) for name in LIMIT_NAMES},
+            "watch_leaks": row.watch_leaks,
+            "pause_reason": row.pause_reason,
             "used": row.used,
             "reserved": row.reserved,
             "overflow_uses": row.overflow_uses,

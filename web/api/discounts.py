@@ -32,7 +32,7 @@ from pipelines.discounts.rules import DiscountKind
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Count, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
+from web.fields import Count, Flag, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, insisted_version, listed, with_version
@@ -75,6 +75,9 @@ class DiscountRulesBody(Schema):
     expires_at = Stamp(allow_none=True, validate=in_years)
     max_uses = Count(low=1, high=USES_MAX, allow_none=True)
     max_uses_per_customer = Count(low=1, high=USES_MAX, allow_none=True)
+    watch_leaks = Flag(
+        metadata={"description": "Whether it is paused by itself where it seems to have leaked."}
+    )
 
     @validates_schema
     def _names_some_products(self, data: dict[str, Any], **_: Any) -> None:
@@ -128,6 +131,11 @@ class Discount(Schema):
     expires_at = fields.DateTime(allow_none=True)
     max_uses = fields.Integer(allow_none=True)
     max_uses_per_customer = fields.Integer(allow_none=True)
+    watch_leaks = fields.Boolean()
+    pause_reason = fields.String(
+        allow_none=True,
+        metadata={"description": "`leak_suspected`, where no person paused it."},
+    )
     used = fields.Integer(metadata={"description": "Reserved and paid."})
     reserved = fields.Integer(metadata={"description": "Of these, not paid yet."})
     overflow_uses = fields.Integer(metadata={"description": "Paid after their slot was gone."})
@@ -166,6 +174,7 @@ def create_discount(body: dict[str, Any]) -> Response:
                 rules,
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
+                watch_leaks=body.get("watch_leaks", True),
             )
             return create(session, new, actor_id=caller.actor_id)
 
