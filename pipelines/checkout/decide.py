@@ -34,6 +34,9 @@ from pipelines.payments.read import payment_row
 from pipelines.payments.refund import ask_refund
 from pipelines.payments.refusals import NothingToRefund
 
+#: A purchase may come or go between a look and the locks.
+TRIES_MAX = 5
+
 #: What waits for a person, and else what pays for the usage now.
 _PURCHASE = """
 SELECT p.* FROM purchases p JOIN discount_usages u ON u.id = p.usage_id
@@ -123,17 +126,28 @@ def _pay_back(session: Session, payment: Row[Any], actor_id: UUID, now: datetime
 
 
 def _locked(session: Session, usage_id: UUID) -> _Case:
-    """Payment, purchase and usage, in the order of all; `CodeBusy` where another purchase came."""
+    """Payment, purchase and usage, in the order of all; `CodeBusy` where other purchases come and go."""
     read_reservation(session, usage_id)
+    for _ in range(TRIES_MAX):
+        savepoint = session.begin_nested()
+        case = _locked_once(session, usage_id)
+        if case is not None:
+            savepoint.commit()
+            return case
+        savepoint.rollback()
+    raise CodeBusy
+
+
+def _locked_once(session: Session, usage_id: UUID) -> _Case | None:
+    """None where, before all was locked, another purchase paid for it, or none any more."""
     found = session.execute(_OF_USAGE, {"usage": usage_id}).one_or_none()
     payment = None if found is None else payment_row(session, found.id, is_locked=True)
     purchase = session.execute(_LOCKED, {"usage": usage_id}).one_or_none()
     usage = usage_locked(session, usage_id)
-    if (None if purchase is None else purchase.id) != (None if found is None else found.id):
-        raise CodeBusy
-    if purchase is None and usage.purchase_id is not None:
-        raise CodeBusy
-    return _Case(usage, purchase, payment)
+    known = None if found is None else found.id
+    is_same = known == (None if purchase is None else purchase.id)
+    is_whole = purchase is not None or usage.purchase_id is None
+    return _Case(usage, purchase, payment) if is_same and is_whole else None
 
 
 def _decided(
