@@ -86,6 +86,10 @@ class DiscountCode(Base):
         CheckConstraint("overflow_uses >= 0", name="overflow_uses"),
         states("restore_on_refund", Restores, "restore_on_refund"),
         states("on_late", OnLate, "on_late"),
+        CheckConstraint(
+            "pause_reason IS NULL OR (pause_reason = 'leak_suspected' AND state = 'paused')",
+            name="pause_reason",
+        ),
         Index("uq_discount_codes_tenant", "id", "agency_id", "client_id", unique=True),
         Index("uq_discount_codes_code", "client_id", "code", unique=True),
         Index(None, "client_id", "id"),
@@ -110,6 +114,11 @@ class DiscountCode(Base):
     overflow_uses: Mapped[int] = mapped_column(server_default=text("0"))
     restore_on_refund: Mapped[str] = mapped_column(server_default=text("'nothing'"))
     on_late: Mapped[str] = mapped_column(server_default=text("'confirm'"))
+    #: Whether it is paused by itself when it seems to spread (EC-017).
+    watch_leaks: Mapped[bool] = mapped_column(server_default=text("true"))
+    #: Why nobody reserves it, where no person paused it.
+    pause_reason: Mapped[str | None]
+    resumed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
@@ -190,6 +199,7 @@ class DiscountUsage(Base):
             postgresql_where=text("state = 'reserved'"),
         ),
         Index(None, "code_id", "id"),
+        Index(None, "code_id", "created_at"),
         Index(None, "client_id", "id"),
         Index(
             "ix_discount_usages_live",

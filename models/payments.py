@@ -135,6 +135,8 @@ class Payment(Base):
     refunded_minor: Mapped[MinorUnits] = mapped_column(server_default=text("0"))
     is_accepted: Mapped[bool] = mapped_column(server_default=text("false"))
     is_disputed: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Cards are told apart by it, and nothing else is known of them.
+    card: Mapped[str | None]
     last_failure_code: Mapped[str | None]
     #: Why we end the session ourselves; written before Stripe is asked to.
     end_reason: Mapped[str | None]

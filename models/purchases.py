@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +17,7 @@ class Purchase(Base):
     __table_args__ = (
         of_same_tenant("payments", "id"),
         of_same_tenant("discount_usages", "usage_id"),
+        CheckConstraint("review = 'risk_high'", name="review"),
         Index(
             "uq_purchases_cart",
             "client_id",
@@ -46,6 +47,8 @@ class Purchase(Base):
     is_late: Mapped[bool] = mapped_column(server_default=text("false"))
     #: Why its money is not kept: it is paid back, and confirms nothing.
     refused: Mapped[str | None]
+    #: Why what was paid waits for a person; nothing is confirmed by it meanwhile.
+    review: Mapped[str | None]
     created_by: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

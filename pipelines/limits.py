@@ -53,6 +53,9 @@ class Limits:
     reservation_short_seconds: float = 300.0
     reservation_timeouts_max: int = 5
     reservations_per_customer_max: int = 3
+    #: So many customers of one code within this time, where it had a tenth of them before: it has leaked.
+    leak_customers_max: int = 30
+    leak_window_seconds: float = 300.0
 
     #: The relay looks for due tasks this often.
     relay_poll_seconds: float = 0.1

@@ -8,12 +8,14 @@ from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.books.patterns import PLAIN_ALPHABET, Pattern
+from pipelines.checkout.apply import apply_code
 from pipelines.discounts.cart import Cart, Line
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import Customer, known_customer
 from pipelines.discounts.generate import Generation, accept_generation, lay_generation
-from pipelines.discounts.reserve import Ask, Reserved, reserve
+from pipelines.discounts.reserve import Ask, Reserved
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.fraud.traces import Traces
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RELEASE_EXPIRED
 from pipelines.wiring import House
@@ -95,7 +97,8 @@ def full_discount(house: House, seeded: Seeded, code: str = "SAVE10") -> UUID:
         )
         basket = Cart(str(new_id()), "USD", (Line("SKU-1", 1, 10_000),))
         ask = Ask(seeded.client_id, code, basket, customer)
-        made = reserve(session, ask, actor_id=ACTOR, now=clock.now(session), limits=house.limits)
+        now, traces = clock.now(session), Traces()
+        made = apply_code(session, ask, traces, actor_id=ACTOR, now=now, limits=house.limits)
         assert isinstance(made, Reserved)
         return made.usage_id
 

@@ -32,6 +32,7 @@ from tests.driving import cards_csv, change, drain, import_cards_now, rows, subm
 from tests.funding import PRICE, funded
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
+from tests.suspecting import flag
 from tests.web.conftest import make_user
 from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor
 from tests.web.test_alerts import seen
@@ -239,6 +240,7 @@ def _discount(house: House, seeded: Seeded, words: str) -> None:
     change(
         house, "UPDATE discount_usages SET cart_reference = :w WHERE id = :id", w=words, id=usage_id
     )
+    flag(house, {"id": usage_id})
 
 
 def keep_books(house: House, root: Visitor, seeded: Seeded, words: str) -> None:

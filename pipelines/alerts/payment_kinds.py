@@ -94,6 +94,20 @@ USAGE_DRIFT = AlertKind(
     "A code counted other uses than it has; a small difference was corrected.",
     "Find out who changed it: the audit log has both numbers. A large one waits for a person.",
 )
+RISKY_PURCHASE_WAITS = AlertKind(
+    "risky_purchase_waits",
+    "purchase",
+    Severity.WARNING,
+    "A purchase is paid and its use of a code looks like a deception: nothing is confirmed by it.",
+    "Open Flagged uses: approve it, or reject it, which pays the money back.",
+)
+CODE_LEAK_SUSPECTED = AlertKind(
+    "code_leak_suspected",
+    "discount",
+    Severity.WARNING,
+    "Many more customers than before reserved a code within minutes; it is paused, and what is reserved can still be paid.",
+    "Find out where the code stands. Resume it, or put it away and make another one.",
+)
 
 ALL = (
     AMOUNT_MISMATCH,
@@ -109,4 +123,6 @@ ALL = (
     WEBHOOK_GAP,
     PAYMENTS_DO_NOT_AGREE,
     USAGE_DRIFT,
+    RISKY_PURCHASE_WAITS,
+    CODE_LEAK_SUSPECTED,
 )

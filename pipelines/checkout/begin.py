@@ -52,7 +52,7 @@ WHERE p.client_id = :client AND p.cart_reference = :cart AND p.is_live
 _PAID = text("""
 SELECT p.id, p.customer_keys FROM purchases p JOIN payments m ON m.id = p.id
 WHERE p.client_id = :client AND p.cart_reference = :cart AND p.cart_digest = :digest
-  AND p.refused IS NULL AND m.state IN ('succeeded', 'processing')
+  AND (CAST(:usage AS uuid) IS NULL OR p.usage_id = :usage) AND p.refused IS NULL AND m.state IN ('succeeded', 'processing')
 ORDER BY p.id DESC LIMIT 1
 """)
 _PAID_SLOT = text("""
@@ -206,7 +206,7 @@ def _known(session: Session, wanted: Wanted, basket: _Basket, now: datetime) -> 
     So is one that nobody can pay any more, or another customer's.
     """
     values = {"client": wanted.client_id, "cart": basket.cart_reference}
-    digest = {"digest": basket.cart_digest}
+    very = {"digest": basket.cart_digest, "usage": basket.usage_id}
     live = session.execute(_LIVE, values).one_or_none()
     if live is not None:
         is_same = (live.usage_id, live.cart_digest) == (basket.usage_id, basket.cart_digest)
@@ -214,13 +214,12 @@ def _known(session: Session, wanted: Wanted, basket: _Basket, now: datetime) -> 
         if is_same and is_theirs and live.session_expires_at > now:
             return UUID(str(live.id))
         raise BeingPaid(live.id, ReleaseReason.CART_CHANGED)
-    if basket.usage_id is None:
-        paid = session.execute(_PAID, values | digest).one_or_none()
-        if paid is not None and set(paid.customer_keys) & set(basket.customer_keys):
-            return UUID(str(paid.id))
-        if paid is not None:
-            raise CartPaid(paid.id)
-    return None
+    paid = session.execute(_PAID, values | very).one_or_none()
+    if paid is None:
+        return None
+    if not set(paid.customer_keys) & set(basket.customer_keys):
+        raise CartPaid(paid.id)
+    return UUID(str(paid.id))
 
 
 def _write(

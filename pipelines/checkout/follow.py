@@ -22,6 +22,7 @@ from pipelines.alerts.payment_kinds import (
 )
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
 from pipelines.audit.record import record
+from pipelines.checkout import review
 from pipelines.checkout.refuse import RefusedFor, give_slot_back, refuse_money
 from pipelines.discounts.release import ReleaseReason, release
 from pipelines.discounts.settle import (
@@ -33,6 +34,7 @@ from pipelines.discounts.settle import (
     take_refund_back,
     usage_locked,
 )
+from pipelines.fraud.cards import know_card
 from pipelines.payments.learn import Learned
 from pipelines.payments.page import KEEPS_RESERVATION
 from pipelines.payments.read import facts_of
@@ -50,6 +52,8 @@ from pipelines.webhooks.happened import Event, happened
 #: A bank debit may take so long; its slot is kept (EC-047).
 ASYNC_HOLD = timedelta(days=14)
 
+_UNPAID = frozenset({UsageState.RESERVED, UsageState.RELEASED})
+
 _PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase FOR NO KEY UPDATE")
 _ENDS = text("UPDATE purchases SET is_live = false WHERE id = :purchase AND is_live")
 # A page that existed when the other was paid: nobody pays one cart on purpose twice at a time.
@@ -64,6 +68,9 @@ SELECT id FROM purchases
 WHERE client_id = :client AND cart_reference = :cart AND is_live AND id <> :own
 """)
 _COUNTED = text("UPDATE purchases SET is_counted = true WHERE id = :purchase")
+_IS_KEPT = text("""
+SELECT refused IS NULL AND review IS NULL FROM purchases WHERE id = :purchase
+""")
 _LATE = text("UPDATE purchases SET is_late = true WHERE id = :purchase")
 
 
@@ -71,7 +78,6 @@ def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
     """Let a purchase and its slot follow what is known of its payment; its payment is locked."""
     purchase = session.execute(_PURCHASE, {"purchase": learned.after.id}).one()
     usage = None if purchase.usage_id is None else usage_locked(session, purchase.usage_id)
-    is_kept = purchase.refused is None
     match learned.state:
         case PaymentState.OPEN:
             pass
@@ -81,57 +87,53 @@ def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
         case PaymentState.MISMATCHED:
             _mismatched(session, learned, now)
         case PaymentState.SUCCEEDED | PaymentState.REFUNDED:
-            is_kept = _paid(session, learned, purchase, usage, now)
+            _paid(session, learned, purchase, usage, now)
         case PaymentState.FAILED | PaymentState.EXPIRED:
             _not_paid(session, learned, purchase, usage, now)
-    _tell(session, learned, now, is_kept=is_kept)
+    _tell(session, learned, now)
 
 
 def _paid(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any] | None, now: datetime
-) -> bool:
-    """Confirmed once, whoever says that it is paid; and refunded, if all of it went back.
-
-    False: it is money that confirms nothing, and that goes back.
-    """
+) -> None:
+    """Confirmed once, whoever says that it is paid; and refunded, if all of it went back."""
     session.execute(_ENDS, {"purchase": purchase.id})
     if learned.before.state == PaymentState.MISMATCHED:
         _settle(session, AMOUNT_MISMATCH, purchase, now)
     if purchase.refused is not None:
-        return False
+        return
     if not facts_of(learned.after).is_good:
         # Another amount than was asked for, of which all went back before anybody took it.
         refuse_money(session, learned.after, RefusedFor.REJECTED, now=now)
-        give_slot_back(session, purchase, now=now)
-        return False
+        give_slot_back(session, purchase, ReleaseReason.PAYMENT, now=now)
+        return
     if _is_second(session, purchase, usage):
         _paid_twice(session, learned, purchase, now)
-        return False
+        return
     _end_others(session, purchase, now)
     if usage is None:
         if not purchase.is_counted:
             keys = list(purchase.customer_keys)
             count_purchase(session, purchase.agency_id, purchase.client_id, keys)
             session.execute(_COUNTED, {"purchase": purchase.id})
-        return True
-    if usage.state in {UsageState.RESERVED, UsageState.RELEASED}:
-        if not _confirmed(session, learned, purchase, usage, now):
-            return False
+        return
+    usage = _known_by(session, learned, usage, now)
+    if usage.state in _UNPAID:
+        if review.stops(session, learned, purchase, usage, now):
+            return
+        if not confirm_paid(session, learned, purchase, usage, now):
+            return
         usage = usage_locked(session, usage.id)
     if learned.state is PaymentState.REFUNDED and usage.state == UsageState.CONFIRMED:
         refund_usage(session, usage, now=now)
     elif learned.state is PaymentState.SUCCEEDED and usage.state == UsageState.REFUNDED:
         take_refund_back(session, usage, now=now)
-    return True
 
 
 def _is_second(session: Session, purchase: Row[Any], usage: Row[Any] | None) -> bool:
     """Whether its slot, or its cart, was paid by another that could be paid at the same time."""
-    is_used = usage is not None and usage.state in {UsageState.CONFIRMED, UsageState.REFUNDED}
-    if usage is not None and is_used and usage.purchase_id != purchase.id:
-        return True
-    if usage is not None and is_used:
-        return False
+    if usage is not None and usage.state not in _UNPAID:
+        return bool(usage.purchase_id != purchase.id)
     if purchase.is_counted:
         return False
     return session.execute(_OTHER_PAID, {"purchase": purchase.id}).one_or_none() is not None
@@ -145,7 +147,15 @@ def _end_others(session: Session, purchase: Row[Any], now: datetime) -> None:
         defer(session, END_CHECKOUT, args=args, now=now)
 
 
-def _confirmed(
+def _known_by(session: Session, learned: Learned, usage: Row[Any], now: datetime) -> Row[Any]:
+    """The usage, whose customer is known by the card, too, that paid for it (EC-014)."""
+    card = learned.after.card
+    if card is None or not know_card(session, usage, card, now=now):
+        return usage
+    return usage_locked(session, usage.id)
+
+
+def confirm_paid(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
 ) -> bool:
     """Whether the usage could be confirmed; a payment that comes too late may be paid back."""
@@ -204,7 +214,7 @@ def _mismatched(session: Session, learned: Learned, now: datetime) -> None:
     _raise(session, AMOUNT_MISMATCH, payment, payment.id, detail, now)
 
 
-def _tell(session: Session, learned: Learned, now: datetime, *, is_kept: bool) -> None:
+def _tell(session: Session, learned: Learned, now: datetime) -> None:
     """Write down, and tell whoever listens, what became of the purchase."""
     before, after = learned.before, learned.after
     if before.is_disputed != after.is_disputed:
@@ -216,12 +226,18 @@ def _tell(session: Session, learned: Learned, now: datetime, *, is_kept: bool) -
     if before.state != after.state:
         _audit(session, after, before.state)
         match learned.state:
-            case PaymentState.SUCCEEDED if is_kept:
-                _happened(session, PURCHASE_CONFIRMED, after, now)
+            case PaymentState.SUCCEEDED:
+                tell_confirmed(session, after, now)
             case PaymentState.EXPIRED | PaymentState.FAILED:
                 _happened(session, PURCHASE_ENDED, after, now)
     if before.refunded_minor != after.refunded_minor:
         _happened(session, PURCHASE_REFUNDED, after, now)
+
+
+def tell_confirmed(session: Session, payment: Row[Any], now: datetime) -> None:
+    """Unless it waits for a person, or is paid back."""
+    if session.execute(_IS_KEPT, {"purchase": payment.id}).scalar_one():
+        _happened(session, PURCHASE_CONFIRMED, payment, now)
 
 
 def _happened(session: Session, kind: EventType, payment: Row[Any], now: datetime) -> None:

@@ -11,7 +11,7 @@ from pipelines.errors import NotFound
 
 _PURCHASES = """
 SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference, p.quote, p.user_id, p.is_late,
-    p.refused, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
+    p.refused, p.review, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
     m.session_url, m.session_expires_at, m.payment_intent_id, m.paid_minor, m.paid_currency,
     m.refunded_minor, m.is_disputed, m.last_failure_code, m.ended_at, m.version,
     u.state AS usage_state, u.code_id, u.is_overflow,
@@ -24,7 +24,8 @@ LEFT JOIN discount_codes c ON c.id = u.code_id
 STATES = ("pending", "processing", "confirmed", "paid", "refunded", "failed", "expired")
 _STATE = """
 CASE m.state WHEN 'open' THEN 'pending' WHEN 'mismatched' THEN 'paid'
-  WHEN 'succeeded' THEN CASE WHEN p.refused IS NULL THEN 'confirmed' ELSE 'paid' END
+  WHEN 'succeeded' THEN CASE WHEN p.refused IS NULL AND p.review IS NULL
+    THEN 'confirmed' ELSE 'paid' END
   ELSE m.state END
 """
 _ONE = text(_PURCHASES + "WHERE p.id = :purchase")
@@ -80,7 +81,7 @@ def state_of_purchase(row: Row[Any]) -> str:
         case "open":
             return "pending"
         case "succeeded":
-            return "confirmed" if row.refused is None else "paid"
+            return "confirmed" if row.refused is None and row.review is None else "paid"
         case "mismatched":
             return "paid"
         case other:
@@ -106,7 +107,7 @@ def purchase_json(row: Row[Any]) -> dict[str, Any]:
         "is_disputed": row.is_disputed,
         "is_late": row.is_late,
         "is_overflow": bool(row.is_overflow and row.is_its_slot),
-        "review": "amount_mismatch" if row.payment_state == "mismatched" else None,
+        "review": "amount_mismatch" if row.payment_state == "mismatched" else row.review,
         "refused": row.refused,
         "last_failure_code": row.last_failure_code,
         "session_id": row.session_id,

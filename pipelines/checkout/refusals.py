@@ -38,3 +38,21 @@ class CartMismatch(Refusal):
     code = "cart_mismatch"
     kind = Kind.CONFLICT
     detail = "The reservation was made for another cart. Apply the code to this one."
+
+
+class NotFlagged(Refusal):
+    """Nobody has to decide on it."""
+
+    code = "not_flagged"
+    kind = Kind.CONFLICT
+    detail = "This use of a code is not flagged: there is nothing to decide."
+
+
+class AlreadyDecided(Refusal):
+    """Somebody was quicker, and decided otherwise; `decision` says how."""
+
+    code = "already_decided"
+    kind = Kind.CONFLICT
+
+    def __init__(self, decision: str) -> None:
+        super().__init__(f"This use of a code is {decision} already.", extra={"decision": decision})

@@ -50,12 +50,16 @@ def refuse_money(session: Session, payment: Row[Any], why: RefusedFor, *, now: d
 
 
 def give_slot_back(
-    session: Session, purchase: Row[Any], *, now: datetime, actor_id: UUID | None = None
+    session: Session,
+    purchase: Row[Any],
+    reason: ReleaseReason,
+    *,
+    now: datetime,
+    actor_id: UUID | None = None,
 ) -> None:
-    """The slot that waited for a purchase whose money is refused is free again."""
+    """The slot that waited for a purchase whose money is not kept is free again."""
     values = {"usage": purchase.usage_id, "purchase": purchase.id}
     if session.execute(_WAITS, values).one_or_none() is not None:
-        reason = ReleaseReason.PAYMENT if actor_id is None else ReleaseReason.MANAGER
         release(
             session,
             purchase.usage_id,

@@ -15,6 +15,7 @@ from pipelines.audit.record import record
 from pipelines.checkout.read import read_purchase, state_of_purchase
 from pipelines.checkout.refuse import RefusedFor, give_slot_back, refuse_money
 from pipelines.checkout.returned import paid_for
+from pipelines.discounts.release import ReleaseReason
 from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
 from pipelines.payments.refund import ask_refund
@@ -75,7 +76,7 @@ def refund_purchase(
         if amount != left or left <= 0:
             raise NothingToRefund(left)
         refuse_money(session, payment, RefusedFor.REJECTED, now=now)
-        give_slot_back(session, purchase, now=now, actor_id=actor_id)
+        give_slot_back(session, purchase, ReleaseReason.MANAGER, now=now, actor_id=actor_id)
         settle_mismatch(session, payment, now)
     else:
         ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)

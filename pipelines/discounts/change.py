@@ -10,6 +10,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
+from pipelines.alerts.payment_kinds import CODE_LEAK_SUSPECTED
+from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.discounts.create import write_rules
@@ -27,21 +29,26 @@ WHERE c.id = :code FOR NO KEY UPDATE OF c
 _CHANGE = text("""
 UPDATE discount_codes SET rules_version = :rules_version, max_uses = :max_uses,
     max_uses_per_customer = :max_uses_per_customer, restore_on_refund = :restore_on_refund,
-    on_late = :on_late, version = version + 1, updated_at = :now
+    on_late = :on_late, watch_leaks = :watch_leaks, version = version + 1, updated_at = :now
 WHERE id = :code
 """)
 _MOVE = text("""
-UPDATE discount_codes SET state = :state, version = version + 1, updated_at = :now
+UPDATE discount_codes SET state = :state, pause_reason = NULL, version = version + 1,
+    resumed_at = CASE WHEN :state = 'active' THEN CAST(:now AS timestamptz) ELSE resumed_at END,
+    updated_at = :now
 WHERE id = :code AND state = ANY (CAST(:before AS text[]))
 """)
 # In the order of their ids: two who move the same ones wait in no circle.
 _MOVE_THESE = text("""
 WITH chosen AS MATERIALIZED (
-    SELECT id FROM discount_codes
+    SELECT id, pause_reason FROM discount_codes
     WHERE id = ANY (CAST(:codes AS uuid[])) AND state = ANY (CAST(:before AS text[]))
     ORDER BY id FOR NO KEY UPDATE)
-UPDATE discount_codes c SET state = :state, version = c.version + 1, updated_at = :now
-FROM chosen WHERE c.id = chosen.id RETURNING c.id, c.agency_id, c.client_id
+UPDATE discount_codes c SET state = :state, pause_reason = NULL, version = c.version + 1,
+    resumed_at = CASE WHEN :state = 'active' THEN CAST(:now AS timestamptz) ELSE c.resumed_at END,
+    updated_at = :now
+FROM chosen WHERE c.id = chosen.id
+RETURNING c.id, c.agency_id, c.client_id, chosen.pause_reason
 """)
 
 
@@ -67,7 +74,7 @@ def change_discount(
     was = rules_of(before)
     rules = replace(was, **{name: values[name] for name in RULE_NAMES if name in values})
     check_rules(rules)
-    kept = (*LIMIT_NAMES, *OPTION_NAMES)
+    kept = (*LIMIT_NAMES, *OPTION_NAMES, "watch_leaks")
     limits = {name: values.get(name, getattr(before, name)) for name in kept}
     if limits["max_uses"] is not None and limits["max_uses"] < before.used:
         raise LimitBelowUsage(before.used)
@@ -103,6 +110,7 @@ def move_discount(
         raise CodeArchived
     values = {"code": code_id, "state": state.value, "before": [before.state], "now": now}
     session.execute(_MOVE, values)
+    _settle_leak(session, before, now)
     _tell(session, f"discount.{_MOVED[state]}", before, actor_id, _why(reason))
 
 
@@ -120,6 +128,7 @@ def move_discounts(
     values = {"codes": list(code_ids), "state": state.value, "before": before, "now": now}
     moved = session.execute(_MOVE_THESE, values).all()
     for row in moved:
+        _settle_leak(session, row, now)
         _tell(session, f"discount.{_MOVED[state]}", row, actor_id, _why(reason))
     return len(moved)
 
@@ -136,6 +145,13 @@ def _locked(session: Session, code_id: UUID) -> Row[Any]:
     if row is None:
         raise NotFound
     return row
+
+
+def _settle_leak(session: Session, was: Row[Any], now: datetime) -> None:
+    """Of a code that was paused by itself: a person has seen to it (EC-017)."""
+    if was.pause_reason is not None:
+        tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
+        settle_alert(session, CODE_LEAK_SUSPECTED, subject_id=was.id, now=now, **tenant)
 
 
 def _why(reason: str | None) -> Detail | None:

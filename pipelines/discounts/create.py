@@ -32,6 +32,7 @@ class NewDiscount:
     max_uses_per_customer: int | None = 1
     restore_on_refund: str = Restores.NOTHING.value
     on_late: str = OnLate.CONFIRM.value
+    watch_leaks: bool = True
 
 
 def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UUID:
@@ -53,6 +54,7 @@ def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UU
         "max_uses_per_customer": new.max_uses_per_customer,
         "restore_on_refund": new.restore_on_refund,
         "on_late": new.on_late,
+        "watch_leaks": new.watch_leaks,
         "created_by": actor_id,
     }
     made = session.execute(

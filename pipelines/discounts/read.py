@@ -23,7 +23,7 @@ OPTION_NAMES = ("restore_on_refund", "on_late")
 
 _CODES = """
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
+    c.max_uses_per_customer, c.watch_leaks, c.pause_reason, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
     r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
     (SELECT count(*) FROM discount_usages u
@@ -113,6 +113,8 @@ class CodeView:
             **{name: getattr(rules, name) for name in RULE_NAMES},
             "kind": rules.kind.value,
             **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
+            "watch_leaks": row.watch_leaks,
+            "pause_reason": row.pause_reason,
             "used": row.used,
             "reserved": row.reserved,
             "overflow_uses": row.overflow_uses,

@@ -36,7 +36,8 @@ log = get_logger(__name__)
 _WRITE = text("""
 UPDATE payments SET state = :state, session_status = :session_status,
     session_id = coalesce(session_id, :session), session_url = :url,
-    payment_intent_id = coalesce(payment_intent_id, :intent), payment = :payment,
+    payment_intent_id = coalesce(payment_intent_id, :intent), card = coalesce(card, :card),
+    payment = :payment,
     paid_minor = :paid, paid_currency = :currency, charge_refunded_minor = :charge_refunded,
     refunded_minor = :refunded, is_accepted = :is_accepted, is_disputed = :is_disputed,
     last_failure_code = coalesce(:failure, last_failure_code),
@@ -180,6 +181,7 @@ def _settle(
         "session": news.session_id,
         "url": url if state is PaymentState.OPEN else None,
         "intent": news.payment_intent_id,
+        "card": news.card,
         "payment": facts.payment,
         "paid": facts.paid_minor,
         "currency": facts.paid_currency,
@@ -217,6 +219,8 @@ def _says_more(before: Row[Any], values: Mapping[str, Any]) -> bool:
     if any(values[name] != known for name, known in same.items()):
         return True
     if values["failure"] not in {None, before.last_failure_code}:
+        return True
+    if before.card is None and values["card"] is not None:
         return True
     is_named = before.session_id is None and values["session"] is not None
     return is_named or (before.payment_intent_id is None and values["intent"] is not None)

@@ -11,7 +11,8 @@ FROM purchases p JOIN payments m ON m.id = p.id
 WHERE CASE WHEN p.is_live THEN m.state NOT IN ('open', 'processing', 'mismatched')
     ELSE m.state = 'open' END
 """
-# A slot is used by one purchase that was paid, and can be paid with one that is live.
+# A slot is used by one purchase that was paid, can be paid with one that is live, or waits with one
+# on which a person decides.
 _SLOTS = """
 SELECT 'reservation ' || u.id || ' is ' || u.state || ', and its purchase '
     || coalesce(m.state, 'none')
@@ -22,11 +23,12 @@ WHERE CASE u.state
     WHEN 'confirmed' THEN m.state IS DISTINCT FROM 'succeeded'
     WHEN 'refunded' THEN m.state IS DISTINCT FROM 'refunded'
     WHEN 'reserved' THEN u.purchase_id IS NOT NULL AND p.is_live IS DISTINCT FROM true
+      AND p.review IS NULL
     ELSE u.purchase_id IS NOT NULL END
 UNION ALL
 SELECT 'purchase ' || p.id || ' is paid, and its slot is not used'
 FROM purchases p JOIN payments m ON m.id = p.id JOIN discount_usages u ON u.id = p.usage_id
-WHERE m.state IN ('succeeded', 'refunded') AND p.refused IS NULL
+WHERE m.state IN ('succeeded', 'refunded') AND p.refused IS NULL AND p.review IS NULL
   AND u.purchase_id IS DISTINCT FROM p.id
 """
 _TOP_UPS = """

@@ -31,6 +31,7 @@ RIGHTS = {
     "refunds": "SIU SIU SIU SIU",
     "disputes": "SIU SIU SIU SIU",
     "purchases": "SIU SIU SIU SIU",
+    "usage_risks": "SIU SIU SIU SIU",
     "top_ups": "SIU SIU SIU SIU",
     "stripe_events": "- - - SIUD",
     "stripe_pulls": "- - - SIU",

@@ -338,13 +338,13 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/vendor-accounts/{vendor}/close-breaker",
         "/vendor-accounts/{vendor}/read-catalogue",
         "/provider-orders/{order_id}/resolve",
-        "/queues/{name}/pause",
-        "/queues/{name}/resume",
+        *("/queues/{name}/pause", "/queues/{name}/resume"),
         "/gift-cards/{redemption_id}/reveal",
         "/books/{book_id}/coupons/{coupon_id}/reveal",
         "/users/me/coupons/{coupon_id}/reveal",
         "/cron/release-expired",
-        # An event has an id; a cart one reservation, and one page at one price (EC-002, EC-034).
+        # An event has an id; a cart one reservation and page (EC-002, EC-034); a use one decision.
         *("/webhooks/stripe", "/webhooks/events/{event_id}/replay"),
         *("/discounts/apply", "/checkout", "/purchases/{purchase_id}/accept"),
+        *(f"/usages/{{reservation_id}}/{what}" for what in ("approve", "reject", "release")),
     }

@@ -80,6 +80,9 @@ class DiscountRulesBody(Schema):
             "description": "For a customer's first purchase at this client, by any code or none."
         }
     )
+    watch_leaks = Flag(
+        metadata={"description": "Whether it is paused by itself where it seems to have leaked."}
+    )
 
     @validates_schema
     def _names_some_products(self, data: dict[str, Any], **_: Any) -> None:
@@ -162,6 +165,11 @@ class Discount(Schema):
     first_order_only = fields.Boolean()
     restore_on_refund = Word(Restores)
     on_late = Word(OnLate)
+    watch_leaks = fields.Boolean()
+    pause_reason = fields.String(
+        allow_none=True,
+        metadata={"description": "`leak_suspected`, where no person paused it."},
+    )
     used = fields.Integer(metadata={"description": "Reserved and paid."})
     reserved = fields.Integer(metadata={"description": "Of these, not paid yet."})
     overflow_uses = fields.Integer(metadata={"description": "Paid after their slot was gone."})
@@ -198,6 +206,7 @@ def create_discount(body: dict[str, Any]) -> Response:
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
                 **{name: body[name] for name in OPTION_NAMES if name in body},
+                watch_leaks=body.get("watch_leaks", True),
             )
             return create(session, new, actor_id=caller.actor_id)
 

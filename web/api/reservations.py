@@ -1,5 +1,6 @@
 """Codes at the checkout, over HTTP: what one would do, a slot reserved for a cart, and given back."""
 
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from models.people import Role
 from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
+from pipelines.checkout.apply import apply_code
 from pipelines.checkout.end import end_purchase
 from pipelines.checkout.end import release_reservation as release
 from pipelines.currencies import is_accepted
@@ -28,10 +30,12 @@ from pipelines.discounts.give_way import reserve_giving_way
 from pipelines.discounts.read import read_reservation, reservation_json
 from pipelines.discounts.refusals import CartChanged
 from pipelines.discounts.release import ReleaseReason
-from pipelines.discounts.reserve import Ask, Reserved, has_it_already, reserve
+from pipelines.discounts.reserve import Ask, Reserved, has_it_already
 from pipelines.discounts.validate import Trial
 from pipelines.discounts.validate import validate as look
 from pipelines.errors import Refusal
+from pipelines.fraud.cards import with_cards
+from pipelines.fraud.traces import Traces, traces_of
 from web.admission import mark_replay
 from web.api.routes import Routes, answers, asks, reads
 from web.api.shop_schemas import (
@@ -51,6 +55,7 @@ from web.tenant_choice import chosen_client
 
 routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
 CODE_CHARACTERS_MAX = 200
+DEVICE_CHARACTERS_MAX = 255
 CLIENT = {"description": "Of which client, for who sees several."}
 SHOPPER = {
     "description": "The shopper's IP address as your front saw it: tries are counted by its network."
@@ -81,6 +86,14 @@ class Application(Schema):
     cart = fields.Nested(ShopCart, required=True)
     customer = fields.Nested(ShopCustomer, required=True)
     shopper_address = Address(load_default=None, allow_none=True, metadata=SHOPPER)
+    device = Text(
+        longest=DEVICE_CHARACTERS_MAX,
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "What your front tells this shopper's device by; kept as a digest."
+        },
+    )
     client_id = Identity(load_default=None, metadata=CLIENT)
 
 
@@ -147,6 +160,7 @@ def validate_discount(query: dict[str, Any]) -> Response:
         customer = None
         if named is not None:
             customer = known_customer(session, client_id, named, house.person_secret)
+            customer = with_cards(session, client_id, customer)
         trial = Trial(client_id, query["code"], cart, customer)
         told = look(session, trial, now=clock.now(session), limits=house.limits)
     if isinstance(told, Refusal):
@@ -194,7 +208,9 @@ def apply_discount(body: dict[str, Any]) -> Response:
 
     def attempt(session: Session) -> Reserved | CartChanged:
         now = clock.now(session)
-        return reserve(session, ask, actor_id=caller.actor_id, now=now, limits=house.limits)
+        traces = _traces(client_id, body, named, now)
+        actor_id, limits = caller.actor_id, house.limits
+        return apply_code(session, ask, traces, actor_id=actor_id, now=now, limits=limits)
 
     end = end_purchase(house.paying.pages, client_id)
     done = reserve_giving_way(house.sessions, ask, attempt, end)
@@ -238,11 +254,21 @@ def release_reservation(reservation_id: UUID) -> Response:
 
 
 def _ask(session: Session, client_id: UUID, body: dict[str, Any], named: Customer) -> Ask:
-    return Ask(
+    customer = known_customer(session, client_id, named, front().house.person_secret)
+    customer = with_cards(session, client_id, customer)
+    return Ask(client_id, body["code"], cart_of(body["cart"]), customer)
+
+
+def _traces(client_id: UUID, body: dict[str, Any], named: Customer, now: datetime) -> Traces:
+    """Where the shopper is, as the storefront says it: whoever asks is not who buys."""
+    address = body["shopper_address"]
+    return traces_of(
         client_id,
-        body["code"],
-        cart_of(body["cart"]),
-        known_customer(session, client_id, named, front().house.person_secret),
+        front().house.person_secret,
+        now,
+        network=None if address is None else network_of(address),
+        device=body["device"],
+        email=named.email,
     )
 
 

@@ -1,0 +1,161 @@
+"""Judge a reservation in the transaction that makes it, and again when the card is known (S2-109).
+
+A score only grows, and what a person has decided stays. The usage is locked by who calls.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.audit.record import record
+from pipelines.discounts.count_customers import is_first_purchase
+from pipelines.fraud.score import Score, Signals, score, with_card
+from pipelines.fraud.traces import Traces
+
+#: Of a network or device; more are not more suspicious.
+LOOKED_AT_MAX = 50
+
+_USAGE = text("""
+SELECT id, agency_id, client_id, code_id, customer_keys, discount_minor, subtotal_minor
+FROM discount_usages WHERE id = :usage
+""")
+_OTHERS = """
+(SELECT count(DISTINCT u.customer_keys) FROM (
+    SELECT usage_id FROM usage_risks WHERE client_id = :client AND {which}
+      AND created_at > CAST(:now AS timestamptz) - interval '{age}' AND usage_id <> :usage
+    ORDER BY created_at DESC LIMIT :most) r
+  JOIN discount_usages u ON u.id = r.usage_id
+  WHERE NOT u.customer_keys && CAST(:keys AS bytea[]))
+"""
+_NETWORK = _OTHERS.format(which="network_key = ANY (CAST(:networks AS bytea[]))", age="1 hour")
+_DEVICE = _OTHERS.format(which="device_key = CAST(:device AS bytea)", age="30 days")
+_SIGNALS = text(f"""
+SELECT {_NETWORK} AS network_customers, {_DEVICE} AS device_customers,
+  (SELECT count(*) FROM usage_risks r JOIN discount_usages u ON u.id = r.usage_id
+   WHERE r.code_id = :code AND r.mailbox_key = CAST(:mailbox AS bytea) AND r.usage_id <> :usage
+     AND u.state <> 'released' AND NOT u.customer_keys && CAST(:keys AS bytea[])) AS alias_uses,
+  mine.codes, mine.carts, mine.reservations
+FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS carts,
+        count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes')
+          AS reservations
+      FROM discount_usages
+      WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
+        AND created_at > CAST(:now AS timestamptz) - interval '1 day') mine
+""")
+_WRITE = text("""
+INSERT INTO usage_risks (usage_id, agency_id, client_id, code_id, score, reasons, network_key,
+    device_key, mailbox_key, created_at, flagged_at)
+VALUES (:usage, :agency, :client, :code, :score, CAST(:reasons AS jsonb), :network, :device,
+    :mailbox, :now, CASE WHEN :is_high THEN CAST(:now AS timestamptz) END)
+ON CONFLICT (usage_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons,
+    flagged_at = coalesce(usage_risks.flagged_at, excluded.flagged_at)
+  WHERE usage_risks.decision IS NULL AND usage_risks.score < excluded.score
+RETURNING flagged_at = CAST(:now AS timestamptz) AS is_news
+""")
+_WITH_CARD = text("""
+UPDATE usage_risks SET card_key = :card, score = greatest(score, :score),
+    reasons = CAST(:reasons AS jsonb),
+    flagged_at = CASE WHEN decision IS NULL AND :is_high
+      THEN coalesce(flagged_at, CAST(:now AS timestamptz)) ELSE flagged_at END
+WHERE usage_id = :usage
+RETURNING flagged_at = CAST(:now AS timestamptz) AS is_news
+""")
+# Who has nothing of this customer is another one; a code without a limit for each is used at will.
+_CARD_USES = text("""
+SELECT count(*) FROM discount_usages u JOIN discount_codes c ON c.id = u.code_id
+WHERE u.client_id = :client AND u.code_id = :code AND u.id <> :usage
+  AND c.max_uses_per_customer IS NOT NULL AND u.state IN ('reserved', 'confirmed', 'refunded')
+  AND u.restored IS DISTINCT FROM 'customer'
+  AND u.customer_keys && CAST(:card AS bytea[]) AND NOT u.customer_keys && CAST(:keys AS bytea[])
+""")
+_KNOWN = text("SELECT reasons, card_key FROM usage_risks WHERE usage_id = :usage FOR NO KEY UPDATE")
+
+
+def judge(session: Session, usage_id: UUID, traces: Traces, *, now: datetime) -> Score:
+    """Score a reservation that was made in this transaction, or is as it was; flag it if need be."""
+    usage = session.execute(_USAGE, {"usage": usage_id}).one()
+    found = score(_signals(session, usage, traces, now))
+    _write(session, usage, found, traces, now)
+    return found
+
+
+def judge_card(session: Session, usage: Row[Any], card: bytes, *, now: datetime) -> bool:
+    """The card that paid is known: whoever else paid with it for the same code is told of, once."""
+    known = session.execute(_KNOWN, {"usage": usage.id}).one_or_none()
+    if known is None:
+        # Reserved before anybody was judged.
+        _write(session, usage, Score(), Traces(), now)
+        known = session.execute(_KNOWN, {"usage": usage.id}).one()
+    if known.card_key is not None:
+        return False
+    own = [key for key in usage.customer_keys if key != card]
+    values = _who(usage) | {"card": [card], "keys": own}
+    found = with_card(known.reasons, int(session.execute(_CARD_USES, values).scalar_one()))
+    told = {"usage": usage.id, "card": card, "now": now} | _told(found)
+    if session.execute(_WITH_CARD, told).scalar_one():
+        _audit(session, usage, found)
+    return True
+
+
+def _signals(session: Session, usage: Row[Any], traces: Traces, now: datetime) -> Signals:
+    keys: Sequence[bytes] = list(usage.customer_keys)
+    values = _who(usage) | {
+        "keys": keys,
+        "networks": list(traces.networks),
+        "device": traces.device,
+        "mailbox": traces.mailbox,
+        "now": now,
+        "most": LOOKED_AT_MAX,
+    }
+    noticed = session.execute(_SIGNALS, values).one()
+    return Signals(
+        **noticed._mapping,
+        is_first_purchase=is_first_purchase(session, usage.client_id, keys),
+        discount_minor=usage.discount_minor,
+        subtotal_minor=usage.subtotal_minor,
+    )
+
+
+def _write(session: Session, usage: Row[Any], found: Score, traces: Traces, now: datetime) -> None:
+    values = _who(usage) | {
+        "agency": usage.agency_id,
+        "network": traces.networks[0] if traces.networks else None,
+        "device": traces.device,
+        "mailbox": traces.mailbox,
+        "now": now,
+    }
+    if session.execute(_WRITE, values | _told(found)).scalar_one_or_none():
+        _audit(session, usage, found)
+
+
+def _who(usage: Row[Any]) -> dict[str, Any]:
+    return {"usage": usage.id, "client": usage.client_id, "code": usage.code_id}
+
+
+def _told(found: Score) -> dict[str, Any]:
+    return {
+        "score": found.points,
+        "reasons": json.dumps(found.as_json()),
+        "is_high": found.is_high,
+    }
+
+
+def _audit(session: Session, usage: Row[Any], found: Score) -> None:
+    record(
+        session,
+        "reservation.flagged",
+        object_kind="reservation",
+        object_id=usage.id,
+        actor_id=None,
+        agency_id=usage.agency_id,
+        client_id=usage.client_id,
+        detail={
+            "score": found.points,
+            "reasons": [reason.code.value for reason in found.reasons],
+        },
+    )

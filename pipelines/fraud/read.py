@@ -1,0 +1,93 @@
+"""Flagged uses of codes as whoever decides on them sees them."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
+
+from pipelines.errors import NotFound
+from pipelines.fraud.score import words
+
+_FLAGGED = """
+SELECT r.usage_id AS id, r.agency_id, r.client_id, r.code_id, c.code, r.score, r.reasons,
+    r.flagged_at, r.decision, r.decided_by, r.decided_at, r.decision_reason, u.state,
+    u.cart_reference, u.currency, u.discount_minor, u.total_minor, u.user_id, u.expires_at,
+    u.created_at, coalesce(p.id, u.purchase_id) AS purchase_id, p.review
+FROM usage_risks r JOIN discount_usages u ON u.id = r.usage_id
+JOIN discount_codes c ON c.id = r.code_id
+LEFT JOIN LATERAL (SELECT p.id, p.review FROM purchases p
+                   WHERE p.usage_id = r.usage_id AND p.review IS NOT NULL LIMIT 1) p ON true
+WHERE r.flagged_at IS NOT NULL
+"""
+#: What is over without a payment asks nobody for a decision.
+_WAITS = "r.decision IS NULL AND (u.state <> 'released' OR p.review IS NOT NULL)"
+_ONE = text(_FLAGGED + "AND r.usage_id = :usage")
+_LIST = text(
+    _FLAGGED
+    + f"""
+  AND (CAST(:before AS uuid) IS NULL OR r.usage_id < :before)
+  AND (CAST(:client AS uuid) IS NULL OR r.client_id = :client)
+  AND (CAST(:code AS uuid) IS NULL OR r.code_id = :code)
+  AND CASE WHEN :is_decided THEN r.decision IS NOT NULL ELSE {_WAITS} END
+ORDER BY r.usage_id DESC LIMIT :limit
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFlagged:
+    """Which flagged uses: those that wait for a person, or those that somebody decided on."""
+
+    is_decided: bool = False
+    client_id: UUID | None = None
+    code_id: UUID | None = None
+
+
+def read_flagged(session: Session, usage_id: UUID) -> Row[Any]:
+    """One flagged use; `NotFound` if this scope cannot see it, or it is not flagged."""
+    row = session.execute(_ONE, {"usage": usage_id}).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def list_flagged(
+    session: Session, wanted: WantedFlagged, *, before: UUID | None, limit: int
+) -> list[Row[Any]]:
+    """Flagged uses this scope can see, newest first; `before` is the last id of the page before."""
+    values = {
+        "before": before,
+        "client": wanted.client_id,
+        "code": wanted.code_id,
+        "is_decided": wanted.is_decided,
+        "limit": limit,
+    }
+    return list(session.execute(_LIST, values))
+
+
+def flagged_json(row: Row[Any]) -> dict[str, Any]:
+    """A flagged use with its reasons in words; amounts in minor units."""
+    return {
+        "id": row.id,
+        "client_id": row.client_id,
+        "discount_id": row.code_id,
+        "code": row.code,
+        "state": row.state.upper(),
+        "score": row.score,
+        "reasons": [one | {"words": words(one)} for one in row.reasons],
+        "purchase_id": row.purchase_id,
+        "review": row.review,
+        "cart_id": row.cart_reference,
+        "user_id": row.user_id,
+        "currency": row.currency,
+        "discount_minor": row.discount_minor,
+        "total_minor": row.total_minor,
+        "flagged_at": row.flagged_at,
+        "decision": row.decision,
+        "decided_by": row.decided_by,
+        "decided_at": row.decided_at,
+        "decision_reason": row.decision_reason,
+        "created_at": row.created_at,
+    }

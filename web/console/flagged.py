@@ -1,0 +1,223 @@
+"""Flagged uses of codes: why, in words, and what a person decides, for a reason (S2-063, S2-138)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
+from models import clock
+from models.discounts import UsageState
+from models.risks import Decision
+from pipelines.access.permissions import Permission, is_allowed
+from pipelines.checkout import decide
+from pipelines.errors import NotFound, Refusal
+from pipelines.fraud.read import WantedFlagged, list_flagged, read_flagged
+from pipelines.fraud.score import words
+from web.console.changes import Change, Line, Place, form_page
+from web.console.discounts import TITLE as DISCOUNTS
+from web.console.form_names import form_name
+from web.console.formats import money
+from web.console.frame import go, page
+from web.console.job_words import StateWords
+from web.console.reasons import NO_REASON, typed_reason
+from web.console.typed import id_in
+from web.console.visit import looking
+from web.front import front
+from web.guards import permitted, principal
+
+TITLE = "Flagged review"
+PAGE_SIZE = 50
+DONE = {
+    "approved": "The use is approved. What was paid is confirmed.",
+    "rejected": "The use is rejected. What was paid goes back, and the slot is free.",
+}
+#: What a use is at this moment, and what money has to do with it.
+PAID = StateWords("Paid, waits for you", "clock", "warn")
+STATES: Mapping[str, StateWords] = {
+    UsageState.RESERVED: StateWords("Reserved, not paid", "clock", "info"),
+    UsageState.CONFIRMED: StateWords("Confirmed before it was flagged", "check", "good"),
+    UsageState.RELEASED: StateWords("Released", "stop", "plain"),
+    UsageState.REFUNDED: StateWords("Refunded", "stop", "plain"),
+}
+DECISIONS: Mapping[str, StateWords] = {
+    Decision.APPROVED: StateWords("Approved", "check", "good"),
+    Decision.REJECTED: StateWords("Rejected", "cross", "bad"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FlaggedLine:
+    """One flagged use of the list."""
+
+    id: UUID
+    code: str
+    code_id: UUID
+    cart: str
+    score: int
+    reasons: list[str]
+    state: StateWords
+    off: str
+    total: str
+    flagged_at: datetime
+    decision: StateWords | None
+    why: str | None
+    is_live: bool
+
+
+def add_pages(console: Blueprint) -> None:
+    path = "/discounts/flagged"
+    one = f"{path}/<uuid:reservation_id>"
+    console.add_url_rule(path, "flagged", show_list, methods=["GET"])
+    console.add_url_rule(f"{one}/approve", "flagged_approve", approve, methods=["GET", "POST"])
+    console.add_url_rule(f"{one}/reject", "flagged_reject", reject, methods=["GET", "POST"])
+
+
+@permitted(Permission.DISCOUNTS_MANAGE)
+def show_list() -> Response:
+    caller = principal()
+    is_decided = request.args.get("decided") == "yes"
+    wanted = WantedFlagged(is_decided, code_id=id_in(request.args.get("code")))
+    before = id_in(request.args.get("before"))
+    with looking() as session:
+        found = list_flagged(session, wanted, before=before, limit=PAGE_SIZE + 1)
+    shown = found[:PAGE_SIZE]
+    chosen: dict[str, Any] = {"decided": "yes" if is_decided else None, "code": wanted.code_id}
+    older = None
+    if len(found) > PAGE_SIZE:
+        older = url_for("console.flagged", **chosen, before=shown[-1].id)
+    return page(
+        "flagged.html",
+        title=TITLE,
+        section="discounts",
+        crumbs=[(DISCOUNTS, url_for("console.discounts")), (TITLE, None)],
+        flagged=[_line(row) for row in shown],
+        is_decided=is_decided,
+        code_id=wanted.code_id,
+        older=older,
+        is_later_page=before is not None,
+        chosen=chosen,
+        may_settle=is_allowed(caller, Permission.PURCHASES_SETTLE),
+        done=DONE.get(request.args.get("done", "")),
+    )
+
+
+@permitted(Permission.PURCHASES_SETTLE)
+def approve(reservation_id: UUID) -> Response:
+    return _decision(reservation_id, Decision.APPROVED, _approve)
+
+
+@permitted(Permission.PURCHASES_SETTLE)
+def reject(reservation_id: UUID) -> Response:
+    return _decision(reservation_id, Decision.REJECTED, _reject)
+
+
+def _approve(reservation_id: UUID, reason: str) -> None:
+    actor_id = principal().actor_id
+    with looking() as session:
+        now = clock.now(session)
+        decide.approve(session, reservation_id, reason=reason, actor_id=actor_id, now=now)
+
+
+def _reject(reservation_id: UUID, reason: str) -> None:
+    house, caller = front().house, principal()
+    decide.reject(
+        house.sessions,
+        caller.scope,
+        reservation_id,
+        reason=reason,
+        pages=house.paying.pages,
+        actor_id=caller.actor_id,
+    )
+
+
+def _decision(reservation_id: UUID, decision: Decision, act: Any) -> Response:
+    """Asked for a reason first; decided once, however often the form is sent."""
+    ask = partial(_question, reservation_id, decision)
+    if request.method == "GET" or "agreed" not in request.form:
+        return ask({})
+    reason = typed_reason()
+    if not reason:
+        return ask({"reason": NO_REASON})
+    try:
+        act(reservation_id, reason)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return ask({"reason": refusal.detail}, status=409)
+    return go(url_for("console.flagged", done=decision.value))
+
+
+def _question(
+    reservation_id: UUID, decision: Decision, errors: dict[str, str], *, status: int | None = None
+) -> Response:
+    with looking() as session:
+        row = read_flagged(session, reservation_id)
+    home = url_for("console.flagged")
+    above = ((DISCOUNTS, url_for("console.discounts")), (TITLE, home))
+    change = _change(row, decision)
+    return form_page(
+        "change_check.html",
+        Place("discounts", above),
+        change.title,
+        {},
+        errors,
+        status=status,
+        change=change,
+        form_name=form_name(),
+        typed_reason=typed_reason(),
+    )
+
+
+def _change(row: Row[Any], decision: Decision) -> Change:
+    is_approval = decision is Decision.APPROVED
+    state = _state(row)
+    total = money(row.total_minor, row.currency)
+    is_paid = row.review is not None or row.state == UsageState.CONFIRMED
+    then = "Confirmed" if is_approval else "Paid back"
+    if not is_paid:
+        then = "May be paid" if is_approval else "Not paid; its page is ended"
+    return Change(
+        title=f"{'Approve' if is_approval else 'Reject'} the use of {row.code}",
+        lines=(
+            Line("The use", state.word, "Approved" if is_approval else "Rejected"),
+            Line(f"The purchase of {total}", "Paid" if is_paid else "Not paid", then),
+        ),
+        note=f"Score {row.score} of 100. {' '.join(map(words, row.reasons))}",
+        button="Approve the use" if is_approval else "Reject the use",
+        done="",
+        kind="reservation",
+        act=_no_act,
+        is_ending=not is_approval,
+    )
+
+
+def _no_act(_session: Session, _reason: str) -> UUID:
+    raise AssertionError("decided by its own form")
+
+
+def _state(row: Row[Any]) -> StateWords:
+    return PAID if row.review is not None else STATES[row.state]
+
+
+def _line(row: Row[Any]) -> FlaggedLine:
+    return FlaggedLine(
+        row.id,
+        row.code,
+        row.code_id,
+        row.cart_reference,
+        row.score,
+        [words(one) for one in row.reasons],
+        _state(row),
+        money(row.discount_minor, row.currency),
+        money(row.total_minor, row.currency),
+        row.flagged_at,
+        None if row.decision is None else DECISIONS[row.decision],
+        row.decision_reason,
+        row.state == UsageState.RESERVED and row.review is None,
+    )
