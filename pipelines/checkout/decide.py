@@ -50,6 +50,10 @@ UPDATE usage_risks SET decision = :decision, decided_by = :actor, decided_at = :
     decision_reason = :reason
 WHERE usage_id = :usage AND flagged_at IS NOT NULL AND decision IS NULL
 """)
+_TOLD = {
+    Decision.APPROVED: "reservation.approved",
+    Decision.REJECTED: "reservation.rejected",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,7 @@ def _decided(
         return False
     record(
         session,
-        f"reservation.{decision.value}",
+        _TOLD[decision],
         object_kind="reservation",
         object_id=usage.id,
         actor_id=actor_id,

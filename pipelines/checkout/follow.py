@@ -254,9 +254,10 @@ def _happened(session: Session, kind: EventType, payment: Row[Any], now: datetim
 
 
 def _audit(session: Session, payment: Row[Any], before: str) -> None:
+    action = f"purchase.{payment.state}"
     record(
         session,
-        f"purchase.{payment.state}",
+        action,
         object_kind="purchase",
         object_id=payment.id,
         actor_id=None,

@@ -13,6 +13,7 @@ from models.alerts import Severity
 from pipelines.alerts.facts import facts_of
 from pipelines.alerts.kind import AlertKind
 from pipelines.alerts.kinds import LOW_CREDIT, kind_named
+from pipelines.alerts.payment_kinds import RISKY_PURCHASE_WAITS
 from pipelines.alerts.read import ShownState
 from pipelines.alerts.subjects import Subject
 from pipelines.monitoring.runs import Run, is_silent
@@ -39,6 +40,8 @@ _PAGES: Mapping[str, tuple[str, str | None]] = {
     "account": ("console.credit", None),
     # Of accounts that drifted some are no credit accounts, which alone have pages.
     LOW_CREDIT.name: ("console.credit_account", "account_id"),
+    "discount": ("console.discount", "discount_id"),
+    RISKY_PURCHASE_WAITS.name: ("console.flagged", None),
     "client": ("console.jobs", None),
     "brand": ("console.brand", "brand_id"),
     "route": ("console.brand", "brand_id"),
