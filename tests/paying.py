@@ -18,12 +18,13 @@ from models.scope import SYSTEM
 from pipelines.providers.stripe_answers import ToldMany
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import TaskKind
-from pipelines.wiring import House
+from pipelines.wiring import House, build_handlers
 from tests.discounting import asked
 from tests.driving import change, drain, rows
 from tests.seeding import Seeded
 from tests.vendor import Sandbox
 from tests.web.conftest import Caller
+from workers.wrapper import Wrapper
 
 SUCCESS, CANCEL = "https://shop.example/thanks", "https://shop.example/cart"
 WHERE = {"success_url": SUCCESS, "cancel_url": CANCEL}
@@ -40,6 +41,7 @@ class Till:
     shop: Caller
     sandbox: Sandbox
     delivered: set[str] = field(default_factory=set)
+    worker: Wrapper | None = None
 
     def reserve(self, code: str = "SAVE10", **given: Any) -> dict[str, Any]:
         """A reservation, as `apply` shows it."""
@@ -113,7 +115,9 @@ class Till:
     def work(self) -> None:
         """Do what is due, be it on its way to a worker or not."""
         change(self.house, "UPDATE tasks SET rung_at = NULL")
-        drain(self.house)
+        if self.worker is None:
+            self.worker = Wrapper(self.house.sessions, build_handlers(self.house), draw=lambda: 0.0)
+        drain(self.house, wrapper=self.worker)
 
     def new_events(self) -> list[dict[str, Any]]:
         return [event for event in self.events() if event["id"] not in self.delivered]

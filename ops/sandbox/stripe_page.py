@@ -11,12 +11,13 @@ from ops.sandbox.stripe_account import Account
 from ops.sandbox.stripe_door import NAME, Refused
 from ops.sandbox.stripe_money import decimals_of
 from ops.sandbox.stripe_objects import Facts, Moment
-from ops.sandbox.stripe_payments import USUAL_FINGERPRINT, Payer
+from ops.sandbox.stripe_payments import Payer
 from ops.sandbox.stripe_sessions import WrongMoment, session_of
 
-#: The cards a buyer may choose: what the page says, its last digits, its fingerprint.
-CARDS = {
-    "4242": ("Visa ending in 4242", "visa", USUAL_FINGERPRINT),
+#: The cards a buyer may choose, by their last digits: what the page says, and the fingerprint of one
+#: that several buyers may have; the first is each buyer's own.
+CARDS: dict[str, tuple[str, str, str | None]] = {
+    "4242": ("Visa ending in 4242", "visa", None),
     "4444": ("Mastercard ending in 4444", "mastercard", "KANARIE4444card2"),
     "0005": ("American Express ending in 0005", "amex", "KANARIE0005card3"),
 }

@@ -6,9 +6,6 @@ from ops.sandbox.stripe_door import missing
 from ops.sandbox.stripe_events import emit
 from ops.sandbox.stripe_objects import Facts, Moment, new_id
 
-#: The card of whoever names no other; one card always has one fingerprint.
-USUAL_FINGERPRINT = "KANARIE4242card1"
-
 
 @dataclass(frozen=True, slots=True)
 class Payer:
@@ -16,7 +13,8 @@ class Payer:
 
     email: str | None = None
     name: str | None = None
-    fingerprint: str = USUAL_FINGERPRINT
+    #: One card always has one; who names none pays with a card of their own.
+    fingerprint: str | None = None
     last4: str = "4242"
     brand: str = "visa"
 
@@ -169,7 +167,7 @@ def _new_charge(moment: Moment, payment: Facts, payer: Payer, status: str) -> Fa
         "paid": is_paid,
         "payment_intent": payment["id"],
         "payment_method": new_id("payment_method"),
-        "payment_method_details": _method(payer, is_debit=status == "pending"),
+        "payment_method_details": _method(payer, payment, is_debit=status == "pending"),
         "receipt_email": payment["receipt_email"],
         "refunded": False,
         "statement_descriptor": payment["statement_descriptor"],
@@ -178,8 +176,9 @@ def _new_charge(moment: Moment, payment: Facts, payer: Payer, status: str) -> Fa
     return moment.objects.add(charge, payment=payment["id"])
 
 
-def _method(payer: Payer, *, is_debit: bool) -> Facts:
-    account = {"fingerprint": payer.fingerprint, "last4": payer.last4}
+def _method(payer: Payer, payment: Facts, *, is_debit: bool) -> Facts:
+    own = "KANARIE" + payment["id"][-9:]
+    account = {"fingerprint": payer.fingerprint or own, "last4": payer.last4}
     if is_debit:
         return {"type": "us_bank_account", "us_bank_account": account | {"bank_name": "TEST BANK"}}
     card = {"brand": payer.brand, "country": "US", "exp_month": 12, "exp_year": 2099}

@@ -231,16 +231,11 @@ def _write(
     now: datetime,
 ) -> UUID | None:
     """Payment and purchase, or None where somebody was quicker with this cart."""
-    identity = new_id()
-    owner = session.execute(_CLIENT, {"client": wanted.client_id}).one()
-    if owner.suspended_at is not None and basket.usage_id is None:
-        raise ClientSuspended
-    if basket.quote["total_minor"] > 0 and not wanted.can_charge:
-        raise PaymentsNotSetUp
+    identity, agency_id = new_id(), _agency_of(session, wanted, basket)
     savepoint = session.begin_nested()
     charge = Charge(
         payment_id=identity,
-        agency_id=owner.agency_id,
+        agency_id=agency_id,
         client_id=wanted.client_id,
         purpose=PaymentPurpose.PURCHASE,
         amount_minor=basket.quote["total_minor"],
@@ -255,7 +250,7 @@ def _write(
         insert_or_not(Purchase)
         .values(
             id=identity,
-            agency_id=owner.agency_id,
+            agency_id=agency_id,
             client_id=wanted.client_id,
             usage_id=basket.usage_id,
             cart_reference=basket.cart_reference,
@@ -275,6 +270,19 @@ def _write(
         return None
     savepoint.commit()
     return identity
+
+
+def _agency_of(session: Session, wanted: Wanted, basket: _Basket) -> UUID:
+    """Whose client it is; raises `ClientSuspended` and `PaymentsNotSetUp`.
+
+    What a suspended client's customer has reserved may still be paid.
+    """
+    owner = session.execute(_CLIENT, {"client": wanted.client_id}).one()
+    if owner.suspended_at is not None and basket.usage_id is None:
+        raise ClientSuspended
+    if basket.quote["total_minor"] > 0 and not wanted.can_charge:
+        raise PaymentsNotSetUp
+    return UUID(str(owner.agency_id))
 
 
 def _go_on(

@@ -48,6 +48,7 @@ def stops(
         refuse(session, learned.after, purchase, usage, now)
     elif learned.state is PaymentState.REFUNDED:
         # All of it went back at Stripe: there is nothing left to decide.
+        refuse_money(session, learned.after, RefusedFor.REJECTED, now=now)
         settle_review(session, purchase, now)
         give_slot_back(session, purchase, ReleaseReason.PAYMENT, now=now)
     elif purchase.review is None:

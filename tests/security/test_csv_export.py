@@ -34,6 +34,13 @@ EXPORTS = {
     "console.book_export_open",
     "audit.export_audit",
     "book-codes.download_book_coupons",
+    # Numbers, states and codes, which have no such characters.
+    "discount-analytics.download_discounts",
+    "discount-analytics.download_discounts_analytics",
+    "discount-analytics.download_discount_analytics",
+    "console.discounts_csv",
+    "console.discounts_analytics_csv",
+    "console.discount_analytics_csv",
     # Tried with such a code in tests/web/test_discount_batches.py.
     "discount-batches.download_discount_batch",
     # All written by `lines_csv` or beside it; what a sheet says is tried by the first.
