@@ -53,9 +53,9 @@ _BEFORE = {
     CodeState.ARCHIVED: [CodeState.ACTIVE.value, CodeState.PAUSED.value],
 }
 _MOVED = {
-    CodeState.ACTIVE: "resumed",
-    CodeState.PAUSED: "paused",
-    CodeState.ARCHIVED: "archived",
+    CodeState.ACTIVE: "discount_batch.resumed",
+    CodeState.PAUSED: "discount_batch.paused",
+    CodeState.ARCHIVED: "discount_batch.archived",
 }
 
 
@@ -128,7 +128,7 @@ def _move_codes(session: Session, place: dict[str, Any]) -> int:
 def _tell(session: Session, batch: Row[Any], state: CodeState, moved: int, actor_id: UUID) -> None:
     record(
         session,
-        f"discount_batch.{_MOVED[state]}",
+        _MOVED[state],
         object_kind="discount_batch",
         object_id=batch.id,
         actor_id=actor_id,

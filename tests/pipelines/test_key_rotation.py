@@ -47,6 +47,7 @@ DIGESTS = {
     "customer_key",
     "address_key",
     "number_key",
+    *("network_key", "device_key", "mailbox_key", "card_key"),
     "plan_hash",
     "sha256",
 }
