@@ -101,7 +101,6 @@ class Payment(Base):
         Index("uq_payments_agency", "id", "agency_id", unique=True),
         Index("uq_payments_session_id", "session_id", unique=True),
         Index(None, "payment_intent_id"),
-        Index(None, "reference"),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
     )

@@ -27,6 +27,7 @@ class Purchase(Base):
         ),
         Index(None, "usage_id"),
         Index(None, "client_id", "id"),
+        Index(None, "agency_id", "id"),
         Index(None, "client_id", "cart_reference"),
     )
 

@@ -24,7 +24,7 @@ from pipelines.payments.page import Pages
 from pipelines.payments.refusals import PaymentProviderUnavailable, PaymentsNotSetUp
 from pipelines.queue.defer import defer_many
 from pipelines.queue.kinds import END_CHECKOUT
-from pipelines.queue.work import TaskInHand, fence, finish, postpone
+from pipelines.queue.work import Postpone, TaskInHand, fence, finish
 
 #: While Stripe cannot be asked.
 LOOK_AGAIN = timedelta(minutes=1)
@@ -55,7 +55,7 @@ def end_checkout(
 ) -> None:
     """The work of END_CHECKOUT, when the time of a purchase's slot is over, or `at_once`.
 
-    A slot whose time was made longer is come back to.
+    Raises `Postpone` for a slot whose time was made longer, and while Stripe cannot be asked.
     """
     purchase_id = UUID(task.args["purchase_id"])
     with transaction(sessions) as session:
@@ -64,13 +64,12 @@ def end_checkout(
     if stands is not None and stands.is_live:
         is_early = stands.expires_at is not None and stands.expires_at > now
         if is_early and "at_once" not in task.args:
-            _later(sessions, task, stands.expires_at)
-            return
+            raise Postpone(stands.expires_at, "payment")
         try:
             state = pages.end(purchase_id, ReleaseReason.TIMEOUT)
         except (PaymentProviderUnavailable, PaymentsNotSetUp):
-            _later(sessions, task, now + LOOK_AGAIN * (0.5 + draw() / 2))
-            return
+            until = now + LOOK_AGAIN * (0.5 + draw() / 2)
+            raise Postpone(until, "payment_provider") from None
         if state is PaymentState.PROCESSING:
             _wait_no_longer(sessions, purchase_id)
     with transaction(sessions) as session:
@@ -147,9 +146,3 @@ def _wait_no_longer(sessions: Sessions, purchase_id: UUID) -> None:
         if stands.usage_id is not None and stands.expires_at <= now:
             reason = ReleaseReason.TIMEOUT
             release(session, stands.usage_id, reason, now=now, purchase_id=purchase_id)
-
-
-def _later(sessions: Sessions, task: TaskInHand, until: datetime) -> None:
-    with transaction(sessions) as session:
-        fence(session, task)
-        postpone(session, task, until=until, reason="payment")

@@ -54,7 +54,16 @@ ASYNC_HOLD = timedelta(days=14)
 
 _UNPAID = frozenset({UsageState.RESERVED, UsageState.RELEASED})
 
-_PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase FOR NO KEY UPDATE")
+# Two that were begun for one cart may be paid at the same moment: who follows the second sees the first.
+# A cart's id may be used for ever, so only its newest are locked, in one order.
+_CART = text("""
+SELECT id FROM purchases WHERE id = :purchase OR id IN (
+    SELECT o.id FROM purchases o JOIN purchases p ON o.client_id = p.client_id
+      AND o.cart_reference = p.cart_reference
+    WHERE p.id = :purchase ORDER BY o.id DESC LIMIT 20)
+ORDER BY id FOR NO KEY UPDATE
+""")
+_PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase")
 _ENDS = text("UPDATE purchases SET is_live = false WHERE id = :purchase AND is_live")
 # A page that existed when the other was paid: nobody pays one cart on purpose twice at a time.
 _OTHER_PAID = text("""
@@ -76,7 +85,9 @@ _LATE = text("UPDATE purchases SET is_late = true WHERE id = :purchase")
 
 def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
     """Let a purchase and its slot follow what is known of its payment; its payment is locked."""
-    purchase = session.execute(_PURCHASE, {"purchase": learned.after.id}).one()
+    own = {"purchase": learned.after.id}
+    session.execute(_CART, own)
+    purchase = session.execute(_PURCHASE, own).one()
     usage = None if purchase.usage_id is None else usage_locked(session, purchase.usage_id)
     match learned.state:
         case PaymentState.OPEN:

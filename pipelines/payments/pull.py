@@ -17,7 +17,7 @@ from pipelines.alerts.raise_alert import raise_alert
 from pipelines.payments.inbox import InvalidPayload, Reading, event_of, take_pulled_event
 from pipelines.providers.stripe_answers import ToldMany
 from pipelines.providers.stripe_door import StripeDoor
-from pipelines.queue.work import TaskInHand, fence, finish, postpone
+from pipelines.queue.work import Postpone, TaskInHand, fence, finish
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -48,7 +48,10 @@ def pull_events(
     reading: Reading,
     draw: Callable[[], float],
 ) -> None:
-    """The work of PULL_EVENTS: page after page, each taken in by a transaction of its own."""
+    """The work of PULL_EVENTS: page after page, each taken in by a transaction of its own.
+
+    Raises `Postpone` while Stripe cannot be asked.
+    """
     with transaction(sessions) as session:
         now = clock.now(session)
         since = pulled_to(session) or now - FIRST_LOOK
@@ -57,11 +60,7 @@ def pull_events(
         assert door is not None
         page = door.events(since - OVERLAP, after=after)
         if not isinstance(page, ToldMany):
-            with transaction(sessions) as session:
-                fence(session, task)
-                until = now + LOOK_AGAIN * (0.5 + draw() / 2)
-                postpone(session, task, until=until, reason="payment_provider")
-            return
+            raise Postpone(now + LOOK_AGAIN * (0.5 + draw() / 2), "payment_provider")
         with transaction(sessions) as session:
             fence(session, task)
             found += _take(session, page, reading)

@@ -17,12 +17,12 @@ from models import clock
 from models.database import Sessions, transaction
 from pipelines.alerts.payment_kinds import PAYMENTS_DO_NOT_AGREE
 from pipelines.alerts.raise_alert import raise_alert, settle_alert
-from pipelines.errors import Refusal
 from pipelines.payments.learn import Followers, learn
 from pipelines.payments.news import news_of_session
 from pipelines.providers.stripe_answers import ToldMany
 from pipelines.providers.stripe_door import StripeDoor
-from pipelines.queue.work import TaskInHand, fence, finish, postpone
+from pipelines.queue.passing import is_passing
+from pipelines.queue.work import Postpone, TaskInHand, fence, finish
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -82,17 +82,17 @@ def reconcile_payments(
     followers: Followers,
     draw: Callable[[], float],
 ) -> None:
-    """The work of RECONCILE_PAYMENTS; without an account there is nothing to compare."""
+    """The work of RECONCILE_PAYMENTS; without an account there is nothing to compare.
+
+    Raises `Postpone` while Stripe cannot be asked.
+    """
     with transaction(sessions) as session:
         now = clock.now(session)
     try:
         found = None if door is None else _compared(sessions, task, door, followers, now)
     except _AwayNow:
-        with transaction(sessions) as session:
-            fence(session, task)
-            until = now + LOOK_AGAIN * (0.5 + draw() / 2)
-            postpone(session, task, until=until, reason="payment_provider")
-        return
+        until = now + LOOK_AGAIN * (0.5 + draw() / 2)
+        raise Postpone(until, "payment_provider") from None
     with transaction(sessions) as session:
         fence(session, task)
         if found is not None:
@@ -146,7 +146,9 @@ def _learned(
         with transaction(sessions) as session:
             now = clock.now(session)
             learn(session, payment_id, news_of_session(thing), followers=followers, now=now)
-    except (Refusal, ValueError, TypeError, KeyError) as fault:
+    except Exception as fault:  # whatever one of them is, the others are compared
+        if is_passing(fault):
+            raise
         fault_class = type(fault).__name__
         log.error("payments.not_learned", payment_id=str(payment_id), fault=fault_class)
         return False

@@ -1,5 +1,16 @@
 """A cart that is sent, or paid, once more: nobody pays twice, and nobody is told twice (EC-034, EC-035)."""
 
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import SYSTEM
+from pipelines.payments.learn import learn
+from pipelines.payments.news import News
 from tests.checkout.test_checkout_races import at_once
 from tests.checkout.test_odd_payments import told_of
 from tests.discounting import asked, cart, counted, make_discount, said
@@ -103,6 +114,38 @@ def test_ec006_a_cart_without_a_code_is_paid_once_whatever_it_cost(till: Till) -
     assert till.purchase(new["purchase_id"])["state"] == "confirmed"
     (customer,) = rows(till.house, "SELECT purchases FROM discount_customers")
     assert customer.purchases == 1
+
+
+@pytest.mark.parametrize("_time", range(2))
+def test_ec006_two_pages_of_one_cart_that_are_paid_at_the_same_moment_are_paid_once(
+    till: Till, _time: int
+) -> None:
+    old = till.checkout(cart=cart(10_000, reference="c"), customer=ANN)
+    new = till.checkout(cart=cart(8_000, reference="c"), customer=ANN)
+    learn_at_once(till, old, new)
+    till.work()
+
+    states = sorted(till.purchase(one["purchase_id"])["state"] for one in (old, new))
+    assert states == ["confirmed", "paid"]
+    assert alerts_of(till.house) == ["paid_twice"]
+    assert_proven(till.house)
+
+
+def learn_at_once(till: Till, *purchases: dict[str, Any]) -> None:
+    """Two workers hear of two payments at the same moment."""
+
+    def hear(purchase: dict[str, Any]) -> None:
+        news = News(
+            payment="paid",
+            paid_minor=purchase["amount_minor"],
+            paid_currency="USD",
+            session_status="complete",
+        )
+        with scoped_transaction(till.house.sessions, SYSTEM) as session:
+            now, followers = clock.now(session), till.house.paying.pages.followers
+            learn(session, UUID(purchase["purchase_id"]), news, followers=followers, now=now)
+
+    at_once(*(partial(hear, purchase) for purchase in purchases))
 
 
 def test_a_cart_id_may_be_used_for_the_next_purchase(till: Till) -> None:

@@ -57,7 +57,6 @@ CREATE UNIQUE INDEX uq_payments_tenant ON payments (id, agency_id, client_id);
 CREATE UNIQUE INDEX uq_payments_agency ON payments (id, agency_id);
 CREATE UNIQUE INDEX uq_payments_session_id ON payments (session_id);
 CREATE INDEX ix_payments_payment_intent_id ON payments (payment_intent_id);
-CREATE INDEX ix_payments_reference ON payments (reference);
 CREATE INDEX ix_payments_client_id_id ON payments (client_id, id);
 CREATE INDEX ix_payments_agency_id_id ON payments (agency_id, id);
 
@@ -144,6 +143,7 @@ CREATE TABLE purchases (
 CREATE UNIQUE INDEX uq_purchases_cart ON purchases (client_id, cart_reference) WHERE is_live;
 CREATE INDEX ix_purchases_usage_id ON purchases (usage_id);
 CREATE INDEX ix_purchases_client_id_id ON purchases (client_id, id);
+CREATE INDEX ix_purchases_agency_id_id ON purchases (agency_id, id);
 CREATE INDEX ix_purchases_client_id_cart_reference ON purchases (client_id, cart_reference);
 
 -- Credit that is paid for; has the id of its payment.
