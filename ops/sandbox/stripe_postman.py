@@ -77,19 +77,13 @@ class Postman:
 
     def flush(self) -> list[Attempt]:
         """Try everything that waits, once, without minding when it is due."""
-        self.wait()
-        with self._account.moment() as moment:
-            due = claim(moment, due_by=float("inf"), most=-1)
-        return self.carry(due)
-
-    def wait(self) -> None:
-        """Until nothing is on its way."""
         ends = time.monotonic() + WAIT_SECONDS
         with self._came_back:
-            while self._is_busy():
+            while (due := self._claimed_when_idle()) is None:
                 if time.monotonic() > ends:
                     raise BadControl("an endpoint takes too long to answer")
                 self._came_back.wait(LOOK_SECONDS)
+        return self.carry(due)
 
     def rest(self) -> None:
         """A moment for what is on its way, so that it comes before a reset and not after it."""
@@ -173,9 +167,15 @@ class Postman:
         with self._account.moment() as moment:
             settle(moment, delivery, attempts, again_at=again_at)
 
-    def _is_busy(self) -> bool:
+    def _claimed_when_idle(self) -> list[Delivery] | None:
+        """All that waits, or None while one is on its way: looked at and taken at one moment.
+
+        Otherwise a round could take the next in between, and what is after it could overtake it.
+        """
         with self._account.moment() as moment:
-            return count_sending(moment) > 0
+            if count_sending(moment) > 0:
+                return None
+            return claim(moment, due_by=float("inf"), most=-1)
 
 
 def _hands(work: Sized, *, together: bool) -> int:

@@ -57,10 +57,10 @@ _UNPAID = frozenset({UsageState.RESERVED, UsageState.RELEASED})
 # Two that were begun for one cart may be paid at the same moment: who follows the second sees the first.
 # A cart's id may be used for ever, so only its newest are locked, in one order.
 _CART = text("""
-SELECT id FROM purchases WHERE id = :purchase OR id IN (
+SELECT id FROM purchases WHERE id = :purchase OR id = ANY (ARRAY(
     SELECT o.id FROM purchases o JOIN purchases p ON o.client_id = p.client_id
       AND o.cart_reference = p.cart_reference
-    WHERE p.id = :purchase ORDER BY o.id DESC LIMIT 20)
+    WHERE p.id = :purchase ORDER BY o.id DESC LIMIT 20))
 ORDER BY id FOR NO KEY UPDATE
 """)
 _PURCHASE = text("SELECT * FROM purchases WHERE id = :purchase")
