@@ -15,14 +15,14 @@ from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.discounts.create import write_rules
-from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES, RULE_NAMES, rules_of
+from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
 from pipelines.discounts.rule_checks import check_rules
+from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
 from pipelines.errors import NotFound
 
-_LOCK = text("""
-SELECT c.*, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
-    r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at
+_LOCK = text(f"""
+SELECT c.*, {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 WHERE c.id = :code FOR NO KEY UPDATE OF c
 """)

@@ -13,10 +13,10 @@ from models.discounts import DiscountCode, DiscountRulesVersion, OnLate, Restore
 from models.tenants import Client
 from pipelines.audit.record import record
 from pipelines.books.codes import read_code
-from pipelines.discounts.read import RULE_NAMES
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import rule_values
 from pipelines.errors import FieldError, NotFound, ValidationFailed
 from pipelines.jobs.cells import CellProblem
 
@@ -88,7 +88,5 @@ def write_rules(
     actor_id: UUID,
 ) -> None:
     """Another version of what a code does; the one before stays as it is."""
-    values = {name: getattr(rules, name) for name in RULE_NAMES}
-    values |= {"kind": rules.kind.value, "products": rules.products and list(rules.products)}
     place = {"code_id": code_id, "version": version, "created_by": actor_id}
-    session.execute(insert(DiscountRulesVersion).values(values | place | tenant))
+    session.execute(insert(DiscountRulesVersion).values(rule_values(rules) | place | tenant))

@@ -14,9 +14,9 @@ from pipelines.audit.record import record
 from pipelines.books.patterns import Pattern, check_pattern, check_space
 from pipelines.books.read import pattern_json
 from pipelines.discounts.batches import agency_of, open_batch
-from pipelines.discounts.read import RULE_NAMES
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import RULE_NAMES
 from pipelines.jobs.counted import lay_counted
 from pipelines.jobs.create import AcceptedJob, NewJob, create_job
 from pipelines.jobs.kinds import DISCOUNT_GENERATION

@@ -14,8 +14,9 @@ from pipelines.audit.record import record
 from pipelines.books.patterns import Pattern, draw_codes
 from pipelines.books.refusals import PatternSpaceTooSmall
 from pipelines.discounts.batches import state_of_batch
-from pipelines.discounts.read import LIMIT_NAMES, rules_from
+from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import BatchArchived
+from pipelines.discounts.stored_rules import rules_from
 from pipelines.discounts.write_codes import Series, write_codes
 from pipelines.jobs.counted import (
     Ended,

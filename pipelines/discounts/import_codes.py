@@ -21,6 +21,7 @@ from pipelines.audit.record import record
 from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.code_rows import COLUMNS, CodeRow, check_row, of_codes
 from pipelines.discounts.refusals import BatchArchived
+from pipelines.discounts.stored_rules import RULE_LIST, RULE_NAMES, RULES_DECLARED, rule_values
 from pipelines.errors import Fault, Refusal
 from pipelines.jobs.copying import BATCH_ROWS, copy_rows
 from pipelines.jobs.counted import AccountSuspended
@@ -53,17 +54,14 @@ SELECT j.id, j.state, j.agency_id, j.client_id, j.spec, j.submitted_by,
 FROM jobs j JOIN clients l ON l.id = j.client_id
 WHERE j.id = :job FOR NO KEY UPDATE OF j
 """)
-_CREATE = text("""
+_CREATE = text(f"""
 CREATE TEMPORARY TABLE discount_intake (
-    row_number integer NOT NULL, id uuid, code text, kind text, percent_bp integer,
-    amount_minor bigint, currency text, max_discount_minor bigint, min_subtotal_minor bigint,
-    products text[], starts_at timestamptz, expires_at timestamptz, max_uses integer,
-    max_uses_per_customer integer, problem text, detail text, field text) ON COMMIT DROP
+    row_number integer NOT NULL, id uuid, code text, max_uses integer,
+    max_uses_per_customer integer, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
 """)
 _COPY = (
-    "COPY discount_intake (row_number, id, code, kind, percent_bp, amount_minor, currency, "
-    "max_discount_minor, min_subtotal_minor, products, starts_at, expires_at, max_uses, "
-    "max_uses_per_customer, problem, detail, field) FROM STDIN"
+    "COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, "
+    f"{RULE_LIST}, problem, detail, field) FROM STDIN"
 )
 _INDEX = text("CREATE INDEX ON discount_intake (code)")
 _REPEATED_IN_FILE = text("""
@@ -92,11 +90,9 @@ SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer
 FROM discount_intake WHERE problem IS NULL ORDER BY code
 ON CONFLICT (client_id, code) DO NOTHING
 """)
-_INSERT_RULES = text("""
-INSERT INTO discount_rules (code_id, version, agency_id, client_id, kind, percent_bp, amount_minor,
-    currency, max_discount_minor, min_subtotal_minor, products, starts_at, expires_at, created_by)
-SELECT id, 1, :agency, :client, kind, percent_bp, amount_minor, currency, max_discount_minor,
-    min_subtotal_minor, products, starts_at, expires_at, :actor
+_INSERT_RULES = text(f"""
+INSERT INTO discount_rules (code_id, version, agency_id, client_id, {RULE_LIST}, created_by)
+SELECT id, 1, :agency, :client, {RULE_LIST}, :actor
 FROM discount_intake WHERE problem IS NULL
 """)
 _REJECTS = text("""
@@ -104,7 +100,7 @@ INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, 
 SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
 FROM discount_intake WHERE problem IS NOT NULL
 """)
-_NOTHING = (None,) * 13
+_NOTHING = (None,) * (4 + len(RULE_NAMES))
 
 
 class CodesMoved(Fault):
@@ -169,20 +165,12 @@ def _rows(rows: Iterator[CsvRow | CsvRowError]) -> Iterator[tuple[Any, ...]]:
 
 
 def _columns(read: CodeRow) -> tuple[Any, ...]:
-    rules = read.rules
+    rules = rule_values(read.rules)
     return (
         read.code,
-        rules.kind.value,
-        rules.percent_bp,
-        rules.amount_minor,
-        rules.currency,
-        rules.max_discount_minor,
-        rules.min_subtotal_minor,
-        rules.products and list(rules.products),
-        rules.starts_at,
-        rules.expires_at,
         read.max_uses,
         read.max_uses_per_customer,
+        *(rules[name] for name in RULE_NAMES),
     )
 
 

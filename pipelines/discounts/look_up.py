@@ -8,13 +8,13 @@ from sqlalchemy.orm import Session
 
 from pipelines.books.codes import canonical, is_code
 from pipelines.discounts.refusals import CodeInvalid
+from pipelines.discounts.stored_rules import RULES_READ
 from pipelines.jobs.refusals import ClientSuspended
 
-_CODE = text("""
+_CODE = text(f"""
 SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended, r.kind,
-    r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor, r.min_subtotal_minor,
-    r.products, r.first_order_only, r.starts_at, r.expires_at
+    c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended,
+    {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
 WHERE c.client_id = :client AND c.code = :code

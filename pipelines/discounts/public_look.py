@@ -10,15 +10,14 @@ from sqlalchemy.orm import Session
 from pipelines.books.codes import canonical
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.pricing import Quote
-from pipelines.discounts.read import rules_of
 from pipelines.discounts.refusals import CodeInvalid
 from pipelines.discounts.rules import price
+from pipelines.discounts.stored_rules import RULES_READ, rules_of
 
 # What is over is counted until somebody gives it back, and blocks nobody. A text that cannot be a code
 # is looked for, too: its answer takes as long as the others (EC-029).
-_LOOK = text("""
-SELECT r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
-    r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at
+_LOOK = text(f"""
+SELECT {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
 WHERE c.client_id = :client AND c.code = :code AND c.state = 'active' AND l.suspended_at IS NULL

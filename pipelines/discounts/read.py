@@ -1,7 +1,6 @@
 """Read discount codes with the rules that are in force, and reservations."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,20 +11,19 @@ from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
 from pipelines.books.codes import canonical
-from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
 from pipelines.errors import NotFound
 
-RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
 #: What becomes of refunds and of late payments; kept there, too.
 OPTION_NAMES = ("restore_on_refund", "on_late")
 
-_CODES = """
+_CODES = f"""
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.watch_leaks, c.pause_reason, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
-    c.updated_at, r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor,
-    r.min_subtotal_minor, r.products, r.first_order_only, r.starts_at, r.expires_at,
+    c.updated_at, {RULES_READ},
     (SELECT count(*) FROM discount_usages u
      WHERE u.code_id = c.id AND u.state = 'reserved') AS reserved
 FROM discount_codes c
@@ -163,19 +161,6 @@ def standing(row: Row[Any], now: datetime) -> Standing:
     if row.max_uses is not None and row.used >= row.max_uses:
         return Standing.EXHAUSTED
     return Standing.ACTIVE
-
-
-def rules_of(row: Row[Any]) -> DiscountRules:
-    """The rules in a row."""
-    return rules_from(row._mapping)
-
-
-def rules_from(values: Mapping[Any, Any]) -> DiscountRules:
-    """The rules among these values, under the names of their columns."""
-    told = {name: values[name] for name in RULE_NAMES}
-    products = told["products"]
-    told["products"] = None if products is None else tuple(products)
-    return DiscountRules(**told | {"kind": DiscountKind(told["kind"])})
 
 
 def read_reservation(session: Session, usage_id: UUID) -> Row[Any]:

@@ -22,7 +22,6 @@ from pipelines.discounts.count_customers import count_customer, count_more, is_f
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named
 from pipelines.discounts.pricing import Quote
-from pipelines.discounts.read import rules_of
 from pipelines.discounts.refusals import (
     CartChanged,
     CodeBusy,
@@ -32,18 +31,18 @@ from pipelines.discounts.refusals import (
 )
 from pipelines.discounts.release import BeingPaid, ReleaseReason, release
 from pipelines.discounts.rules import price
+from pipelines.discounts.stored_rules import RULES_READ, rules_of
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 
 #: Somebody else may take the same cart, or change the code, between a look and the write.
 TRIES_MAX = 5
 
-_IN_CART = """
+_IN_CART = f"""
 SELECT u.id, u.agency_id, u.client_id, u.code_id, u.rules_version, u.cart_reference, u.cart_digest,
     u.customer_keys,
     u.expires_at AS kept_until, u.purchase_id,
-    r.kind, r.percent_bp, r.amount_minor, r.currency, r.max_discount_minor, r.min_subtotal_minor,
-    r.products, r.first_order_only, r.starts_at, r.expires_at
+    {RULES_READ}
 FROM discount_usages u JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
 WHERE u.client_id = :client AND u.cart_reference = :cart AND u.state = 'reserved'
 """

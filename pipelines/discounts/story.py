@@ -6,13 +6,14 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.discounts.stored_rules import RULE_LIST
+
 #: Of the newest; a code that is changed more often than that has its history in the audit log.
 VERSIONS_SHOWN = 50
 LIVE_SHOWN = 100
 
-_VERSIONS = text("""
-SELECT version, kind, percent_bp, amount_minor, currency, max_discount_minor, min_subtotal_minor,
-    products, first_order_only, starts_at, expires_at, created_by, created_at
+_VERSIONS = text(f"""
+SELECT version, {RULE_LIST}, created_by, created_at
 FROM discount_rules WHERE code_id = :code ORDER BY version DESC LIMIT :limit
 """)
 _LIVE = text("""

@@ -14,9 +14,9 @@ from pipelines.discounts.count_customers import has_enough, is_first_purchase
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named
 from pipelines.discounts.pricing import Quote
-from pipelines.discounts.read import rules_of
 from pipelines.discounts.refusals import CodeInactive, SlotExhausted
 from pipelines.discounts.rules import price
+from pipelines.discounts.stored_rules import rules_of
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 

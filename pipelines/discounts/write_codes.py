@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from models.base import new_ids
 from models.discounts import CodeState
-from pipelines.discounts.read import RULE_NAMES
 from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import RULE_LIST, RULES_GIVEN, rule_values
 
 # Two who write at once may meet in the index of codes: they write in its order, and wait in no circle.
-_WRITE = text("""
+_WRITE = text(f"""
 WITH written AS (
     INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max_uses,
         max_uses_per_customer, created_by)
@@ -22,11 +22,8 @@ WITH written AS (
     FROM unnest(CAST(:ids AS uuid[]), CAST(:codes AS text[])) AS n (id, code) ORDER BY n.code
     ON CONFLICT (client_id, code) DO NOTHING RETURNING id
 )
-INSERT INTO discount_rules (code_id, version, agency_id, client_id, kind, percent_bp, amount_minor,
-    currency, max_discount_minor, min_subtotal_minor, products, first_order_only, starts_at,
-    expires_at, created_by)
-SELECT id, 1, :agency, :client, :kind, :percent_bp, :amount_minor, :currency, :max_discount_minor,
-    :min_subtotal_minor, CAST(:products AS text[]), :first_order_only, :starts_at, :expires_at, :actor
+INSERT INTO discount_rules (code_id, version, agency_id, client_id, {RULE_LIST}, created_by)
+SELECT id, 1, :agency, :client, {RULES_GIVEN}, :actor
 FROM written
 """)
 
@@ -48,10 +45,7 @@ def write_codes(
     session: Session, series: Series, codes: Collection[str], *, state: CodeState
 ) -> int:
     """Write each of the codes, canonical and all different; how many were new."""
-    values = {name: getattr(series.rules, name) for name in RULE_NAMES}
-    values |= {
-        "kind": series.rules.kind.value,
-        "products": series.rules.products and list(series.rules.products),
+    values = rule_values(series.rules) | {
         "batch": series.batch_id,
         "agency": series.agency_id,
         "client": series.client_id,

@@ -28,9 +28,9 @@ from pipelines.discounts.read import (
     beginning,
     list_codes,
     read_code,
-    rules_from,
 )
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.stored_rules import RULE_NAMES, rules_from
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
@@ -285,16 +285,12 @@ def archive_discount(discount_id: UUID) -> Response:
     return _moved(discount_id, partial(move_discount, state=CodeState.ARCHIVED))
 
 
-_RULES = (
-    *("kind", "percent_bp", "amount_minor", "currency", "max_discount_minor"),
-    *("min_subtotal_minor", "products", "starts_at", "expires_at"),
-)
-
-
 def rules_in(body: dict[str, Any]) -> DiscountRules:
     """What a code does, by the body that says it."""
     is_first = body.get("first_order_only", False)
-    return rules_from({name: body.get(name) for name in _RULES} | {"first_order_only": is_first})
+    return rules_from(
+        {name: body.get(name) for name in RULE_NAMES} | {"first_order_only": is_first}
+    )
 
 
 def _moved(discount_id: UUID, move: Callable[..., None], *, is_keyed: bool = False) -> Response:

@@ -11,8 +11,9 @@ from models import clock
 from pipelines.access.permissions import Permission
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.discounts.change import change_discount
-from pipelines.discounts.read import RULE_NAMES, CodeView, read_code
+from pipelines.discounts.read import CodeView, read_code
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
+from pipelines.discounts.stored_rules import RULE_NAMES
 from pipelines.errors import ValidationFailed
 from pipelines.queue.keys import RequestInProgress, once
 from pipelines.tenants.clients import client

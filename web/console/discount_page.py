@@ -15,8 +15,9 @@ from models import clock
 from models.discounts import CodeState
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.discounts.change import move_discount
-from pipelines.discounts.read import CodeView, Standing, read_code, rules_of
+from pipelines.discounts.read import CodeView, Standing, read_code
 from pipelines.discounts.refusals import CodeArchived
+from pipelines.discounts.stored_rules import rules_of
 from pipelines.discounts.story import LIVE_SHOWN, live_reservations, rules_by_version
 from pipelines.errors import Refusal
 from pipelines.queue.keys import RequestInProgress, once
