@@ -17,6 +17,8 @@ from ops.sandbox.stripe_payments import (
 from ops.sandbox.stripe_wanted import Wanted
 
 NOT_NEEDED = "no_payment_required"
+#: Places of a hosted page where a shop may say something; none is said here.
+CUSTOM_TEXTS = ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
 
 
 class WrongMoment(Exception):
@@ -42,6 +44,8 @@ def open_session(moment: Moment, wanted: Wanted, pay_page: str) -> Facts:
         "customer_creation": asked.get("customer_creation", "if_required"),
         "customer_details": _customer(email, None) if email else None,
         "customer_email": email,
+        "custom_fields": [],
+        "custom_text": dict.fromkeys(CUSTOM_TEXTS),
         "discounts": [],
         "expires_at": wanted.ends_at,
         "invoice": None,
@@ -54,6 +58,7 @@ def open_session(moment: Moment, wanted: Wanted, pay_page: str) -> Facts:
         "payment_method_types": asked.get("payment_method_types", ["card"]),
         "payment_status": "unpaid" if wanted.total else NOT_NEEDED,
         "shipping_cost": None,
+        "shipping_options": [],
         "status": "open",
         "submit_type": asked.get("submit_type"),
         "subscription": None,

@@ -216,7 +216,8 @@ def _called(call: Callable[[], Any]) -> Answer:
         return _away(str(fault))
     except stripe.StripeError as fault:
         return _refused(fault)
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError) as fault:
+        # The SDK reads what it is given: a decimal that is none is an ArithmeticError.
         return _away(f"unreadable_{type(fault).__name__}")
     if thing.get("object") == "list":
         return ToldMany(thing["data"], bool(thing.get("has_more")))
