@@ -1,5 +1,6 @@
 """Find a client's discount code by its text, with the rules that are in force."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +15,17 @@ from pipelines.jobs.refusals import ClientSuspended
 _CODE = text(f"""
 SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended,
+    (SELECT referrer_keys FROM referral_codes WHERE code_id = c.id) AS referrer_keys,
     {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
 WHERE c.client_id = :client AND c.code = :code
 """)
+
+
+def is_own(code: Row[Any], keys: Collection[bytes]) -> bool:
+    """Whether the customer gives this code to friends, by any of their names."""
+    return not set(keys).isdisjoint(code.referrer_keys or ())
 
 
 def code_named(session: Session, client_id: UUID, typed: str) -> Row[Any]:

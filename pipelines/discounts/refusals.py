@@ -69,6 +69,14 @@ class AlreadyUsed(Refusal):
     detail = "This customer has used the code as often as one person may."
 
 
+class OwnReferral(Refusal):
+    """The code is the customer's own, for friends of theirs."""
+
+    code = "own_referral"
+    kind = Kind.CONFLICT
+    detail = "This customer gives the code to friends, and cannot use it."
+
+
 class StackingNotAllowed(Refusal):
     """The cart has another code."""
 

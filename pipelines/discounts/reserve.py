@@ -20,12 +20,13 @@ from pipelines.audit.record import record
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.count_customers import count_customer, count_more, is_first_purchase
 from pipelines.discounts.customers import KnownCustomer
-from pipelines.discounts.look_up import code_named
+from pipelines.discounts.look_up import code_named, is_own
 from pipelines.discounts.pricing import Quote
 from pipelines.discounts.refusals import (
     CartChanged,
     CodeBusy,
     CodeInactive,
+    OwnReferral,
     SlotExhausted,
     StackingNotAllowed,
 )
@@ -100,7 +101,7 @@ def reserve(
 ) -> Reserved | CartChanged:
     """Take a slot, or price anew what the cart has; a cart that the code is not for gives it back.
 
-    Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `StackingNotAllowed`,
+    Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `OwnReferral`, `StackingNotAllowed`,
     `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
     the cart, and `InTheWay`; nothing is written then.
     """
@@ -175,6 +176,8 @@ def _kept(
         raise StackingNotAllowed
     new = sorted(set(ask.customer.keys) - set(live.customer_keys))
     if new:
+        if is_own(code, new):
+            raise OwnReferral
         count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
     if live.cart_digest == ask.cart.digest:
         return Reserved(live.id, is_replay=True)
@@ -210,6 +213,8 @@ def _take(
 ) -> UUID:
     if code.state != CodeState.ACTIVE:
         raise CodeInactive
+    if is_own(code, ask.customer.keys):
+        raise OwnReferral
     is_first = is_first_purchase(session, code.client_id, ask.customer.keys)
     priced = price(rules_of(code), ask.cart, now, is_first_order=is_first)
     if isinstance(priced, Refusal):
