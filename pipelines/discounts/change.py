@@ -18,7 +18,9 @@ from pipelines.discounts.create import write_rules
 from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
 from pipelines.discounts.rule_checks import check_rules
-from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
+from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of, told_rules
+from pipelines.discounts.tiers import tiers_cell
 from pipelines.errors import NotFound
 
 _LOCK = text(f"""
@@ -85,9 +87,14 @@ def change_discount(
         write_rules(session, code_id, rules_version, rules, tenant, actor_id=actor_id)
     place = {"code": code_id, "rules_version": rules_version, "now": now}
     session.execute(_CHANGE, place | limits)
-    after = {name: list(to) if isinstance(to, tuple) else to for name, to in values.items()}
-    told = changes(dict(before._mapping), after)
+    after = dict(values) | {name: told for name, told in _plain(rules).items() if name in values}
+    told = changes(dict(before._mapping) | _plain(was), after)
     _tell(session, "discount.changed", before, actor_id, told)
+
+
+def _plain(rules: DiscountRules) -> dict[str, Any]:
+    """The rules as the audit tells them."""
+    return told_rules(rules) | {"tiers": tiers_cell(rules.tiers)}
 
 
 def move_discount(

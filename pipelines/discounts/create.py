@@ -4,21 +4,26 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.discounts import DiscountCode, DiscountRulesVersion, OnLate, Restores
+from models.discounts import DiscountCode, OnLate, Restores
 from models.tenants import Client
 from pipelines.audit.record import record
 from pipelines.books.codes import read_code
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
-from pipelines.discounts.stored_rules import rule_values
+from pipelines.discounts.stored_rules import RULE_LIST, RULES_GIVEN, rule_values
 from pipelines.errors import FieldError, NotFound, ValidationFailed
 from pipelines.jobs.cells import CellProblem
+
+_WRITE_RULES = text(f"""
+INSERT INTO discount_rules (code_id, version, agency_id, client_id, {RULE_LIST}, created_by)
+VALUES (:code, :version, :agency_id, :client_id, {RULES_GIVEN}, :actor)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +93,5 @@ def write_rules(
     actor_id: UUID,
 ) -> None:
     """Another version of what a code does; the one before stays as it is."""
-    place = {"code_id": code_id, "version": version, "created_by": actor_id}
-    session.execute(insert(DiscountRulesVersion).values(rule_values(rules) | place | tenant))
+    place = {"code": code_id, "version": version, "actor": actor_id}
+    session.execute(_WRITE_RULES, rule_values(rules) | place | tenant)

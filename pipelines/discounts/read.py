@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.discounts import CodeState
 from pipelines.books.codes import canonical
 from pipelines.discounts.rules import DiscountRules
-from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
+from pipelines.discounts.stored_rules import RULES_READ, rules_of, told_rules
 from pipelines.errors import NotFound
 
 #: What is kept beside the versions of the rules, and may change while slots are taken.
@@ -100,7 +100,7 @@ class CodeView:
         return standing(self.row, self.now)
 
     def as_json(self) -> dict[str, Any]:
-        row, rules = self.row, self.rules
+        row = self.row
         return {
             "id": row.id,
             "agency_id": row.agency_id,
@@ -108,8 +108,7 @@ class CodeView:
             "batch_id": row.batch_id,
             "code": row.code,
             "standing": self.standing.value,
-            **{name: getattr(rules, name) for name in RULE_NAMES},
-            "kind": rules.kind.value,
+            **told_rules(self.rules),
             **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
             "watch_leaks": row.watch_leaks,
             "pause_reason": row.pause_reason,
