@@ -101,9 +101,15 @@ def change_program(
 
 
 def move_program(
-    session: Session, program_id: UUID, state: CodeState, *, actor_id: UUID, now: datetime
+    session: Session,
+    program_id: UUID,
+    state: CodeState,
+    *,
+    actor_id: UUID,
+    now: datetime,
+    reason: str | None = None,
 ) -> None:
-    """Pause, resume or put away a program; one that is so already stays as it is.
+    """Pause, resume or put away a program, perhaps for a `reason`; one that is so already stays as it is.
 
     Its codes go with it, and what is reserved may still be paid; what was earned is given all the
     same. Raises `NotFound`, `ProgramArchived`.
@@ -115,7 +121,8 @@ def move_program(
         raise ProgramArchived
     session.execute(_MOVE, {"program": program_id, "state": state.value, "now": now})
     moved = move_codes(session, OF_PROGRAM, before, state, now=now)
-    _tell(session, _MOVED[state], before, actor_id, {"codes": moved})
+    why: Detail = {} if reason is None else {"reason": reason}
+    _tell(session, _MOVED[state], before, actor_id, {"codes": moved, **why})
 
 
 def program_shared(session: Session, program_id: UUID) -> Row[Any]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0071"
-# 0070 is another change's: this is pointed at it where both meet.
-down_revision = "0069"
+down_revision = "0070"
 branch_labels = None
 depends_on = None
 
