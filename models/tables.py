@@ -127,6 +127,7 @@ CLASSES: dict[str, TableClass] = {
     payments.StripePull.__tablename__: TableClass.PLUMBING,
     purchases.Purchase.__tablename__: TableClass.TENANT,
     risks.UsageRisk.__tablename__: TableClass.TENANT,
+    risks.CodeTry.__tablename__: TableClass.TENANT,
     purchases.TopUp.__tablename__: TableClass.TENANT,
     books.CodeIndex.__tablename__: TableClass.TENANT,
     books.CouponCode.__tablename__: TableClass.TENANT,

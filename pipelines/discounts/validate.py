@@ -43,7 +43,7 @@ def validate(session: Session, trial: Trial, *, now: datetime, limits: Limits) -
     An amount has no lines: of a code for certain products it is told as if all were of them.
     """
     try:
-        code = code_named(session, trial.client_id, trial.code)
+        code = code_named(session, trial.client_id, trial.code, trial.customer)
     except Refusal as refusal:
         return refusal
     if code.state != CodeState.ACTIVE:
