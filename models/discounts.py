@@ -90,6 +90,11 @@ class DiscountCode(Base):
             "pause_reason IS NULL OR (pause_reason = 'leak_suspected' AND state = 'paused')",
             name="pause_reason",
         ),
+        CheckConstraint(
+            "cardinality(assignee_keys) > 0 AND (assigned_user_id IS NULL "
+            "OR assignee_keys IS NOT NULL)",
+            name="assignee",
+        ),
         Index("uq_discount_codes_tenant", "id", "agency_id", "client_id", unique=True),
         Index("uq_discount_codes_code", "client_id", "code", unique=True),
         Index(None, "client_id", "id"),
@@ -119,6 +124,10 @@ class DiscountCode(Base):
     #: Why nobody reserves it, where no person paused it.
     pause_reason: Mapped[str | None]
     resumed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Whom alone it is for, by the indexes of `customer_keys`, and who that is where the client knows
+    #: them (EC-017); None: for whoever knows it.
+    assignee_keys: Mapped[list[bytes] | None] = mapped_column(ARRAY(LargeBinary))
+    assigned_user_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))

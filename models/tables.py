@@ -128,6 +128,7 @@ CLASSES: dict[str, TableClass] = {
     payments.StripePull.__tablename__: TableClass.PLUMBING,
     purchases.Purchase.__tablename__: TableClass.TENANT,
     risks.UsageRisk.__tablename__: TableClass.TENANT,
+    risks.CodeTry.__tablename__: TableClass.TENANT,
     referrals.ReferralProgram.__tablename__: TableClass.TENANT,
     referrals.ReferralCode.__tablename__: TableClass.TENANT,
     referrals.ReferralReward.__tablename__: TableClass.TENANT,

@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
-from pipelines.alerts.payment_kinds import CODE_LEAK_SUSPECTED
+from pipelines.alerts.payment_kinds import ASSIGNED_CODE_LEAKED, CODE_LEAK_SUSPECTED
 from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
@@ -50,7 +50,7 @@ UPDATE discount_codes c SET state = :state, pause_reason = NULL, version = c.ver
     resumed_at = CASE WHEN :state = 'active' THEN CAST(:now AS timestamptz) ELSE c.resumed_at END,
     updated_at = :now
 FROM chosen WHERE c.id = chosen.id
-RETURNING c.id, c.agency_id, c.client_id, chosen.pause_reason
+RETURNING c.id, c.agency_id, c.client_id, c.assignee_keys, chosen.pause_reason
 """)
 
 
@@ -117,7 +117,7 @@ def move_discount(
         raise CodeArchived
     values = {"code": code_id, "state": state.value, "before": [before.state], "now": now}
     session.execute(_MOVE, values)
-    _settle_leak(session, before, now)
+    _settle_leak(session, before, state, now)
     _tell(session, f"discount.{_MOVED[state]}", before, actor_id, _why(reason))
 
 
@@ -135,7 +135,7 @@ def move_discounts(
     values = {"codes": list(code_ids), "state": state.value, "before": before, "now": now}
     moved = session.execute(_MOVE_THESE, values).all()
     for row in moved:
-        _settle_leak(session, row, now)
+        _settle_leak(session, row, state, now)
         _tell(session, f"discount.{_MOVED[state]}", row, actor_id, _why(reason))
     return len(moved)
 
@@ -154,11 +154,13 @@ def _locked(session: Session, code_id: UUID) -> Row[Any]:
     return row
 
 
-def _settle_leak(session: Session, was: Row[Any], now: datetime) -> None:
-    """Of a code that was paused by itself: a person has seen to it (EC-017)."""
+def _settle_leak(session: Session, was: Row[Any], state: CodeState, now: datetime) -> None:
+    """Of a code that was paused by itself, or is tried by others: a person has seen to it (EC-017)."""
+    tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
     if was.pause_reason is not None:
-        tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
         settle_alert(session, CODE_LEAK_SUSPECTED, subject_id=was.id, now=now, **tenant)
+    if was.assignee_keys is not None and state is CodeState.ARCHIVED:
+        settle_alert(session, ASSIGNED_CODE_LEAKED, subject_id=was.id, now=now, **tenant)
 
 
 def _why(reason: str | None) -> Detail | None:

@@ -13,6 +13,11 @@ class CodeInvalid(NotFound):
     code = "code_invalid"
     detail = "This code is not valid."
 
+    def __init__(self, anothers: UUID | None = None) -> None:
+        """`anothers` is the assigned code that somebody else tried, which no answer tells (EC-017)."""
+        super().__init__()
+        self.anothers = anothers
+
 
 class CodeInactive(Refusal):
     """Whoever manages the code has paused it, or put it away."""

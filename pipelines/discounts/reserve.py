@@ -64,6 +64,9 @@ WHERE id = :code AND state = 'active' AND rules_version = :rules
   AND max_uses_per_customer IS NOT DISTINCT FROM :per_customer
   AND used < coalesce(max_uses, used + 1)
 """)
+_KNOW_ASSIGNEE = text("""
+UPDATE discount_codes SET assigned_user_id = :user WHERE id = :code AND assigned_user_id IS NULL
+""")
 _STANDS = text("""
 SELECT state, rules_version, max_uses_per_customer FROM discount_codes WHERE id = :code
 """)
@@ -106,7 +109,7 @@ def reserve(
     the cart, and `InTheWay`; nothing is written then.
     """
     for _ in range(TRIES_MAX):
-        code = code_named(session, ask.client_id, ask.code)
+        code = code_named(session, ask.client_id, ask.code, ask.customer)
         live = live_in_cart(session, ask, is_locked=True)
         if live is not None:
             return _kept(session, ask, code, live, now=now, actor_id=actor_id, limits=limits)
@@ -145,7 +148,8 @@ def has_it_already(session: Session, ask: Ask) -> bool:
     """Whether the cart has this very code."""
     live = live_in_cart(session, ask)
     try:
-        return live is not None and live.code_id == code_named(session, ask.client_id, ask.code).id
+        code = code_named(session, ask.client_id, ask.code, ask.customer)
+        return live is not None and live.code_id == code.id
     except Refusal:
         return False
 
@@ -179,6 +183,7 @@ def _kept(
         if is_own(code, new):
             raise OwnReferral
         count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
+    _know_assignee(session, code, ask.customer)
     if live.cart_digest == ask.cart.digest:
         return Reserved(live.id, is_replay=True)
     return reprice(session, live, ask.cart, now=now, actor_id=actor_id)
@@ -222,6 +227,7 @@ def _take(
     most_uses = code.max_uses_per_customer
     timeouts = count_customer(session, code, ask.customer.keys, most_uses=most_uses, limits=limits)
     _take_slot(session, code)
+    _know_assignee(session, code, ask.customer)
     is_short = timeouts >= limits.reservation_timeouts_max
     seconds = limits.reservation_short_seconds if is_short else limits.reservation_seconds
     expires_at = now + timedelta(seconds=seconds)
@@ -237,6 +243,13 @@ def _take(
         detail={"discount_id": str(code.id), "discount_minor": priced.discount_minor},
     )
     return made
+
+
+def _know_assignee(session: Session, code: Row[Any], customer: KnownCustomer) -> None:
+    """Whom a code is for, as a guest, is known by now: they keep it by whatever they come next (EC-017)."""
+    is_news = code.assigned_user_id is None and customer.user_id is not None
+    if is_news and code.assignee_keys is not None:
+        session.execute(_KNOW_ASSIGNEE, {"code": code.id, "user": customer.user_id})
 
 
 def _take_slot(session: Session, code: Row[Any]) -> None:

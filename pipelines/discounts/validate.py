@@ -44,7 +44,7 @@ def validate(session: Session, trial: Trial, *, now: datetime, limits: Limits) -
     """
     keys = () if trial.customer is None else trial.customer.keys
     try:
-        code = code_named(session, trial.client_id, trial.code)
+        code = code_named(session, trial.client_id, trial.code, trial.customer)
     except Refusal as refusal:
         return refusal
     if code.state != CodeState.ACTIVE:

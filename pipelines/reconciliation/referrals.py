@@ -9,7 +9,7 @@ SELECT 'reward ' || r.id || ': its code is not for one purchase of its referrer'
 FROM referral_rewards r JOIN discount_codes d ON d.id = r.reward_code_id
 LEFT JOIN referral_codes f ON f.code_id = r.code_id AND f.program_id = r.program_id
 WHERE r.state = 'issued' AND (d.max_uses IS DISTINCT FROM 1
-  OR f.code_id IS NULL)
+  OR NOT coalesce(d.assignee_keys && f.referrer_keys, false))
 UNION ALL
 SELECT 'reward ' || r.id || ': given though all of its purchase had gone back'
 FROM referral_rewards r JOIN purchases p ON p.id = r.id

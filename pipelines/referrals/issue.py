@@ -137,7 +137,7 @@ def _make(
     for drawn in draw_codes(pattern, ROUNDS_MAX, draw=draw):
         new = NewDiscount(reward.client_id, drawn, rules, max_uses=1, assigned_to=referrer)
         try:
-            return create_discount(session, new, actor_id=reward.created_by)
+            return create_discount(session, new, actor_id=reward.created_by, is_own_act=False)
         except CodeExists:
             continue
     raise CodeBusy

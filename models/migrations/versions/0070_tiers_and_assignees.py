@@ -1,4 +1,4 @@
-"""Discounts that grow with what is spent (S2-127)."""
+"""Discounts that grow with what is spent, and codes for one customer alone (S2-127, EC-017)."""
 
 from pathlib import Path
 
