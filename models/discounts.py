@@ -90,6 +90,11 @@ class DiscountCode(Base):
             "pause_reason IS NULL OR (pause_reason = 'leak_suspected' AND state = 'paused')",
             name="pause_reason",
         ),
+        CheckConstraint(
+            "cardinality(assignee_keys) > 0 AND (assigned_user_id IS NULL "
+            "OR assignee_keys IS NOT NULL)",
+            name="assignee",
+        ),
         Index("uq_discount_codes_tenant", "id", "agency_id", "client_id", unique=True),
         Index("uq_discount_codes_code", "client_id", "code", unique=True),
         Index(None, "client_id", "id"),
@@ -119,6 +124,10 @@ class DiscountCode(Base):
     #: Why nobody reserves it, where no person paused it.
     pause_reason: Mapped[str | None]
     resumed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: Whom alone it is for, by the indexes of `customer_keys`, and who that is where the client knows
+    #: them (EC-017); None: for whoever knows it.
+    assignee_keys: Mapped[list[bytes] | None] = mapped_column(ARRAY(LargeBinary))
+    assigned_user_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     created_by: Mapped[UUID]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
@@ -145,6 +154,17 @@ class DiscountRulesVersion(Base):
             "AND min_subtotal_minor IS NULL)",
             name="currency",
         ),
+        # That they ascend is for whoever writes them.
+        CheckConstraint(
+            "CASE WHEN tiers IS NULL THEN true WHEN jsonb_typeof(tiers) <> 'array' THEN false "
+            "ELSE jsonb_array_length(tiers) BETWEEN 1 AND 10 AND currency IS NOT NULL "
+            "AND jsonb_array_length(tiers) = jsonb_array_length(CASE kind "
+            "WHEN 'percent' THEN jsonb_path_query_array(tiers, 'strict $[*] ? (@.from_minor >= 1 "
+            "&& @.percent_bp >= 1 && @.percent_bp <= 10000)') "
+            "ELSE jsonb_path_query_array(tiers, 'strict $[*] ? (@.from_minor >= 1 "
+            "&& @.amount_minor >= 1)') END) END",
+            name="tiers",
+        ),
         CheckConstraint("max_discount_minor > 0", name="max_discount_minor"),
         CheckConstraint("min_subtotal_minor > 0", name="min_subtotal_minor"),
         CheckConstraint("cardinality(products) > 0", name="products"),
@@ -166,6 +186,8 @@ class DiscountRulesVersion(Base):
     first_order_only: Mapped[bool] = mapped_column(server_default=text("false"))
     starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: `{from_minor, percent_bp | amount_minor}`, ascending (S2-127); None: no tiers.
+    tiers: Mapped[list[dict[str, int]] | None] = mapped_column(JSONB)
     created_by: Mapped[UUID]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))
 

@@ -41,6 +41,8 @@ class Namespace(StrEnum):
     DISCOUNT_IMPORT = "discount_import"
     #: Whoever asks for discount codes of a client to be generated: both must find room.
     DISCOUNT_GENERATION = "discount_generation"
+    #: Whoever asks for the referral code of one customer, by each of their names.
+    REFERRER = "referrer"
     #: One submit of the same distribution at a time (EC-098).
     DISTRIBUTION = "distribution"
     #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).

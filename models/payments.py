@@ -103,6 +103,7 @@ class Payment(Base):
         Index(None, "payment_intent_id"),
         Index(None, "client_id", "id"),
         Index(None, "agency_id", "id"),
+        Index(None, "client_id", "card", postgresql_where=text("card IS NOT NULL")),
     )
 
     id: Mapped[Id]

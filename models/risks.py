@@ -1,15 +1,15 @@
-"""What the use of a code was judged by, and what a person decided on it."""
+"""What the use of a code was judged by, what a person decided on it, and who tried another's code."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, DateTime, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, DateTime, Index, LargeBinary, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Utc, of_same_tenant, states
+from models.base import Base, Id, Utc, of_same_tenant, states
 
 
 class Decision(StrEnum):
@@ -65,3 +65,24 @@ class UsageRisk(Base):
     decided_by: Mapped[UUID | None]
     decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     decision_reason: Mapped[str | None]
+
+
+class CodeTry(Base):
+    """Somebody who tried a code that is another's, once for each of them (EC-017)."""
+
+    __tablename__ = "code_tries"
+    __table_args__ = (
+        of_same_tenant("discount_codes", "code_id"),
+        CheckConstraint("tries > 0 AND last_at >= first_at", name="tries"),
+        Index(None, "code_id", "last_at"),
+    )
+
+    id: Mapped[Id]
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    code_id: Mapped[UUID]
+    #: What the customer is counted by; nobody reads them back.
+    customer_keys: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary))
+    tries: Mapped[int]
+    first_at: Mapped[Utc]
+    last_at: Mapped[Utc]

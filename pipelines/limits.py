@@ -56,6 +56,10 @@ class Limits:
     #: So many customers of one code within this time, where it had a tenth of them before: it has leaked.
     leak_customers_max: int = 30
     leak_window_seconds: float = 300.0
+    #: So many others who try one assigned code within this time are told of, and are kept of one code.
+    code_tries_alert_at: int = 3
+    code_tries_window_seconds: float = 3600.0
+    code_tries_kept_max: int = 1_000
 
     #: The relay looks for due tasks this often.
     relay_poll_seconds: float = 0.1

@@ -190,6 +190,14 @@ CATALOGUE: Mapping[str, Message] = {
     "timezone_required": Message(
         "The time has no zone", "Write its zone behind it, such as Z or +02:00."
     ),
+    "invalid_tiers": Message(
+        "The tiers cannot be read",
+        "Write them as 10000:1500;20000:2000: from which amount on, and what is taken off then.",
+    ),
+    "tier_not_ascending": Message(
+        "A tier begins before, or gives no more than, the one before it",
+        "Who spends more saves more: let each begin later and give more than the one before.",
+    ),
     "window_ends_first": Message("The code expires before it starts", _CORRECT_ROW),
     "code_differs": Message(
         "The redemption code is loaded with another brand or value",

@@ -61,6 +61,7 @@ from pipelines.queue.defer import defer
 from pipelines.queue.handlers import Handler, Handlers
 from pipelines.queue.work import TaskInHand
 from pipelines.redemption.lock import tidy_locks
+from pipelines.referrals.issue import issue_rewards
 from pipelines.refilling.refill import refill_buffers
 from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
@@ -186,6 +187,7 @@ def build_handlers(house: House) -> Handlers:
         _in_passes(
             kinds.RELEASE_EXPIRED, lambda session, now: release_expired(session, now).is_full
         ),
+        _in_passes(kinds.ISSUE_REWARDS, lambda session, now: issue_rewards(session, now).is_full),
         *payment_handlers(house.paying),
         _in_passes(kinds.TIDY_LOCKS, lambda session, now: tidy_locks(session, now=now)),
         _in_passes(

@@ -3,6 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
+from sqlalchemy.orm import Session
+
 from models import clock
 from models.base import new_id
 from models.database import scoped_transaction
@@ -13,14 +16,19 @@ from pipelines.discounts.cart import Cart, Line
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import Customer, known_customer
 from pipelines.discounts.generate import Generation, accept_generation, lay_generation
+from pipelines.discounts.look_up import code_named
+from pipelines.discounts.refusals import CodeInvalid
 from pipelines.discounts.reserve import Ask, Reserved
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.fraud.strangers import note_stranger
 from pipelines.fraud.traces import Traces
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import RELEASE_EXPIRED
 from pipelines.wiring import House
 from tests.driving import change, drain, rows
 from tests.seeding import ACTOR, Seeded
+
+TEN_PERCENT = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
 
 
 def make_discount(
@@ -70,8 +78,7 @@ def counted(house: House, code_id: UUID) -> tuple[int, dict[str, int]]:
 def make_batch(house: House, seeded: Seeded, count: int = 1) -> UUID:
     """Codes that a job has generated; its id, which is that of their batch."""
     pattern = Pattern("BATCH", 12, PLAIN_ALPHABET, "")
-    rules = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
-    asked_for = Generation(seeded.client_id, pattern, count, rules)
+    asked_for = Generation(seeded.client_id, pattern, count, TEN_PERCENT)
     who: dict[str, Any] = {"actor_id": ACTOR, "key": None, "limits": house.limits}
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         job_id = accept_generation(session, asked_for, **who).job_id
@@ -81,8 +88,7 @@ def make_batch(house: House, seeded: Seeded, count: int = 1) -> UUID:
 
 def lay_discounts(house: House, seeded: Seeded, pattern: Pattern, count: int, *, size: int) -> UUID:
     """A job that generates codes in chunks of `size`, without a look at the room for them."""
-    rules = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
-    asked_for = Generation(seeded.client_id, pattern, count, rules, max_uses=1)
+    asked_for = Generation(seeded.client_id, pattern, count, TEN_PERCENT, max_uses=1)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         return lay_generation(session, asked_for, actor_id=ACTOR, limits=house.limits, size=size)
 
@@ -100,7 +106,24 @@ def full_discount(house: House, seeded: Seeded, code: str = "SAVE10") -> UUID:
         now, traces = clock.now(session), Traces()
         made = apply_code(session, ask, traces, actor_id=ACTOR, now=now, limits=house.limits)
         assert isinstance(made, Reserved)
+        create_discount(
+            session,
+            NewDiscount(seeded.client_id, f"{code}-HERS", TEN_PERCENT, assigned_to=customer),
+            actor_id=ACTOR,
+        )
+        _try_as_another(session, house, seeded, f"{code}-HERS")
         return made.usage_id
+
+
+def _try_as_another(session: Session, house: House, seeded: Seeded, code: str) -> None:
+    other = known_customer(
+        session, seeded.client_id, Customer(email="bob@x.example"), house.person_secret
+    )
+    with pytest.raises(CodeInvalid) as refused:
+        code_named(session, seeded.client_id, code, other)
+    assert refused.value.anothers is not None
+    now = clock.now(session)
+    note_stranger(session, refused.value.anothers, other, now=now, limits=house.limits)
 
 
 def expire(house: House) -> None:

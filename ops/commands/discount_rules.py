@@ -25,6 +25,14 @@ _OPTIONS = (
     ),
     click.option("--max-discount-minor", type=click.IntRange(min=1), help="With --percent."),
     click.option("--min-subtotal-minor", type=click.IntRange(min=1), help="With --currency."),
+    click.option(
+        "--tier",
+        "tiers",
+        multiple=True,
+        metavar="FROM_MINOR:GIVES",
+        help="Spend more, save more: from which amount on it is so many percent, or minor units; "
+        "may be given again.",
+    ),
     click.option("--product", "products", multiple=True, help="A SKU; may be given again."),
     click.option("--starts-at", help="RFC 3339, with a zone."),
     click.option("--expires-at", help="RFC 3339, with a zone."),
@@ -39,14 +47,16 @@ def rule_options(command: Command) -> Command:
     return command
 
 
-def rules_body(percent: float | None, products: tuple[str, ...], **given: Any) -> dict[str, Any]:
+def rules_body(
+    percent: float | None, products: tuple[str, ...], tiers: tuple[str, ...], **given: Any
+) -> dict[str, Any]:
     """The members of a body that say what a code does."""
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     body["kind"] = "fixed" if percent is None else "percent"
     if percent is not None:
-        body["percent_bp"] = round(percent * 100)
-        if abs(percent * 100 - body["percent_bp"]) > 1e-6:
-            raise Ending(USAGE, "Give --percent with two decimals at most, such as 12.5.")
+        body["percent_bp"] = _basis_points(percent, "--percent")
+    if tiers:
+        body["tiers"] = [_tier(tier, is_percent=percent is not None) for tier in tiers]
     if products:
         body["products"] = list(products)
     if given["max_uses_per_customer"] == 0:
@@ -54,3 +64,22 @@ def rules_body(percent: float | None, products: tuple[str, ...], **given: Any) -
     if "client" in body:
         body["client_id"] = body.pop("client")
     return body
+
+
+def _tier(text: str, *, is_percent: bool) -> dict[str, int]:
+    """`10000:15` of a percentage, `10000:1500` of an amount."""
+    begins, _, gives = text.partition(":")
+    try:
+        if is_percent:
+            return {"from_minor": int(begins), "percent_bp": _basis_points(float(gives), "--tier")}
+        return {"from_minor": int(begins), "amount_minor": int(gives)}
+    except (ValueError, OverflowError):
+        example = "10000:15 for 15 percent" if is_percent else "10000:1500"
+        raise Ending(USAGE, f"Give --tier as FROM_MINOR:GIVES, such as {example}.") from None
+
+
+def _basis_points(percent: float, option: str) -> int:
+    basis_points = round(percent * 100)
+    if abs(percent * 100 - basis_points) > 1e-6:
+        raise Ending(USAGE, f"Give {option} with two decimals at most, such as 12.5.")
+    return basis_points

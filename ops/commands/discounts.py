@@ -104,9 +104,18 @@ def _moved(told: dict[str, Any]) -> None:
 
 
 def _off(told: dict[str, Any]) -> str:
+    tiers = [
+        f"{_gives(told, tier)} from {money(tier['from_minor'], told['currency'])}"
+        for tier in told["tiers"] or ()
+    ]
+    return _gives(told, told) + (f" ({', '.join(tiers)})" if tiers else "")
+
+
+def _gives(told: dict[str, Any], one: dict[str, Any]) -> str:
+    """What the code, or one of its tiers, takes off."""
     if told["kind"] == "fixed":
-        return money(told["amount_minor"], told["currency"])
-    return f"{told['percent_bp'] / 100:g} %"
+        return money(one["amount_minor"], told["currency"])
+    return f"{one['percent_bp'] / 100:g} %"
 
 
 def _uses(told: dict[str, Any]) -> str:

@@ -108,6 +108,13 @@ CODE_LEAK_SUSPECTED = AlertKind(
     "Many more customers than before reserved a code within minutes; it is paused, and what is reserved can still be paid.",
     "Find out where the code stands. Resume it, or put it away and make another one.",
 )
+ASSIGNED_CODE_LEAKED = AlertKind(
+    "assigned_code_leaked",
+    "discount",
+    Severity.WARNING,
+    "Several others tried a code that is for one customer alone; none of them could use it, and its customer still can.",
+    "Find out where the code stands. Nothing has to be done; to be rid of it, put it away and give its customer another one.",
+)
 
 ALL = (
     AMOUNT_MISMATCH,
@@ -125,4 +132,5 @@ ALL = (
     USAGE_DRIFT,
     RISKY_PURCHASE_WAITS,
     CODE_LEAK_SUSPECTED,
+    ASSIGNED_CODE_LEAKED,
 )

@@ -33,6 +33,7 @@ from pipelines.payments.page import Pages
 from pipelines.payments.read import payment_row
 from pipelines.payments.refund import ask_refund
 from pipelines.payments.refusals import NothingToRefund
+from pipelines.referrals.follow import follow_reward
 
 #: A purchase may come or go between a look and the locks.
 TRIES_MAX = 5
@@ -81,6 +82,7 @@ def approve(
     review.settle_review(session, purchase, now)
     learned = Learned(payment, payment, News())
     if confirm_paid(session, learned, purchase, case.usage, now):
+        follow_reward(session, purchase.id, now=now)
         tell_confirmed(session, payment, now)
 
 
@@ -111,6 +113,7 @@ def _reject(session: Session, usage_id: UUID, reason: str, actor_id: UUID, now: 
     usage, purchase, payment = case.usage, case.purchase, case.payment
     is_news = _decided(session, case, Decision.REJECTED, reason, actor_id, now)
     if purchase is not None and payment is not None and is_news:
+        follow_reward(session, purchase.id, now=now)
         if purchase.review is not None:
             review.refuse(session, payment, purchase, usage, now)
             return False

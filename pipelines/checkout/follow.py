@@ -40,6 +40,7 @@ from pipelines.payments.page import KEEPS_RESERVATION
 from pipelines.payments.read import facts_of
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import END_CHECKOUT
+from pipelines.referrals.follow import follow_reward
 from pipelines.webhooks.catalogue import (
     PURCHASE_CONFIRMED,
     PURCHASE_DISPUTED,
@@ -101,6 +102,8 @@ def follow_purchase(session: Session, learned: Learned, now: datetime) -> None:
             _paid(session, learned, purchase, usage, now)
         case PaymentState.FAILED | PaymentState.EXPIRED:
             _not_paid(session, learned, purchase, usage, now)
+    if usage is not None:
+        follow_reward(session, purchase.id, now=now)
     _tell(session, learned, now)
 
 

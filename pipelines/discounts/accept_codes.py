@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from pipelines.discounts.batches import agency_of, open_batch
 from pipelines.discounts.code_rows import BETWEEN, COLUMNS, of_codes
+from pipelines.discounts.tiers import tiers_cell, tiers_from
 from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
 from pipelines.jobs.imports import SealedFile, accept_file
@@ -106,4 +107,6 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
+    if name == "tiers":
+        return tiers_cell(tiers_from(value)) or ""
     return BETWEEN.join(value) if isinstance(value, list) else str(value)

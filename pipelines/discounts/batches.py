@@ -10,11 +10,9 @@ from sqlalchemy.orm import Session
 from models.discounts import CodeState
 from models.tenants import Client
 from pipelines.audit.record import record
+from pipelines.discounts.move_codes import OF_BATCH, move_codes
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.errors import NotFound
-
-#: Codes that one statement moves: short enough for the limit on statements of the front.
-MOVED_AT_ONCE = 20_000
 
 _NEW = text("""
 INSERT INTO discount_batches (id, agency_id, client_id, created_by)
@@ -30,28 +28,10 @@ WHERE b.id = :batch
 # it, and begin as it says.
 _HOLD = text("SELECT * FROM discount_batches WHERE id = :batch FOR NO KEY UPDATE")
 _SHARE = text("SELECT state FROM discount_batches WHERE id = :batch FOR SHARE")
-# In the order in which slots that are given back lock their codes.
-_MOVE_CODES = text("""
-WITH moved AS MATERIALIZED (
-    SELECT id FROM discount_codes
-    WHERE batch_id = :batch AND (CAST(:after AS uuid) IS NULL OR id > :after)
-      AND state = ANY (CAST(:before AS text[]))
-    ORDER BY id LIMIT :limit FOR NO KEY UPDATE),
-done AS (
-    UPDATE discount_codes c SET state = :state, version = c.version + 1, updated_at = :now
-    FROM moved m WHERE c.id = m.id)
-SELECT count(*) AS codes, max(id::text) AS last FROM moved
-""")
 _MOVE = text("""
 UPDATE discount_batches SET state = :state, version = version + 1, updated_at = :now
 WHERE id = :batch
 """)
-#: From which states a code comes to another one; what was put away stays so.
-_BEFORE = {
-    CodeState.ACTIVE: [CodeState.PAUSED.value],
-    CodeState.PAUSED: [CodeState.ACTIVE.value],
-    CodeState.ARCHIVED: [CodeState.ACTIVE.value, CodeState.PAUSED.value],
-}
 _MOVED = {
     CodeState.ACTIVE: "discount_batch.resumed",
     CodeState.PAUSED: "discount_batch.paused",
@@ -105,24 +85,12 @@ def move_batch(
         if state == CodeState.ARCHIVED:
             return
         raise BatchArchived
-    place = {"batch": batch_id, "state": state.value, "now": now}
-    moved = _move_codes(session, place | {"before": _BEFORE[state]})
+    moved = move_codes(session, OF_BATCH, batch, state, now=now)
     if batch.state != state:
-        session.execute(_MOVE, place)
+        session.execute(_MOVE, {"batch": batch_id, "state": state.value, "now": now})
     elif not moved:
         return
     _tell(session, batch, state, moved, actor_id)
-
-
-def _move_codes(session: Session, place: dict[str, Any]) -> int:
-    moved, after = 0, None
-    while True:
-        values = place | {"after": after, "limit": MOVED_AT_ONCE}
-        done = session.execute(_MOVE_CODES, values).one()
-        moved += int(done.codes)
-        if done.codes < MOVED_AT_ONCE:
-            return moved
-        after = UUID(done.last)
 
 
 def _tell(session: Session, batch: Row[Any], state: CodeState, moved: int, actor_id: UUID) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
-from pipelines.alerts.payment_kinds import CODE_LEAK_SUSPECTED
+from pipelines.alerts.payment_kinds import ASSIGNED_CODE_LEAKED, CODE_LEAK_SUSPECTED
 from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
@@ -18,7 +18,9 @@ from pipelines.discounts.create import write_rules
 from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
 from pipelines.discounts.rule_checks import check_rules
-from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
+from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of, told_rules
+from pipelines.discounts.tiers import tiers_cell
 from pipelines.errors import NotFound
 
 _LOCK = text(f"""
@@ -48,7 +50,7 @@ UPDATE discount_codes c SET state = :state, pause_reason = NULL, version = c.ver
     resumed_at = CASE WHEN :state = 'active' THEN CAST(:now AS timestamptz) ELSE c.resumed_at END,
     updated_at = :now
 FROM chosen WHERE c.id = chosen.id
-RETURNING c.id, c.agency_id, c.client_id, chosen.pause_reason
+RETURNING c.id, c.agency_id, c.client_id, c.assignee_keys, chosen.pause_reason
 """)
 
 
@@ -85,9 +87,14 @@ def change_discount(
         write_rules(session, code_id, rules_version, rules, tenant, actor_id=actor_id)
     place = {"code": code_id, "rules_version": rules_version, "now": now}
     session.execute(_CHANGE, place | limits)
-    after = {name: list(to) if isinstance(to, tuple) else to for name, to in values.items()}
-    told = changes(dict(before._mapping), after)
+    after = dict(values) | {name: told for name, told in _plain(rules).items() if name in values}
+    told = changes(dict(before._mapping) | _plain(was), after)
     _tell(session, "discount.changed", before, actor_id, told)
+
+
+def _plain(rules: DiscountRules) -> dict[str, Any]:
+    """The rules as the audit tells them."""
+    return told_rules(rules) | {"tiers": tiers_cell(rules.tiers)}
 
 
 def move_discount(
@@ -110,7 +117,7 @@ def move_discount(
         raise CodeArchived
     values = {"code": code_id, "state": state.value, "before": [before.state], "now": now}
     session.execute(_MOVE, values)
-    _settle_leak(session, before, now)
+    _settle_leak(session, before, state, now)
     _tell(session, f"discount.{_MOVED[state]}", before, actor_id, _why(reason))
 
 
@@ -128,7 +135,7 @@ def move_discounts(
     values = {"codes": list(code_ids), "state": state.value, "before": before, "now": now}
     moved = session.execute(_MOVE_THESE, values).all()
     for row in moved:
-        _settle_leak(session, row, now)
+        _settle_leak(session, row, state, now)
         _tell(session, f"discount.{_MOVED[state]}", row, actor_id, _why(reason))
     return len(moved)
 
@@ -147,11 +154,13 @@ def _locked(session: Session, code_id: UUID) -> Row[Any]:
     return row
 
 
-def _settle_leak(session: Session, was: Row[Any], now: datetime) -> None:
-    """Of a code that was paused by itself: a person has seen to it (EC-017)."""
+def _settle_leak(session: Session, was: Row[Any], state: CodeState, now: datetime) -> None:
+    """Of a code that was paused by itself, or is tried by others: a person has seen to it (EC-017)."""
+    tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
     if was.pause_reason is not None:
-        tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
         settle_alert(session, CODE_LEAK_SUSPECTED, subject_id=was.id, now=now, **tenant)
+    if was.assignee_keys is not None and state is CodeState.ARCHIVED:
+        settle_alert(session, ASSIGNED_CODE_LEAKED, subject_id=was.id, now=now, **tenant)
 
 
 def _why(reason: str | None) -> Detail | None:

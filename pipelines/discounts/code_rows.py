@@ -10,6 +10,7 @@ from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.rule_checks import contradictions
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.tiers import BEFORE_GIVEN, BETWEEN_TIERS, Tier
 from pipelines.errors import FieldError
 from pipelines.jobs.cells import (
     NOT_POSITIVE,
@@ -27,7 +28,7 @@ COLUMNS = ColumnRules(
     required=("code", "kind"),
     optional=(
         *("percent_bp", "amount_minor", "currency", "max_discount_minor", "min_subtotal_minor"),
-        *("products", "starts_at", "expires_at", "max_uses", "max_uses_per_customer"),
+        *("products", "starts_at", "expires_at", "max_uses", "max_uses_per_customer", "tiers"),
     ),
 )
 #: Stands between SKUs in one cell.
@@ -44,6 +45,11 @@ NO_SKU = CellProblem(
     "too_long", f"A product's SKU has 1 to {SKU_CHARACTERS_MAX} characters, {BETWEEN} between two."
 )
 TOO_MANY_PRODUCTS = CellProblem("too_long", f"At most {PRODUCTS_MAX} products.")
+NO_TIERS = CellProblem(
+    "invalid_tiers",
+    "Give tiers as 10000:1500;20000:2000: from which amount in minor units, and what it gives in "
+    "basis points or minor units.",
+)
 BEYOND_YEARS = CellProblem("invalid_timestamp", OUT_OF_YEARS)
 
 
@@ -79,7 +85,9 @@ def check_row(cells: Mapping[str, str]) -> CodeRow | FieldError:
         wrong = contradictions(rules)
         if wrong:
             first = wrong[0]
-            return FieldError(first.code, first.detail, field=(first.pointer or "").lstrip("/"))
+            # A cell holds all tiers: the pointer names one of them, the column is the first part.
+            column = (first.pointer or "").split("/")[1]
+            return FieldError(first.code, first.detail, field=column)
         per_customer = _number(told, "max_uses_per_customer", low=0, high=USES_MAX)
         return CodeRow(
             code,
@@ -105,6 +113,7 @@ def _rules(told: Mapping[str, str]) -> DiscountRules:
         products=_products(told.get("products", "")),
         starts_at=_time(told, "starts_at"),
         expires_at=_time(told, "expires_at"),
+        tiers=_tiers(told),
     )
 
 
@@ -147,6 +156,24 @@ def _time(told: Mapping[str, str], field: str) -> datetime | None:
     if read.year not in YEARS:
         raise _Wrong(field, BEYOND_YEARS)
     return read
+
+
+def _tiers(told: Mapping[str, str]) -> tuple[Tier, ...] | None:
+    cell = told.get("tiers")
+    if not cell:
+        return None
+    is_percent = told["kind"] == DiscountKind.PERCENT
+    most = WHOLE_BP if is_percent else UNIT_MINOR_MAX
+    found = []
+    for one in cell.split(BETWEEN_TIERS):
+        begins, _, gives = (part.strip() for part in one.partition(BEFORE_GIVEN))
+        if not (_WHOLE.fullmatch(begins) and _WHOLE.fullmatch(gives)):
+            raise _Wrong("tiers", NO_TIERS)
+        if not (1 <= int(begins) <= UNIT_MINOR_MAX and 1 <= int(gives) <= most):
+            raise _Wrong("tiers", CellProblem("out_of_range", f"A tier gives 1 to {most}."))
+        member = "percent_bp" if is_percent else "amount_minor"
+        found.append(Tier(int(begins), **{member: int(gives)}))
+    return tuple(found)
 
 
 def _products(cell: str) -> tuple[str, ...] | None:

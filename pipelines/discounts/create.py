@@ -4,21 +4,27 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.discounts import DiscountCode, DiscountRulesVersion, OnLate, Restores
+from models.discounts import DiscountCode, OnLate, Restores
 from models.tenants import Client
 from pipelines.audit.record import record
 from pipelines.books.codes import read_code
+from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
-from pipelines.discounts.stored_rules import rule_values
+from pipelines.discounts.stored_rules import RULE_LIST, RULES_GIVEN, rule_values
 from pipelines.errors import FieldError, NotFound, ValidationFailed
 from pipelines.jobs.cells import CellProblem
+
+_WRITE_RULES = text(f"""
+INSERT INTO discount_rules (code_id, version, agency_id, client_id, {RULE_LIST}, created_by)
+VALUES (:code, :version, :agency_id, :client_id, {RULES_GIVEN}, :actor)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,17 @@ class NewDiscount:
     restore_on_refund: str = Restores.NOTHING.value
     on_late: str = OnLate.CONFIRM.value
     watch_leaks: bool = True
+    #: Whom alone it is for; None: whoever knows it (EC-017).
+    assigned_to: KnownCustomer | None = None
 
 
-def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UUID:
-    """Raises `NotFound` (client), `ValidationFailed`, `CodeExists`."""
+def create_discount(
+    session: Session, new: NewDiscount, *, actor_id: UUID, is_own_act: bool = True
+) -> UUID:
+    """Make a code; where the house makes it by itself for `actor_id`, the audit log names nobody.
+
+    Raises `NotFound` (client), `ValidationFailed`, `CodeExists`.
+    """
     agency_id = session.execute(
         select(Client.agency_id).where(Client.id == new.client_id)
     ).scalar_one_or_none()
@@ -55,6 +68,8 @@ def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UU
         "restore_on_refund": new.restore_on_refund,
         "on_late": new.on_late,
         "watch_leaks": new.watch_leaks,
+        "assignee_keys": new.assigned_to and list(new.assigned_to.keys),
+        "assigned_user_id": new.assigned_to and new.assigned_to.user_id,
         "created_by": actor_id,
     }
     made = session.execute(
@@ -71,8 +86,12 @@ def create_discount(session: Session, new: NewDiscount, *, actor_id: UUID) -> UU
         "discount.created",
         object_kind="discount",
         object_id=made,
-        actor_id=actor_id,
-        detail={"code": code, "kind": new.rules.kind.value},
+        actor_id=actor_id if is_own_act else None,
+        detail={
+            "code": code,
+            "kind": new.rules.kind.value,
+            "is_assigned": new.assigned_to is not None,
+        },
         **tenant,
     )
     return made
@@ -88,5 +107,5 @@ def write_rules(
     actor_id: UUID,
 ) -> None:
     """Another version of what a code does; the one before stays as it is."""
-    place = {"code_id": code_id, "version": version, "created_by": actor_id}
-    session.execute(insert(DiscountRulesVersion).values(rule_values(rules) | place | tenant))
+    place = {"code": code_id, "version": version, "actor": actor_id}
+    session.execute(_WRITE_RULES, rule_values(rules) | place | tenant)

@@ -6,11 +6,12 @@ another one. They outlive the erasure of a person, so that a second first purcha
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.access.users import UserNotFound, normalised
@@ -22,10 +23,19 @@ TAGGING = frozenset(
     {"outlook.com", "hotmail.com", "live.com", "icloud.com", "me.com", "fastmail.com"}
 )
 
+# Each by what was said, with an index of its own: whoever is found twice is one row.
 _KNOWN = text("""
-SELECT user_id, email_normalised, external_id FROM client_users
-WHERE client_id = :client
-  AND (user_id = :user OR email_normalised = :email OR external_id = :external_id)
+WITH said AS MATERIALIZED (
+    SELECT * FROM unnest(CAST(:users AS uuid[]), CAST(:emails AS text[]),
+        CAST(:external_ids AS text[])) WITH ORDINALITY AS n (user_id, email, external_id, place))
+SELECT s.place, c.user_id, c.email_normalised, c.external_id
+FROM said s JOIN client_users c ON c.client_id = :client AND c.user_id = s.user_id
+UNION
+SELECT s.place, c.user_id, c.email_normalised, c.external_id
+FROM said s JOIN client_users c ON c.client_id = :client AND c.email_normalised = s.email
+UNION
+SELECT s.place, c.user_id, c.email_normalised, c.external_id
+FROM said s JOIN client_users c ON c.client_id = :client AND c.external_id = s.external_id
 """)
 
 
@@ -53,15 +63,53 @@ def known_customer(
 
     Raises `UserNotFound` for an id of nobody whom the client knows.
     """
+    (known,) = known_customers(session, client_id, [customer], secret)
+    if known is None:
+        raise UserNotFound
+    return known
+
+
+def known_customers(
+    session: Session, client_id: UUID, customers: Sequence[Customer], secret: bytes
+) -> list[KnownCustomer | None]:
+    """As `known_customer`, many at once and in their order; None for an id of nobody."""
     values = {
         "client": client_id,
-        "user": customer.user_id,
-        "email": None if customer.email is None else normalised(customer.email),
-        "external_id": customer.external_id,
+        "users": [one.user_id for one in customers],
+        "emails": [None if one.email is None else normalised(one.email) for one in customers],
+        "external_ids": [one.external_id for one in customers],
     }
-    people = session.execute(_KNOWN, values).all()
+    people: dict[int, list[Row[Any]]] = {}
+    for row in session.execute(_KNOWN, values):
+        people.setdefault(row.place, []).append(row)
+    return [
+        _known(one, people.get(place, []), client_id, secret)
+        for place, one in enumerate(customers, 1)
+    ]
+
+
+def is_for(
+    assignee_keys: Sequence[bytes] | None,
+    assigned_user_id: UUID | None,
+    customer: KnownCustomer | None,
+) -> bool:
+    """Whether a code is this customer's: one without an assignee is everybody's (EC-017).
+
+    Whoever is nobody in particular is no assignee.
+    """
+    if assignee_keys is None:
+        return True
+    if customer is None:
+        return False
+    is_the_user = customer.user_id is not None and customer.user_id == assigned_user_id
+    return is_the_user or not set(assignee_keys).isdisjoint(customer.keys)
+
+
+def _known(
+    customer: Customer, people: Sequence[Row[Any]], client_id: UUID, secret: bytes
+) -> KnownCustomer | None:
     if customer.user_id is not None and customer.user_id not in {row.user_id for row in people}:
-        raise UserNotFound
+        return None
     said = set(_names(customer.user_id, customer.email, customer.external_id))
     for row in people:
         said.update(_names(row.user_id, row.email_normalised, row.external_id))

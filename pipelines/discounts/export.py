@@ -12,11 +12,13 @@ from models.scope import Scope
 from pipelines.access.principals import Principal
 from pipelines.audit.record import record
 from pipelines.discounts.read import CodeView, Wanted, list_codes
+from pipelines.discounts.tiers import tiers_cell
 from pipelines.jobs.csv_writer import csv_blocks
 
 COLUMNS = (
     *("id", "client_id", "code", "standing", "kind", "percent_bp", "amount_minor", "currency"),
     *("max_discount_minor", "min_subtotal_minor", "products", "starts_at", "expires_at"),
+    "tiers",
     *("max_uses", "max_uses_per_customer", "reserved", "confirmed", "overflow_uses"),
     *("rules_version", "created_at"),
 )
@@ -64,6 +66,7 @@ def _cells(view: CodeView) -> tuple[str | int | None, ...]:
     told: dict[str, Any] = view.as_json()
     told["confirmed"] = told["used"] - told["reserved"]
     told["products"] = None if told["products"] is None else ", ".join(told["products"])
+    told["tiers"] = tiers_cell(view.rules.tiers)
     return tuple(_cell(told[name]) for name in COLUMNS)
 
 

@@ -16,7 +16,7 @@ from pipelines.books.read import pattern_json
 from pipelines.discounts.batches import agency_of, open_batch
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
-from pipelines.discounts.stored_rules import RULE_NAMES
+from pipelines.discounts.stored_rules import told_rules
 from pipelines.jobs.counted import lay_counted
 from pipelines.jobs.create import AcceptedJob, NewJob, create_job
 from pipelines.jobs.kinds import DISCOUNT_GENERATION
@@ -133,12 +133,8 @@ def _existing(session: Session, client_id: UUID, pattern: Pattern) -> int:
 
 
 def _spec(asked: Generation) -> dict[str, Any]:
-    rules = {name: getattr(asked.rules, name) for name in RULE_NAMES}
+    rules = told_rules(asked.rules)
     for name in ("starts_at", "expires_at"):
         rules[name] = rules[name] and rules[name].isoformat()
-    rules |= {
-        "kind": asked.rules.kind.value,
-        "products": asked.rules.products and list(asked.rules.products),
-    }
     limits = {name: getattr(asked, name) for name in ("max_uses", "max_uses_per_customer")}
     return {"pattern": pattern_json(asked.pattern), "rules": rules} | limits

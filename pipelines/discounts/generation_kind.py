@@ -119,9 +119,13 @@ def _series(job: Row[Any]) -> Series:
 
 
 def _with_times(rules: dict[str, Any]) -> dict[str, Any]:
-    """The rules as they were kept, their times read again."""
+    """The rules as they were kept, their times read again; those of an older release have no tiers."""
     times = {name: rules[name] for name in ("starts_at", "expires_at")}
-    return rules | {name: at and datetime.fromisoformat(at) for name, at in times.items()}
+    return (
+        {"tiers": None}
+        | rules
+        | {name: at and datetime.fromisoformat(at) for name, at in times.items()}
+    )
 
 
 def _settle(session: Session, job: Row[Any], _now: datetime) -> None:

@@ -87,7 +87,7 @@ def _give_way(session: Session, ask: Ask) -> None:
         session,
         now,
         client_id=ask.client_id,
-        code_id=code_named(session, ask.client_id, ask.code).id,
+        code_id=code_named(session, ask.client_id, ask.code, ask.customer).id,
         cart=ask.cart.reference,
         keys=ask.customer.keys,
     )

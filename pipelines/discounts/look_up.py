@@ -1,5 +1,6 @@
 """Find a client's discount code by its text, with the rules that are in force."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -7,13 +8,15 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.books.codes import canonical, is_code
+from pipelines.discounts.customers import KnownCustomer, is_for
 from pipelines.discounts.refusals import CodeInvalid
 from pipelines.discounts.stored_rules import RULES_READ
 from pipelines.jobs.refusals import ClientSuspended
 
 _CODE = text(f"""
 SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended,
+    c.max_uses_per_customer, c.used, c.assignee_keys, c.assigned_user_id, l.suspended_at IS NOT NULL AS is_suspended,
+    (SELECT referrer_keys FROM referral_codes WHERE code_id = c.id) AS referrer_keys,
     {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
@@ -21,13 +24,25 @@ WHERE c.client_id = :client AND c.code = :code
 """)
 
 
-def code_named(session: Session, client_id: UUID, typed: str) -> Row[Any]:
-    """The code, however it is typed (EC-024); raises `CodeInvalid`, `ClientSuspended`."""
+def is_own(code: Row[Any], keys: Collection[bytes]) -> bool:
+    """Whether the customer gives this code to friends, by any of their names."""
+    return not set(keys).isdisjoint(code.referrer_keys or ())
+
+
+def code_named(
+    session: Session, client_id: UUID, typed: str, customer: KnownCustomer | None
+) -> Row[Any]:
+    """The code, however it is typed (EC-024), if it is for everybody or for this customer (EC-017).
+
+    Raises `CodeInvalid`, `ClientSuspended`.
+    """
     text_of_code = canonical(typed)
     values = {"client": client_id, "code": text_of_code}
     row = session.execute(_CODE, values).one_or_none() if is_code(text_of_code) else None
     if row is None:
         raise CodeInvalid
+    if not is_for(row.assignee_keys, row.assigned_user_id, customer):
+        raise CodeInvalid(anothers=row.id)
     if row.is_suspended:
         raise ClientSuspended
     return row

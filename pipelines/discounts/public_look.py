@@ -21,6 +21,7 @@ SELECT {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
 WHERE c.client_id = :client AND c.code = :code AND c.state = 'active' AND l.suspended_at IS NULL
+  AND c.assignee_keys IS NULL
   AND (c.max_uses IS NULL OR c.used - (
     SELECT count(*) FROM discount_usages u
     WHERE u.code_id = c.id AND u.state = 'reserved' AND u.expires_at <= :now) < c.max_uses)
@@ -32,6 +33,7 @@ def look_publicly(
 ) -> Quote:
     """The price with the code; raises `CodeInvalid` for every reason why it is not good now.
 
+    One that is for somebody in particular is good for nobody in general (EC-017).
     An amount has no lines: of a code for certain products it is told as if all were of them, and
     whoever asks is taken for somebody who has bought nothing yet.
     """

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.discounts import CodeState
 from pipelines.books.codes import canonical
 from pipelines.discounts.rules import DiscountRules
-from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
+from pipelines.discounts.stored_rules import RULES_READ, rules_of, told_rules
 from pipelines.errors import NotFound
 
 #: What is kept beside the versions of the rules, and may change while slots are taken.
@@ -22,12 +22,16 @@ OPTION_NAMES = ("restore_on_refund", "on_late")
 
 _CODES = f"""
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.watch_leaks, c.pause_reason, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
+    c.max_uses_per_customer, c.watch_leaks, c.pause_reason,
+    c.assignee_keys IS NOT NULL AS is_assigned, c.assigned_user_id, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, {RULES_READ},
     (SELECT count(*) FROM discount_usages u
-     WHERE u.code_id = c.id AND u.state = 'reserved') AS reserved
+     WHERE u.code_id = c.id AND u.state = 'reserved') AS reserved,
+    t.others AS others_tried, t.last_at AS last_tried_by_other_at
 FROM discount_codes c
 JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
+LEFT JOIN LATERAL (SELECT count(*) AS others, max(last_at) AS last_at
+                   FROM code_tries WHERE code_id = c.id) t ON c.assignee_keys IS NOT NULL
 """
 _ONE = text(_CODES + "WHERE c.id = :code")
 _LIST = text(
@@ -100,7 +104,7 @@ class CodeView:
         return standing(self.row, self.now)
 
     def as_json(self) -> dict[str, Any]:
-        row, rules = self.row, self.rules
+        row = self.row
         return {
             "id": row.id,
             "agency_id": row.agency_id,
@@ -108,11 +112,14 @@ class CodeView:
             "batch_id": row.batch_id,
             "code": row.code,
             "standing": self.standing.value,
-            **{name: getattr(rules, name) for name in RULE_NAMES},
-            "kind": rules.kind.value,
+            **told_rules(self.rules),
             **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
             "watch_leaks": row.watch_leaks,
             "pause_reason": row.pause_reason,
+            "is_assigned": row.is_assigned,
+            "assigned_user_id": row.assigned_user_id,
+            "others_tried": row.others_tried or 0,
+            "last_tried_by_other_at": row.last_tried_by_other_at,
             "used": row.used,
             "reserved": row.reserved,
             "overflow_uses": row.overflow_uses,

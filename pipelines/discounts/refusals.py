@@ -13,6 +13,11 @@ class CodeInvalid(NotFound):
     code = "code_invalid"
     detail = "This code is not valid."
 
+    def __init__(self, anothers: UUID | None = None) -> None:
+        """`anothers` is the assigned code that somebody else tried, which no answer tells (EC-017)."""
+        super().__init__()
+        self.anothers = anothers
+
 
 class CodeInactive(Refusal):
     """Whoever manages the code has paused it, or put it away."""
@@ -67,6 +72,14 @@ class AlreadyUsed(Refusal):
     code = "already_used"
     kind = Kind.CONFLICT
     detail = "This customer has used the code as often as one person may."
+
+
+class OwnReferral(Refusal):
+    """The code is the customer's own, for friends of theirs."""
+
+    code = "own_referral"
+    kind = Kind.CONFLICT
+    detail = "This customer gives the code to friends, and cannot use it."
 
 
 class StackingNotAllowed(Refusal):

@@ -20,12 +20,13 @@ from pipelines.audit.record import record
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.count_customers import count_customer, count_more, is_first_purchase
 from pipelines.discounts.customers import KnownCustomer
-from pipelines.discounts.look_up import code_named
+from pipelines.discounts.look_up import code_named, is_own
 from pipelines.discounts.pricing import Quote
 from pipelines.discounts.refusals import (
     CartChanged,
     CodeBusy,
     CodeInactive,
+    OwnReferral,
     SlotExhausted,
     StackingNotAllowed,
 )
@@ -62,6 +63,9 @@ UPDATE discount_codes SET used = used + 1
 WHERE id = :code AND state = 'active' AND rules_version = :rules
   AND max_uses_per_customer IS NOT DISTINCT FROM :per_customer
   AND used < coalesce(max_uses, used + 1)
+""")
+_KNOW_ASSIGNEE = text("""
+UPDATE discount_codes SET assigned_user_id = :user WHERE id = :code AND assigned_user_id IS NULL
 """)
 _STANDS = text("""
 SELECT state, rules_version, max_uses_per_customer FROM discount_codes WHERE id = :code
@@ -100,12 +104,12 @@ def reserve(
 ) -> Reserved | CartChanged:
     """Take a slot, or price anew what the cart has; a cart that the code is not for gives it back.
 
-    Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `StackingNotAllowed`,
+    Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `OwnReferral`, `StackingNotAllowed`,
     `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
     the cart, and `InTheWay`; nothing is written then.
     """
     for _ in range(TRIES_MAX):
-        code = code_named(session, ask.client_id, ask.code)
+        code = code_named(session, ask.client_id, ask.code, ask.customer)
         live = live_in_cart(session, ask, is_locked=True)
         if live is not None:
             return _kept(session, ask, code, live, now=now, actor_id=actor_id, limits=limits)
@@ -144,7 +148,8 @@ def has_it_already(session: Session, ask: Ask) -> bool:
     """Whether the cart has this very code."""
     live = live_in_cart(session, ask)
     try:
-        return live is not None and live.code_id == code_named(session, ask.client_id, ask.code).id
+        code = code_named(session, ask.client_id, ask.code, ask.customer)
+        return live is not None and live.code_id == code.id
     except Refusal:
         return False
 
@@ -175,7 +180,10 @@ def _kept(
         raise StackingNotAllowed
     new = sorted(set(ask.customer.keys) - set(live.customer_keys))
     if new:
+        if is_own(code, new):
+            raise OwnReferral
         count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
+    _know_assignee(session, code, ask.customer)
     if live.cart_digest == ask.cart.digest:
         return Reserved(live.id, is_replay=True)
     return reprice(session, live, ask.cart, now=now, actor_id=actor_id)
@@ -210,6 +218,8 @@ def _take(
 ) -> UUID:
     if code.state != CodeState.ACTIVE:
         raise CodeInactive
+    if is_own(code, ask.customer.keys):
+        raise OwnReferral
     is_first = is_first_purchase(session, code.client_id, ask.customer.keys)
     priced = price(rules_of(code), ask.cart, now, is_first_order=is_first)
     if isinstance(priced, Refusal):
@@ -217,6 +227,7 @@ def _take(
     most_uses = code.max_uses_per_customer
     timeouts = count_customer(session, code, ask.customer.keys, most_uses=most_uses, limits=limits)
     _take_slot(session, code)
+    _know_assignee(session, code, ask.customer)
     is_short = timeouts >= limits.reservation_timeouts_max
     seconds = limits.reservation_short_seconds if is_short else limits.reservation_seconds
     expires_at = now + timedelta(seconds=seconds)
@@ -232,6 +243,13 @@ def _take(
         detail={"discount_id": str(code.id), "discount_minor": priced.discount_minor},
     )
     return made
+
+
+def _know_assignee(session: Session, code: Row[Any], customer: KnownCustomer) -> None:
+    """Whom a code is for, as a guest, is known by now: they keep it by whatever they come next (EC-017)."""
+    is_news = code.assigned_user_id is None and customer.user_id is not None
+    if is_news and code.assignee_keys is not None:
+        session.execute(_KNOW_ASSIGNEE, {"code": code.id, "user": customer.user_id})
 
 
 def _take_slot(session: Session, code: Row[Any]) -> None:

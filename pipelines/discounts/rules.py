@@ -14,6 +14,7 @@ from pipelines.discounts.refusals import (
     NoEligibleItems,
     NotFirstOrder,
 )
+from pipelines.discounts.tiers import Tier, tier_reached
 from pipelines.errors import Refusal
 
 
@@ -40,6 +41,13 @@ class DiscountRules:
     first_order_only: bool = False
     starts_at: datetime | None = None
     expires_at: datetime | None = None
+    #: In ascending order, each giving more than the one before and than the base; None: the base alone.
+    tiers: tuple[Tier, ...] | None = None
+
+    @property
+    def given_by(self) -> str:
+        """The name of what says how much, of the code itself and of its tiers."""
+        return "percent_bp" if self.kind is DiscountKind.PERCENT else "amount_minor"
 
 
 def refuse_window(rules: DiscountRules, now: datetime) -> Refusal | None:
@@ -76,13 +84,11 @@ def price(
 
 
 def discount_of(rules: DiscountRules, base_minor: int) -> int:
-    """What the code takes off this amount, never more than all of it."""
-    if rules.kind is DiscountKind.PERCENT:
-        assert rules.percent_bp is not None, "a percentage says how much"
-        wanted = percent_of(base_minor, rules.percent_bp)
-    else:
-        assert rules.amount_minor is not None, "a fixed discount says how much"
-        wanted = rules.amount_minor
+    """What the code takes off this amount, by the highest tier that it reaches; never more than all of it."""
+    tier = tier_reached(rules.tiers, base_minor)
+    given = getattr(rules, rules.given_by) if tier is None else tier.gives(rules.given_by)
+    assert given is not None, "a discount and each of its tiers says how much"
+    wanted: int = percent_of(base_minor, given) if rules.kind is DiscountKind.PERCENT else given
     if rules.max_discount_minor is not None:
         wanted = min(wanted, rules.max_discount_minor)
     return min(wanted, base_minor)

@@ -1,5 +1,6 @@
 """The rules of a discount as the database has them: their columns are named here and nowhere else."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.tiers import tiers_from, tiers_json
 
 _TYPES: Mapping[str, str] = {
     "kind": "text",
@@ -19,6 +21,7 @@ _TYPES: Mapping[str, str] = {
     "first_order_only": "boolean",
     "starts_at": "timestamptz",
     "expires_at": "timestamptz",
+    "tiers": "jsonb",
 }
 RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
 #: `kind, percent_bp, ...`, for whoever writes them, and the same of a table `r`, for whoever reads them.
@@ -30,9 +33,19 @@ RULES_DECLARED = ", ".join(f"{name} {_TYPES[name]}" for name in RULE_NAMES)
 
 
 def rule_values(rules: DiscountRules) -> dict[str, Any]:
-    """The rules by the names of their columns."""
+    """The rules by the names of their columns, as a statement takes them."""
+    told = told_rules(rules)
+    return told | {"tiers": told["tiers"] and json.dumps(told["tiers"])}
+
+
+def told_rules(rules: DiscountRules) -> dict[str, Any]:
+    """The rules in plain values under the names of their columns; times as they are."""
     values = {name: getattr(rules, name) for name in RULE_NAMES}
-    return values | {"kind": rules.kind.value, "products": rules.products and list(rules.products)}
+    return values | {
+        "kind": rules.kind.value,
+        "products": rules.products and list(rules.products),
+        "tiers": tiers_json(rules.tiers),
+    }
 
 
 def rules_of(row: Row[Any]) -> DiscountRules:
@@ -42,7 +55,13 @@ def rules_of(row: Row[Any]) -> DiscountRules:
 
 def rules_from(values: Mapping[Any, Any]) -> DiscountRules:
     """The rules among these values, under the names of their columns."""
-    told = {name: values[name] for name in RULE_NAMES}
-    products = told["products"]
-    told["products"] = None if products is None else tuple(products)
-    return DiscountRules(**told | {"kind": DiscountKind(told["kind"])})
+    return DiscountRules(**{name: rule_from(name, values[name]) for name in RULE_NAMES})
+
+
+def rule_from(name: str, value: Any) -> Any:
+    """One of the rules from its plain value, as it is stored or came in a body."""
+    if name == "kind":
+        return DiscountKind(value)
+    if name == "tiers":
+        return tiers_from(value)
+    return value if name != "products" or value is None else tuple(value)

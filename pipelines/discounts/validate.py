@@ -12,9 +12,9 @@ from models.discounts import CodeState
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.count_customers import has_enough, is_first_purchase
 from pipelines.discounts.customers import KnownCustomer
-from pipelines.discounts.look_up import code_named
+from pipelines.discounts.look_up import code_named, is_own
 from pipelines.discounts.pricing import Quote
-from pipelines.discounts.refusals import CodeInactive, SlotExhausted
+from pipelines.discounts.refusals import CodeInactive, OwnReferral, SlotExhausted
 from pipelines.discounts.rules import price
 from pipelines.discounts.stored_rules import rules_of
 from pipelines.errors import Refusal
@@ -42,13 +42,15 @@ def validate(session: Session, trial: Trial, *, now: datetime, limits: Limits) -
 
     An amount has no lines: of a code for certain products it is told as if all were of them.
     """
+    keys = () if trial.customer is None else trial.customer.keys
     try:
-        code = code_named(session, trial.client_id, trial.code)
+        code = code_named(session, trial.client_id, trial.code, trial.customer)
     except Refusal as refusal:
         return refusal
     if code.state != CodeState.ACTIVE:
         return CodeInactive()
-    keys = () if trial.customer is None else trial.customer.keys
+    if is_own(code, keys):
+        return OwnReferral()
     is_first = is_first_purchase(session, trial.client_id, keys)
     rules = replace(rules_of(code), products=None)
     priced = price(rules, trial.cart, now, is_first_order=is_first)

@@ -60,7 +60,7 @@ def with_cards(session: Session, client_id: UUID, customer: KnownCustomer) -> Kn
 def know_card(session: Session, usage: Row[Any], card: str, *, now: datetime) -> bool:
     """The card that paid for a usage, which is locked: judged and counted, once; whether that was new."""
     key = card_key(usage.client_id, card)
-    if not judge_card(session, usage, key, now=now) or key in usage.customer_keys:
+    if not judge_card(session, usage, key, card, now=now) or key in usage.customer_keys:
         return False
     is_live = usage.state == UsageState.RESERVED
     if usage.state != UsageState.RELEASED:

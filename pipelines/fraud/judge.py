@@ -73,6 +73,13 @@ WHERE u.client_id = :client AND u.code_id = :code AND u.id <> :usage
   AND u.restored IS DISTINCT FROM 'customer'
   AND u.customer_keys && CAST(:card AS bytea[]) AND NOT u.customer_keys && CAST(:keys AS bytea[])
 """)
+# Whoever gives the code to friends may have bought without any code.
+_REFERRER_PURCHASES = text("""
+SELECT count(*) FROM referral_codes f
+JOIN payments m ON m.client_id = f.client_id AND m.card = :paid_with
+JOIN purchases p ON p.id = m.id AND p.customer_keys && f.referrer_keys
+WHERE f.code_id = :code
+""")
 _KNOWN = text("SELECT reasons, card_key FROM usage_risks WHERE usage_id = :usage FOR NO KEY UPDATE")
 
 
@@ -84,8 +91,13 @@ def judge(session: Session, usage_id: UUID, traces: Traces, *, now: datetime) ->
     return found
 
 
-def judge_card(session: Session, usage: Row[Any], card: bytes, *, now: datetime) -> bool:
-    """The card that paid is known: whoever else paid with it for the same code is told of, once."""
+def judge_card(
+    session: Session, usage: Row[Any], card: bytes, paid_with: str, *, now: datetime
+) -> bool:
+    """The card that paid is known, by its key and as its payment names it.
+
+    Whoever else paid with it for the same code is told of, once, and whether it is the referrer's.
+    """
     known = session.execute(_KNOWN, {"usage": usage.id}).one_or_none()
     if known is None:
         # Reserved before anybody was judged.
@@ -95,7 +107,10 @@ def judge_card(session: Session, usage: Row[Any], card: bytes, *, now: datetime)
         return False
     own = [key for key in usage.customer_keys if key != card]
     values = _who(usage) | {"card": [card], "keys": own}
-    found = with_card(known.reasons, int(session.execute(_CARD_USES, values).scalar_one()))
+    uses = int(session.execute(_CARD_USES, values).scalar_one())
+    by_referrer = {"code": usage.code_id, "paid_with": paid_with}
+    purchases = int(session.execute(_REFERRER_PURCHASES, by_referrer).scalar_one())
+    found = with_card(known.reasons, uses, purchases)
     told = {"usage": usage.id, "card": card, "now": now} | _told(found)
     if session.execute(_WITH_CARD, told).scalar_one():
         _audit(session, usage, found)

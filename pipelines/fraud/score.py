@@ -26,6 +26,7 @@ class ReasonCode(StrEnum):
     VELOCITY = "velocity"
     FIRST = "first_purchase_high_discount"
     CARD = "card_of_another"
+    REFERRER = "card_of_referrer"
 
 
 #: From how many on, how many points: the highest step that is reached counts.
@@ -38,6 +39,7 @@ STEPS: Mapping[ReasonCode, Sequence[tuple[int, int]]] = {
     ReasonCode.VELOCITY: ((5, 15), (10, 25)),
     ReasonCode.FIRST: ((1, 10),),
     ReasonCode.CARD: ((1, THRESHOLD),),
+    ReasonCode.REFERRER: ((1, THRESHOLD),),
 }
 _WORDS: Mapping[ReasonCode, str] = {
     ReasonCode.NETWORK: "{} other customers came from the same network within an hour.",
@@ -48,6 +50,7 @@ _WORDS: Mapping[ReasonCode, str] = {
     ReasonCode.VELOCITY: "The customer made {} reservations within ten minutes.",
     ReasonCode.FIRST: "It is a first purchase, and the code takes off half or more.",
     ReasonCode.CARD: "The card that paid has paid for {} uses of the code by other customers.",
+    ReasonCode.REFERRER: "The card that paid has paid for {} purchases of whoever gives the code to friends.",
 }
 
 
@@ -69,6 +72,8 @@ class Signals:
     subtotal_minor: int = 0
     #: Uses of the code by other customers that the same card has paid for.
     card_uses: int = 0
+    #: Purchases that it has paid for of the referrer whose code this is.
+    referrer_purchases: int = 0
 
     @property
     def is_high_discount(self) -> bool:
@@ -116,15 +121,20 @@ def score(signals: Signals) -> Score:
         ReasonCode.VELOCITY: signals.reservations,
         ReasonCode.FIRST: int(signals.is_first_purchase and signals.is_high_discount),
         ReasonCode.CARD: signals.card_uses,
+        ReasonCode.REFERRER: signals.referrer_purchases,
     }
     found = (Reason(code, _points(code, count), count) for code, count in counts.items())
     return Score(tuple(reason for reason in found if reason.points))
 
 
-def with_card(known: Iterable[Mapping[str, Any]], card_uses: int) -> Score:
+def with_card(
+    known: Iterable[Mapping[str, Any]], card_uses: int, referrer_purchases: int = 0
+) -> Score:
     """A score that was kept as JSON, once the card is known."""
-    kept = [_read(told) for told in known if told["reason"] != ReasonCode.CARD]
-    more = score(Signals(card_uses=card_uses)).reasons
+    of_card = {ReasonCode.CARD, ReasonCode.REFERRER}
+    kept = [_read(told) for told in known if told["reason"] not in of_card]
+    signals = Signals(card_uses=card_uses, referrer_purchases=referrer_purchases)
+    more = score(signals).reasons
     return Score((*kept, *more))
 
 

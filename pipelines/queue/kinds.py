@@ -110,6 +110,8 @@ ERASE_PERSON = TaskKind("erase_person", Queue.BULK, scope=ScopeOf.SYSTEM)
 ADD_UP_ISSUED = TaskKind("add_up_issued", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: Slots of discount codes that nobody paid in time.
 RELEASE_EXPIRED = TaskKind("release_expired", Queue.BULK, scope=ScopeOf.SYSTEM)
+#: Gives referrers what is due for purchases that were kept.
+ISSUE_REWARDS = TaskKind("issue_rewards", Queue.BULK, scope=ScopeOf.SYSTEM)
 #: An event of Stripe's.
 HANDLE_EVENT = TaskKind("handle_event", Queue.INTERACTIVE, scope=ScopeOf.SYSTEM)
 #: A purchase that nobody paid in time: its page ends, then its slot.
@@ -178,6 +180,7 @@ ALL: dict[str, TaskKind] = {
         INTEGRITY_CHECK,
         ADD_UP_ISSUED,
         RELEASE_EXPIRED,
+        ISSUE_REWARDS,
         HANDLE_EVENT,
         END_CHECKOUT,
         SEND_REFUND,

@@ -10,6 +10,7 @@ from pipelines.reconciliation import (
     discounts,
     purchases,
     receivables,
+    referrals,
     rewards,
     user_pools,
 )
@@ -315,6 +316,7 @@ INVARIANTS = (
     *coupons.INVARIANTS,
     *discounts.INVARIANTS,
     *purchases.INVARIANTS,
+    *referrals.INVARIANTS,
     Invariant("imports", "Every imported card is there", _JOBS, _IMPORTS),
     Invariant("vendor-cards", "Vendor cards are succeeded orders", _ORDERS, _VENDOR_CARDS),
     Invariant("one-order", "An item has at most one live order", _ORDERS, _ORDERS_OF_ITEMS),

@@ -72,6 +72,12 @@ PURCHASE_REFUNDED = EventType(
 PURCHASE_DISPUTED = EventType(
     "purchase.disputed", "purchase", "A payer's bank asks a purchase back, or does not.", _PURCHASE
 )
+REFERRAL_REWARDED = EventType(
+    "referral.rewarded",
+    "referral_reward",
+    "A customer has a code for a friend's purchase, which has the id of the reward.",
+    ("program_id", "referral_code_id", "reward_code_id"),
+)
 #: Sent when a person asks for it, and to nobody else: no endpoint chooses it.
 TEST = EventType("webhook.test", "webhook_endpoint", "A person tries the endpoint.")
 
@@ -91,5 +97,6 @@ ALL: dict[str, EventType] = {
         PURCHASE_ENDED,
         PURCHASE_REFUNDED,
         PURCHASE_DISPUTED,
+        REFERRAL_REWARDED,
     )
 }

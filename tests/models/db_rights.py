@@ -32,6 +32,7 @@ RIGHTS = {
     "disputes": "SIU SIU SIU SIU",
     "purchases": "SIU SIU SIU SIU",
     "usage_risks": "SIU SIU SIU SIU",
+    "code_tries": "SIU SIU SIU SIU",
     "top_ups": "SIU SIU SIU SIU",
     "stripe_events": "- - - SIUD",
     "stripe_pulls": "- - - SIU",

@@ -47,20 +47,28 @@ def test_s1_132_a_code_is_made_looked_at_paused_and_put_away(
 
 
 def test_s1_132_a_fixed_discount_has_its_currency(shell: Shell) -> None:
+    """S2-127: with a tier."""
     options = ("--amount-minor", "500", "--min-subtotal-minor", "2000", "--product", "SKU-1")
+    tiers = ("--tier", "10000:2000")
     fixed = ("discounts", "create", "FIVE", *options, "--max-uses-per-customer", "0")
 
     refused = shell.run(*fixed)
     too_fine = shell.run("discounts", "create", "FINE", "--percent", "12.345")
-    made = shell.run(*fixed, "--currency", "USD")
+    untold = shell.run(*fixed, "--currency", "USD", "--tier", "10000")
+    made = shell.run(*fixed, "--currency", "USD", *tiers)
+    shell.run(
+        *("discounts", "create", "TEN1", "--percent", "10", "--currency", "USD"), "--tier", "5:12.5"
+    )
 
+    assert (untold.exit_code, "10000:1500" in untold.output) == (2, True)
+    assert "10 % (12.5 % from $0.05)" in shell.run("discounts", "list", "--code", "TEN1").output
     assert (too_fine.exit_code, "two decimals" in too_fine.output) == (2, True)
     assert refused.exit_code != 0
     assert "currency" in refused.output
     told = json.loads(shell.run("discounts", "show", made.output.strip(), "--json").output)
     assert (told["amount_minor"], told["max_uses_per_customer"]) == (500, None)
     words = shell.run("discounts", "show", made.output.strip()).output
-    assert "FIVE takes off $5.00" in words
+    assert "FIVE takes off $5.00 ($20.00 from $100.00)" in words
     assert "From $20.00 on." in words
     assert "For SKU-1 alone." in words
 

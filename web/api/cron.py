@@ -1,10 +1,13 @@
 """Standing checks for outside schedulers, with the cron secret; the house's own needs none."""
 
 import time
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields
+from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
@@ -13,6 +16,7 @@ from pipelines.checkout.end import release_expired
 from pipelines.monitoring.integrity import check_integrity
 from pipelines.monitoring.runs import note_run
 from pipelines.reconciliation.prove import Patience
+from pipelines.referrals.issue import issue_rewards
 from web.api.alerts import AlertSubject
 from web.api.invariants import STATEMENT_SHARE, ProofShown, proof_slot
 from web.api.routes import Routes, answers
@@ -21,8 +25,8 @@ from web.front import front
 from web.guards import Unauthenticated, public
 from web.look_now import look_now
 
-#: What one request may spend on giving slots back.
-RELEASE_SECONDS = 5.0
+#: What one request may spend on passes of a duty.
+PASSES_SECONDS = 5.0
 routes = Routes("cron", "Standing checks, for schedulers outside that have the cron secret.")
 
 
@@ -69,6 +73,13 @@ class Released(Schema):
     duration_ms = fields.Integer()
 
 
+class Issued(Schema):
+    success = fields.Boolean()
+    issued = fields.Integer()
+    more = fields.Boolean()
+    duration_ms = fields.Integer()
+
+
 @routes.post("/cron/monitor")
 @public
 @answers(200, Looked)
@@ -86,15 +97,28 @@ def run_release_expired() -> Response:
 
     `more` says that a request's time did not suffice for all of them.
     """
-    _require_secret()
-    began, released, house = time.monotonic(), 0, front().house
-    has_more = True
-    while has_more and time.monotonic() - began < RELEASE_SECONDS:
-        with scoped_transaction(house.sessions, SYSTEM) as session:
-            found = release_expired(session, clock.now(session))
-        released, has_more = released + found.released, found.is_full
-    took = round((time.monotonic() - began) * 1000)
-    return jsonify({"success": True, "released": released, "more": has_more, "duration_ms": took})
+
+    def one_pass(session: Session, now: datetime) -> tuple[int, bool]:
+        found = release_expired(session, now)
+        return found.released, found.is_full
+
+    return _in_passes("released", one_pass)
+
+
+@routes.post("/cron/issue-rewards")
+@public
+@answers(200, Issued)
+def run_issue_rewards() -> Response:
+    """Give referrers what is due, as the house does by itself.
+
+    `more` says that a request's time did not suffice for all of it.
+    """
+
+    def one_pass(session: Session, now: datetime) -> tuple[int, bool]:
+        found = issue_rewards(session, now)
+        return found.issued, found.is_full
+
+    return _in_passes("issued", one_pass)
 
 
 @routes.post("/cron/integrity-check")
@@ -112,6 +136,18 @@ def run_integrity_check() -> Response:
         note_run(session, run)
     answer: dict[str, Any] = {"success": True, "duration_ms": run.duration_ms}
     return jsonify(answer | proof.as_json())
+
+
+def _in_passes(done: str, one_pass: Callable[[Session, datetime], tuple[int, bool]]) -> Response:
+    """Passes of a duty, each in a transaction of its own, as far as a request's time suffices."""
+    _require_secret()
+    began, count, has_more = time.monotonic(), 0, True
+    while has_more and time.monotonic() - began < PASSES_SECONDS:
+        with scoped_transaction(front().house.sessions, SYSTEM) as session:
+            found, has_more = one_pass(session, clock.now(session))
+        count += found
+    took = round((time.monotonic() - began) * 1000)
+    return jsonify({"success": True, done: count, "more": has_more, "duration_ms": took})
 
 
 def _require_secret() -> None:

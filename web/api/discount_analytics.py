@@ -9,7 +9,7 @@ from marshmallow import Schema, fields
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.discounts.read import Standing, Wanted, beginning
-from web.api.discounts import CODE_CHARACTERS_MAX
+from web.api.discount_schemas import CODE_CHARACTERS_MAX
 from web.api.routes import Routes, answers, answers_csv, asks
 from web.discount_reports import codes_file, report_file, report_on_all, report_on_code
 from web.fields import Identity, Text, one_of

@@ -25,13 +25,15 @@ from pipelines.discounts.batches import move_batch, read_batch
 from pipelines.discounts.code_export import audit_export, codes_csv
 from pipelines.discounts.code_rows import BETWEEN
 from pipelines.discounts.generate import Generation, accept_generation
+from pipelines.discounts.rules import DiscountKind
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
 from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.books import PatternBody
-from web.api.discounts import CODE_CHARACTERS_MAX, NewDiscountRules, rules_in
+from web.api.discount_schemas import CODE_CHARACTERS_MAX, NewDiscountRules
+from web.api.discounts import rules_in
 from web.api.job_schemas import Job
 from web.api.routes import (
     CSV_BODY,
@@ -75,6 +77,14 @@ class DiscountRow(NewDiscountRules):
     def _has_products_of_a_cell(self, data: dict[str, Any], **_: Any) -> None:
         if any(BETWEEN in sku for sku in data.get("products") or ()):
             raise ValidationError(f"illegal_character|No SKU has a {BETWEEN} in it.", "products")
+
+    @validates_schema
+    def _has_tiers_of_a_cell(self, data: dict[str, Any], **_: Any) -> None:
+        """A cell does not say which of both it gives: it is what the code gives."""
+        name = "percent_bp" if data.get("kind") == DiscountKind.PERCENT else "amount_minor"
+        if any(set(tier) != {"from_minor", name} for tier in data.get("tiers") or ()):
+            detail = f"A tier of this code has from_minor and {name}."
+            raise ValidationError(f"invalid_tiers|{detail}", "tiers")
 
 
 class DiscountRows(Schema):

@@ -13,7 +13,7 @@ from pipelines.currencies import is_accepted
 from pipelines.discounts.cart import SUBTOTAL_MINOR_MAX, Cart, Line
 from pipelines.discounts.public_look import look_publicly
 from pipelines.discounts.refusals import CodeInvalid
-from web.api.discounts import CODE_CHARACTERS_MAX
+from web.api.discount_schemas import CODE_CHARACTERS_MAX
 from web.api.routes import Routes, answers, asks, documented
 from web.fields import Count, Identity, Text
 from web.front import front

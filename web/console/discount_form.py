@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from pipelines.currencies import exponent, is_accepted
-from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
-from pipelines.discounts.pricing import WHOLE_BP
+from pipelines.discounts.cart import SKU_CHARACTERS_MAX
 from pipelines.discounts.read import CodeView
 from pipelines.discounts.rules import DiscountKind
 from pipelines.errors import FieldError
@@ -19,12 +17,12 @@ from pipelines.jobs.cells import (
     FORBIDDEN_CONTROLS,
     OUT_OF_YEARS,
     YEARS,
-    CellProblem,
-    read_decimal,
 )
 from pipelines.tenants.time_zones import first_moment
 from web.console.condition_form import moment_of, number_of
 from web.console.condition_words import in_zone
+from web.console.discount_amounts import amount_of, percent_of_text
+from web.console.discount_tiers import read_tiers, tier_error, tiers_text
 from web.console.discount_words import amount_text, begins_a_day, percent_text
 
 PRODUCTS_MAX = 500
@@ -38,6 +36,7 @@ FIELDS = {
     "max_discount": "The most that it takes off",
     "min_subtotal": "The least that its products cost",
     "products": "Its products",
+    "tiers": "Its tiers",
     "starts_on": "Its first day",
     "starts_time": "The time at which it starts",
     "ends_on": "Its last day",
@@ -53,6 +52,7 @@ SAID_BY: Mapping[str, tuple[str, ...]] = {
     "max_discount_minor": ("max_discount", "currency"),
     "min_subtotal_minor": ("min_subtotal", "currency"),
     "products": ("products",),
+    "tiers": ("tiers", "currency"),
     "starts_at": ("starts_on", "starts_time"),
     "expires_at": ("ends_on", "ends_time"),
     "max_uses": ("max_uses",),
@@ -61,7 +61,6 @@ SAID_BY: Mapping[str, tuple[str, ...]] = {
 #: What an empty form offers.
 OFFERED = {"kind": "percent", "max_uses_per_customer": "1"}
 NOT_A_DAY = "Give a day such as 2027-01-31."
-NOT_A_PERCENTAGE = "Give a percentage from 0.01 to 100, such as 10 or 12.5."
 #: The rules speak of members of a body; a form has fields.
 WORDS: Mapping[tuple[str, str], str] = {
     ("required", "percent"): "Say how many percent it takes off.",
@@ -84,36 +83,23 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 def read_values(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> dict[str, Any]:
     """The rules and limits that were typed, by name; what is wrong is put into `errors`."""
     currency = typed["currency"].upper() or None
-    values: dict[str, Any] = {"currency": currency, "percent_bp": _percent(typed, errors)}
+    values: dict[str, Any] = {
+        "currency": currency,
+        "percent_bp": percent_of_text("percent", typed["percent"], errors),
+    }
     for name, field in (
         ("amount_minor", "amount"),
         ("max_discount_minor", "max_discount"),
         ("min_subtotal_minor", "min_subtotal"),
     ):
         values[name] = amount_of(field, typed[field], currency, errors)
+    values["tiers"] = read_tiers(typed, currency, errors)
     values["products"] = _products(typed["products"], errors)
     values["starts_at"] = _moment("starts", typed, zone, errors)
     values["expires_at"] = _moment("ends", typed, zone, errors)
     for name in ("max_uses", "max_uses_per_customer"):
         values[name] = number_of(name, typed[name], errors)
     return values
-
-
-def amount_of(field: str, text: str, currency: str | None, errors: dict[str, str]) -> int | None:
-    """An amount in minor units, more than zero; None for nothing, and with why in `errors`."""
-    if not text:
-        return None
-    if currency is None or not is_accepted(currency):
-        errors["currency"] = "Give a currency of ISO 4217, such as USD."
-        return None
-    read = read_decimal(text, exponent=exponent(currency))
-    if isinstance(read, CellProblem):
-        errors[field] = read.detail
-        return None
-    if not 1 <= read <= UNIT_MINOR_MAX:
-        errors[field] = "The amount must be more than zero, and not as large as that."
-        return None
-    return read
 
 
 def touched_values(
@@ -136,6 +122,7 @@ def shown_values(view: CodeView, zone: str) -> dict[str, str]:
         "max_discount": amount_text(rules.max_discount_minor, rules.currency),
         "min_subtotal": amount_text(rules.min_subtotal_minor, rules.currency),
         "products": "\n".join(rules.products or ()),
+        "tiers": tiers_text(rules),
         "max_uses": str(row.max_uses or ""),
         "max_uses_per_customer": str(row.max_uses_per_customer or ""),
     }
@@ -145,9 +132,12 @@ def shown_values(view: CodeView, zone: str) -> dict[str, str]:
 
 
 def by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
-    """The errors of a body at the fields of the form."""
-    found = {}
+    """The errors of a body at the fields of the form; those of tiers by their line."""
+    found = dict[str, str]()
     for one in errors:
+        if (one.pointer or "").startswith("/tiers"):
+            found.setdefault("tiers", tier_error(one))
+            continue
         name = (one.pointer or "").rpartition("/")[2]
         field = _FIELD_OF.get(name, name)
         found[field] = WORDS.get((one.code, field), one.detail)
@@ -160,17 +150,6 @@ def kind_of(typed: Mapping[str, str], errors: dict[str, str]) -> DiscountKind:
         errors["kind"] = "Choose what the code takes off."
         return DiscountKind.PERCENT
     return DiscountKind(typed["kind"])
-
-
-def _percent(typed: Mapping[str, str], errors: dict[str, str]) -> int | None:
-    text = typed["percent"].removesuffix("%").strip()
-    if not text:
-        return None
-    read = read_decimal(text, exponent=2)
-    if isinstance(read, CellProblem) or not 1 <= read <= WHOLE_BP:
-        errors["percent"] = NOT_A_PERCENTAGE
-        return None
-    return read
 
 
 def _products(text: str, errors: dict[str, str]) -> tuple[str, ...] | None:

@@ -29,6 +29,7 @@ from web.console.discount_form import (
 )
 from web.console.discount_preview import FIELDS as CART_FIELDS
 from web.console.discount_preview import LINES, Preview, offered_cart, preview, read_cart
+from web.console.discount_tiers import TIERS_CHARACTERS_MAX, tier_lines
 from web.console.discounts import TITLE
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
@@ -78,10 +79,12 @@ def make() -> Response:
 
 
 def typed_rules() -> dict[str, str]:
-    """What stands in the fields of the rules; the products are a longer text."""
+    """What stands in the fields of the rules; products and tiers are longer texts."""
     typed = typed_fields(*FIELDS)
     products = request.form.get("products", "").strip()[:PRODUCTS_CHARACTERS_MAX]
-    return typed | {"products": products}
+    tiers = request.form.get("tiers", "")[:TIERS_CHARACTERS_MAX]
+    # Without empty lines: an error names the line as it then stands there.
+    return typed | {"products": products, "tiers": "\n".join(tier_lines(tiers))}
 
 
 def tried(

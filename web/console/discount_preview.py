@@ -10,7 +10,7 @@ from pipelines.discounts.pricing import Quote, QuotedLine
 from pipelines.discounts.rules import DiscountRules, price, refuse_window
 from pipelines.errors import Refusal
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS
-from web.console.discount_form import amount_of
+from web.console.discount_amounts import amount_of
 from web.console.formats import decimal_of, money, number
 
 #: Lines that the form has room for.

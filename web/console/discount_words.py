@@ -10,6 +10,7 @@ from sqlalchemy import Row
 from pipelines.discounts.outcomes import Outcomes
 from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind, DiscountRules
+from pipelines.discounts.tiers import Tier
 from pipelines.tenants.time_zones import first_moment
 from web.console.book_words import StockPart
 from web.console.condition_words import in_zone
@@ -55,8 +56,8 @@ class Uses:
 
 
 def what_it_does(rules: DiscountRules) -> str:
-    """`10 % off, at most $50.00, from $20.00 on, for 3 products`"""
-    told = [f"{amount_off(rules)} off"]
+    """`10 % off (15 % from $100.00), at most $50.00, from $20.00 on, for 3 products`"""
+    told = [f"{amount_off(rules)} off{tier_words(rules)}"]
     currency = rules.currency or ""
     if rules.max_discount_minor is not None:
         told.append(f"at most {money(rules.max_discount_minor, currency)}")
@@ -69,11 +70,21 @@ def what_it_does(rules: DiscountRules) -> str:
     return ", ".join(told)
 
 
-def amount_off(rules: DiscountRules) -> str:
-    """`12.5 %` or `$5.00`"""
+def tier_words(rules: DiscountRules) -> str:
+    """` (15 % from $100.00, 20 % from $200.00)`; nothing without tiers."""
+    told = (
+        f"{amount_off(rules, tier)} from {money(tier.from_minor, rules.currency or '')}"
+        for tier in rules.tiers or ()
+    )
+    return f" ({', '.join(told)})" if rules.tiers else ""
+
+
+def amount_off(rules: DiscountRules, tier: Tier | None = None) -> str:
+    """`12.5 %` or `$5.00`, of the code itself or of one of its tiers."""
+    given = rules if tier is None else tier
     if rules.kind is DiscountKind.FIXED:
-        return money(rules.amount_minor or 0, rules.currency or "")
-    return f"{percent_text(rules.percent_bp)} %"
+        return money(given.amount_minor or 0, rules.currency or "")
+    return f"{percent_text(given.percent_bp)} %"
 
 
 def percent_text(basis_points: int | None) -> str:

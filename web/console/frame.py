@@ -34,6 +34,7 @@ NAVIGATION = (
     Entry("inventory", "Gift-card inventory", "card", "console.inventory", Permission.POOLS_READ),
     Entry("books", "Books & codes", "key", "console.books", Permission.BOOKS_READ),
     Entry("discounts", "Discount codes", "coins", "console.discounts", Permission.DISCOUNTS_READ),
+    Entry("referrals", "Referrals", "repeat", "console.referrals", Permission.DISCOUNTS_READ),
     Entry("purchases", "Purchases", "card", "console.purchases", Permission.PURCHASES_READ),
     Entry("user-pools", "Pools", "people", "console.user_pools", Permission.USER_POOLS_READ),
     Entry("brands", "Brands and prices", "gift", "console.brands", Permission.BRANDS_READ),

@@ -50,8 +50,8 @@ def values(page: str) -> dict[str, str]:
     """What the visible fields of the form hold."""
     kinds = "text|date|time"
     found = dict(re.findall(rf'<input type="(?:{kinds})"[^>]*? name="(\w+)" value="([^"]*)"', page))
-    (products,) = re.findall(r"<textarea[^>]*>([^<]*)</textarea>", page)
-    return {name: unescape(value) for name, value in found.items()} | {"products": products}
+    found |= dict(re.findall(r'<textarea id="\w+" name="(\w+)"[^>]*>([^<]*)</textarea>', page))
+    return {name: unescape(value) for name, value in found.items()}
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -150,6 +150,16 @@ def test_ec011_a_time_beside_the_day_is_of_the_clients_clocks(
         ({"currency": "XXX"}, "currency", "Give a currency"),
         ({"kind": "fixed", "percent": ""}, "amount", "Say which amount"),
         ({"kind": "?"}, "kind", "Choose what"),
+        ({"tiers": "100 15%"}, "currency", "Give a currency"),
+        ({"currency": "USD", "tiers": "100"}, "tiers", "Line 1: Give from which amount"),
+        ({"currency": "USD", "tiers": "100 15%\n\n200 x"}, "tiers", "Line 2: Give a percentage"),
+        ({"currency": "USD", "tiers": "100 15\n90 20"}, "tiers", "Line 2: A tier begins above"),
+        ({"currency": "USD", "tiers": "100 10%"}, "tiers", "Line 1: Who spends more saves more"),
+        ({"currency": "USD", "tiers": "1 2%\n" * 11}, "tiers", "at most 10 tiers"),
+        (
+            {"kind": "fixed", "percent": "", "amount": "5", "currency": "USD", "tiers": "100 15%"},
+            *("tiers", "Line 1: The code takes off an amount"),
+        ),
         ({"products": "x" * 101}, "products", "at most 100"),
         ({"ends_on": "tomorrow"}, "ends_on", "Give a day"),
         ({"ends_on": "1999-01-01"}, "ends_on", "of the years"),
@@ -223,6 +233,7 @@ def test_who_sees_several_clients_names_the_one_whose_code_it_is(
         {"kind": "fixed", "percent": "", "amount": "30", "currency": "USD"},
         {"kind": "fixed", "percent": "", "amount": "500", "currency": "USD"},
         {"percent": "10", "currency": "USD", "min_subtotal": "99.99"},
+        {"percent": "10", "currency": "USD", "tiers": "100.00 15%\r\n\r\n109.99 20%\r\n110 25"},
     ],
 )
 def test_s2_061_the_sample_cart_costs_what_the_api_says(
@@ -251,6 +262,30 @@ def test_s2_061_the_sample_cart_costs_what_the_api_says(
         r'<td class="number">\$[\d.]+</td><td class="number">(\$[\d.]+)</td><td class="number">\$',
         page,
     )
+
+
+def test_s2_127_tiers_are_told_and_changed_and_their_versions_stay(
+    house: House, seeded: Seeded, mia: Visitor
+) -> None:
+    typed = {"currency": "USD", "tiers": "100.00 15%\r\n200.00 20%"}
+    made = mia.send(NEW, **FORM | typed).headers["Location"].partition("?")[0]
+    form = mia.get(f"{made}/edit").text
+    shown = values(form)
+    fixed = {"kind": "fixed", "percent": "", "amount": "5", "code": "five"}
+    five = mia.send(NEW, **FORM | fixed | typed | {"tiers": "100 20.00"}).headers["Location"]
+
+    changed = mia.client.post(
+        f"{made}/edit",
+        data=hidden(form) | shown | {"tiers": "100 15%\n200 25"},
+        headers=SAME_ORIGIN,
+    )
+
+    assert shown["tiers"] == "100.00 15%\n200.00 20%"
+    assert changed.headers["Location"].endswith("done=changed")
+    page = unescape(mia.get(made).text)
+    assert "10 % off (15 % from $100.00, 20 % from $200.00)" in page
+    assert "10 % off (15 % from $100.00, 25 % from $200.00)" in page
+    assert "$5.00 off ($20.00 from $100.00)" in unescape(mia.get(five).text)
 
 
 def test_the_sample_cart_says_why_a_code_is_refused_and_what_is_wrong(mia: Visitor) -> None:

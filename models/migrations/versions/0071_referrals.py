@@ -1,0 +1,19 @@
+"""Programs by which customers bring friends, their codes and rewards (S2-128)."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0071"
+down_revision = "0070"
+branch_labels = None
+depends_on = None
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    op.execute("SET LOCAL lock_timeout = '5s'")
+    statements = (SQL / "0071_referrals.sql").read_text(encoding="utf-8")
+    # Sent without parameters, so that a percent sign is only a percent sign.
+    op.get_bind().connection.driver_connection.execute(statements)
