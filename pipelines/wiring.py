@@ -176,7 +176,7 @@ def build_handlers(house: House) -> Handlers:
             partial(plan_job, kinds=job_kinds, tools=tools),
             partial(give_up_plan, kinds=job_kinds),
         ),
-        *_import_handlers(keyring, limits),
+        *_import_handlers(house),
         Handler(kinds.MOVE_CARDS, go_on_moving),
         *_order_handlers(house, providers),
         Handler(kinds.REFILL_BUFFERS, partial(refill_buffers, limits=limits)),
@@ -206,13 +206,14 @@ def build_handlers(house: House) -> Handlers:
     return Handlers({handler.kind.name: handler for handler in handlers}, limits)
 
 
-def _import_handlers(keyring: Keyring, limits: Limits) -> tuple[Handler, ...]:
-    tools: dict[str, Any] = {"keyring": keyring, "limits": limits}
+def _import_handlers(house: House) -> tuple[Handler, ...]:
+    tools: dict[str, Any] = {"keyring": house.settings.keyring, "limits": house.limits}
+    discounts = partial(import_discounts, **tools, person_secret=house.person_secret)
     members = partial(import_members.import_members, **tools)
     return (
         Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
         Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
-        Handler(kinds.IMPORT_DISCOUNTS, partial(import_discounts, **tools), give_up_discounts),
+        Handler(kinds.IMPORT_DISCOUNTS, discounts, give_up_discounts),
         Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
     )
 

@@ -63,7 +63,7 @@ def looking_up(code: str, *, told: Callable[[], None] | None = None) -> Iterator
     except NotFound:
         is_new = _note(rule, subject, code)
         if is_new and told is not None:
-            _do_after_answer(told)
+            do_after_answer(told)
         raise
 
 
@@ -109,7 +109,8 @@ def _note(rule: Rule, subject: str, code: str) -> bool:
     return is_new
 
 
-def _do_after_answer(told: Callable[[], None]) -> None:
+def do_after_answer(told: Callable[[], None]) -> None:
+    """Do it when the answer has gone: the time that the answer takes says nothing of it."""
     # What the request knows of its caller is gone by then, but for a copy.
     context = copy_context()
 

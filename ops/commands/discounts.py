@@ -60,6 +60,8 @@ def show(discount_id: UUID, *, in_json: bool) -> None:
         return
     click.echo(f"{told['code']} takes off {_off(told)}, and is {told['standing']}.")
     click.echo(f"Used {_uses(told)}, {told['reserved']} of them not paid yet.")
+    if told["is_assigned"]:
+        click.echo(f"For one customer alone; {told['others_tried']} others tried it.")
     if told["min_subtotal_minor"] is not None:
         click.echo(f"From {money(told['min_subtotal_minor'], told['currency'])} on.")
     if told["products"]:
@@ -71,10 +73,19 @@ def show(discount_id: UUID, *, in_json: bool) -> None:
 
 @discounts.command()
 @click.argument("code")
+@click.option("--assigned-to", help="Only for the customer with this e-mail address.")
+@click.option(
+    "--assigned-external-id", help="Only for whom the client knows by this id of its own."
+)
 @rule_options
-def create(code: str, **given: Any) -> None:
+def create(
+    code: str, assigned_to: str | None, assigned_external_id: str | None, **given: Any
+) -> None:
     """Make a code and print its id."""
     body = rules_body(**given) | {"code": code}
+    named = {"email": assigned_to, "external_id": assigned_external_id}
+    if whom := {name: value for name, value in named.items() if value}:
+        body["assigned_to"] = whom
     click.echo(signed_in().send("POST", "/discounts", json=body)["id"])
 
 

@@ -99,7 +99,17 @@ def _new_job(session: Session, client_id: UUID, file: DiscountsFile, actor_id: U
     )
 
 
+#: What each column has of the customer whom a row is for.
+_ASSIGNED = {
+    "assigned_to": "email",
+    "assigned_external_id": "external_id",
+    "assigned_user_id": "id",
+}
+
+
 def _cell(row: Mapping[str, Any], name: str) -> str:
+    if name in _ASSIGNED:
+        return str((row.get("assigned_to") or {}).get(_ASSIGNED[name]) or "")
     value = row.get(name)
     if name == "max_uses_per_customer" and name in row and value is None:
         return "0"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 from pipelines.books.codes import read_code
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
@@ -12,7 +13,10 @@ from pipelines.discounts.rule_checks import contradictions
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.discounts.tiers import BEFORE_GIVEN, BETWEEN_TIERS, Tier
 from pipelines.errors import FieldError
+from pipelines.jobs.addresses import read_email
 from pipelines.jobs.cells import (
+    FORBIDDEN_IN_IDENTIFIERS,
+    ILLEGAL_CHARACTER,
     NOT_POSITIVE,
     OUT_OF_RANGE,
     OUT_OF_YEARS,
@@ -29,6 +33,7 @@ COLUMNS = ColumnRules(
     optional=(
         *("percent_bp", "amount_minor", "currency", "max_discount_minor", "min_subtotal_minor"),
         *("products", "starts_at", "expires_at", "max_uses", "max_uses_per_customer", "tiers"),
+        *("assigned_to", "assigned_external_id", "assigned_user_id"),
     ),
 )
 #: Stands between SKUs in one cell.
@@ -50,6 +55,7 @@ NO_TIERS = CellProblem(
     "Give tiers as 10000:1500;20000:2000: from which amount in minor units, and what it gives in "
     "basis points or minor units.",
 )
+NO_USER = CellProblem("user_not_found", "The client knows nobody by this id.")
 BEYOND_YEARS = CellProblem("invalid_timestamp", OUT_OF_YEARS)
 
 
@@ -61,6 +67,16 @@ class CodeRow:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = USES_PER_CUSTOMER
+    #: Whom alone it is for, by what the file says; all None: whoever knows it.
+    assigned_email: str | None = None
+    assigned_external_id: str | None = None
+    assigned_user_id: UUID | None = None
+
+    @property
+    def is_assigned(self) -> bool:
+        return (
+            self.assigned_email or self.assigned_external_id or self.assigned_user_id
+        ) is not None
 
 
 class _Wrong(Exception):
@@ -95,6 +111,9 @@ def check_row(cells: Mapping[str, str]) -> CodeRow | FieldError:
             _number(told, "max_uses", low=1, high=USES_MAX),
             # Nought is without a limit, as an empty cell is for `max_uses`.
             USES_PER_CUSTOMER if per_customer is None else per_customer or None,
+            assigned_email=_email(told),
+            assigned_external_id=_external_id(told),
+            assigned_user_id=_user_id(told),
         )
     except _Wrong as wrong_cell:
         return wrong_cell.error
@@ -174,6 +193,33 @@ def _tiers(told: Mapping[str, str]) -> tuple[Tier, ...] | None:
         member = "percent_bp" if is_percent else "amount_minor"
         found.append(Tier(int(begins), **{member: int(gives)}))
     return tuple(found)
+
+
+def _email(told: Mapping[str, str]) -> str | None:
+    cell = told.get("assigned_to")
+    if not cell:
+        return None
+    read = read_email(cell)
+    if isinstance(read, CellProblem):
+        raise _Wrong("assigned_to", read)
+    return read.address
+
+
+def _external_id(told: Mapping[str, str]) -> str | None:
+    cell = told.get("assigned_external_id")
+    if cell and FORBIDDEN_IN_IDENTIFIERS.search(cell):
+        raise _Wrong("assigned_external_id", ILLEGAL_CHARACTER)
+    return cell or None
+
+
+def _user_id(told: Mapping[str, str]) -> UUID | None:
+    cell = told.get("assigned_user_id")
+    if not cell:
+        return None
+    try:
+        return UUID(cell)
+    except ValueError:
+        raise _Wrong("assigned_user_id", NO_USER) from None
 
 
 def _products(cell: str) -> tuple[str, ...] | None:

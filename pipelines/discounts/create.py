@@ -81,17 +81,14 @@ def create_discount(
     if made is None:
         raise CodeExists
     write_rules(session, made, 1, new.rules, tenant, actor_id=actor_id)
+    told = {"code": code, "kind": new.rules.kind.value, "is_assigned": new.assigned_to is not None}
     record(
         session,
         "discount.created",
         object_kind="discount",
         object_id=made,
         actor_id=actor_id if is_own_act else None,
-        detail={
-            "code": code,
-            "kind": new.rules.kind.value,
-            "is_assigned": new.assigned_to is not None,
-        },
+        detail=told,
         **tenant,
     )
     return made

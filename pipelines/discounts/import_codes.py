@@ -4,10 +4,11 @@ The verdict of a row that was taken is its code, in the batch of the job; reject
 of the job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeGuard, cast
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -19,10 +20,11 @@ from models.jobs import JobState
 from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
 from pipelines.discounts.batches import state_of_batch
-from pipelines.discounts.code_rows import COLUMNS, CodeRow, check_row, of_codes
+from pipelines.discounts.code_rows import COLUMNS, NO_USER, CodeRow, check_row, of_codes
+from pipelines.discounts.customers import Customer, KnownCustomer, known_customers
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_LIST, RULE_NAMES, RULES_DECLARED, rule_values
-from pipelines.errors import Fault, Refusal
+from pipelines.errors import Fault, FieldError, Refusal
 from pipelines.jobs.copying import BATCH_ROWS, copy_rows
 from pipelines.jobs.counted import AccountSuspended
 from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
@@ -57,11 +59,11 @@ WHERE j.id = :job FOR NO KEY UPDATE OF j
 _CREATE = text(f"""
 CREATE TEMPORARY TABLE discount_intake (
     row_number integer NOT NULL, id uuid, code text, max_uses integer,
-    max_uses_per_customer integer, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
+    max_uses_per_customer integer, assignee_keys bytea[], assigned_user_id uuid, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
 """)
 _COPY = (
-    "COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, "
-    f"{RULE_LIST}, problem, detail, field) FROM STDIN"
+    "COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, assignee_keys, "
+    f"assigned_user_id, {RULE_LIST}, problem, detail, field) FROM STDIN"
 )
 _INDEX = text("CREATE INDEX ON discount_intake (code)")
 _REPEATED_IN_FILE = text("""
@@ -85,8 +87,9 @@ FROM discount_intake
 # In the order of the codes, as whoever else writes many; ids keep the order of the file.
 _INSERT = text("""
 INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max_uses,
-    max_uses_per_customer, created_by)
-SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, :actor
+    max_uses_per_customer, assignee_keys, assigned_user_id, created_by)
+SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, assignee_keys,
+    assigned_user_id, :actor
 FROM discount_intake WHERE problem IS NULL ORDER BY code
 ON CONFLICT (client_id, code) DO NOTHING
 """)
@@ -100,7 +103,8 @@ INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, 
 SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
 FROM discount_intake WHERE problem IS NOT NULL
 """)
-_NOTHING = (None,) * (4 + len(RULE_NAMES))
+_Assignees = Sequence[KnownCustomer | None]
+_NOTHING = (None,) * (6 + len(RULE_NAMES))
 
 
 class CodesMoved(Fault):
@@ -108,7 +112,13 @@ class CodesMoved(Fault):
 
 
 def import_discounts(
-    session: Session, task: TaskInHand, now: datetime, *, keyring: Keyring, limits: Limits
+    session: Session,
+    task: TaskInHand,
+    now: datetime,
+    *,
+    keyring: Keyring,
+    person_secret: bytes,
+    limits: Limits,
 ) -> None:
     """The work of IMPORT_DISCOUNTS. With `on_error=abort` one bad row means that nothing is kept."""
     job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
@@ -125,7 +135,7 @@ def import_discounts(
             raise AccountSuspended
         if state is CodeState.ARCHIVED:
             raise BatchArchived
-        _stage(session, job, keyring, limits)
+        _stage(session, job, keyring, person_secret, limits)
         landing = _land(session, job, state)
         savepoint.commit()
     except Refusal as why:
@@ -139,37 +149,63 @@ def give_up_discounts(session: Session, task: TaskInHand, now: datetime) -> None
     end_import(session, UUID(task.args["job_id"]), given_up("nothing was kept"), now)
 
 
-def _stage(session: Session, job: Row[Any], keyring: Keyring, limits: Limits) -> None:
+def _stage(
+    session: Session, job: Row[Any], keyring: Keyring, person_secret: bytes, limits: Limits
+) -> None:
     """Every row with its code or its problem; raises what is wrong with the file as a whole."""
     session.execute(_CREATE)
     stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.CODES))
-    copy_rows(
-        session, _COPY, _rows(iter(open_csv(stored, columns=COLUMNS, limits=of_codes(limits))))
-    )
+    file = iter(open_csv(stored, columns=COLUMNS, limits=of_codes(limits)))
+    people = partial(_assignees, session, job.client_id, person_secret)
+    copy_rows(session, _COPY, _rows(file, people))
     session.execute(_INDEX)
     session.execute(_REPEATED_IN_FILE)
 
 
-def _rows(rows: Iterator[CsvRow | CsvRowError]) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    rows: Iterator[CsvRow | CsvRowError], people: Callable[[Sequence[CodeRow]], _Assignees]
+) -> Iterator[tuple[Any, ...]]:
     """Rows of `discount_intake`: the code as it will be, or only what is wrong with the row."""
     while batch := list(islice(rows, BATCH_ROWS)):
-        for row, identity in zip(batch, new_ids(len(batch)), strict=True):
-            if isinstance(row, CsvRowError):
-                yield row.number, *_NOTHING, row.code, row.detail, row.column
-                continue
-            read = check_row(row.cells)
-            if isinstance(read, CodeRow):
-                yield row.number, identity, *_columns(read), None, None, None
+        read = [
+            check_row(row.cells)
+            if isinstance(row, CsvRow)
+            else FieldError(row.code, row.detail, field=row.column)
+            for row in batch
+        ]
+        assignees = iter(people([one for one in read if _is_assigned(one)]))
+        for row, one, identity in zip(batch, read, new_ids(len(batch)), strict=True):
+            assignee = next(assignees) if _is_assigned(one) else None
+            if isinstance(one, FieldError):
+                yield row.number, *_NOTHING, one.code, one.detail, one.field
+            elif assignee is None and one.is_assigned:
+                yield row.number, *_NOTHING, NO_USER.code, NO_USER.detail, "assigned_user_id"
             else:
-                yield row.number, *_NOTHING, read.code, read.detail, read.field
+                yield row.number, identity, *_columns(one, assignee), None, None, None
 
 
-def _columns(read: CodeRow) -> tuple[Any, ...]:
+def _is_assigned(read: CodeRow | FieldError) -> TypeGuard[CodeRow]:
+    return isinstance(read, CodeRow) and read.is_assigned
+
+
+def _assignees(
+    session: Session, client_id: UUID, person_secret: bytes, rows: Sequence[CodeRow]
+) -> _Assignees:
+    """Whom each of these codes is for; None for an id of nobody."""
+    named = [
+        Customer(one.assigned_user_id, one.assigned_email, one.assigned_external_id) for one in rows
+    ]
+    return known_customers(session, client_id, named, person_secret)
+
+
+def _columns(read: CodeRow, assignee: KnownCustomer | None) -> tuple[Any, ...]:
     rules = rule_values(read.rules)
     return (
         read.code,
         read.max_uses,
         read.max_uses_per_customer,
+        assignee and list(assignee.keys),
+        assignee and assignee.user_id,
         *(rules[name] for name in RULE_NAMES),
     )
 

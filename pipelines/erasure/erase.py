@@ -49,8 +49,7 @@ WHERE j.id > :after AND (j.id <= :until OR ({_IS_COPY} AND EXISTS (
         SELECT unnest(ARRAY[b.undoes_id, b.cloned_from_id])
         FROM behind JOIN jobs b ON b.id = behind.id WHERE b.id > :until)
     SELECT FROM behind WHERE id <= :until)))
-  AND j.kind NOT IN ('card_import', 'code_import', 'code_generation', 'discount_generation',
-    'discount_import')
+  AND j.kind NOT IN ('card_import', 'code_import', 'code_generation', 'discount_generation')
   AND (CAST(:client AS uuid) IS NULL OR j.client_id = CAST(:client AS uuid))
 """
 _JOBS = text(f"{_LOOK} ORDER BY j.id LIMIT :limit")

@@ -47,6 +47,7 @@ from web.api.routes import (
     documented,
     reads,
 )
+from web.api.shop_schemas import ShopCustomer
 from web.backpressure import saturation_now
 from web.bodies import InvalidBody
 from web.fields import Count, Identity, Text, Word, one_of
@@ -72,6 +73,7 @@ class DiscountGeneration(NewDiscountRules):
 
 class DiscountRow(NewDiscountRules):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
+    assigned_to = fields.Nested(ShopCustomer, allow_none=True)
 
     @validates_schema
     def _has_products_of_a_cell(self, data: dict[str, Any], **_: Any) -> None:

@@ -11,6 +11,7 @@ from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind
 from pipelines.discounts.tiers import TIERS_MAX
+from web.api.shop_schemas import ShopCustomer
 from web.fields import Count, Flag, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
 
 CODE_CHARACTERS_MAX = 200
@@ -115,6 +116,14 @@ class DiscountOptions(Schema):
 class DiscountBody(NewDiscountRules, DiscountOptions):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     client_id = Identity(load_default=None, allow_none=True)
+    assigned_to = fields.Nested(
+        ShopCustomer,
+        allow_none=True,
+        metadata={
+            "description": "The one customer whom it is for, and stays for; to all others it is no "
+            "code. Null: for whoever knows it."
+        },
+    )
 
 
 class DiscountChange(DiscountRulesBody, DiscountOptions):
@@ -172,6 +181,14 @@ class Discount(Schema):
         allow_none=True,
         metadata={"description": "`leak_suspected`, where no person paused it."},
     )
+    is_assigned = fields.Boolean(metadata={"description": "Whether it is for one customer alone."})
+    assigned_user_id = fields.UUID(
+        allow_none=True, metadata={"description": "Who that is; null for a guest."}
+    )
+    others_tried = fields.Integer(
+        metadata={"description": "How many others tried a code that is for one customer."}
+    )
+    last_tried_by_other_at = fields.DateTime(allow_none=True)
     used = fields.Integer(metadata={"description": "Reserved and paid."})
     reserved = fields.Integer(metadata={"description": "Of these, not paid yet."})
     overflow_uses = fields.Integer(metadata={"description": "Paid after their slot was gone."})

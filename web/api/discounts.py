@@ -16,6 +16,7 @@ from pipelines.discounts.change import change_discount as change
 from pipelines.discounts.change import move_discount
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
+from pipelines.discounts.customers import known_customer
 from pipelines.discounts.read import (
     OPTION_NAMES,
     CodeView,
@@ -37,6 +38,7 @@ from web.api.discount_schemas import (
     DiscountsQuery,
 )
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
+from web.api.shop_schemas import customer_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, insisted_version, listed, with_version
@@ -53,13 +55,18 @@ routes = Routes(
 @documented(parameters=[MAY_HAVE_KEY])
 @answers(201, Discount)
 def create_discount(body: dict[str, Any]) -> Response:
-    """Make a discount code; 409 `code_exists` if the client has this text already."""
-    caller = principal()
+    """Make a discount code; 409 `code_exists` if the client has this text already.
+
+    With `assigned_to` it is for one customer alone; 404 `user_not_found` for an `id` of nobody whom
+    the client knows.
+    """
+    caller, secret = principal(), front().house.person_secret
     key = offered_key(caller, canonical(body))
     with scoped_transaction(front().house.sessions, caller.scope) as session:
 
         def make() -> UUID:
             client_id = chosen_client(session, caller, body["client_id"])
+            whom = body.get("assigned_to")
             new = NewDiscount(
                 client_id,
                 body["code"],
@@ -68,6 +75,7 @@ def create_discount(body: dict[str, Any]) -> Response:
                 max_uses_per_customer=body["max_uses_per_customer"],
                 **{name: body[name] for name in OPTION_NAMES if name in body},
                 watch_leaks=body.get("watch_leaks", True),
+                assigned_to=whom and known_customer(session, client_id, customer_of(whom), secret),
             )
             return create(session, new, actor_id=caller.actor_id)
 

@@ -28,7 +28,7 @@ def _amount(words: str) -> Count:
     return Count(low=1, high=UNIT_MINOR_MAX, allow_none=True, metadata={"description": words})
 
 
-class PartBody(Schema):
+class ReferralPartBody(Schema):
     """What a code takes off, as of a discount code; what is left out is no rule."""
 
     kind = fields.String(required=True, validate=one_of(*DiscountKind))
@@ -48,7 +48,7 @@ class PartBody(Schema):
             raise ValidationError(f"too_long|At most {PRODUCTS_MAX} products.", "products")
 
 
-class PatternBody(Schema):
+class ReferralPatternBody(Schema):
     """`{prefix}-{random}`: of the codes of referrers, and of their rewards."""
 
     prefix = Text(longest=PREFIX_CHARACTERS_MAX, least=0, load_default="")
@@ -56,7 +56,7 @@ class PatternBody(Schema):
 
 
 class _Limits(Schema):
-    pattern = fields.Nested(PatternBody)
+    pattern = fields.Nested(ReferralPatternBody)
     max_uses_per_code = Count(
         low=1,
         high=USES_MAX,
@@ -72,19 +72,19 @@ class _Limits(Schema):
     reward_valid_days = Count(low=1, high=VALID_DAYS_MAX)
 
 
-class ProgramBody(_Limits):
+class ReferralProgramBody(_Limits):
     name = Text(required=True, longest=NAME_CHARACTERS_MAX)
-    friend = fields.Nested(PartBody, required=True)
-    reward = fields.Nested(PartBody, required=True)
+    friend = fields.Nested(ReferralPartBody, required=True)
+    reward = fields.Nested(ReferralPartBody, required=True)
     client_id = Identity(load_default=None, allow_none=True)
 
 
-class ProgramChange(_Limits):
+class ReferralProgramChange(_Limits):
     """`friend` and `reward` are given as a whole; they are for codes and purchases from then on."""
 
     name = Text(longest=NAME_CHARACTERS_MAX)
-    friend = fields.Nested(PartBody)
-    reward = fields.Nested(PartBody)
+    friend = fields.Nested(ReferralPartBody)
+    reward = fields.Nested(ReferralPartBody)
 
     @validates_schema
     def _says_something(self, data: dict[str, Any], **_: Any) -> None:
@@ -101,14 +101,14 @@ class RewardsQuery(PageQuery):
     state = fields.String(load_default=None, validate=one_of(*RewardState))
 
 
-class CodeBody(Schema):
+class ReferralCodeBody(Schema):
     customer = fields.Nested(ShopCustomer, required=True)
     client_id = Identity(
         load_default=None, metadata={"description": "Of which client, for who sees several."}
     )
 
 
-class PartShown(Schema):
+class ReferralPart(Schema):
     kind = Word(DiscountKind)
     percent_bp = fields.Integer(allow_none=True)
     amount_minor = fields.Integer(allow_none=True)
@@ -118,20 +118,20 @@ class PartShown(Schema):
     products = fields.List(fields.String(), allow_none=True)
 
 
-class PatternShown(Schema):
+class ReferralPattern(Schema):
     prefix = fields.String()
     random_length = fields.Integer()
 
 
-class Program(Schema):
+class ReferralProgram(Schema):
     id = fields.UUID()
     agency_id = fields.UUID()
     client_id = fields.UUID()
     name = fields.String()
     state = Word(CodeState)
-    friend = fields.Nested(PartShown)
-    reward = fields.Nested(PartShown)
-    pattern = fields.Nested(PatternShown)
+    friend = fields.Nested(ReferralPart)
+    reward = fields.Nested(ReferralPart)
+    pattern = fields.Nested(ReferralPattern)
     max_uses_per_code = fields.Integer(allow_none=True)
     max_rewards_per_referrer = fields.Integer(allow_none=True)
     hold_days = fields.Integer()
@@ -147,7 +147,7 @@ class DiscountGiven(Schema):
     discount_minor = fields.Integer()
 
 
-class ProgramCounts(Schema):
+class ReferralCounts(Schema):
     codes = fields.Integer()
     purchases = fields.Integer(metadata={"description": "Paid with its codes, and not refunded."})
     pending = fields.Integer()
@@ -160,17 +160,17 @@ class ProgramCounts(Schema):
     )
 
 
-class CountedProgram(Program):
-    counts = fields.Nested(ProgramCounts)
+class CountedReferralProgram(ReferralProgram):
+    counts = fields.Nested(ReferralCounts)
 
 
-class ProgramPage(Schema):
-    data = fields.List(fields.Nested(Program))
+class ReferralProgramPage(Schema):
+    data = fields.List(fields.Nested(ReferralProgram))
     has_more = fields.Boolean()
     next_cursor = fields.String(allow_none=True)
 
 
-class Reward(Schema):
+class ReferralReward(Schema):
     id = fields.UUID(metadata={"description": "That of the friend's purchase."})
     program_id = fields.UUID()
     referral_code_id = fields.UUID()
@@ -187,18 +187,19 @@ class Reward(Schema):
     created_at = fields.DateTime()
 
 
-class RewardPage(Schema):
-    data = fields.List(fields.Nested(Reward))
+class ReferralRewardPage(Schema):
+    data = fields.List(fields.Nested(ReferralReward))
     has_more = fields.Boolean()
     next_cursor = fields.String(allow_none=True)
 
 
-class GivenCode(Schema):
+class GivenReferralCode(Schema):
     discount_id = fields.UUID()
     program_id = fields.UUID()
     client_id = fields.UUID()
     code = fields.String()
     rewards = fields.List(
-        fields.Nested(Reward), metadata={"description": "What it has earned, the newest hundred."}
+        fields.Nested(ReferralReward),
+        metadata={"description": "What it has earned, the newest hundred."},
     )
     created_at = fields.DateTime()

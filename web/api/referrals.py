@@ -22,14 +22,14 @@ from pipelines.referrals import programs, read
 from pipelines.referrals.codes import give_code
 from web.admission import canonical, mark_replay, offered_key
 from web.api.referral_schemas import (
-    CodeBody,
-    CountedProgram,
-    GivenCode,
-    ProgramBody,
-    ProgramChange,
-    ProgramPage,
+    CountedReferralProgram,
+    GivenReferralCode,
     ProgramsQuery,
-    RewardPage,
+    ReferralCodeBody,
+    ReferralProgramBody,
+    ReferralProgramChange,
+    ReferralProgramPage,
+    ReferralRewardPage,
     RewardsQuery,
 )
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
@@ -44,9 +44,9 @@ routes = Routes("referrals", "Programs by which customers bring friends, and are
 
 @routes.post("/referrals/programs")
 @permitted(Permission.DISCOUNTS_MANAGE)
-@reads(ProgramBody)
+@reads(ReferralProgramBody)
 @documented(parameters=[MAY_HAVE_KEY])
-@answers(201, CountedProgram)
+@answers(201, CountedReferralProgram)
 def create_referral_program(body: dict[str, Any]) -> Response:
     """Make a program; it makes codes at once."""
     caller = principal()
@@ -66,7 +66,7 @@ def create_referral_program(body: dict[str, Any]) -> Response:
 @routes.get("/referrals/programs")
 @permitted(Permission.DISCOUNTS_READ)
 @asks(ProgramsQuery)
-@answers(200, ProgramPage)
+@answers(200, ReferralProgramPage)
 def list_referral_programs(query: dict[str, Any]) -> Response:
     """List programs, newest first."""
     limit, before = query["limit"], id_cursor(query)
@@ -78,7 +78,7 @@ def list_referral_programs(query: dict[str, Any]) -> Response:
 
 @routes.get("/referrals/programs/<uuid:program_id>")
 @permitted(Permission.DISCOUNTS_READ)
-@answers(200, CountedProgram)
+@answers(200, CountedReferralProgram)
 def get_referral_program(program_id: UUID) -> Response:
     """One program with what came of it; its ETag is what a change must name."""
     with scoped_transaction(front().house.sessions, principal().scope) as session:
@@ -87,9 +87,9 @@ def get_referral_program(program_id: UUID) -> Response:
 
 @routes.patch("/referrals/programs/<uuid:program_id>")
 @permitted(Permission.DISCOUNTS_MANAGE)
-@reads(ProgramChange)
+@reads(ReferralProgramChange)
 @documented(parameters=[IF_MATCH])
-@answers(200, CountedProgram)
+@answers(200, CountedReferralProgram)
 def change_referral_program(body: dict[str, Any], program_id: UUID) -> Response:
     """Change a program; `If-Match` says which version you read.
 
@@ -104,7 +104,7 @@ def change_referral_program(body: dict[str, Any], program_id: UUID) -> Response:
 @routes.post("/referrals/programs/<uuid:program_id>/pause")
 @permitted(Permission.DISCOUNTS_MANAGE)
 @documented(parameters=[MAY_HAVE_KEY])
-@answers(200, CountedProgram)
+@answers(200, CountedReferralProgram)
 def pause_referral_program(program_id: UUID) -> Response:
     """Make no new codes, and pause those that are there; what was earned is given all the same."""
     move = partial(programs.move_program, state=CodeState.PAUSED)
@@ -114,7 +114,7 @@ def pause_referral_program(program_id: UUID) -> Response:
 @routes.post("/referrals/programs/<uuid:program_id>/resume")
 @permitted(Permission.DISCOUNTS_MANAGE)
 @documented(parameters=[MAY_HAVE_KEY])
-@answers(200, CountedProgram)
+@answers(200, CountedReferralProgram)
 def resume_referral_program(program_id: UUID) -> Response:
     """Go on; a code that was paused because it seems to have leaked stays so."""
     move = partial(programs.move_program, state=CodeState.ACTIVE)
@@ -123,7 +123,7 @@ def resume_referral_program(program_id: UUID) -> Response:
 
 @routes.delete("/referrals/programs/<uuid:program_id>")
 @permitted(Permission.DISCOUNTS_MANAGE)
-@answers(200, CountedProgram)
+@answers(200, CountedReferralProgram)
 def archive_referral_program(program_id: UUID) -> Response:
     """Put a program away with its codes, for good; what was earned is given all the same."""
     return _moved(program_id, partial(programs.move_program, state=CodeState.ARCHIVED))
@@ -131,9 +131,9 @@ def archive_referral_program(program_id: UUID) -> Response:
 
 @routes.post("/referrals/programs/<uuid:program_id>/codes")
 @permitted(Permission.DISCOUNTS_APPLY)
-@reads(CodeBody)
-@answers(200, GivenCode)
-@answers(201, GivenCode)
+@reads(ReferralCodeBody)
+@answers(200, GivenReferralCode)
+@answers(201, GivenReferralCode)
 def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
     """A customer's own code and what it has earned; asked again, 200 with the one that they have."""
     house, caller = front().house, principal()
@@ -163,7 +163,7 @@ def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
 @routes.get("/referrals/programs/<uuid:program_id>/rewards")
 @permitted(Permission.DISCOUNTS_READ)
 @asks(RewardsQuery)
-@answers(200, RewardPage)
+@answers(200, ReferralRewardPage)
 def list_referral_rewards(query: dict[str, Any], program_id: UUID) -> Response:
     """List rewards, those for the newest purchases first."""
     limit, before = query["limit"], id_cursor(query)

@@ -25,16 +25,17 @@ from pipelines.discounts.cart import (
     Cart,
     Line,
 )
-from pipelines.discounts.customers import Customer, known_customer, names_of
+from pipelines.discounts.customers import Customer, KnownCustomer, known_customer, names_of
 from pipelines.discounts.give_way import reserve_giving_way
 from pipelines.discounts.read import read_reservation, reservation_json
-from pipelines.discounts.refusals import CartChanged
+from pipelines.discounts.refusals import CartChanged, CodeInvalid
 from pipelines.discounts.release import ReleaseReason
 from pipelines.discounts.reserve import Ask, Reserved, has_it_already
 from pipelines.discounts.validate import Trial
 from pipelines.discounts.validate import validate as look
 from pipelines.errors import Refusal
 from pipelines.fraud.cards import with_cards
+from pipelines.fraud.strangers import note_stranger
 from pipelines.fraud.traces import Traces, traces_of
 from web.admission import mark_replay
 from web.api.routes import Routes, answers, asks, reads
@@ -50,6 +51,7 @@ from web.client_address import network_of
 from web.fields import Count, EmailAddress, Identity, Text
 from web.front import front
 from web.guards import permitted, principal
+from web.misses import do_after_answer
 from web.rate_limits import spend
 from web.tenant_choice import chosen_client
 
@@ -164,6 +166,7 @@ def validate_discount(query: dict[str, Any]) -> Response:
         trial = Trial(client_id, query["code"], cart, customer)
         told = look(session, trial, now=clock.now(session), limits=house.limits)
     if isinstance(told, Refusal):
+        _tell_of_stranger(client_id, told, customer)
         return jsonify(
             {
                 "valid": False,
@@ -213,7 +216,11 @@ def apply_discount(body: dict[str, Any]) -> Response:
         return apply_code(session, ask, traces, actor_id=actor_id, now=now, limits=limits)
 
     end = end_purchase(house.paying.pages, client_id)
-    done = reserve_giving_way(house.sessions, ask, attempt, end)
+    try:
+        done = reserve_giving_way(house.sessions, ask, attempt, end)
+    except CodeInvalid as refusal:
+        _tell_of_stranger(client_id, refusal, ask.customer)
+        raise
     if isinstance(done, CartChanged):
         raise done
     with scoped_transaction(house.sessions, client(client_id)) as session:
@@ -270,6 +277,19 @@ def _traces(client_id: UUID, body: dict[str, Any], named: Customer, now: datetim
         device=body["device"],
         email=named.email,
     )
+
+
+def _tell_of_stranger(client_id: UUID, refusal: Refusal, customer: KnownCustomer | None) -> None:
+    """Of a code that is another's: kept once the answer has gone, which is that of an unknown code."""
+    if customer is None or not isinstance(refusal, CodeInvalid) or refusal.anothers is None:
+        return
+    house, code_id = front().house, refusal.anothers
+
+    def note() -> None:
+        with scoped_transaction(house.sessions, client(client_id)) as session:
+            note_stranger(session, code_id, customer, now=clock.now(session), limits=house.limits)
+
+    do_after_answer(note)
 
 
 def _count(

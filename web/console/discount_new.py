@@ -1,6 +1,7 @@
 """The form that makes a discount code: what it does is tried on a sample cart first (S2-061)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from pipelines.access.permissions import Permission
 from pipelines.discounts.create import NewDiscount, create_discount
+from pipelines.discounts.customers import Customer, known_customer
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
@@ -33,12 +35,14 @@ from web.console.discount_tiers import TIERS_CHARACTERS_MAX, tier_lines
 from web.console.discounts import TITLE
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
-from web.console.person_form import offered_clients, typed_client
+from web.console.person_form import address, offered_clients, typed_client
 from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
+from web.front import front
 from web.guards import permitted, principal
 from web.tenant_choice import ClientRequired, chosen_client
 
+NO_ADDRESS = "Give one address such as ada@example.com, or none."
 NO_CLIENT = "Choose the client whose code this is."
 IS_PAST = "This is over already: nobody could use the code. Give a later day, or say below that it is meant."
 #: Where nobody chose a client yet.
@@ -58,7 +62,9 @@ def ask() -> Response:
 @permitted(Permission.DISCOUNTS_MANAGE)
 def make() -> Response:
     """Try it on the sample cart, or make it; the form sent again shows the one it made."""
-    typed = typed_fields("code", "kind", "client_id", "other_client_id", "past_meant", *CART_FIELDS)
+    typed = typed_fields(
+        "code", "assigned_to", "kind", "client_id", "other_client_id", "past_meant", *CART_FIELDS
+    )
     typed |= typed_rules()
     errors = dict[str, str]()
     is_trial = request.form.get("do") == "preview"
@@ -71,6 +77,8 @@ def make() -> Response:
     rules = DiscountRules(kind, **values)
     if is_trial:
         return _form(typed, errors, tried=tried(rules, typed, errors, now), zone=zone)
+    if typed["assigned_to"] and not address(typed["assigned_to"]):
+        errors["assigned_to"] = NO_ADDRESS
     if is_past(rules, now) and not typed["past_meant"] and "ends_on" not in errors:
         errors["ends_on"] = IS_PAST
     if errors or client_id is None:
@@ -106,10 +114,14 @@ def is_past(rules: DiscountRules, now: datetime) -> bool:
 
 
 def _made(new: NewDiscount, typed: Mapping[str, str], zone: str) -> Response:
-    actor_id = principal().actor_id
+    actor_id, secret = principal().actor_id, front().house.person_secret
+    whom = address(typed["assigned_to"])
 
     def write() -> UUID:
-        return create_discount(session, new, actor_id=actor_id)
+        assignee = None
+        if whom:
+            assignee = known_customer(session, new.client_id, Customer(email=whom), secret)
+        return create_discount(session, replace(new, assigned_to=assignee), actor_id=actor_id)
 
     try:
         with looking() as session:

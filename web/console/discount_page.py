@@ -33,6 +33,7 @@ from web.console.discount_words import (
     time_left,
     uses_of,
     what_it_does,
+    whose_words,
     window_words,
 )
 from web.console.discounts import TITLE
@@ -185,6 +186,7 @@ def _page(discount_id: UUID, refusal: Refusal | None = None) -> Response:
         effect=EFFECTS[view.standing],
         does=what_it_does(view.rules),
         rules=view.rules,
+        whose=whose_words(view.row),
         window=window_words(view.rules, zone),
         limits=limit_words(view.row),
         uses=uses_of(view.row),

@@ -100,6 +100,13 @@ def amount_text(minor: int | None, currency: str | None) -> str:
     return "" if minor is None or currency is None else decimal_of(minor, currency)
 
 
+def whose_words(row: Row[Any]) -> str:
+    """Whom the code is for (EC-017)."""
+    if not row.is_assigned:
+        return "Whoever knows it"
+    return "One customer alone" + (", a guest" if row.assigned_user_id is None else "")
+
+
 def limit_words(row: Row[Any]) -> list[tuple[str, str]]:
     """How often in all, and one customer."""
     return [

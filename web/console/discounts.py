@@ -50,6 +50,7 @@ class CodeLine:
     id: UUID
     code: str
     owner: str
+    is_assigned: bool
     does: str
     uses: Uses
     window: str
@@ -189,6 +190,7 @@ def _line(view: CodeView, place: Row[Any]) -> CodeLine:
         row.id,
         row.code,
         "" if principal().client_id is not None else place.name,
+        row.is_assigned,
         what_it_does(view.rules),
         uses_of(row),
         window_words(view.rules, place.time_zone),

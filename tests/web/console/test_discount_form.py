@@ -160,6 +160,7 @@ def test_ec011_a_time_beside_the_day_is_of_the_clients_clocks(
             {"kind": "fixed", "percent": "", "amount": "5", "currency": "USD", "tiers": "100 15%"},
             *("tiers", "Line 1: The code takes off an amount"),
         ),
+        ({"assigned_to": "ann"}, "assigned_to", "Give one address"),
         ({"products": "x" * 101}, "products", "at most 100"),
         ({"ends_on": "tomorrow"}, "ends_on", "Give a day"),
         ({"ends_on": "1999-01-01"}, "ends_on", "of the years"),
@@ -286,6 +287,24 @@ def test_s2_127_tiers_are_told_and_changed_and_their_versions_stay(
     assert "10 % off (15 % from $100.00, 20 % from $200.00)" in page
     assert "10 % off (15 % from $100.00, 25 % from $200.00)" in page
     assert "$5.00 off ($20.00 from $100.00)" in unescape(mia.get(five).text)
+
+
+def test_ec017_a_code_for_one_customer_says_so_and_never_who_by_address(
+    app: Flask, house: House, seeded: Seeded, mia: Visitor
+) -> None:
+    made = mia.send(NEW, **FORM, assigned_to="Ann@X.example").headers["Location"]
+    shop = key_caller(app, house, seeded.client_id)
+    before = unescape(mia.get(made).text)
+    shop.post("/discounts/apply", asked()).close()
+
+    page, listed = unescape(mia.get(made).text), mia.get(HOME).text
+
+    assert "One customer alone, a guest" in before
+    assert "tried it" not in before
+    assert "1 other tried it, the last one" in page
+    assert "For one customer" in listed
+    assert "ann@x" not in (page + listed).lower()
+    assert shop.post("/discounts/apply", asked(who="ann@x.example")).status_code == 201
 
 
 def test_the_sample_cart_says_why_a_code_is_refused_and_what_is_wrong(mia: Visitor) -> None:
