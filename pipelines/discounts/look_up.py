@@ -12,7 +12,7 @@ from pipelines.discounts.stored_rules import RULES_READ
 from pipelines.jobs.refusals import ClientSuspended
 
 _CODE = text(f"""
-SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
+SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.used, l.suspended_at IS NOT NULL AS is_suspended,
     {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version

@@ -70,6 +70,8 @@ ACTIONS: Mapping[str, str] = {
     "discount.slot_released": "Slot of a discount code released at the console",
     "discounts.exported": "Discount codes taken as a file",
     "reservation.made": "Slot of a discount code reserved",
+    "reservation.code_added": "Another discount code added to a cart",
+    "reservation.code_removed": "Discount code taken off a cart",
     "reservation.released": "Slot of a discount code given back",
     "reservation.confirmed": "Slot of a discount code used",
     "reservation.flagged": "Use of a discount code flagged",
