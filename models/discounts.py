@@ -168,6 +168,7 @@ class DiscountRulesVersion(Base):
         CheckConstraint("max_discount_minor > 0", name="max_discount_minor"),
         CheckConstraint("min_subtotal_minor > 0", name="min_subtotal_minor"),
         CheckConstraint("cardinality(products) > 0", name="products"),
+        CheckConstraint("stacking_group ~ '^[a-z0-9-]{1,40}$'", name="stacking_group"),
         CheckConstraint("expires_at > starts_at", name="window"),
     )
 
@@ -184,6 +185,8 @@ class DiscountRulesVersion(Base):
     #: SKUs; None: all products.
     products: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     first_order_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    #: Codes whose groups differ may be on one cart; None: with no other code (EC-018).
+    stacking_group: Mapped[str | None]
     starts_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: `{from_minor, percent_bp | amount_minor}`, ascending (S2-127); None: no tiers.
@@ -193,7 +196,11 @@ class DiscountRulesVersion(Base):
 
 
 class DiscountUsage(Base):
-    """A slot of a code, kept for one cart; a trigger holds its moves."""
+    """A slot of a code, kept for one cart; a trigger holds its moves.
+
+    Of several codes of a cart the first one's is the reservation: its row is locked for all of them,
+    and the others go with it. Quote, total and cart are the same in each; the discount is its own.
+    """
 
     __tablename__ = "discount_usages"
     __table_args__ = (
@@ -202,6 +209,8 @@ class DiscountUsage(Base):
             [f"discount_rules.{name}" for name in ("code_id", "version", "agency_id", "client_id")],
             name="fk_discount_usages_code_id_rules_version_discount_rules",
         ),
+        of_same_tenant("discount_usages", "stacked_on"),
+        CheckConstraint("stacked_on <> id", name="stacked_on"),
         states("state", UsageState),
         CheckConstraint(
             "discount_minor BETWEEN 0 AND subtotal_minor AND total_minor >= 0", name="amounts"
@@ -218,7 +227,14 @@ class DiscountUsage(Base):
             "client_id",
             "cart_reference",
             unique=True,
-            postgresql_where=text("state = 'reserved'"),
+            postgresql_where=text("state = 'reserved' AND stacked_on IS NULL"),
+        ),
+        Index(
+            "uq_discount_usages_stacked",
+            "stacked_on",
+            "code_id",
+            unique=True,
+            postgresql_where=text("stacked_on IS NOT NULL"),
         ),
         Index(None, "code_id", "id"),
         Index(None, "code_id", "created_at"),
@@ -244,6 +260,8 @@ class DiscountUsage(Base):
     code_id: Mapped[UUID]
     #: The rules that it was priced by.
     rules_version: Mapped[int]
+    #: The cart's reservation, where the code was added to it (EC-018).
+    stacked_on: Mapped[UUID | None]
     state: Mapped[str] = mapped_column(server_default=text("'reserved'"))
     #: The storefront's own id of the cart, and a digest of what was in it.
     cart_reference: Mapped[str]

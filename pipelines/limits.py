@@ -53,6 +53,8 @@ class Limits:
     reservation_short_seconds: float = 300.0
     reservation_timeouts_max: int = 5
     reservations_per_customer_max: int = 3
+    #: Codes that stack on one cart (EC-018).
+    codes_per_cart_max: int = 3
     #: So many customers of one code within this time, where it had a tenth of them before: it has leaked.
     leak_customers_max: int = 30
     leak_window_seconds: float = 300.0

@@ -34,6 +34,7 @@ _OPTIONS = (
         "may be given again.",
     ),
     click.option("--product", "products", multiple=True, help="A SKU; may be given again."),
+    click.option("--stacking-group", help="Goes on one cart with codes of other groups."),
     click.option("--starts-at", help="RFC 3339, with a zone."),
     click.option("--expires-at", help="RFC 3339, with a zone."),
     click.option("--client", help="Of which client, for who sees several."),

@@ -66,6 +66,8 @@ def show(discount_id: UUID, *, in_json: bool) -> None:
         click.echo(f"From {money(told['min_subtotal_minor'], told['currency'])} on.")
     if told["products"]:
         click.echo(f"For {', '.join(told['products'])} alone.")
+    if told["stacking_group"] is not None:
+        click.echo(f"Goes with codes of other groups than {told['stacking_group']}.")
     for name in ("max_uses_per_customer", "starts_at", "expires_at"):
         if told[name] is not None:
             click.echo(f"{name}: {told[name]}")

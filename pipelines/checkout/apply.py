@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from pipelines.discounts.read import read_reservation
 from pipelines.discounts.refusals import CartChanged
 from pipelines.discounts.reserve import Ask, Reserved, reserve
 from pipelines.fraud.judge import judge
@@ -29,6 +28,5 @@ def apply_code(
         return done
     judge(session, done.usage_id, traces, now=now)
     if done.is_new:
-        code_id = read_reservation(session, done.usage_id).code_id
-        watch_leak(session, code_id, now=now, limits=limits)
+        watch_leak(session, done.code_id, now=now, limits=limits)
     return done

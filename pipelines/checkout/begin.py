@@ -30,8 +30,9 @@ from pipelines.discounts.pricing import quote
 from pipelines.discounts.read import read_reservation
 from pipelines.discounts.refusals import CartChanged, CodeBusy, ReservationEnded
 from pipelines.discounts.release import BeingPaid, ReleaseReason
-from pipelines.discounts.reserve import live_by_cart, live_by_id, reprice
+from pipelines.discounts.reserve import live_by_cart, live_by_id
 from pipelines.discounts.settle import begin_purchase
+from pipelines.discounts.stack import reprice
 from pipelines.jobs.refusals import ClientSuspended
 from pipelines.payments.begin import PAGE_OPEN, Charge, begin_payment
 from pipelines.payments.learn import Followers, learn
@@ -118,8 +119,7 @@ def begin_checkout(
     """
     if wanted.cart is not None:
         # Two who send a cart at once find each other's purchase, also one that was free.
-        name = f"{wanted.client_id}:{wanted.cart.reference}"
-        wait_for_lock(session, Namespace.CHECKOUT_CART, name)
+        wait_for_cart(session, wanted.client_id, wanted.cart.reference)
     if (paid := _paid_slot(session, wanted)) is not None:
         return Begun(paid, is_new=False)
     usage = _reserved(session, wanted, now)
@@ -137,6 +137,11 @@ def begin_checkout(
             _go_on(session, made, basket, followers=followers, now=now)
             return Begun(made, is_new=True)
     raise CodeBusy
+
+
+def wait_for_cart(session: Session, client_id: UUID, reference: str) -> None:
+    """Whoever has this goes first, with what is paid for by the cart's own id."""
+    wait_for_lock(session, Namespace.CHECKOUT_CART, f"{client_id}:{reference}")
 
 
 def _reserved(session: Session, wanted: Wanted, now: datetime) -> Row[Any] | None:
@@ -177,8 +182,7 @@ def _priced_anew(
         return None
     if cart.reference != live.cart_reference:
         raise CartMismatch
-    done = reprice(session, live, cart, now=now, actor_id=actor_id)
-    return done if isinstance(done, CartChanged) else None
+    return reprice(session, live, cart, now=now, actor_id=actor_id)
 
 
 def _basket(session: Session, wanted: Wanted, usage: Row[Any] | None) -> _Basket:

@@ -41,7 +41,8 @@ _OVERDUE = text("""
 UPDATE payments SET end_asked_at = :now
 WHERE id = ANY (ARRAY(
     SELECT m.id FROM discount_usages u JOIN payments m ON m.id = u.purchase_id
-    WHERE u.state = 'reserved' AND u.expires_at <= CAST(:now AS timestamptz) - interval '1 minute'
+    WHERE u.state = 'reserved' AND u.stacked_on IS NULL
+      AND u.expires_at <= CAST(:now AS timestamptz) - interval '1 minute'
       AND m.state IN ('open', 'processing') AND (m.end_asked_at IS NULL
         OR m.end_asked_at < CAST(:now AS timestamptz) - CAST(:again AS interval))
     ORDER BY m.id LIMIT :limit))

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from models.discounts import OnLate, UsageState
+from models.discounts import UsageState
 from models.payments import PaymentState
 from pipelines.alerts.kind import AlertKind
 from pipelines.alerts.payment_kinds import (
@@ -173,22 +173,16 @@ def confirm_paid(
     session: Session, learned: Learned, purchase: Row[Any], usage: Row[Any], now: datetime
 ) -> bool:
     """Whether the usage could be confirmed; a payment that comes too late may be paid back."""
-    done = confirm(
-        session,
-        usage,
-        purchase_id=purchase.id,
-        now=now,
-        takes_overflow=usage.on_late == OnLate.CONFIRM,
-    )
+    done = confirm(session, usage, purchase_id=purchase.id, now=now)
     if done is None:
         refuse_money(session, learned.after, RefusedFor.LATE, now=now)
         return False
     session.execute(_COUNTED, {"purchase": purchase.id})
     if done.is_late:
         session.execute(_LATE, {"purchase": purchase.id})
-    if done.is_overflow:
+    for one in done.beside:
         detail = {"purchase_id": str(purchase.id)}
-        _raise(session, LATE_PAYMENT_OVERFLOW, purchase, usage.code_id, detail, now)
+        _raise(session, LATE_PAYMENT_OVERFLOW, purchase, one.code_id, detail, now)
     return True
 
 

@@ -7,18 +7,18 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.discounts.read import codes_json, codes_of
 from pipelines.errors import NotFound
 
-_PURCHASES = """
+_PURCHASES = f"""
 SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference, p.quote, p.user_id, p.is_late,
     p.refused, p.review, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
     m.session_url, m.session_expires_at, m.payment_intent_id, m.paid_minor, m.paid_currency,
     m.refunded_minor, m.is_disputed, m.last_failure_code, m.ended_at, m.version,
-    u.state AS usage_state, u.code_id, u.is_overflow,
-    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, u.restored,
-    c.code AS discount_code, c.restore_on_refund
+    u.state AS usage_state, u.code_id, u.is_overflow OR EXISTS (
+      SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.is_overflow) AS is_overflow,
+    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, {codes_of("p.usage_id")} AS codes
 FROM purchases p JOIN payments m ON m.id = p.id LEFT JOIN discount_usages u ON u.id = p.usage_id
-LEFT JOIN discount_codes c ON c.id = u.code_id
 """
 #: What a purchase is called, beside its payment's state.
 STATES = ("pending", "processing", "confirmed", "paid", "refunded", "failed", "expired")
@@ -34,7 +34,8 @@ _LIST = text(
     + f"""
 WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR p.client_id = :client)
-  AND (CAST(:discount AS uuid) IS NULL OR u.code_id = :discount)
+  AND (CAST(:discount AS uuid) IS NULL OR u.code_id = :discount OR EXISTS (
+    SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.code_id = :discount))
   AND (CAST(:state AS text) IS NULL OR {_STATE} = :state)
   AND (NOT :is_disputed OR m.is_disputed)
 ORDER BY p.id DESC LIMIT :limit
@@ -96,6 +97,7 @@ def purchase_json(row: Row[Any]) -> dict[str, Any]:
         "state": state_of_purchase(row),
         "reservation_id": row.usage_id,
         "discount_id": row.code_id,
+        "codes": codes_json(row.codes),
         "cart_id": row.cart_reference,
         "user_id": row.user_id,
         "quote": row.quote,

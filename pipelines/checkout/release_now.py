@@ -23,7 +23,8 @@ def release_now(
 ) -> None:
     """Release it; one that is released already stays so, and nothing more is told.
 
-    A page on which it could be paid is ended first. The code's own history says who did it and why.
+    A page on which it could be paid is ended first. The history of each of its codes says who did it
+    and why.
     Raises `NotFound`, `ReservationEnded` and `PaymentProviderUnavailable`.
     """
     with tenant_scope(scope):
@@ -35,13 +36,14 @@ def release_now(
         if row.state != UsageState.RESERVED:
             return
         with transaction(sessions) as session:
-            record(
-                session,
-                "discount.slot_released",
-                object_kind="discount",
-                object_id=row.code_id,
-                actor_id=actor_id,
-                agency_id=row.agency_id,
-                client_id=row.client_id,
-                detail={"reservation_id": str(usage_id), "reason": reason},
-            )
+            for code in row.codes:
+                record(
+                    session,
+                    "discount.slot_released",
+                    object_kind="discount",
+                    object_id=UUID(code["code_id"]),
+                    actor_id=actor_id,
+                    agency_id=row.agency_id,
+                    client_id=row.client_id,
+                    detail={"reservation_id": str(usage_id), "reason": reason},
+                )

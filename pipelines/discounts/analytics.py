@@ -1,7 +1,8 @@
 """How discount codes were used over time: of one code, and of all in a scope (S2-062, S2-064).
 
-A reservation belongs to the day on which it was made, and is told as it stands now. Days are those of
-a time zone. Ids are ordered by time: a period is a range of them in an index, an hour wider at both
+A reservation belongs to the day on which it was made, and is told as it stands now. Each code of a
+cart has its own use; over all codes a cart is one reservation, and its revenue is counted once. Days are
+those of a time zone. Ids are ordered by time: a period is a range of them in an index, an hour wider at both
 ends because the front's clock makes them, and times decide.
 """
 
@@ -36,13 +37,18 @@ WHERE u.id >= :low AND u.id < :high AND u.created_at >= :begins AND u.created_at
 """
 _CELLS = f"""
 SELECT width_bucket(u.created_at, CAST(:starts AS timestamptz[])) AS place, u.currency, u.state, u.release_reason,
-    count(*) AS uses, CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
-    CAST(sum(u.total_minor) AS bigint) AS total_minor
+    {{counted}}
 {_IN_PERIOD}"""
+_EACH = """count(*) AS uses, CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
+    CAST(sum(u.total_minor) AS bigint) AS total_minor"""
+_OF_CARTS = """count(*) FILTER (WHERE u.stacked_on IS NULL) AS uses,
+    CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
+    CAST(coalesce(sum(u.total_minor) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint) AS total_minor"""
 _GROUPED = " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
-_OF_CODE = text(_CELLS + "AND u.code_id = :code" + _GROUPED)
-_OF_CLIENT = text(_CELLS + "AND u.client_id = :client" + _GROUPED)
-_OF_SCOPE = text(_CELLS + _GROUPED)
+_CARTS = _CELLS.format(counted=_OF_CARTS)
+_OF_CODE = text(_CELLS.format(counted=_EACH) + "AND u.code_id = :code" + _GROUPED)
+_OF_CLIENT = text(_CARTS + "AND u.client_id = :client" + _GROUPED)
+_OF_SCOPE = text(_CARTS + _GROUPED)
 _MOST_USED = """
 SELECT c.id, c.code, c.client_id, f.made, f.paid, f.live FROM (
     SELECT u.code_id, count(*) AS made,

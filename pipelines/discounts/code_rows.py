@@ -33,7 +33,7 @@ COLUMNS = ColumnRules(
     optional=(
         *("percent_bp", "amount_minor", "currency", "max_discount_minor", "min_subtotal_minor"),
         *("products", "starts_at", "expires_at", "max_uses", "max_uses_per_customer", "tiers"),
-        *("assigned_to", "assigned_external_id", "assigned_user_id"),
+        *("stacking_group", "assigned_to", "assigned_external_id", "assigned_user_id"),
     ),
 )
 #: Stands between SKUs in one cell.
@@ -130,6 +130,7 @@ def _rules(told: Mapping[str, str]) -> DiscountRules:
         max_discount_minor=_amount(told, "max_discount_minor"),
         min_subtotal_minor=_amount(told, "min_subtotal_minor"),
         products=_products(told.get("products", "")),
+        stacking_group=told.get("stacking_group") or None,
         starts_at=_time(told, "starts_at"),
         expires_at=_time(told, "expires_at"),
         tiers=_tiers(told),

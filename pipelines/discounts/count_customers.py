@@ -1,11 +1,12 @@
 """What one customer has set aside and used, by everything that says who it is (EC-014, EC-015)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.discounts.refusals import AlreadyReserved, AlreadyUsed, TooManyReservations
@@ -28,16 +29,16 @@ ON CONFLICT (code_id, customer_key) DO UPDATE SET uses = discount_customer_uses.
 RETURNING uses
 """)
 # A person who comes now by this, now by that, is one all the same. What is over counts until it was
-# given back, but for who only looks.
+# given back, but for who only looks. All codes of a cart are one of the reservations.
 _TOGETHER = text("""
-SELECT count(*) FILTER (WHERE state = 'reserved') AS live,
+SELECT count(*) FILTER (WHERE state = 'reserved' AND stacked_on IS NULL) AS live,
     count(*) FILTER (WHERE code_id = :code AND restored IS DISTINCT FROM 'customer') AS uses
 FROM discount_usages WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
-  AND state <> 'released' AND id IS DISTINCT FROM CAST(:but AS uuid)
+  AND state <> 'released' AND id <> ALL (CAST(:but AS uuid[]))
   AND (CAST(:now AS timestamptz) IS NULL OR state <> 'reserved' OR expires_at > :now)
 """)
 _ELSEWHERE = text("""
-SELECT id, expires_at FROM discount_usages
+SELECT coalesce(stacked_on, id) AS id, expires_at FROM discount_usages
 WHERE client_id = :client AND code_id = :code AND state = 'reserved'
   AND (CAST(:now AS timestamptz) IS NULL OR expires_at > :now)
   AND customer_keys && CAST(:keys AS bytea[])
@@ -50,67 +51,56 @@ WHERE client_id = :client AND customer_key = ANY (CAST(:keys AS bytea[]))
 _BETTER_KNOWN = text("""
 UPDATE discount_usages SET customer_keys = customer_keys || CAST(:keys AS bytea[]),
     version = version + 1
-WHERE id = :usage
+WHERE id = :usage OR stacked_on = :usage
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use more of a code, by these names of a customer, who has `most` of them; None: no limit."""
+
+    code_id: UUID
+    keys: Sequence[bytes]
+    most: int | None
 
 
 def count_customer(
     session: Session,
-    code: Row[Any],
-    keys: Sequence[bytes],
+    tenant: dict[str, UUID],
+    uses: Sequence[Use],
     *,
-    most_uses: int | None,
-    limits: Limits,
-) -> int:
-    """One slot more of this code for the customer; how many of theirs ran out in a row.
-
-    Raises `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`.
-    """
-    who = {"agency": code.agency_id, "client": code.client_id, "code": code.id}
-    return _count(session, who, keys, keys, most_uses=most_uses, limits=limits)
-
-
-def count_more(
-    session: Session,
-    live: Row[Any],
-    keys: Sequence[bytes],
-    *,
-    most_uses: int | None,
-    limits: Limits,
-) -> None:
-    """The customer of a reservation is known by more than before; raises as `count_customer` does."""
-    who = {"agency": live.agency_id, "client": live.client_id, "code": live.code_id}
-    whole = [*live.customer_keys, *keys]
-    _count(session, who, keys, whole, but=live.id, most_uses=most_uses, limits=limits)
-    session.execute(_BETTER_KNOWN, {"usage": live.id, "keys": list(keys)})
-
-
-def _count(
-    session: Session,
-    who: dict[str, UUID],
-    new: Sequence[bytes],
+    slots: Sequence[bytes],
     whole: Sequence[bytes],
-    *,
-    most_uses: int | None,
+    but: Sequence[UUID] = (),
     limits: Limits,
-    but: UUID | None = None,
 ) -> int:
-    """One more for each of the `new` keys, unless the person by the `whole` of them has enough.
+    """One use more for each of `uses`, and one cart more for each name in `slots`, unless it is enough.
 
-    `but` is the reservation itself, where it is there already.
+    `tenant` has `agency` and `client`, `whole` all names of the person; `but` are usages of the cart
+    itself, where it has some. How many of theirs ran out in a row. Raises `TooManyReservations`,
+    `AlreadyReserved`, `AlreadyUsed`.
     """
-    most_live = limits.reservations_per_customer_max
-    values = who | {"keys": list(new)}
-    counted = session.execute(_COUNT_CUSTOMER, values | {"most": most_live}).all()
-    if len(counted) < len(new):
+    values = tenant | {"keys": list(slots), "most": limits.reservations_per_customer_max}
+    counted = session.execute(_COUNT_CUSTOMER, values).all() if slots else []
+    if len(counted) < len(slots):
         raise TooManyReservations
-    if len(session.execute(_COUNT_USE, values | {"most": most_uses}).all()) < len(new):
-        raise used_up(session, values)
+    # In the order in which everybody locks them: by code, then by name.
+    for use in sorted(uses, key=lambda one: one.code_id):
+        told = tenant | {"code": use.code_id, "keys": list(use.keys), "most": use.most}
+        if len(session.execute(_COUNT_USE, told).all()) < len(use.keys):
+            raise used_up(session, told)
     if len(whole) > 1:
-        refusal = has_enough(session, who | {"keys": list(whole)}, most_uses, limits, but=but)
-        if refusal is not None:
-            raise refusal
+        for use in uses:
+            person = tenant | {"code": use.code_id, "keys": list(whole)}
+            refusal = has_enough(session, person, use.most, limits, but=but)
+            if refusal is not None:
+                raise refusal
     return max((row.timeouts for row in counted), default=0)
+
+
+def know_better(session: Session, usage_id: UUID, keys: Sequence[bytes]) -> None:
+    """The customer of a reservation is known by these, too; they are counted already."""
+    session.execute(_BETTER_KNOWN, {"usage": usage_id, "keys": list(keys)})
 
 
 def has_enough(
@@ -120,10 +110,10 @@ def has_enough(
     limits: Limits,
     *,
     now: datetime | None = None,
-    but: UUID | None = None,
+    but: Sequence[UUID] = (),
 ) -> Refusal | None:
     """Why one person has no slot more, by `client`, `code` and `keys`; at `now` what is over is gone."""
-    together = session.execute(_TOGETHER, values | {"now": now, "but": but}).one()
+    together = session.execute(_TOGETHER, values | {"now": now, "but": list(but)}).one()
     if most_uses is not None and together.uses >= most_uses:
         return used_up(session, values, now)
     return TooManyReservations() if together.live >= limits.reservations_per_customer_max else None

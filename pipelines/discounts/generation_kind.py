@@ -16,7 +16,7 @@ from pipelines.books.refusals import PatternSpaceTooSmall
 from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import BatchArchived
-from pipelines.discounts.stored_rules import rules_from
+from pipelines.discounts.stored_rules import RULE_NAMES, rules_from
 from pipelines.discounts.write_codes import Series, write_codes
 from pipelines.jobs.counted import (
     Ended,
@@ -118,14 +118,11 @@ def _series(job: Row[Any]) -> Series:
     )
 
 
-def _with_times(rules: dict[str, Any]) -> dict[str, Any]:
-    """The rules as they were kept, their times read again; those of an older release have no tiers."""
+def _with_times(kept: dict[str, Any]) -> dict[str, Any]:
+    """The rules as they were kept, their times read again; a job from before a rule has none of it."""
+    rules = {name: kept.get(name) for name in RULE_NAMES}
     times = {name: rules[name] for name in ("starts_at", "expires_at")}
-    return (
-        {"tiers": None}
-        | rules
-        | {name: at and datetime.fromisoformat(at) for name, at in times.items()}
-    )
+    return rules | {name: at and datetime.fromisoformat(at) for name, at in times.items()}
 
 
 def _settle(session: Session, job: Row[Any], _now: datetime) -> None:

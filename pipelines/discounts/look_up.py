@@ -14,8 +14,9 @@ from pipelines.discounts.stored_rules import RULES_READ
 from pipelines.jobs.refusals import ClientSuspended
 
 _CODE = text(f"""
-SELECT c.id, c.agency_id, c.client_id, c.state, c.rules_version, c.max_uses,
-    c.max_uses_per_customer, c.used, c.assignee_keys, c.assigned_user_id, l.suspended_at IS NOT NULL AS is_suspended,
+SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
+    c.max_uses_per_customer, c.used, c.assignee_keys, c.assigned_user_id,
+    l.suspended_at IS NOT NULL AS is_suspended,
     (SELECT referrer_keys FROM referral_codes WHERE code_id = c.id) AS referrer_keys,
     {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version

@@ -98,15 +98,22 @@ def allocate(amount_minor: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def quote(cart: Cart, discount_minor: int, places: Sequence[int]) -> Quote:
-    """The cart with this discount on the lines at `places`; never more than they cost.
-
-    A discount lowers what is taxed of each line by the line's share of it.
-    """
-    weights = [0] * len(cart.lines)
+def shares_of(left_minor: Sequence[int], discount_minor: int, places: Sequence[int]) -> list[int]:
+    """A discount over the lines at `places`, by what is left of each; never more than all of that."""
+    weights = [0] * len(left_minor)
     for place in places:
-        weights[place] = cart.lines[place].gross_minor
-    shares = allocate(min(discount_minor, sum(weights)), weights)
+        weights[place] = left_minor[place]
+    return allocate(min(discount_minor, sum(weights)), weights)
+
+
+def quote(cart: Cart, discount_minor: int, places: Sequence[int]) -> Quote:
+    """The cart with this discount on the lines at `places`; never more than they cost."""
+    prices = [line.gross_minor for line in cart.lines]
+    return quoted(cart, shares_of(prices, discount_minor, places))
+
+
+def quoted(cart: Cart, discounts_minor: Sequence[int]) -> Quote:
+    """The cart with so much off each line, which lowers what is taxed of it."""
     lines = tuple(
         QuotedLine(
             line.sku,
@@ -117,7 +124,7 @@ def quote(cart: Cart, discount_minor: int, places: Sequence[int]) -> Quote:
             tax_of(line.gross_minor - share, line.tax_bp, is_included=cart.includes_tax),
             line.name,
         )
-        for line, share in zip(cart.lines, shares, strict=True)
+        for line, share in zip(cart.lines, discounts_minor, strict=True)
     )
     return Quote(cart.currency, lines, cart.includes_tax)
 

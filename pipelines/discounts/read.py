@@ -1,5 +1,6 @@
 """Read discount codes with the rules that are in force, and reservations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -56,7 +57,27 @@ WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
 ORDER BY c.id DESC LIMIT :limit
 """
 )
-_USAGE = text("SELECT * FROM discount_usages WHERE id = :usage")
+
+
+def codes_of(usage: str) -> str:
+    """SQL: the codes of the reservation whose id is `usage`, in the order in which they take off.
+
+    A JSON list of `code_id`, `code` and `discount_minor`, and of what becomes of each use: see
+    `codes_json` for what its readers get.
+    """
+    return f"""(
+    SELECT jsonb_agg(jsonb_build_object('code_id', s.code_id, 'code', d.code,
+        'discount_minor', s.discount_minor, 'is_overflow', s.is_overflow, 'restored', s.restored,
+        'restore_on_refund', d.restore_on_refund) ORDER BY t.kind <> 'percent', d.code COLLATE "C")
+    FROM discount_usages s JOIN discount_codes d ON d.id = s.code_id
+    JOIN discount_rules t ON t.code_id = s.code_id AND t.version = s.rules_version
+    WHERE s.id = {usage} OR s.stacked_on = {usage})"""
+
+
+_USAGE = text(f"""
+SELECT u.*, {codes_of("u.id")} AS codes FROM discount_usages u
+WHERE u.id = :usage AND u.stacked_on IS NULL
+""")
 
 
 class Standing(StrEnum):
@@ -171,11 +192,18 @@ def standing(row: Row[Any], now: datetime) -> Standing:
 
 
 def read_reservation(session: Session, usage_id: UUID) -> Row[Any]:
-    """A reservation in whatever state; `NotFound` if this scope cannot see it."""
+    """A reservation in whatever state, with its `codes`; `NotFound` if this scope cannot see it."""
     row = session.execute(_USAGE, {"usage": usage_id}).one_or_none()
     if row is None:
         raise NotFound
     return row
+
+
+def codes_json(codes: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """The codes of a reservation, each with what it takes off in minor units; none without one."""
+    return [
+        {name: one[name] for name in ("code_id", "code", "discount_minor")} for one in codes or ()
+    ]
 
 
 def reservation_json(row: Row[Any]) -> dict[str, Any]:
@@ -191,4 +219,13 @@ def reservation_json(row: Row[Any]) -> dict[str, Any]:
         "release_reason": row.release_reason,
         "ended_at": row.ended_at,
         "created_at": row.created_at,
+    }
+
+
+def quoted_json(row: Row[Any]) -> dict[str, Any]:
+    """A reservation with its codes and what its cart costs with them."""
+    return {
+        "reservation": reservation_json(row),
+        "codes": codes_json(row.codes),
+        "quote": row.quote,
     }

@@ -82,12 +82,23 @@ class OwnReferral(Refusal):
     detail = "This customer gives the code to friends, and cannot use it."
 
 
+_NO_STACK = {
+    "code_stacks_with_none": "The cart has {}, which goes with no other code. Release it first.",
+    "new_code_stacks_with_none": "The cart has {}, and this code goes with no other. Release that one first.",
+    "same_group": "The cart has {}, and takes one code of its kind. Release that one first.",
+    "too_many_codes": "The cart has as many codes as it may have, {} among them. Release one first.",
+}
+
+
 class StackingNotAllowed(Refusal):
-    """The cart has another code."""
+    """The cart has another code; `reason` says why they are not together, `discount_code` which it is."""
 
     code = "stacking_not_allowed"
     kind = Kind.CONFLICT
-    detail = "The cart has another code. Release that one first: a purchase takes one discount."
+
+    def __init__(self, reason: str, discount_code: str) -> None:
+        extra = {"reason": reason, "discount_code": discount_code}
+        super().__init__(_NO_STACK[reason].format(discount_code), extra=extra)
 
 
 class TooManyReservations(Refusal):
@@ -204,13 +215,22 @@ class CodeArchived(Refusal):
 
 
 class CartChanged(Refusal):
-    """The code is not for the cart as it is now; the reservation is released. `reason` says why not."""
+    """A code is not for the cart as it is now; the reservation is released, whatever else it has.
+
+    `reason` says why not, `discount_code` which code it is.
+    """
 
     code = "cart_changed"
     kind = Kind.CONFLICT
 
-    def __init__(self, why: Refusal) -> None:
+    def __init__(self, why: Refusal, discount_code: str) -> None:
         super().__init__(
-            f"The cart has changed, and the code is not for it any more: {why.detail}",
-            extra={"reason": why.code},
+            f"The cart has changed, and {discount_code} is not for it any more: {why.detail}",
+            extra={"reason": why.code, "discount_code": discount_code},
         )
+
+
+class CodeNotOnCart(NotFound):
+    """The reservation has no such code, or has it no more."""
+
+    detail = "The reservation does not have this code."

@@ -1,7 +1,8 @@
 """Give slots back: because somebody says so, the cart changed, or nobody paid in time (EC-003, EC-013).
 
-Each is a compare-and-set on the reservation, and what it counted is given back once. Whoever changes
-several rows goes from reservations to customers, to their uses, to codes, in ascending order.
+Each is a compare-and-set on the reservation, and what it counted is given back once; the other codes of
+its cart go with it (EC-018). Whoever changes several rows goes from reservations to customers, to their
+uses, to codes, in ascending order; a reservation's row guards the usages of all codes of its cart.
 """
 
 from collections import Counter
@@ -49,14 +50,14 @@ _RETURNING = "RETURNING id, agency_id, client_id, code_id, customer_keys"
 _RELEASE = text(f"""
 UPDATE discount_usages SET state = 'released', release_reason = :reason, ended_at = :now,
     purchase_id = NULL, version = version + 1
-WHERE id = :usage AND state = 'reserved'
+WHERE id = :usage AND state = 'reserved' AND stacked_on IS NULL
   AND purchase_id IS NOT DISTINCT FROM CAST(:purchase AS uuid) {_RETURNING}
 """)
 _RELEASE_THESE = f"""
 UPDATE discount_usages SET state = 'released', release_reason = 'timeout', ended_at = :now,
     version = version + 1
 WHERE id = ANY (ARRAY(SELECT id FROM discount_usages
-                      WHERE state = 'reserved' AND purchase_id IS NULL
+                      WHERE state = 'reserved' AND purchase_id IS NULL AND stacked_on IS NULL
                         AND expires_at <= :now {{which}}))
   AND state = 'reserved' {_RETURNING}
 """
@@ -68,13 +69,20 @@ _RELEASE_TIMED_OUT = text(
 _RELEASE_IN_THE_WAY = text(
     _RELEASE_THESE.format(
         which="""AND id = ANY (ARRAY(
-        SELECT id FROM discount_usages WHERE client_id = :client AND state = 'reserved'
+        SELECT coalesce(stacked_on, id) FROM discount_usages
+        WHERE client_id = :client AND state = 'reserved'
           AND purchase_id IS NULL AND expires_at <= :now AND (code_id = :code OR cart_reference = :cart
             OR customer_keys && CAST(:keys AS bytea[]))
         ORDER BY cart_reference = :cart OR customer_keys && CAST(:keys AS bytea[]) DESC
         LIMIT :limit)) ORDER BY id FOR UPDATE"""
     )
 )
+# The other codes of these carts, whose reservations are locked by now: a statement that sees them all.
+_RELEASE_OTHERS = text(f"""
+UPDATE discount_usages SET state = 'released', release_reason = :reason, ended_at = :now,
+    purchase_id = NULL, version = version + 1
+WHERE stacked_on = ANY (CAST(:usages AS uuid[])) AND state = 'reserved' {_RETURNING}
+""")
 # The rows are locked in one order, whoever gives back or takes several at once.
 _CUSTOMERS = text("""
 WITH counted AS MATERIALIZED (
@@ -118,7 +126,7 @@ def release(
     actor_id: UUID | None = None,
     purchase_id: UUID | None = None,
 ) -> None:
-    """Give one slot back; one that is released already stays so.
+    """Give a reservation back with all its codes; one that is released already stays so.
 
     While it can be paid, only who ends its purchase does, and names it. Raises `NotFound`,
     `BeingPaid` for somebody else, and `ReservationEnded` for one that was paid.
@@ -132,7 +140,7 @@ def release(
         if row.state != UsageState.RELEASED:
             raise ReservationEnded(row.state)
         return
-    _give_back(session, found, timed_out=reason is ReleaseReason.TIMEOUT)
+    _give_back_whole(session, found, reason, now)
     record(
         session,
         "reservation.released",
@@ -146,7 +154,7 @@ def release(
 
 
 def release_timed_out(session: Session, now: datetime, *, limit: int = RELEASED_AT_ONCE) -> int:
-    """Give back a pass of the slots whose time is over; how many they were.
+    """Give back a pass of the reservations whose time is over; how many they were.
 
     What another pass has in hand is left to it.
     """
@@ -171,13 +179,30 @@ def release_in_the_way(
 def _release(session: Session, statement: TextClause, values: dict[str, Any]) -> int:
     found = session.execute(statement, values).all()
     if found:
-        _give_back(session, found, timed_out=True)
+        _give_back_whole(session, found, ReleaseReason.TIMEOUT, values["now"])
         log.info("reservations.released", count=len(found))
     return len(found)
 
 
-def _give_back(session: Session, usages: Sequence[Row[Any]], *, timed_out: bool) -> None:
-    live = Counter((row.client_id, key) for row in usages for key in row.customer_keys)
+def _give_back_whole(
+    session: Session, found: Sequence[Row[Any]], reason: ReleaseReason, now: datetime
+) -> None:
+    """Of carts whose reservations were released just now; a cart is one of its customer's slots."""
+    values = {"usages": [row.id for row in found], "reason": reason.value, "now": now}
+    others = session.execute(_RELEASE_OTHERS, values).all()
+    is_timeout = reason is ReleaseReason.TIMEOUT
+    give_back(session, [*found, *others], carts=found, timed_out=is_timeout)
+
+
+def give_back(
+    session: Session,
+    usages: Sequence[Row[Any]],
+    *,
+    carts: Sequence[Row[Any]] = (),
+    timed_out: bool = False,
+) -> None:
+    """Count released usages no more, and customers' carts that hold nothing any more."""
+    live = Counter((row.client_id, key) for row in carts for key in row.customer_keys)
     uses = Counter((row.code_id, key) for row in usages for key in row.customer_keys)
     codes = Counter(row.code_id for row in usages)
     customers = {

@@ -4,71 +4,48 @@ Rows are locked in one order: the cart's reservation, customers, their uses, the
 way and over is given back before, in a transaction of its own (`give_way.py`).
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
-from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
-from models.base import new_id
-from models.discounts import CodeState, DiscountUsage
-from pipelines.audit.record import record
+from models.discounts import CodeState
 from pipelines.discounts.cart import Cart
-from pipelines.discounts.count_customers import count_customer, count_more, is_first_purchase
+from pipelines.discounts.count_customers import (
+    Use,
+    count_customer,
+    is_first_purchase,
+    know_better,
+)
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named, is_own
-from pipelines.discounts.pricing import Quote
-from pipelines.discounts.refusals import (
-    CartChanged,
-    CodeBusy,
-    CodeInactive,
-    OwnReferral,
-    SlotExhausted,
-    StackingNotAllowed,
-)
-from pipelines.discounts.release import BeingPaid, ReleaseReason, release
-from pipelines.discounts.rules import price
-from pipelines.discounts.stored_rules import RULES_READ, rules_of
+from pipelines.discounts.refusals import CartChanged, CodeBusy, CodeInactive, OwnReferral
+from pipelines.discounts.release import BeingPaid, ReleaseReason
+from pipelines.discounts.stack import codes_on, on_cart, reprice, write_prices
+from pipelines.discounts.stacking import OnCart, Stack, Unfit, price_stack, refuse_stacking
+from pipelines.discounts.stored_rules import rules_of
+from pipelines.discounts.take import Again, Slot, take_slot, write_usage
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 
 #: Somebody else may take the same cart, or change the code, between a look and the write.
 TRIES_MAX = 5
 
-_IN_CART = f"""
-SELECT u.id, u.agency_id, u.client_id, u.code_id, u.rules_version, u.cart_reference, u.cart_digest,
-    u.customer_keys,
-    u.expires_at AS kept_until, u.purchase_id,
-    {RULES_READ}
-FROM discount_usages u JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
-WHERE u.client_id = :client AND u.cart_reference = :cart AND u.state = 'reserved'
+_IN_CART = """
+SELECT id, agency_id, client_id, code_id, cart_reference, cart_digest, user_id, customer_keys,
+    expires_at AS kept_until, purchase_id
+FROM discount_usages
+WHERE client_id = :client AND cart_reference = :cart AND state = 'reserved' AND stacked_on IS NULL
 """
 _LIVE = text(_IN_CART)
-_BY_ID = text(
-    _IN_CART.replace("u.cart_reference = :cart", "u.id = :usage") + "FOR NO KEY UPDATE OF u"
-)
-_LIVE_LOCKED = text(_IN_CART + "FOR NO KEY UPDATE OF u")
-_REPRICE = text("""
-UPDATE discount_usages SET cart_digest = :digest, quote = CAST(:quote AS jsonb),
-    currency = :currency, subtotal_minor = :subtotal, discount_minor = :discount,
-    total_minor = :total, quote_version = quote_version + 1, version = version + 1
-WHERE id = :usage
-""")
-_TAKE_SLOT = text("""
-UPDATE discount_codes SET used = used + 1
-WHERE id = :code AND state = 'active' AND rules_version = :rules
-  AND max_uses_per_customer IS NOT DISTINCT FROM :per_customer
-  AND used < coalesce(max_uses, used + 1)
-""")
+_BY_ID = text(_IN_CART.replace("cart_reference = :cart", "id = :usage") + "FOR NO KEY UPDATE")
+_LIVE_LOCKED = text(_IN_CART + "FOR NO KEY UPDATE")
 _KNOW_ASSIGNEE = text("""
 UPDATE discount_codes SET assigned_user_id = :user WHERE id = :code AND assigned_user_id IS NULL
-""")
-_STANDS = text("""
-SELECT state, rules_version, max_uses_per_customer FROM discount_codes WHERE id = :code
 """)
 
 
@@ -84,9 +61,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """The reservation; `is_replay` where the cart had it already, as it is."""
+    """The cart's reservation; `is_replay` where it had the code already, as it is.
+
+    `is_new`: a slot of this code was taken, for a cart without one or beside those it has.
+    """
 
     usage_id: UUID
+    code_id: UUID
     is_new: bool = False
     is_replay: bool = False
 
@@ -95,32 +76,28 @@ class InTheWay(Exception):
     """The cart has a reservation that is over, or another customer's: it is given back first."""
 
 
-class _Again(Exception):
-    """Somebody was quicker; what is so now decides."""
-
-
 def reserve(
     session: Session, ask: Ask, *, actor_id: UUID | None, now: datetime, limits: Limits
 ) -> Reserved | CartChanged:
-    """Take a slot, or price anew what the cart has; a cart that the code is not for gives it back.
+    """Take a slot, or price anew what the cart has; a cart that a code is not for gives all back.
 
     Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `OwnReferral`, `StackingNotAllowed`,
     `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
-    the cart, and `InTheWay`; nothing is written then.
+    the cart, `InTheWay`, and `BeingPaid` while the cart could be paid as it was; nothing is written
+    then.
     """
+    doing = _Doing(session, ask, actor_id, now, limits)
     for _ in range(TRIES_MAX):
         code = code_named(session, ask.client_id, ask.code, ask.customer)
         live = live_in_cart(session, ask, is_locked=True)
-        if live is not None:
-            return _kept(session, ask, code, live, now=now, actor_id=actor_id, limits=limits)
         savepoint = session.begin_nested()
         try:
-            made = _take(session, ask, code, actor_id=actor_id, now=now, limits=limits)
-        except _Again:
+            done = _take(doing, code) if live is None else _kept(doing, code, live)
+        except Again:
             savepoint.rollback()
             continue
         savepoint.commit()
-        return Reserved(made, is_new=True)
+        return done
     raise CodeBusy
 
 
@@ -149,7 +126,7 @@ def has_it_already(session: Session, ask: Ask) -> bool:
     live = live_in_cart(session, ask)
     try:
         code = code_named(session, ask.client_id, ask.code, ask.customer)
-        return live is not None and live.code_id == code.id
+        return live is not None and _has(codes_on(session, live.id), code)
     except Refusal:
         return False
 
@@ -159,90 +136,113 @@ def is_another_s(live: Row[Any], customer: KnownCustomer) -> bool:
     return not set(live.customer_keys) & set(customer.keys)
 
 
-def _kept(
-    session: Session,
-    ask: Ask,
-    code: Row[Any],
-    live: Row[Any],
-    *,
-    now: datetime,
-    actor_id: UUID | None,
-    limits: Limits,
-) -> Reserved | CartChanged:
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """One application of a code, by whom and when."""
+
+    session: Session
+    ask: Ask
+    actor_id: UUID | None
+    now: datetime
+    limits: Limits
+
+
+def _has(codes: Sequence[Row[Any]], code: Row[Any]) -> bool:
+    return code.id in {one.code_id for one in codes}
+
+
+def _kept(doing: _Doing, code: Row[Any], live: Row[Any]) -> Reserved | CartChanged:
     """What the cart has already, for who is better known by now, priced anew if it changed (EC-016)."""
+    session, ask, now = doing.session, doing.ask, doing.now
     if live.kept_until <= now or is_another_s(live, ask.customer):
         if live.purchase_id is not None:
             is_over = live.kept_until <= now
             reason = ReleaseReason.TIMEOUT if is_over else ReleaseReason.CUSTOMER
             raise BeingPaid(live.purchase_id, reason)
         raise InTheWay
-    if live.code_id != code.id:
-        raise StackingNotAllowed
-    new = sorted(set(ask.customer.keys) - set(live.customer_keys))
-    if new:
-        if is_own(code, new):
-            raise OwnReferral
-        count_more(session, live, new, most_uses=code.max_uses_per_customer, limits=limits)
+    codes = codes_on(session, live.id)
+    if not _has(codes, code):
+        return _add(doing, code, live, codes)
+    _count(doing, live, codes)
     _know_assignee(session, code, ask.customer)
     if live.cart_digest == ask.cart.digest:
-        return Reserved(live.id, is_replay=True)
-    return reprice(session, live, ask.cart, now=now, actor_id=actor_id)
+        return Reserved(live.id, code.id, is_replay=True)
+    changed = reprice(session, live, ask.cart, now=now, actor_id=doing.actor_id)
+    return changed or Reserved(live.id, code.id)
 
 
-def reprice(
-    session: Session, live: Row[Any], cart: Cart, *, now: datetime, actor_id: UUID | None
+def _add(
+    doing: _Doing, code: Row[Any], live: Row[Any], codes: Sequence[Row[Any]]
 ) -> Reserved | CartChanged:
-    """Price a reservation anew for a cart that has changed, or give it back (EC-016).
-
-    Raises `BeingPaid` while somebody could pay what it cost before.
-    """
+    """One code more for a cart that has some (EC-018); what they cost together is the same in any order."""
+    session, ask, now = doing.session, doing.ask, doing.now
+    there = [on_cart(one) for one in codes]
+    new = _wanted(doing, code)
+    refusal = refuse_stacking(there, new, most=doing.limits.codes_per_cart_max)
+    if refusal is not None:
+        raise refusal
+    if live.cart_digest != ask.cart.digest:
+        changed = reprice(session, live, ask.cart, now=now, actor_id=doing.actor_id)
+        if changed is not None:
+            return changed
+    priced = _good(price_stack([*there, new], ask.cart))
     if live.purchase_id is not None:
         raise BeingPaid(live.purchase_id, ReleaseReason.CART_CHANGED)
-    # By the rules that it was reserved under, and whatever the time is now (EC-010, EC-025).
-    priced = price(rules_of(live), cart, None, is_first_order=True)
-    if isinstance(priced, Refusal):
-        release(session, live.id, ReleaseReason.CART_CHANGED, now=now, actor_id=actor_id)
-        return CartChanged(priced)
-    session.execute(_REPRICE, {"usage": live.id, "digest": cart.digest} | _amounts(priced))
-    return Reserved(live.id)
+    keys = _count(doing, live, codes, code)
+    take_slot(session, code)
+    _know_assignee(session, code, ask.customer)
+    customer = KnownCustomer(keys, live.user_id)
+    slot = Slot(ask.cart, customer, live.kept_until, live.id)
+    write_usage(session, code, slot, priced, actor_id=doing.actor_id)
+    write_prices(session, codes, ask.cart, priced)
+    return Reserved(live.id, code.id, is_new=True)
 
 
-def _take(
-    session: Session,
-    ask: Ask,
-    code: Row[Any],
-    *,
-    actor_id: UUID | None,
-    now: datetime,
-    limits: Limits,
-) -> UUID:
-    if code.state != CodeState.ACTIVE:
-        raise CodeInactive
+def _count(
+    doing: _Doing, live: Row[Any], codes: Sequence[Row[Any]], added: Row[Any] | None = None
+) -> tuple[bytes, ...]:
+    """Count what a customer is newly known by, for all codes of the cart, and all for one that is added.
+
+    All that the customer is known by.
+    """
+    new = sorted(set(doing.ask.customer.keys) - set(live.customer_keys))
+    whole = (*live.customer_keys, *new)
+    if any(is_own(one, new) for one in codes) or (added is not None and is_own(added, whole)):
+        raise OwnReferral
+    uses = [Use(one.code_id, new, one.max_uses_per_customer) for one in codes] if new else []
+    if added is not None:
+        uses.append(Use(added.id, sorted(whole), added.max_uses_per_customer))
+    if uses:
+        count_customer(
+            doing.session,
+            _tenant(live),
+            uses,
+            slots=new,
+            whole=whole,
+            but=[one.id for one in codes],
+            limits=doing.limits,
+        )
+    if new:
+        know_better(doing.session, live.id, new)
+    return whole
+
+
+def _take(doing: _Doing, code: Row[Any]) -> Reserved:
+    """A slot for a cart that has no code."""
+    session, ask, limits = doing.session, doing.ask, doing.limits
     if is_own(code, ask.customer.keys):
         raise OwnReferral
-    is_first = is_first_purchase(session, code.client_id, ask.customer.keys)
-    priced = price(rules_of(code), ask.cart, now, is_first_order=is_first)
-    if isinstance(priced, Refusal):
-        raise priced
-    most_uses = code.max_uses_per_customer
-    timeouts = count_customer(session, code, ask.customer.keys, most_uses=most_uses, limits=limits)
-    _take_slot(session, code)
+    priced = _good(price_stack([_wanted(doing, code)], ask.cart))
+    keys = ask.customer.keys
+    uses = [Use(code.id, keys, code.max_uses_per_customer)]
+    timeouts = count_customer(session, _tenant(code), uses, slots=keys, whole=keys, limits=limits)
+    take_slot(session, code)
     _know_assignee(session, code, ask.customer)
     is_short = timeouts >= limits.reservation_timeouts_max
     seconds = limits.reservation_short_seconds if is_short else limits.reservation_seconds
-    expires_at = now + timedelta(seconds=seconds)
-    made = _write(session, ask, code, priced, expires_at=expires_at, actor_id=actor_id)
-    record(
-        session,
-        "reservation.made",
-        object_kind="reservation",
-        object_id=made,
-        actor_id=actor_id,
-        agency_id=code.agency_id,
-        client_id=code.client_id,
-        detail={"discount_id": str(code.id), "discount_minor": priced.discount_minor},
-    )
-    return made
+    slot = Slot(ask.cart, ask.customer, doing.now + timedelta(seconds=seconds))
+    made = write_usage(session, code, slot, priced, actor_id=doing.actor_id)
+    return Reserved(made, code.id, is_new=True)
 
 
 def _know_assignee(session: Session, code: Row[Any], customer: KnownCustomer) -> None:
@@ -252,68 +252,20 @@ def _know_assignee(session: Session, code: Row[Any], customer: KnownCustomer) ->
         session.execute(_KNOW_ASSIGNEE, {"code": code.id, "user": customer.user_id})
 
 
-def _take_slot(session: Session, code: Row[Any]) -> None:
-    values = {
-        "code": code.id,
-        "rules": code.rules_version,
-        "per_customer": code.max_uses_per_customer,
-    }
-    if session.execute(_TAKE_SLOT, values).rowcount:  # type: ignore[attr-defined]
-        return
-    stands = session.execute(_STANDS, {"code": code.id}).one()
-    if stands.state != CodeState.ACTIVE:
+def _wanted(doing: _Doing, code: Row[Any]) -> OnCart:
+    """The code that is asked for, as it is now; raises `CodeInactive`."""
+    if code.state != CodeState.ACTIVE:
         raise CodeInactive
-    read = (code.rules_version, code.max_uses_per_customer)
-    if (stands.rules_version, stands.max_uses_per_customer) != read:
-        raise _Again
-    raise SlotExhausted
+    keys = doing.ask.customer.keys
+    is_first = is_first_purchase(doing.session, code.client_id, keys)
+    return OnCart(code.code, rules_of(code), doing.now, is_first_order=is_first)
 
 
-def _write(
-    session: Session,
-    ask: Ask,
-    code: Row[Any],
-    priced: Quote,
-    *,
-    expires_at: datetime,
-    actor_id: UUID | None,
-) -> UUID:
-    made = session.execute(
-        insert_or_not(DiscountUsage)
-        .values(
-            id=new_id(),
-            agency_id=code.agency_id,
-            client_id=code.client_id,
-            code_id=code.id,
-            rules_version=code.rules_version,
-            cart_reference=ask.cart.reference,
-            cart_digest=ask.cart.digest,
-            quote=priced.as_json(),
-            currency=priced.currency,
-            subtotal_minor=priced.subtotal_minor,
-            discount_minor=priced.discount_minor,
-            total_minor=priced.total_minor,
-            user_id=ask.customer.user_id,
-            customer_keys=list(ask.customer.keys),
-            expires_at=expires_at,
-            created_by=actor_id,
-        )
-        .on_conflict_do_nothing(
-            index_elements=["client_id", "cart_reference"],
-            index_where=text("state = 'reserved'"),
-        )
-        .returning(DiscountUsage.id)
-    ).scalar_one_or_none()
-    if made is None:
-        raise _Again
-    return made
+def _good(priced: Stack | Unfit) -> Stack:
+    if isinstance(priced, Unfit):
+        raise priced.why
+    return priced
 
 
-def _amounts(priced: Quote) -> dict[str, Any]:
-    return {
-        "quote": json.dumps(priced.as_json()),
-        "currency": priced.currency,
-        "subtotal": priced.subtotal_minor,
-        "discount": priced.discount_minor,
-        "total": priced.total_minor,
-    }
+def _tenant(row: Row[Any]) -> dict[str, UUID]:
+    return {"agency": row.agency_id, "client": row.client_id}

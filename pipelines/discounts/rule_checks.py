@@ -1,11 +1,16 @@
 """Whether the rules of a discount contradict each other: said field by field, for bodies and rows."""
 
+import re
 from collections.abc import Iterator
 
 from pipelines.currencies import is_accepted
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.discounts.tiers import TIERS_MAX
 from pipelines.errors import FieldError, ValidationFailed
+
+#: How codes that exclude each other are named together.
+STACKING_GROUP = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+NO_GROUP = "Give 1 to 40 of a to z, 0 to 9 and -, such as shipping; or nothing."
 
 
 def check_rules(rules: DiscountRules) -> None:
@@ -40,6 +45,8 @@ def contradictions(rules: DiscountRules) -> list[FieldError]:
             wrong("required", "currency", "Amounts are in a currency: say which.")
     elif not is_accepted(rules.currency):
         wrong("unknown_currency", "currency", "Give a currency of ISO 4217, such as USD.")
+    if rules.stacking_group is not None and not STACKING_GROUP.fullmatch(rules.stacking_group):
+        wrong("invalid_group", "stacking_group", NO_GROUP)
     if rules.starts_at and rules.expires_at and rules.expires_at <= rules.starts_at:
         wrong("window_ends_first", "expires_at", "The code must expire after it starts.")
     return [*errors, *_wrong_tiers(rules)]

@@ -39,6 +39,8 @@ class DiscountRules:
     #: SKUs that the code is for; None: all.
     products: tuple[str, ...] | None = None
     first_order_only: bool = False
+    #: Codes whose groups differ may be on one cart; None: with no other code (EC-018).
+    stacking_group: str | None = None
     starts_at: datetime | None = None
     expires_at: datetime | None = None
     #: In ascending order, each giving more than the one before and than the base; None: the base alone.
@@ -62,7 +64,18 @@ def refuse_window(rules: DiscountRules, now: datetime) -> Refusal | None:
 def price(
     rules: DiscountRules, cart: Cart, now: datetime | None, *, is_first_order: bool
 ) -> Quote | Refusal:
-    """What the cart costs with the code, or the first rule that says no.
+    """What the cart costs with the code alone, or the first rule that says no; `now` as of `judged`."""
+    places = judged(rules, cart, now, is_first_order=is_first_order)
+    if isinstance(places, Refusal):
+        return places
+    base = sum(cart.lines[place].gross_minor for place in places)
+    return quote(cart, discount_of(rules, base), places)
+
+
+def judged(
+    rules: DiscountRules, cart: Cart, now: datetime | None, *, is_first_order: bool
+) -> list[int] | Refusal:
+    """Which lines of the cart the code is for, by their places, or the first rule that says no.
 
     The minimum is asked of what the code is for, as it is priced. Without `now` nobody asks whether it
     is the code's time: that was judged when the slot was reserved (EC-010).
@@ -80,7 +93,7 @@ def price(
         return MinOrderNotMet(rules.min_subtotal_minor, base, cart.currency)
     if rules.first_order_only and not is_first_order:
         return NotFirstOrder()
-    return quote(cart, discount_of(rules, base), places)
+    return places
 
 
 def discount_of(rules: DiscountRules, base_minor: int) -> int:

@@ -1,9 +1,11 @@
 """What becomes of a slot once its purchase is paid, paid back, or waits (EC-003, EC-006, EC-050).
 
-Each is a compare-and-set on the usage, with it locked; what is counted follows in the order of all:
-customers, their uses, the code.
+Each is a compare-and-set on the reservation, with it locked, and all codes of its cart move with it
+(EC-018); what is counted follows in the order of all: customers, their uses, codes, each in ascending
+order. A purchase is counted once for its customer, however many codes it has.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,35 +14,39 @@ from uuid import UUID
 from sqlalchemy import Row, TextClause, text
 from sqlalchemy.orm import Session
 
-from models.discounts import Restores, UsageState
+from models.discounts import OnLate, Restores, UsageState
 from pipelines.audit.record import record
 from pipelines.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_USAGE = text("""
+_READ = """
 SELECT u.id, u.agency_id, u.client_id, u.code_id, u.state, u.customer_keys, u.is_overflow,
     u.restored, u.purchase_id, u.expires_at, c.restore_on_refund, c.on_late
 FROM discount_usages u JOIN discount_codes c ON c.id = u.code_id
-WHERE u.id = :usage FOR NO KEY UPDATE OF u
-""")
+"""
+_USAGE = text(_READ + "WHERE u.id = :usage FOR NO KEY UPDATE OF u")
+# In the order in which their counts are locked.
+_ALL_OF_CART = text(_READ + "WHERE u.id = :usage OR u.stacked_on = :usage ORDER BY u.code_id")
 _CONFIRM = text("""
 UPDATE discount_usages SET state = 'confirmed', release_reason = NULL, ended_at = :now,
-    purchase_id = :purchase, is_overflow = :is_overflow, restored = NULL, version = version + 1
-WHERE id = :usage
+    purchase_id = :purchase, is_overflow = id = ANY (CAST(:beside AS uuid[])), restored = NULL,
+    version = version + 1
+WHERE id = :usage OR stacked_on = :usage
 """)
 _REFUND = text("""
-UPDATE discount_usages SET state = 'refunded', restored = :restored, ended_at = :now,
+UPDATE discount_usages u SET state = 'refunded', restored = g.restored, ended_at = :now,
     version = version + 1
-WHERE id = :usage
+FROM unnest(CAST(:usages AS uuid[]), CAST(:restored AS text[])) AS g (usage, restored)
+WHERE u.id = g.usage
 """)
 _HOLD = text("""
 UPDATE discount_usages SET expires_at = greatest(expires_at, :until), version = version + 1
-WHERE id = :usage AND state = 'reserved'
+WHERE (id = :usage OR stacked_on = :usage) AND state = 'reserved'
 """)
 _PAYS = text("""
 UPDATE discount_usages SET purchase_id = :purchase, version = version + 1
-WHERE id = :usage AND state = 'reserved'
+WHERE (id = :usage OR stacked_on = :usage) AND state = 'reserved'
 """)
 # In the order of the keys, as whoever reserves.
 _BOUGHT = text("""
@@ -78,17 +84,22 @@ WHERE id = :code AND CASE WHEN :is_overflow THEN overflow_uses ELSE used END > 0
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """How a usage came to be confirmed."""
+    """How a reservation came to be confirmed."""
 
-    #: Its slot had been given back before.
+    #: Its slots had been given back before.
     is_late: bool = False
-    #: And no other was free: it counts beside the limit.
-    is_overflow: bool = False
+    #: Usages for which no other slot was free: they count beside the limits of their codes.
+    beside: Sequence[Row[Any]] = ()
 
 
 def usage_locked(session: Session, usage_id: UUID) -> Row[Any]:
-    """A usage with what its code says of refunds and late payments, locked."""
+    """A reservation's usage with what its code says of refunds and late payments, locked."""
     return session.execute(_USAGE, {"usage": usage_id}).one()
+
+
+def all_of_cart(session: Session, usage_id: UUID) -> Sequence[Row[Any]]:
+    """The usages of a reservation, whose row is locked: one for each of its codes, in their order."""
+    return session.execute(_ALL_OF_CART, {"usage": usage_id}).all()
 
 
 def begin_purchase(session: Session, usage_id: UUID, purchase_id: UUID | None) -> None:
@@ -110,71 +121,83 @@ def count_purchase(
 
 
 def confirm(
-    session: Session,
-    usage: Row[Any],
-    *,
-    purchase_id: UUID,
-    now: datetime,
-    takes_overflow: bool = True,
+    session: Session, usage: Row[Any], *, purchase_id: UUID, now: datetime
 ) -> Confirmed | None:
-    """A usage is paid: confirmed at once, or, if it was released, with a slot that is free.
+    """A reservation is paid: confirmed at once, or, if it was released, with slots that are free.
 
-    Where none is, it is confirmed beside the limit, or not at all: None, and nothing is written.
+    Where a code has none, it is confirmed beside the limit. If one of them says that it is not, none
+    is: None, and nothing is written.
     """
-    keys = list(usage.customer_keys)
     if usage.state == UsageState.RELEASED:
-        confirmed = _take_again(session, usage, keys, takes_overflow=takes_overflow)
+        confirmed = _take_again(session, usage)
     else:
+        keys = list(usage.customer_keys)
         count_purchase(session, usage.agency_id, usage.client_id, keys, live=1)
         confirmed = Confirmed()
     if confirmed is None:
         return None
-    told = {"usage": usage.id, "purchase": purchase_id, "now": now}
-    session.execute(_CONFIRM, told | {"is_overflow": confirmed.is_overflow})
-    detail = {"is_late": confirmed.is_late, "is_overflow": confirmed.is_overflow}
+    beside = [one.id for one in confirmed.beside]
+    told = {"usage": usage.id, "purchase": purchase_id, "now": now, "beside": beside}
+    session.execute(_CONFIRM, told)
+    detail = {"is_late": confirmed.is_late, "is_overflow": bool(beside)}
     _audit(session, "reservation.confirmed", usage, {"purchase_id": str(purchase_id)} | detail)
     return confirmed
 
 
-def _take_again(
-    session: Session, usage: Row[Any], keys: list[bytes], *, takes_overflow: bool
-) -> Confirmed | None:
-    values = {"code": usage.code_id, "agency": usage.agency_id, "client": usage.client_id}
+def _take_again(session: Session, usage: Row[Any]) -> Confirmed | None:
+    usages = all_of_cart(session, usage.id)
     savepoint = session.begin_nested()
-    count_purchase(session, usage.agency_id, usage.client_id, keys)
-    session.execute(_USES, values | {"keys": keys})
-    is_free = _take_slot(session, usage.code_id)
-    if not is_free and not takes_overflow:
+    count_purchase(session, usage.agency_id, usage.client_id, list(usage.customer_keys))
+    _count_uses(session, usages)
+    beside = [one for one in usages if not _take_slot(session, one.code_id)]
+    if any(one.on_late == OnLate.REFUND for one in beside):
         savepoint.rollback()
         return None
     savepoint.commit()
-    return Confirmed(is_late=True, is_overflow=not is_free)
+    return Confirmed(is_late=True, beside=beside)
+
+
+def _count_uses(session: Session, usages: Sequence[Row[Any]]) -> None:
+    for one in usages:
+        values = {"code": one.code_id, "agency": one.agency_id, "client": one.client_id}
+        session.execute(_USES, values | {"keys": list(one.customer_keys)})
 
 
 def refund_usage(session: Session, usage: Row[Any], *, now: datetime) -> None:
-    """All of its purchase was paid back; the code says what of the usage comes back (EC-051)."""
+    """All of its purchase was paid back; each code says what of its use comes back (EC-051)."""
+    usages = all_of_cart(session, usage.id)
+    restored = [_restored(one) for one in usages]
+    for one, what in zip(usages, restored, strict=True):
+        if what == Restores.CUSTOMER:
+            values = {"code": one.code_id, "keys": list(one.customer_keys)}
+            _count_down(session, _FEWER_USES, values, len(one.customer_keys))
+    for one, what in zip(usages, restored, strict=True):
+        if what is not None:
+            slot = {"code": one.code_id, "is_overflow": one.is_overflow}
+            _count_down(session, _SLOT_BACK, slot, 1)
+    values = {"usages": [one.id for one in usages], "restored": restored, "now": now}
+    session.execute(_REFUND, values)
+    for one, what in zip(usages, restored, strict=True):
+        told = {"discount_id": str(one.code_id), "restored": what}
+        _audit(session, "reservation.refunded", usage, told)
+
+
+def _restored(usage: Row[Any]) -> str | None:
     restores = Restores(usage.restore_on_refund)
-    restored = None if restores is Restores.NOTHING else restores.value
-    if restores is Restores.CUSTOMER:
-        values = {"code": usage.code_id, "keys": list(usage.customer_keys)}
-        _count_down(session, _FEWER_USES, values, len(usage.customer_keys))
-    if restored is not None:
-        slot = {"code": usage.code_id, "is_overflow": usage.is_overflow}
-        _count_down(session, _SLOT_BACK, slot, 1)
-    session.execute(_REFUND, {"usage": usage.id, "restored": restored, "now": now})
-    _audit(session, "reservation.refunded", usage, {"restored": restored})
+    return None if restores is Restores.NOTHING else restores.value
 
 
 def take_refund_back(session: Session, usage: Row[Any], *, now: datetime) -> None:
-    """The refund failed: the usage is what it was, with a slot if one is free."""
-    is_overflow = usage.is_overflow
-    values = {"code": usage.code_id, "agency": usage.agency_id, "client": usage.client_id}
-    if usage.restored == Restores.CUSTOMER:
-        session.execute(_USES, values | {"keys": list(usage.customer_keys)})
-    if usage.restored is not None:
-        is_overflow = not _take_slot(session, usage.code_id)
-    told = {"usage": usage.id, "purchase": usage.purchase_id, "now": now}
-    session.execute(_CONFIRM, told | {"is_overflow": is_overflow})
+    """The refund failed: every use is what it was, with a slot if its code has one that is free."""
+    usages = all_of_cart(session, usage.id)
+    _count_uses(session, [one for one in usages if one.restored == Restores.CUSTOMER])
+    beside = [
+        one.id
+        for one in usages
+        if (one.is_overflow if one.restored is None else not _take_slot(session, one.code_id))
+    ]
+    told = {"usage": usage.id, "purchase": usage.purchase_id, "now": now, "beside": beside}
+    session.execute(_CONFIRM, told)
     _audit(session, "reservation.confirmed", usage, {"after": "refund_failed"})
 
 

@@ -19,6 +19,7 @@ _TYPES: Mapping[str, str] = {
     "min_subtotal_minor": "bigint",
     "products": "text[]",
     "first_order_only": "boolean",
+    "stacking_group": "text",
     "starts_at": "timestamptz",
     "expires_at": "timestamptz",
     "tiers": "jsonb",

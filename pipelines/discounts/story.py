@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.discounts.read import codes_of
 from pipelines.discounts.stored_rules import RULE_LIST
 
 #: Of the newest; a code that is changed more often than that has its history in the audit log.
@@ -16,11 +17,12 @@ _VERSIONS = text(f"""
 SELECT version, {RULE_LIST}, created_by, created_at
 FROM discount_rules WHERE code_id = :code ORDER BY version DESC LIMIT :limit
 """)
-_LIVE = text("""
-SELECT id, cart_reference, rules_version, currency, discount_minor, total_minor, user_id,
-    expires_at, created_at
-FROM discount_usages WHERE code_id = :code AND state = 'reserved'
-ORDER BY expires_at, id LIMIT :limit
+_LIVE = text(f"""
+SELECT coalesce(u.stacked_on, u.id) AS id, u.cart_reference, u.rules_version, u.currency,
+    u.discount_minor, u.total_minor, u.user_id, u.expires_at, u.created_at,
+    {codes_of("coalesce(u.stacked_on, u.id)")} AS codes
+FROM discount_usages u WHERE u.code_id = :code AND u.state = 'reserved'
+ORDER BY u.expires_at, u.id LIMIT :limit
 """)
 
 
@@ -34,5 +36,8 @@ def rules_by_version(
 def live_reservations(
     session: Session, code_id: UUID, *, limit: int = LIVE_SHOWN
 ) -> list[Row[Any]]:
-    """Slots that are reserved, the next to run out first; some may be over and not given back yet."""
+    """Slots that are reserved, the next to run out first; some may be over and not given back yet.
+
+    `id` is the cart's reservation, and `codes` are all that it has.
+    """
     return list(session.execute(_LIVE, {"code": code_id, "limit": limit}))

@@ -4,6 +4,7 @@ A card is known only when it has paid. From then on its key is one of the custom
 again by any name that has paid with it is counted by it as well.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from models.discounts import Restores, UsageState
 from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.settle import all_of_cart
 from pipelines.fraud.judge import judge_card
 from pipelines.fraud.traces import card_key
 
@@ -46,7 +48,7 @@ ON CONFLICT (code_id, customer_key) DO UPDATE SET uses = discount_customer_uses.
 _KNOW = text("""
 UPDATE discount_usages SET customer_keys = customer_keys || CAST(:card AS bytea),
     version = version + 1
-WHERE id = :usage
+WHERE id = :usage OR stacked_on = :usage
 """)
 
 
@@ -58,25 +60,28 @@ def with_cards(session: Session, client_id: UUID, customer: KnownCustomer) -> Kn
 
 
 def know_card(session: Session, usage: Row[Any], card: str, *, now: datetime) -> bool:
-    """The card that paid for a usage, which is locked: judged and counted, once; whether that was new."""
+    """The card that paid for a reservation, which is locked: judged and counted, once; whether it was new."""
     key = card_key(usage.client_id, card)
-    if not judge_card(session, usage, key, card, now=now) or key in usage.customer_keys:
+    usages = all_of_cart(session, usage.id)
+    is_news = judge_card(session, usage, usages, key, card, now=now)
+    if not is_news or key in usage.customer_keys:
         return False
-    is_live = usage.state == UsageState.RESERVED
     if usage.state != UsageState.RELEASED:
-        is_used = usage.restored != Restores.CUSTOMER
-        _count(session, usage, key, live=int(is_live), uses=int(is_used))
+        _count(session, usage, usages, key)
     session.execute(_KNOW, {"usage": usage.id, "card": key})
     return True
 
 
-def _count(session: Session, usage: Row[Any], key: bytes, *, live: int, uses: int) -> None:
+def _count(session: Session, usage: Row[Any], usages: Sequence[Row[Any]], key: bytes) -> None:
+    """One cart or purchase more for the card, and a use of each code that counts."""
+    live = int(usage.state == UsageState.RESERVED)
     values = {
         "client": usage.client_id,
         "agency": usage.agency_id,
-        "code": usage.code_id,
         "card": key,
         "keys": [*usage.customer_keys, key],
     }
     session.execute(_COUNT, values | {"live": live, "purchases": 1 - live})
-    session.execute(_COUNT_USES, values | {"uses": uses})
+    for one in usages:
+        uses = {"code": one.code_id, "uses": int(one.restored != Restores.CUSTOMER)}
+        session.execute(_COUNT_USES, values | uses)

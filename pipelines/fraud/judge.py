@@ -1,6 +1,8 @@
 """Judge a reservation in the transaction that makes it, and again when the card is known (S2-109).
 
-A score only grows, and what a person has decided stays. The usage is locked by who calls.
+A score only grows, and what a person has decided stays. The reservation is locked by who calls. Of
+several codes of a cart each is judged, and the reservation has the highest score: it alone is flagged
+and decided on (EC-018).
 """
 
 import json
@@ -20,9 +22,11 @@ from pipelines.fraud.traces import Traces
 #: Of a network or device; more are not more suspicious.
 LOOKED_AT_MAX = 50
 
-_USAGE = text("""
-SELECT id, agency_id, client_id, code_id, customer_keys, discount_minor, subtotal_minor
-FROM discount_usages WHERE id = :usage
+# The reservation comes last: it is told of the highest of all.
+_USAGES = text("""
+SELECT id, agency_id, client_id, code_id, customer_keys, stacked_on, subtotal_minor,
+    CAST(quote->>'discount_minor' AS bigint) AS discount_minor
+FROM discount_usages WHERE id = :usage OR stacked_on = :usage ORDER BY stacked_on IS NULL, id
 """)
 _OTHERS = """
 (SELECT count(DISTINCT u.customer_keys) FROM (
@@ -41,8 +45,8 @@ SELECT {_NETWORK} AS network_customers, {_DEVICE} AS device_customers,
      AND u.state <> 'released' AND NOT u.customer_keys && CAST(:keys AS bytea[])) AS alias_uses,
   mine.codes, mine.carts, mine.reservations
 FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS carts,
-        count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes')
-          AS reservations
+        count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes'
+          AND stacked_on IS NULL) AS reservations
       FROM discount_usages
       WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
         AND created_at > CAST(:now AS timestamptz) - interval '1 day') mine
@@ -68,35 +72,60 @@ RETURNING flagged_at = CAST(:now AS timestamptz) AS is_news
 # Who has nothing of this customer is another one; a code without a limit for each is used at will.
 _CARD_USES = text("""
 SELECT count(*) FROM discount_usages u JOIN discount_codes c ON c.id = u.code_id
-WHERE u.client_id = :client AND u.code_id = :code AND u.id <> :usage
-  AND c.max_uses_per_customer IS NOT NULL AND u.state IN ('reserved', 'confirmed', 'refunded')
+WHERE u.client_id = :client AND u.code_id = ANY (CAST(:codes AS uuid[]))
+  AND u.id <> ALL (CAST(:usages AS uuid[])) AND c.max_uses_per_customer IS NOT NULL AND u.state IN ('reserved', 'confirmed', 'refunded')
   AND u.restored IS DISTINCT FROM 'customer'
   AND u.customer_keys && CAST(:card AS bytea[]) AND NOT u.customer_keys && CAST(:keys AS bytea[])
 """)
-# Whoever gives the code to friends may have bought without any code.
+# Whoever gives a code to friends may have bought without any code.
 _REFERRER_PURCHASES = text("""
 SELECT count(*) FROM referral_codes f
 JOIN payments m ON m.client_id = f.client_id AND m.card = :paid_with
 JOIN purchases p ON p.id = m.id AND p.customer_keys && f.referrer_keys
-WHERE f.code_id = :code
+WHERE f.code_id = ANY (CAST(:codes AS uuid[]))
+""")
+# Who takes the first code off leaves what was noticed, and decided, to the next one.
+_TAKE_OVER = text("""
+UPDATE usage_risks n SET score = greatest(n.score, o.score),
+    reasons = CASE WHEN o.score > n.score THEN o.reasons ELSE n.reasons END,
+    flagged_at = o.flagged_at, decision = o.decision, decided_by = o.decided_by,
+    decided_at = o.decided_at, decision_reason = o.decision_reason
+FROM usage_risks o WHERE n.usage_id = :usage AND o.usage_id = :was
 """)
 _KNOWN = text("SELECT reasons, card_key FROM usage_risks WHERE usage_id = :usage FOR NO KEY UPDATE")
 
 
 def judge(session: Session, usage_id: UUID, traces: Traces, *, now: datetime) -> Score:
     """Score a reservation that was made in this transaction, or is as it was; flag it if need be."""
-    usage = session.execute(_USAGE, {"usage": usage_id}).one()
-    found = score(_signals(session, usage, traces, now))
-    _write(session, usage, found, traces, now)
-    return found
+    highest = Score()
+    for usage in session.execute(_USAGES, {"usage": usage_id}).all():
+        found = score(_signals(session, usage, traces, now))
+        highest = max(highest, found, key=lambda one: one.points)
+        if usage.stacked_on is None:
+            _write(session, usage, highest, traces, now)
+        else:
+            _write(session, usage, found, traces, now, may_flag=False)
+    return highest
+
+
+def take_over(session: Session, usage_id: UUID, was: UUID) -> None:
+    """A cart's reservation is another usage from now on: what was found and decided goes with it."""
+    session.execute(_TAKE_OVER, {"usage": usage_id, "was": was})
 
 
 def judge_card(
-    session: Session, usage: Row[Any], card: bytes, paid_with: str, *, now: datetime
+    session: Session,
+    usage: Row[Any],
+    usages: Sequence[Row[Any]],
+    card: bytes,
+    paid_with: str,
+    *,
+    now: datetime,
 ) -> bool:
     """The card that paid is known, by its key and as its payment names it.
 
-    Whoever else paid with it for the same code is told of, once, and whether it is the referrer's.
+    Whoever else paid with it for one of the codes is told of, once, and whether it is a referrer's.
+    `usages` are those of all codes of the reservation.
     """
     known = session.execute(_KNOWN, {"usage": usage.id}).one_or_none()
     if known is None:
@@ -106,9 +135,16 @@ def judge_card(
     if known.card_key is not None:
         return False
     own = [key for key in usage.customer_keys if key != card]
-    values = _who(usage) | {"card": [card], "keys": own}
-    uses = int(session.execute(_CARD_USES, values).scalar_one())
-    by_referrer = {"code": usage.code_id, "paid_with": paid_with}
+    codes = [one.code_id for one in usages]
+    others = {
+        "client": usage.client_id,
+        "codes": codes,
+        "usages": [one.id for one in usages],
+        "card": [card],
+        "keys": own,
+    }
+    uses = int(session.execute(_CARD_USES, others).scalar_one())
+    by_referrer = {"codes": codes, "paid_with": paid_with}
     purchases = int(session.execute(_REFERRER_PURCHASES, by_referrer).scalar_one())
     found = with_card(known.reasons, uses, purchases)
     told = {"usage": usage.id, "card": card, "now": now} | _told(found)
@@ -136,7 +172,15 @@ def _signals(session: Session, usage: Row[Any], traces: Traces, now: datetime) -
     )
 
 
-def _write(session: Session, usage: Row[Any], found: Score, traces: Traces, now: datetime) -> None:
+def _write(
+    session: Session,
+    usage: Row[Any],
+    found: Score,
+    traces: Traces,
+    now: datetime,
+    *,
+    may_flag: bool = True,
+) -> None:
     values = _who(usage) | {
         "agency": usage.agency_id,
         "network": traces.networks[0] if traces.networks else None,
@@ -144,7 +188,9 @@ def _write(session: Session, usage: Row[Any], found: Score, traces: Traces, now:
         "mailbox": traces.mailbox,
         "now": now,
     }
-    if session.execute(_WRITE, values | _told(found)).scalar_one_or_none():
+    told = _told(found)
+    told["is_high"] = told["is_high"] and may_flag
+    if session.execute(_WRITE, values | told).scalar_one_or_none():
         _audit(session, usage, found)
 
 

@@ -7,14 +7,17 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.discounts.read import codes_json, codes_of
 from pipelines.errors import NotFound
 from pipelines.fraud.score import words
 
-_FLAGGED = """
+_FLAGGED = f"""
 SELECT r.usage_id AS id, r.agency_id, r.client_id, r.code_id, c.code, r.score, r.reasons,
     r.flagged_at, r.decision, r.decided_by, r.decided_at, r.decision_reason, u.state,
-    u.cart_reference, u.currency, u.discount_minor, u.total_minor, u.user_id, u.expires_at,
-    u.created_at, coalesce(p.id, u.purchase_id) AS purchase_id, p.review
+    u.cart_reference, u.currency, CAST(u.quote->>'discount_minor' AS bigint) AS discount_minor,
+    u.total_minor, u.user_id, u.expires_at,
+    u.created_at, coalesce(p.id, u.purchase_id) AS purchase_id, p.review,
+    {codes_of("u.id")} AS codes
 FROM usage_risks r JOIN discount_usages u ON u.id = r.usage_id
 JOIN discount_codes c ON c.id = r.code_id
 LEFT JOIN LATERAL (SELECT p.id, p.review FROM purchases p
@@ -29,7 +32,8 @@ _LIST = text(
     + f"""
   AND (CAST(:before AS uuid) IS NULL OR r.usage_id < :before)
   AND (CAST(:client AS uuid) IS NULL OR r.client_id = :client)
-  AND (CAST(:code AS uuid) IS NULL OR r.code_id = :code)
+  AND (CAST(:code AS uuid) IS NULL OR r.code_id = :code OR EXISTS (
+    SELECT FROM discount_usages s WHERE s.stacked_on = r.usage_id AND s.code_id = :code))
   AND CASE WHEN :is_decided THEN r.decision IS NOT NULL ELSE {_WAITS} END
 ORDER BY r.usage_id DESC LIMIT :limit
 """
@@ -74,6 +78,7 @@ def flagged_json(row: Row[Any]) -> dict[str, Any]:
         "client_id": row.client_id,
         "discount_id": row.code_id,
         "code": row.code,
+        "codes": codes_json(row.codes),
         "state": row.state.upper(),
         "score": row.score,
         "reasons": [one | {"words": words(one)} for one in row.reasons],

@@ -19,7 +19,7 @@ _CUSTOMERS = """
 SELECT 'client ' || client_id || ': a customer''s slots are not what is counted'
 FROM (SELECT client_id, key AS customer_key, count(*) AS live
       FROM discount_usages, unnest(customer_keys) AS key
-      WHERE state = 'reserved' GROUP BY 1, 2) u
+      WHERE state = 'reserved' AND stacked_on IS NULL GROUP BY 1, 2) u
 FULL JOIN discount_customers c USING (client_id, customer_key)
 WHERE coalesce(u.live, 0) <> coalesce(c.live, 0)
 UNION ALL
@@ -29,6 +29,24 @@ FROM (SELECT code_id, key AS customer_key, count(*) AS uses
       WHERE state <> 'released' AND restored IS DISTINCT FROM 'customer' GROUP BY 1, 2) u
 FULL JOIN discount_customer_uses c USING (code_id, customer_key)
 WHERE coalesce(u.uses, 0) <> coalesce(c.uses, 0)
+"""
+# EC-018: codes of one cart are together whatever becomes of it. Only the first one is followed.
+_STACKS = """
+SELECT 'reservation ' || h.id || ' is ' || h.state || ', and its code ' || f.code_id || ' ' || f.state
+FROM discount_usages f JOIN discount_usages h ON h.id = f.stacked_on
+WHERE h.stacked_on IS NOT NULL OR f.code_id = h.code_id
+  OR (f.client_id, f.state, f.cart_reference, f.cart_digest, f.customer_keys, f.total_minor)
+    <> (h.client_id, h.state, h.cart_reference, h.cart_digest, h.customer_keys, h.total_minor)
+  OR (f.user_id, f.purchase_id, f.release_reason)
+    IS DISTINCT FROM (h.user_id, h.purchase_id, h.release_reason)
+  OR (f.state = 'reserved' AND f.expires_at <> h.expires_at)
+UNION ALL
+SELECT 'reservation ' || h.id || ' takes off ' || (h.quote->>'discount_minor') || ', and its codes '
+    || h.discount_minor + f.discount_minor
+FROM discount_usages h
+JOIN (SELECT stacked_on, CAST(sum(discount_minor) AS bigint) AS discount_minor
+      FROM discount_usages WHERE stacked_on IS NOT NULL GROUP BY stacked_on) f ON f.stacked_on = h.id
+WHERE CAST(h.quote->>'discount_minor' AS bigint) <> h.discount_minor + f.discount_minor
 """
 # EC-028: what a job counts as made is there, no code fewer and none more.
 _MADE_BY = f"jobs j WHERE {of_job('j.id')} AND j.kind IN ('discount_generation', 'discount_import')"
@@ -55,6 +73,13 @@ INVARIANTS = (
         "Customers' slots are as many as is counted",
         "discount_usages",
         _CUSTOMERS,
+        False,
+    ),
+    Invariant(
+        "discount-stacks",
+        "Codes of one cart are as its first one",
+        "discount_usages",
+        _STACKS,
         False,
     ),
 )

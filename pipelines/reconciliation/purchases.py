@@ -17,7 +17,7 @@ _SLOTS = """
 SELECT 'reservation ' || u.id || ' is ' || u.state || ', and its purchase '
     || coalesce(m.state, 'none')
 FROM discount_usages u
-LEFT JOIN purchases p ON p.id = u.purchase_id AND p.usage_id = u.id
+LEFT JOIN purchases p ON p.id = u.purchase_id AND p.usage_id = coalesce(u.stacked_on, u.id)
 LEFT JOIN payments m ON m.id = p.id
 WHERE CASE u.state
     WHEN 'confirmed' THEN m.state IS DISTINCT FROM 'succeeded'

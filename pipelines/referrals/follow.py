@@ -21,7 +21,10 @@ SELECT p.id, p.agency_id, p.client_id, f.code_id, f.program_id, g.reward, g.rewa
     m.is_disputed, p.refused IS NOT NULL OR p.review IS NOT NULL AS is_refused,
     u.state AS usage_state, u.purchase_id IS NOT DISTINCT FROM p.id AS is_own_usage, k.decision
 FROM purchases p JOIN payments m ON m.id = p.id JOIN discount_usages u ON u.id = p.usage_id
-JOIN referral_codes f ON f.code_id = u.code_id JOIN referral_programs g ON g.id = f.program_id
+JOIN LATERAL (
+    SELECT f.code_id, f.program_id FROM discount_usages s JOIN referral_codes f USING (code_id)
+    WHERE s.id = u.id OR s.stacked_on = u.id ORDER BY s.id LIMIT 1) f ON true
+JOIN referral_programs g ON g.id = f.program_id
 LEFT JOIN usage_risks k ON k.usage_id = u.id
 WHERE p.id = :purchase
 """)

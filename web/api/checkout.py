@@ -33,7 +33,14 @@ from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
 from web.api.return_address import ReturnAddress
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
-from web.api.shop_schemas import ShopCart, ShopCustomer, ShopQuote, cart_of, customer_of
+from web.api.shop_schemas import (
+    APPLIED_CODES,
+    ShopCart,
+    ShopCustomer,
+    ShopQuote,
+    cart_of,
+    customer_of,
+)
 from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -73,7 +80,10 @@ class Purchase(Schema):
     client_id = fields.UUID()
     state = fields.String(validate=validate.OneOf(STATES))
     reservation_id = fields.UUID(allow_none=True)
-    discount_id = fields.UUID(allow_none=True)
+    discount_id = fields.UUID(
+        allow_none=True, metadata={"description": "Its first code; `codes` has all."}
+    )
+    codes = APPLIED_CODES
     cart_id = fields.String()
     user_id = fields.UUID(allow_none=True)
     quote = fields.Nested(ShopQuote)

@@ -76,6 +76,14 @@ class DiscountRulesBody(Schema):
             "description": "For a customer's first purchase at this client, by any code or none."
         }
     )
+    stacking_group = Text(
+        longest=40,
+        allow_none=True,
+        metadata={
+            "description": "Codes whose groups differ may be on one cart, such as `shipping`; null: "
+            "with no other code."
+        },
+    )
     watch_leaks = Flag(
         metadata={"description": "Whether it is paused by itself where it seems to have leaked."}
     )
@@ -174,6 +182,7 @@ class Discount(Schema):
     max_uses = fields.Integer(allow_none=True)
     max_uses_per_customer = fields.Integer(allow_none=True)
     first_order_only = fields.Boolean()
+    stacking_group = fields.String(allow_none=True)
     restore_on_refund = Word(Restores)
     on_late = Word(OnLate)
     watch_leaks = fields.Boolean()

@@ -13,10 +13,11 @@ from models.risks import Decision
 from pipelines.access.permissions import Permission
 from pipelines.checkout import decide
 from pipelines.checkout.release_now import release_now
-from pipelines.discounts.read import read_reservation, reservation_json
+from pipelines.discounts.read import quoted_json, read_reservation
 from pipelines.fraud.read import WantedFlagged, flagged_json, list_flagged, read_flagged
 from web.api.reservations import QuotedReservation
 from web.api.routes import Routes, answers, asks, reads
+from web.api.shop_schemas import APPLIED_CODES
 from web.fields import Flag, Identity, PageQuery, Text
 from web.front import front
 from web.guards import permitted, principal
@@ -51,7 +52,8 @@ class FlaggedUse(Schema):
     id = fields.UUID()
     client_id = fields.UUID()
     discount_id = fields.UUID()
-    code = fields.String()
+    code = fields.String(metadata={"description": "The first one of the cart."})
+    codes = APPLIED_CODES
     state = fields.String(validate=validate.OneOf([state.value.upper() for state in UsageState]))
     score = fields.Integer(metadata={"description": "0 to 100; from 70 on it is flagged."})
     reasons = fields.List(fields.Nested(RiskReason))
@@ -156,4 +158,4 @@ def release_use(body: dict[str, Any], reservation_id: UUID) -> Response:
     )
     with scoped_transaction(house.sessions, caller.scope) as session:
         row = read_reservation(session, reservation_id)
-        return jsonify({"reservation": reservation_json(row), "quote": row.quote})
+        return jsonify(quoted_json(row))

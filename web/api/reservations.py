@@ -19,6 +19,7 @@ from pipelines.access.rate_policies import Policy
 from pipelines.checkout.apply import apply_code
 from pipelines.checkout.end import end_purchase
 from pipelines.checkout.end import release_reservation as release
+from pipelines.checkout.unstack import unstack
 from pipelines.currencies import is_accepted
 from pipelines.discounts.cart import (
     SUBTOTAL_MINOR_MAX,
@@ -27,7 +28,7 @@ from pipelines.discounts.cart import (
 )
 from pipelines.discounts.customers import Customer, KnownCustomer, known_customer, names_of
 from pipelines.discounts.give_way import reserve_giving_way
-from pipelines.discounts.read import read_reservation, reservation_json
+from pipelines.discounts.read import quoted_json, read_reservation
 from pipelines.discounts.refusals import CartChanged, CodeInvalid
 from pipelines.discounts.release import ReleaseReason
 from pipelines.discounts.reserve import Ask, Reserved, has_it_already
@@ -40,6 +41,7 @@ from pipelines.fraud.traces import Traces, traces_of
 from web.admission import mark_replay
 from web.api.routes import Routes, answers, asks, reads
 from web.api.shop_schemas import (
+    APPLIED_CODES,
     NO_CURRENCY,
     ShopCart,
     ShopCustomer,
@@ -119,7 +121,7 @@ class ValidationQuery(Schema):
 
 class Reservation(Schema):
     id = fields.UUID()
-    code_id = fields.UUID()
+    code_id = fields.UUID(metadata={"description": "Its first code; `codes` has all."})
     client_id = fields.UUID()
     rules_version = fields.Integer()
     state = fields.String(validate=validate.OneOf([state.value.upper() for state in UsageState]))
@@ -133,6 +135,7 @@ class Reservation(Schema):
 
 class QuotedReservation(Schema):
     reservation = fields.Nested(Reservation)
+    codes = APPLIED_CODES
     quote = fields.Nested(ShopQuote)
 
 
@@ -196,7 +199,8 @@ def apply_discount(body: dict[str, Any]) -> Response:
     """Reserve a slot of the code for the cart, and price it; 200 for a cart that has it already.
 
     The slot is kept for 15 minutes. The same cart may be sent again, also changed: its reservation
-    is priced anew, by the rules that it was made under.
+    is priced anew, by the rules that it was made under. With another code that goes with those it
+    has, it is added to the same reservation; with one that does not, 409 `stacking_not_allowed`.
     """
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
@@ -242,7 +246,7 @@ def get_reservation(reservation_id: UUID) -> Response:
 @permitted(Permission.DISCOUNTS_APPLY)
 @answers(200, QuotedReservation)
 def release_reservation(reservation_id: UUID) -> Response:
-    """Give the slot back; 409 `reservation_ended` once it was paid.
+    """Give all its slots back; 409 `reservation_ended` once it was paid.
 
     A payment page that is open for it is ended first; 503 if Stripe does not answer, and the slot
     stays as it is.
@@ -258,6 +262,28 @@ def release_reservation(reservation_id: UUID) -> Response:
         )
     with scoped_transaction(house.sessions, caller.scope) as session:
         return jsonify(_shown(session, reservation_id))
+
+
+@routes.delete("/reservations/<uuid:reservation_id>/codes/<uuid:code_id>")
+@permitted(Permission.DISCOUNTS_APPLY)
+@answers(200, QuotedReservation)
+def remove_code(reservation_id: UUID, code_id: UUID) -> Response:
+    """Take one code off and price the cart with the others; the last one ends the reservation.
+
+    Where it was the first one, the answer's reservation has another id from then on. A payment page
+    that is open is ended first; 404 for a code that is not on the cart.
+    """
+    house, caller = front().house, principal()
+    with tenant_scope(caller.scope):
+        kept = unstack(
+            house.sessions,
+            reservation_id,
+            code_id,
+            pages=house.paying.pages,
+            actor_id=caller.actor_id,
+        )
+    with scoped_transaction(house.sessions, caller.scope) as session:
+        return jsonify(_shown(session, kept))
 
 
 def _ask(session: Session, client_id: UUID, body: dict[str, Any], named: Customer) -> Ask:
@@ -306,5 +332,4 @@ def _count(
 
 
 def _shown(session: Session, reservation_id: UUID) -> dict[str, Any]:
-    row = read_reservation(session, reservation_id)
-    return {"reservation": reservation_json(row), "quote": row.quote}
+    return quoted_json(read_reservation(session, reservation_id))

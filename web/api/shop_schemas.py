@@ -96,6 +96,19 @@ class ShopQuote(Schema):
     lines = fields.List(fields.Nested(QuotedLine))
 
 
+class AppliedCode(Schema):
+    code_id = fields.UUID()
+    code = fields.String()
+    discount_minor = fields.Integer(metadata={"description": "What it takes off of the cart."})
+
+
+#: What a reservation or purchase has, where it is shown.
+APPLIED_CODES = fields.List(
+    fields.Nested(AppliedCode),
+    metadata={"description": "Its codes, in the order in which they are counted."},
+)
+
+
 def customer_of(told: dict[str, Any]) -> Customer:
     """Who buys, as a body of `ShopCustomer` says it."""
     return Customer(told.get("id"), told.get("email"), told.get("external_id"))

@@ -80,6 +80,8 @@ ACTIONS: Mapping[str, str] = {
     "referral_reward.void": "Reward of a referrer taken away",
     "referral_reward.over_limit": "Reward of a referrer beyond the limit",
     "reservation.made": "Slot of a discount code reserved",
+    "reservation.code_added": "Another discount code added to a cart",
+    "reservation.code_removed": "Discount code taken off a cart",
     "reservation.released": "Slot of a discount code given back",
     "reservation.confirmed": "Slot of a discount code used",
     "reservation.flagged": "Use of a discount code flagged",

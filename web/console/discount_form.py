@@ -41,6 +41,7 @@ FIELDS = {
     "starts_time": "The time at which it starts",
     "ends_on": "Its last day",
     "ends_time": "The time at which it ends",
+    "stacking_group": "Its stacking group",
     "max_uses": "How often it is used in all",
     "max_uses_per_customer": "How often one customer uses it",
 }
@@ -55,6 +56,7 @@ SAID_BY: Mapping[str, tuple[str, ...]] = {
     "tiers": ("tiers", "currency"),
     "starts_at": ("starts_on", "starts_time"),
     "expires_at": ("ends_on", "ends_time"),
+    "stacking_group": ("stacking_group",),
     "max_uses": ("max_uses",),
     "max_uses_per_customer": ("max_uses_per_customer",),
 }
@@ -97,6 +99,7 @@ def read_values(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> 
     values["products"] = _products(typed["products"], errors)
     values["starts_at"] = _moment("starts", typed, zone, errors)
     values["expires_at"] = _moment("ends", typed, zone, errors)
+    values["stacking_group"] = typed["stacking_group"] or None
     for name in ("max_uses", "max_uses_per_customer"):
         values[name] = number_of(name, typed[name], errors)
     return values
@@ -123,6 +126,7 @@ def shown_values(view: CodeView, zone: str) -> dict[str, str]:
         "min_subtotal": amount_text(rules.min_subtotal_minor, rules.currency),
         "products": "\n".join(rules.products or ()),
         "tiers": tiers_text(rules),
+        "stacking_group": rules.stacking_group or "",
         "max_uses": str(row.max_uses or ""),
         "max_uses_per_customer": str(row.max_uses_per_customer or ""),
     }

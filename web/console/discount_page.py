@@ -29,6 +29,7 @@ from web.console.changes import Change, Line, Place, agree
 from web.console.discount_words import (
     EFFECTS,
     STANDINGS,
+    applied,
     limit_words,
     time_left,
     uses_of,
@@ -75,6 +76,8 @@ class SlotLine:
     whose: str
     version: int
     discount: str
+    #: The other codes of the cart.
+    beside: str
     total: str
     expires_at: datetime
     left: str
@@ -191,7 +194,7 @@ def _page(discount_id: UUID, refusal: Refusal | None = None) -> Response:
         limits=limit_words(view.row),
         uses=uses_of(view.row),
         versions=_versions(versions, names, zone),
-        live=[_slot(row, view.now) for row in live],
+        live=[_slot(row, view) for row in live],
         live_cut=view.row.reserved > LIVE_SHOWN,
         live_max=LIVE_SHOWN,
         is_closed=view.standing in _CLOSED,
@@ -214,14 +217,15 @@ def _versions(rows: Sequence[Row[Any]], names: Mapping[UUID, str], zone: str) ->
     return found
 
 
-def _slot(row: Row[Any], now: datetime) -> SlotLine:
+def _slot(row: Row[Any], view: CodeView) -> SlotLine:
     return SlotLine(
         row.id,
         row.cart_reference,
         "Guest" if row.user_id is None else "Known customer",
         row.rules_version,
         money(row.discount_minor, row.currency),
+        applied([one for one in row.codes if one["code"] != view.row.code]),
         money(row.total_minor, row.currency),
         row.expires_at,
-        time_left(row.expires_at, now),
+        time_left(row.expires_at, view.now),
     )

@@ -13,7 +13,7 @@ from pipelines.discounts.refusals import ReservationEnded
 from pipelines.payments.refusals import PaymentProviderUnavailable
 from web.console.changes import Change, Line, form_page
 from web.console.discount_page import home_place
-from web.console.discount_words import time_left
+from web.console.discount_words import applied, time_left
 from web.console.form_names import form_name
 from web.console.formats import money
 from web.console.frame import go
@@ -71,11 +71,12 @@ def _question(
     stands = row.state.capitalize()
     if row.state == UsageState.RESERVED:
         stands = f"Reserved, {time_left(row.expires_at, now)} left"
+    off = money(row.quote["discount_minor"], row.currency)
     change = Change(
         title=TITLE,
         lines=(
             Line(f"The slot of cart {row.cart_reference}", stands, "Free for another customer"),
-            Line("Its discount", money(row.discount_minor, row.currency), "None"),
+            Line(f"Its discount by {applied(row.codes)}", off, "None"),
         ),
         note="If the customer has a payment page open for it, that is ended first. What was paid "
         "meanwhile stays paid, with its discount.",

@@ -11,6 +11,7 @@ from pipelines.discounts.outcomes import Outcomes
 from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.discounts.tiers import Tier
+from pipelines.limits import DEFAULTS
 from pipelines.tenants.time_zones import first_moment
 from web.console.book_words import StockPart
 from web.console.condition_words import in_zone
@@ -67,6 +68,8 @@ def what_it_does(rules: DiscountRules) -> str:
         told.append(f"for {plural(len(rules.products), 'product')}")
     if rules.first_order_only:
         told.append("for a first purchase")
+    if rules.stacking_group is not None:
+        told.append(f"beside codes of other groups than {rules.stacking_group}")
     return ", ".join(told)
 
 
@@ -112,7 +115,7 @@ def limit_words(row: Row[Any]) -> list[tuple[str, str]]:
     return [
         ("In all", _times(row.max_uses)),
         ("One customer", _times(row.max_uses_per_customer)),
-        ("In one purchase", "One code: a second one is refused, and none is added to another"),
+        ("In one purchase", _beside(row.stacking_group)),
     ]
 
 
@@ -167,6 +170,17 @@ def conversion_words(outcomes: Outcomes) -> str:
     """`62.5 %` of what is settled was paid."""
     found = outcomes.conversion_bp
     return "–" if found is None else f"{found / 100:.1f} %"
+
+
+def _beside(group: str | None) -> str:
+    if group is None:
+        return "One code: a second one is refused, and none is added to another"
+    return f"Beside codes of other groups than {group}: {DEFAULTS.codes_per_cart_max} codes at most"
+
+
+def applied(codes: list[dict[str, Any]]) -> str:
+    """`SAVE10, SHIP5`: codes of one cart."""
+    return ", ".join(one["code"] for one in codes)
 
 
 def _times(most: int | None) -> str:

@@ -20,6 +20,7 @@ from pipelines.errors import NotFound, Refusal
 from pipelines.fraud.read import WantedFlagged, list_flagged, read_flagged
 from pipelines.fraud.score import words
 from web.console.changes import Change, Line, Place, form_page
+from web.console.discount_words import applied
 from web.console.discounts import TITLE as DISCOUNTS
 from web.console.form_names import form_name
 from web.console.formats import money
@@ -56,8 +57,7 @@ class FlaggedLine:
     """One flagged use of the list."""
 
     id: UUID
-    code: str
-    code_id: UUID
+    codes: list[dict[str, Any]]
     cart: str
     score: int
     reasons: list[str]
@@ -183,7 +183,7 @@ def _change(row: Row[Any], decision: Decision) -> Change:
     if not is_paid:
         then = "May be paid" if is_approval else "Not paid; its page is ended"
     return Change(
-        title=f"{'Approve' if is_approval else 'Reject'} the use of {row.code}",
+        title=f"{'Approve' if is_approval else 'Reject'} the use of {applied(row.codes)}",
         lines=(
             Line("The use", state.word, "Approved" if is_approval else "Rejected"),
             Line(f"The purchase of {total}", "Paid" if is_paid else "Not paid", then),
@@ -208,8 +208,7 @@ def _state(row: Row[Any]) -> StateWords:
 def _line(row: Row[Any]) -> FlaggedLine:
     return FlaggedLine(
         row.id,
-        row.code,
-        row.code_id,
+        row.codes,
         row.cart_reference,
         row.score,
         [words(one) for one in row.reasons],

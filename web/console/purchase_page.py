@@ -55,6 +55,16 @@ class QuoteLine:
 
 
 @dataclass(frozen=True, slots=True)
+class UseLine:
+    """One code of the purchase, and where its use stands."""
+
+    code: str
+    code_id: str
+    off: str
+    stands: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefundLine:
     """One refund."""
 
@@ -107,7 +117,7 @@ def show(purchase_id: UUID) -> Response:
         customer=customer,
         asked=asked_words(row),
         paid=paid_words(row),
-        slot=slot_words(row),
+        codes=[_use(row, one) for one in row.codes or ()],
         lines=_lines(row),
         sums=_sums(row),
         refunds=[_refund(one, currency, names) for one in refunds],
@@ -142,6 +152,11 @@ def _lines(row: Row[Any]) -> list[QuoteLine]:
         )
         for line in row.quote["lines"]
     ]
+
+
+def _use(row: Row[Any], code: Mapping[str, Any]) -> UseLine:
+    off = money(code["discount_minor"], row.quote["currency"])
+    return UseLine(code["code"], code["code_id"], off, slot_words(row, code))
 
 
 def _sums(row: Row[Any]) -> list[tuple[str, str]]:

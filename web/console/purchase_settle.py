@@ -3,7 +3,7 @@
 Each shows first what it does, and is done once, for a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -104,9 +104,15 @@ def _taken_lines(row: Row[Any]) -> tuple[Line, ...]:
         Line("Paid", f"{paid_words(row)} of {asked_words(row)}", "Taken as it is"),
         Line("The purchase", state, STATES["confirmed"].word),
     )
-    if row.usage_id is None:
-        return lines
-    return (*lines, Line(f"The use of {row.discount_code}", slot_words(row), "Counts as used"))
+    return (*lines, *_uses(row, lambda _code: "Counts as used"))
+
+
+def _uses(row: Row[Any], then: Callable[[Mapping[str, Any]], str]) -> list[Line]:
+    """What becomes of the use of each of its codes."""
+    return [
+        Line(f"The use of {one['code']}", slot_words(row, one), then(one))
+        for one in row.codes or ()
+    ]
 
 
 def _accept(purchase_id: UUID, session: Session, reason: str) -> UUID:
@@ -132,9 +138,7 @@ def _refund_change(row: Row[Any], amount: int, left: int) -> Change:
             f"{money(back, currency)} of {paid_words(row)}",
         )
     ]
-    if row.usage_id is not None:
-        then = slot_then(row, is_whole=is_whole)
-        lines.append(Line(f"The use of {row.discount_code}", slot_words(row), then))
+    lines += _uses(row, partial(slot_then, row, is_whole=is_whole))
     told = "The customer has the money in some days, by the way they paid."
     if row.payment_state == PaymentState.MISMATCHED:
         told += " The purchase is never confirmed then."

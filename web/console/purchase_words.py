@@ -158,23 +158,21 @@ def paid_words(row: Row[Any]) -> str:
     return money(row.paid_minor, row.paid_currency or row.currency)
 
 
-def slot_words(row: Row[Any]) -> str:
-    """Where the use of the code stands."""
-    if row.usage_state is None:
-        return "No code"
+def slot_words(row: Row[Any], code: Mapping[str, Any]) -> str:
+    """Where the use of one of its codes stands."""
     if not row.is_its_slot and row.usage_state != UsageState.RELEASED:
         return "Another purchase’s"
     match row.usage_state:
         case UsageState.CONFIRMED:
-            return "Counts beside the limit" if row.is_overflow else "Counts as used"
+            return "Counts beside the limit" if code["is_overflow"] else "Counts as used"
         case UsageState.REFUNDED:
-            return _CAME_BACK[row.restored]
+            return _CAME_BACK[code["restored"]]
         case other:
             return "Reserved" if other == UsageState.RESERVED else "Given back"
 
 
-def slot_then(row: Row[Any], *, is_whole: bool) -> str:
-    """What a refund makes of the use of the code, by the code's own rule (EC-051)."""
+def slot_then(row: Row[Any], code: Mapping[str, Any], *, is_whole: bool) -> str:
+    """What a refund makes of the use of one of its codes, by the code's own rule (EC-051)."""
     if row.payment_state == PaymentState.MISMATCHED:
         is_waiting = row.usage_state == UsageState.RESERVED and row.is_its_slot
         return "Given back at once" if is_waiting and row.refused is None else "Stays as it is"
@@ -182,7 +180,7 @@ def slot_then(row: Row[Any], *, is_whole: bool) -> str:
         return "Stays as it is"
     if not is_whole:
         return "Stays used: only when all is paid back the code is asked"
-    return _RESTORED[Restores(row.restore_on_refund)]
+    return _RESTORED[Restores(code["restore_on_refund"])]
 
 
 def refund_reason(reason: str) -> str:

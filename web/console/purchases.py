@@ -38,8 +38,7 @@ class PurchaseLine:
     owner: str
     state: StateWords
     amount: str
-    code: str | None
-    code_id: UUID | None
+    codes: list[dict[str, Any]]
     customer: str
     is_disputed: bool
     created_at: datetime
@@ -108,8 +107,7 @@ def _lines(session: Session, rows: list[Row[Any]]) -> list[PurchaseLine]:
             "" if principal().client_id is not None else places[row.client_id].name,
             STATES[state_of_purchase(row)],
             asked_words(row),
-            row.discount_code,
-            row.code_id,
+            row.codes or [],
             customers[row.id],
             row.is_disputed,
             row.created_at,
