@@ -233,6 +233,7 @@ class DiscountUsage(Base):
             "uq_discount_usages_stacked",
             "stacked_on",
             "code_id",
+            "client_id",
             unique=True,
             postgresql_where=text("stacked_on IS NOT NULL"),
         ),

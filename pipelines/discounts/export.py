@@ -20,7 +20,7 @@ COLUMNS = (
     *("max_discount_minor", "min_subtotal_minor", "products", "starts_at", "expires_at"),
     "tiers",
     *("max_uses", "max_uses_per_customer", "reserved", "confirmed", "overflow_uses"),
-    *("rules_version", "created_at"),
+    *("rules_version", "created_at", "stacking_group"),
 )
 PAGE_ROWS = 2_000
 

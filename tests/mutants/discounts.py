@@ -9,12 +9,57 @@ KNOWN = ("tests/web/test_customers_known.py",)
 PRICES = ("tests/rules/test_discount_pricing.py",)
 JOBS_AT_ONCE = ("tests/pipelines/test_discount_job_races.py",)
 GENERATED = ("tests/pipelines/test_discount_generation.py",)
+STACKS = ("tests/web/test_stacked_codes.py",)
+STACKED_PRICES = ("tests/rules/test_discount_stacking.py",)
+STACKS_PAID = ("tests/checkout/test_stacked_checkout.py",)
 PUBLIC = ("tests/web/test_public_discounts.py",)
 
 DISCOUNTS = (
     Mutant(
+        "codes of one cart take off in the order in which they came",
+        "pipelines/discounts/stacking.py",
+        "for one in sorted(codes, key=_place):",
+        "for one in codes:",
+        STACKED_PRICES,
+    ),
+    Mutant(
+        "codes of one group go on one cart",
+        "pipelines/discounts/stacking.py",
+        "if one.rules.stacking_group == group)",
+        "if one.rules.stacking_group is group is None)",
+        STACKED_PRICES,
+    ),
+    Mutant(
+        "only the first code of a cart is given back",
+        "pipelines/discounts/release.py",
+        "give_back(session, [*found, *others], carts=found, timed_out=is_timeout)",
+        "give_back(session, found, carts=found, timed_out=is_timeout)",
+        STACKS,
+    ),
+    Mutant(
+        "each code of a cart is one of its customer's reservations",
+        "pipelines/discounts/release.py",
+        "give_back(session, [*found, *others], carts=found, timed_out=is_timeout)",
+        "give_back(session, [*found, *others], carts=[*found, *others], timed_out=is_timeout)",
+        STACKS,
+    ),
+    Mutant(
+        "a late payment confirms the codes of a cart that take it, and no other",
+        "pipelines/discounts/settle.py",
+        "if any(one.on_late == OnLate.REFUND for one in beside):",
+        "if all(one.on_late == OnLate.REFUND for one in beside) and len(beside) == len(usages):",
+        STACKS_PAID,
+    ),
+    Mutant(
+        "the revenue of a cart is counted for each of its codes",
+        "pipelines/discounts/analytics.py",
+        "CAST(coalesce(sum(u.total_minor) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint)",
+        "CAST(sum(u.total_minor) AS bigint)",
+        STACKS_PAID,
+    ),
+    Mutant(
         "a slot is taken whatever the limit of the discount",
-        "pipelines/discounts/reserve.py",
+        "pipelines/discounts/take.py",
         "AND used < coalesce(max_uses, used + 1)",
         "AND used <= coalesce(max_uses, used)",
         RACES,
@@ -56,10 +101,10 @@ DISCOUNTS = (
     ),
     Mutant(
         "a changed cart is priced by the discount's rules of today",
-        "pipelines/discounts/reserve.py",
-        "r.version = u.rules_version\nWHERE u.client_id",
+        "pipelines/discounts/stack.py",
+        "r.version = u.rules_version\nWHERE u.id",
         "r.version = (SELECT c.rules_version FROM discount_codes c WHERE c.id = u.code_id)\n"
-        "WHERE u.client_id",
+        "WHERE u.id",
         ENDS,
     ),
     Mutant(

@@ -84,8 +84,8 @@ PAYMENTS = (
     Mutant(
         "a refund of a payment gives a slot back unasked",
         "pipelines/discounts/settle.py",
-        "restored = None if restores is Restores.NOTHING else restores.value",
-        "restored = Restores.SLOT.value",
+        "return None if restores is Restores.NOTHING else restores.value",
+        "return Restores.SLOT.value",
         REFUNDS,
     ),
     Mutant(

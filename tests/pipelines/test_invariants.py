@@ -79,6 +79,9 @@ BREAKS = {
     "purchase-payments": "UPDATE purchases SET is_live = true",
     "purchase-slots": "UPDATE discount_usages SET purchase_id = NULL",
     "top-ups": "UPDATE payments SET state = 'succeeded' WHERE purpose = 'top_up'",
+    "discount-stacks": "INSERT INTO discount_usages SELECT (jsonb_populate_record(u, "
+    "jsonb_build_object('id', gen_random_uuid(), 'stacked_on', u.id, 'state', 'released', "
+    "'release_reason', 'timeout', 'purchase_id', NULL))).* FROM discount_usages u",
     "discount-customers": "UPDATE discount_customers SET live = live + 1",
     "coupon-usage": "INSERT INTO coupon_usage_deltas (book_id, agency_id, client_id, day, assigned, "
     "released, redeemed, voided) SELECT id, agency_id, client_id, current_date, 0, 0, 1, 0 FROM books",

@@ -29,6 +29,7 @@ DISCOUNTS = {
     "POST /api/v1/discounts/apply": "discounts_apply",
     "GET /api/v1/reservations/<uuid:reservation_id>": "discounts_apply",
     "DELETE /api/v1/reservations/<uuid:reservation_id>": "discounts_apply",
+    "DELETE /api/v1/reservations/<uuid:reservation_id>/codes/<uuid:discount_id>": "discounts_apply",
     "POST /api/v1/cron/release-expired": "public",
     "POST /api/v1/checkout": "checkout",
     "GET /api/v1/purchases": "purchases_read",

@@ -18,6 +18,7 @@ from pipelines.discounts.release import release_timed_out
 from pipelines.wiring import House
 from tests.discounting import asked, cart, counted, make_discount
 from tests.driving import change, rows
+from tests.proof import assert_proven
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
 from tests.until import until
@@ -167,3 +168,53 @@ def test_ec013_whoever_finds_an_abandoned_slot_in_hand_waits_for_it(
 
     assert answers == {(201, ""): 1}
     assert counted(house, code_id) == (1, {"released": 1, "reserved": 1})
+
+
+def test_ec018_twenty_carts_that_stack_two_codes_in_opposite_orders_have_every_slot(
+    wide_app: Flask, house: House, seeded: Seeded
+) -> None:
+    """EC-018, S2-126: whoever comes first; nobody waits in a circle, and none is left over."""
+    first = make_discount(house, seeded, "FIRST", max_uses=12, stacking_group="a")
+    second = make_discount(house, seeded, "SECOND", max_uses=15, stacking_group="b")
+    storefront = key_caller(wide_app, house, seeded.client_id)
+    start = Barrier(20)
+
+    def stack(number: int) -> list[int]:
+        mine, body = Caller(wide_app.test_client(), storefront.headers), asked()
+        start.wait(timeout=60)
+        order = ("FIRST", "SECOND") if number % 2 else ("SECOND", "FIRST")
+        return [mine.post("/discounts/apply", body | {"code": code}).status_code for code in order]
+
+    with ThreadPoolExecutor(20) as pool:
+        told = Counter(status for statuses in pool.map(stack, range(20)) for status in statuses)
+
+    assert told == {201: 27, 409: 13}
+    assert counted(house, first) == (12, {"reserved": 12})
+    assert counted(house, second) == (15, {"reserved": 15})
+    assert_proven(house)
+
+
+def test_ec018_ten_clicks_with_two_codes_on_one_cart_are_one_reservation(
+    wide_app: Flask, house: House, seeded: Seeded
+) -> None:
+    """EC-002, EC-018"""
+    made = [
+        make_discount(house, seeded, code, max_uses=5, stacking_group=code.lower())
+        for code in ("FIRST", "SECOND")
+    ]
+    storefront = key_caller(wide_app, house, seeded.client_id)
+    basket, people = (
+        cart(),
+        [{"email": "a@x.example"}, {"email": "a@x.example", "external_id": "a"}],
+    )
+    bodies = [
+        asked(("FIRST", "SECOND")[number % 2], customer=people[number // 5], cart=basket)
+        for number in range(10)
+    ]
+
+    told = at_once(wide_app, storefront, bodies)
+
+    assert set(told) <= {(201, ""), (200, ""), (429, "rate_limited")}
+    assert told[201, ""] == 2
+    assert [counted(house, one) for one in made] == [(1, {"reserved": 1})] * 2
+    assert_proven(house)

@@ -264,10 +264,10 @@ def release_reservation(reservation_id: UUID) -> Response:
         return jsonify(_shown(session, reservation_id))
 
 
-@routes.delete("/reservations/<uuid:reservation_id>/codes/<uuid:code_id>")
+@routes.delete("/reservations/<uuid:reservation_id>/codes/<uuid:discount_id>")
 @permitted(Permission.DISCOUNTS_APPLY)
 @answers(200, QuotedReservation)
-def remove_code(reservation_id: UUID, code_id: UUID) -> Response:
+def remove_code(reservation_id: UUID, discount_id: UUID) -> Response:
     """Take one code off and price the cart with the others; the last one ends the reservation.
 
     Where it was the first one, the answer's reservation has another id from then on. A payment page
@@ -278,7 +278,7 @@ def remove_code(reservation_id: UUID, code_id: UUID) -> Response:
         kept = unstack(
             house.sessions,
             reservation_id,
-            code_id,
+            discount_id,
             pages=house.paying.pages,
             actor_id=caller.actor_id,
         )

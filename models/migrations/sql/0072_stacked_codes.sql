@@ -13,7 +13,7 @@ ALTER TABLE discount_usages
   FOREIGN KEY (stacked_on, agency_id, client_id)
   REFERENCES discount_usages (id, agency_id, client_id);
 -- A code is on a cart once, however it is typed.
-CREATE UNIQUE INDEX uq_discount_usages_stacked ON discount_usages (stacked_on, code_id)
+CREATE UNIQUE INDEX uq_discount_usages_stacked ON discount_usages (stacked_on, code_id, client_id)
   WHERE stacked_on IS NOT NULL;
 -- A cart has one reservation, whose id is its first code's usage (EC-002, EC-018).
 DROP INDEX uq_discount_usages_cart;
