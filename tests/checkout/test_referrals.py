@@ -87,7 +87,10 @@ def test_s2_128_a_friend_pays_and_the_referrer_alone_uses_the_reward(
         "codes": 1,
         "purchases": 1,
         "discounts": [{"currency": "USD", "discount_minor": 1_000}],
-        "pending": 0, "issued": 1, "void": 0, "over_limit": 0,
+        "pending": 0,
+        "issued": 1,
+        "void": 0,
+        "over_limit": 0,
     }
     (fact,) = rows(till.house, "SELECT * FROM webhook_facts WHERE type = 'referral.rewarded'")
     assert fact.object_id == UUID(purchase["id"])
