@@ -37,6 +37,7 @@ from pipelines.usage.add_up import add_up
 from pipelines.wiring import House
 from tests.booking import change_stock_by_nothing, full_book
 from tests.buying import full_purchase
+from tests.discounting import tried_by_another
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -106,6 +107,7 @@ def full_tenant(house: House) -> Seeded:
     drain(house)
     full_book(house, seeded, job_id)
     full_purchase(house, seeded)
+    tried_by_another(house, seeded)
     user_id = new_id()
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         session.execute(
