@@ -17,6 +17,7 @@ from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
 from ops.commands.people import user
+from ops.commands.referrals import referrals
 from ops.commands.running import demo, up
 from ops.commands.showcase import showcase
 from ops.commands.user_pools import pools
@@ -44,6 +45,7 @@ for command in (
     pools,
     books,
     discounts,
+    referrals,
     coupons,
     distribute,
     draw,

@@ -13,6 +13,7 @@ from pipelines.payments.news import News
 from pipelines.wiring import House
 from tests.discounting import full_discount
 from tests.driving import change
+from tests.referring import full_referral
 from tests.seeding import ACTOR, Seeded
 
 WHERE = {"success_url": "https://shop.example/thanks", "cancel_url": "https://shop.example/cart"}
@@ -21,7 +22,7 @@ WHERE = {"success_url": "https://shop.example/thanks", "cancel_url": "https://sh
 def full_purchase(
     house: House, seeded: Seeded, code: str = "SAVE10", *, paid_minor: int = 9_000
 ) -> UUID:
-    """A purchase that was paid, refunded in part and is asked about; and a top-up that waits.
+    """A purchase that was paid, refunded in part and is asked about, and earns; and a top-up that waits.
 
     Another amount than 9,000 waits for a person.
     """
@@ -48,6 +49,7 @@ def full_purchase(
     with scoped_transaction(house.sessions, SYSTEM) as session:
         for news in told:
             learn(session, begun.purchase_id, news, followers=followers, now=clock.now(session))
+    full_referral(house, seeded, begun.purchase_id)
     return begun.purchase_id
 
 
@@ -60,6 +62,7 @@ def furnish_payments(house: House, seeded: Seeded, words: str) -> None:
         "quote = jsonb_set(quote, '{lines,0,name}', to_jsonb(CAST(:words AS text)))",
         words=words,
     )
+    change(house, "UPDATE referral_programs SET name = :words", words=words)
     change(
         house,
         "INSERT INTO stripe_events (id, own_id, type, object_id, news, state, payment_id, livemode, "

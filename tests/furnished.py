@@ -326,6 +326,7 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
         "discount_id": first("discount_codes WHERE client_id = :client AND used > 0"),
         "reservation_id": first("discount_usages WHERE client_id = :client"),
         "purchase_id": first("purchases WHERE client_id = :client"),
+        "program_id": first("referral_programs WHERE client_id = :client"),
         "top_up_id": first("top_ups WHERE client_id = :client"),
         "event_id": "evt_1",
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),

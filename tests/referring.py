@@ -61,3 +61,20 @@ def issue(house: House, till: Till | None = None) -> None:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         defer(session, ISSUE_REWARDS, args={}, now=clock.now(session))
     drain(house) if till is None else till.work()
+
+
+def full_referral(house: House, seeded: Seeded, purchase_id: UUID, name: str = "Friends") -> None:
+    """A program with somebody's code, and a reward that waits, for this purchase."""
+    program_id = make_program(house, seeded, name=name, max_uses_per_code=5)
+    code = make_code(house, seeded, program_id)
+    change(
+        house,
+        "INSERT INTO referral_rewards (id, agency_id, client_id, program_id, code_id, reward, "
+        "valid_days, due_at) SELECT :purchase, c.agency_id, c.client_id, :program, c.id, g.reward, "
+        "30, now() + interval '14 days' FROM discount_codes c, referral_programs g "
+        "WHERE c.client_id = :client AND c.code = :code AND g.id = :program",
+        purchase=purchase_id,
+        program=program_id,
+        client=seeded.client_id,
+        code=code,
+    )

@@ -55,7 +55,7 @@ def rules_body(
     body: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     body["kind"] = "fixed" if percent is None else "percent"
     if percent is not None:
-        body["percent_bp"] = _basis_points(percent, "--percent")
+        body["percent_bp"] = basis_points(percent, "--percent")
     if tiers:
         body["tiers"] = [_tier(tier, is_percent=percent is not None) for tier in tiers]
     if products:
@@ -72,14 +72,14 @@ def _tier(text: str, *, is_percent: bool) -> dict[str, int]:
     begins, _, gives = text.partition(":")
     try:
         if is_percent:
-            return {"from_minor": int(begins), "percent_bp": _basis_points(float(gives), "--tier")}
+            return {"from_minor": int(begins), "percent_bp": basis_points(float(gives), "--tier")}
         return {"from_minor": int(begins), "amount_minor": int(gives)}
     except (ValueError, OverflowError):
         example = "10000:15 for 15 percent" if is_percent else "10000:1500"
         raise Ending(USAGE, f"Give --tier as FROM_MINOR:GIVES, such as {example}.") from None
 
 
-def _basis_points(percent: float, option: str) -> int:
+def basis_points(percent: float, option: str) -> int:
     basis_points = round(percent * 100)
     if abs(percent * 100 - basis_points) > 1e-6:
         raise Ending(USAGE, f"Give {option} with two decimals at most, such as 12.5.")

@@ -72,7 +72,9 @@ def test_s2_128_a_friend_pays_and_the_referrer_alone_uses_the_reward(
     issue(till.house, till)
     assert (purchase["state"], rewards(till.house)) == ("confirmed", ["pending"])
     hold_passes(till.house)
-    issue(till.house, till)
+    secret = {"Authorization": "Bearer " + "c" * 32}
+    cron = till.app.test_client().post("/api/v1/cron/issue-rewards", headers=secret)
+    assert (cron.json["issued"], cron.json["more"]) == (1, False)
     issue(till.house, till)
 
     (reward,) = till.shop.post(codes, {"customer": {"email": ANN}}).json["rewards"]

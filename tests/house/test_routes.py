@@ -21,6 +21,7 @@ UNCOUNTED = {
     "cron.run_monitor": "for who has the cron secret, which is compared before anything else",
     "cron.run_integrity_check": "for who has the cron secret, which is compared first",
     "cron.run_release_expired": "for who has the cron secret, which is compared first",
+    "cron.run_issue_rewards": "for who has the cron secret, which is compared first",
     "openapi": "the same bytes for everybody",
     "docs_page": "the same bytes for everybody",
     "docs_start": "the same bytes for everybody",

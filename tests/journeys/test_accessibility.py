@@ -38,6 +38,7 @@ REFUSED = (
     "/console/webhooks/new",
     "/console/books/new",
     "/console/discounts/new",
+    "/console/referrals/new",
     "/console/credit/{account_id}/pay",
     "/console/purchases/{purchase_id}/accept",
     "/console/user-pools/new",

@@ -76,6 +76,8 @@ BREAKS = {
     "discount-batches": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{discounts}'; "
     "UPDATE jobs SET total = total + 1 WHERE id = '{discounts}'",
     "discount-uses": "UPDATE discount_codes SET used = used + 3",
+    "referral-rewards": "UPDATE referral_rewards SET state = 'issued', ended_at = now(), "
+    "reward_code_id = code_id",
     "purchase-payments": "UPDATE purchases SET is_live = true",
     "purchase-slots": "UPDATE discount_usages SET purchase_id = NULL",
     "top-ups": "UPDATE payments SET state = 'succeeded' WHERE purpose = 'top_up'",

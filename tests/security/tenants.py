@@ -55,6 +55,8 @@ _OWNED = {
     "discount_batches": "client_id",
     "discount_codes": "client_id",
     "discount_usages": "client_id",
+    "referral_programs": "client_id",
+    "referral_rewards": "client_id",
     "payments": "client_id",
 }
 
@@ -118,6 +120,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "discount_id": one("discount_codes"),
         "reservation_id": one("discount_usages"),
         "purchase_id": one("purchases"),
+        "program_id": one("referral_programs"),
         "top_up_id": one("top_ups"),
         # Events are the platform's.
         "event_id": "evt_1",

@@ -290,6 +290,7 @@ def test_sec032_public_posts_are_few_and_named(app: Flask) -> None:
         "console.sign_in_code_now",
         "console.sign_in_now",
         "cron.run_integrity_check",
+        "cron.run_issue_rewards",
         "cron.run_monitor",
         "cron.run_release_expired",
         "gift-cards.reveal_gift_card",

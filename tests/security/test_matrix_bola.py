@@ -54,6 +54,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "flagged.release_use": {"reason": "No"},
     "checkout.accept_amount": {"reason": "No"},
     "discounts.change_discount": {"percent_bp": 9_999},
+    "referrals.change_referral_program": {"hold_days": 1},
+    "referrals.give_referral_code": {"customer": {"email": "mine@example.com"}},
     "book-codes.generate_codes": {"count": 1},
     "coupons.assign_coupon_by_code": {"user_id": str(uuid4())},
     "clients.change_client": {"name": "Taken over", "version": 1},

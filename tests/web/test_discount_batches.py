@@ -125,13 +125,18 @@ def test_s2_044_what_cannot_be_generated_is_said_by_its_field(
 def test_s2_131_a_batch_is_paused_resumed_and_put_away_in_one_call(
     app: Flask, manager: Caller, house: House, seeded: Seeded
 ) -> None:
-    """EC-004, EC-026: what is reserved may still be paid; a code beside the batch stays as it is."""
+    """EC-004, EC-026: what is reserved may still be paid; a code beside the batch stays as it is.
+
+    One that was paused by itself goes with the others: a person has seen to it (EC-017).
+    """
     make_discount(house, seeded, "ALONE")
     job = generated(manager, house, products=None, count=5)
     path = f"/discounts/batches/{job['id']}"
     storefront = key_caller(app, house, seeded.client_id)
     first, second, third, *_rest = codes_of(manager, job)
     manager.post(f"/discounts/{second['id']}/pause")
+    leaked = "UPDATE discount_codes SET pause_reason = 'leak_suspected' WHERE id = :id"
+    change(house, leaked, id=second["id"])
     manager.call("DELETE", f"/discounts/{third['id']}")
     kept = storefront.post("/discounts/apply", asked(first["code"]))
 

@@ -325,12 +325,9 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/webhooks/twilio/{delivery_id}",
         "/webhooks/twilio/messages",
         # Said twice, they say the same; after `resolve` the second is refused.
-        "/alerts/{alert_id}/acknowledge",
-        "/alerts/{alert_id}/resolve",
-        "/alerts/{alert_id}/snooze",
+        *(f"/alerts/{{alert_id}}/{what}" for what in ("acknowledge", "resolve", "snooze")),
         "/dead-letters/replay",
-        "/dead-letters/{task_id}/bury",
-        "/dead-letters/{task_id}/replay",
+        *(f"/dead-letters/{{task_id}}/{what}" for what in ("bury", "replay")),
         "/webhook-deliveries/{delivery_id}/retry",
         "/webhook-endpoints/{endpoint_id}/disable",
         "/webhook-endpoints/{endpoint_id}/enable",
@@ -342,9 +339,11 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/gift-cards/{redemption_id}/reveal",
         "/books/{book_id}/coupons/{coupon_id}/reveal",
         "/users/me/coupons/{coupon_id}/reveal",
-        "/cron/release-expired",
-        # An event has an id; a cart one reservation and page (EC-002, EC-034); a use one decision.
+        *("/cron/release-expired", "/cron/issue-rewards"),
+        # An event has an id; a cart one reservation and page (EC-002, EC-034); a use one decision;
+        # a customer one code of a program.
         *("/webhooks/stripe", "/webhooks/events/{event_id}/replay"),
         *("/discounts/apply", "/checkout", "/purchases/{purchase_id}/accept"),
+        "/referrals/programs/{program_id}/codes",
         *(f"/usages/{{reservation_id}}/{what}" for what in ("approve", "reject", "release")),
     }

@@ -71,7 +71,8 @@ WITHOUT_A_LINK = {"POST /api/v1/gift-cards/<uuid:redemption_id>/reveal": "cards_
 NEEDED = ROUTES | WITHOUT_A_LINK
 #: Public for whoever has the cron secret, and for nobody else.
 WITH_THE_SECRET = {
-    f"POST /api/v1/cron/{name}" for name in ("integrity-check", "monitor", "release-expired")
+    f"POST /api/v1/cron/{name}"
+    for name in ("integrity-check", "issue-rewards", "monitor", "release-expired")
 }
 DENIALS = {"forbidden", "insufficient_scope"}
 
