@@ -20,6 +20,12 @@ from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
 from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.code_rows import COLUMNS, CodeRow, check_row, of_codes
+from pipelines.discounts.options import (
+    OPTION_LIST,
+    OPTION_NAMES,
+    OPTIONS_DECLARED,
+    option_values,
+)
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_LIST, RULE_NAMES, RULES_DECLARED, rule_values
 from pipelines.errors import Fault, Refusal
@@ -57,11 +63,11 @@ WHERE j.id = :job FOR NO KEY UPDATE OF j
 _CREATE = text(f"""
 CREATE TEMPORARY TABLE discount_intake (
     row_number integer NOT NULL, id uuid, code text, max_uses integer,
-    max_uses_per_customer integer, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
+    max_uses_per_customer integer, {OPTIONS_DECLARED}, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
 """)
 _COPY = (
     "COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, "
-    f"{RULE_LIST}, problem, detail, field) FROM STDIN"
+    f"{OPTION_LIST}, {RULE_LIST}, problem, detail, field) FROM STDIN"
 )
 _INDEX = text("CREATE INDEX ON discount_intake (code)")
 _REPEATED_IN_FILE = text("""
@@ -83,10 +89,11 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE problem IS NOT NULL) AS rejected
 FROM discount_intake
 """)
 # In the order of the codes, as whoever else writes many; ids keep the order of the file.
-_INSERT = text("""
+_INSERT = text(f"""
 INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max_uses,
-    max_uses_per_customer, created_by)
-SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, :actor
+    max_uses_per_customer, {OPTION_LIST}, created_by)
+SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, {OPTION_LIST},
+    :actor
 FROM discount_intake WHERE problem IS NULL ORDER BY code
 ON CONFLICT (client_id, code) DO NOTHING
 """)
@@ -100,7 +107,7 @@ INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, 
 SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
 FROM discount_intake WHERE problem IS NOT NULL
 """)
-_NOTHING = (None,) * (4 + len(RULE_NAMES))
+_NOTHING = (None,) * (4 + len(OPTION_NAMES) + len(RULE_NAMES))
 
 
 class CodesMoved(Fault):
@@ -165,11 +172,12 @@ def _rows(rows: Iterator[CsvRow | CsvRowError]) -> Iterator[tuple[Any, ...]]:
 
 
 def _columns(read: CodeRow) -> tuple[Any, ...]:
-    rules = rule_values(read.rules)
+    rules, options = rule_values(read.rules), option_values(read.options)
     return (
         read.code,
         read.max_uses,
         read.max_uses_per_customer,
+        *(options[name] for name in OPTION_NAMES),
         *(rules[name] for name in RULE_NAMES),
     )
 

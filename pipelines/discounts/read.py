@@ -11,14 +11,13 @@ from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
 from pipelines.books.codes import canonical
+from pipelines.discounts.options import OPTION_NAMES
 from pipelines.discounts.rules import DiscountRules
 from pipelines.discounts.stored_rules import RULE_NAMES, RULES_READ, rules_of
 from pipelines.errors import NotFound
 
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
-#: What becomes of refunds and of late payments; kept there, too.
-OPTION_NAMES = ("restore_on_refund", "on_late")
 
 _CODES = f"""
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
@@ -111,7 +110,6 @@ class CodeView:
             **{name: getattr(rules, name) for name in RULE_NAMES},
             "kind": rules.kind.value,
             **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
-            "watch_leaks": row.watch_leaks,
             "pause_reason": row.pause_reason,
             "used": row.used,
             "reserved": row.reserved,

@@ -25,13 +25,14 @@ from pipelines.discounts.batches import move_batch, read_batch
 from pipelines.discounts.code_export import audit_export, codes_csv
 from pipelines.discounts.code_rows import BETWEEN
 from pipelines.discounts.generate import Generation, accept_generation
+from pipelines.discounts.options import options_in
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
 from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.books import PatternBody
-from web.api.discounts import CODE_CHARACTERS_MAX, NewDiscountRules, rules_in
+from web.api.discounts import CODE_CHARACTERS_MAX, DiscountOptions, NewDiscountRules, rules_in
 from web.api.job_schemas import Job
 from web.api.routes import (
     CSV_BODY,
@@ -60,7 +61,7 @@ routes = Routes(
 )
 
 
-class DiscountGeneration(NewDiscountRules):
+class DiscountGeneration(NewDiscountRules, DiscountOptions):
     """What each of the codes does, as of one code; `max_uses` is of each of them, too."""
 
     pattern = fields.Nested(PatternBody, required=True)
@@ -68,7 +69,7 @@ class DiscountGeneration(NewDiscountRules):
     client_id = Identity(load_default=None, allow_none=True)
 
 
-class DiscountRow(NewDiscountRules):
+class DiscountRow(NewDiscountRules, DiscountOptions):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
 
     @validates_schema
@@ -142,6 +143,7 @@ def generate_discounts(body: dict[str, Any]) -> Response:
             rules_in(body),
             max_uses=body.get("max_uses"),
             max_uses_per_customer=body["max_uses_per_customer"],
+            options=options_in(body),
         )
         done = accept_generation(
             session,

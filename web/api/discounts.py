@@ -19,9 +19,9 @@ from pipelines.discounts.change import move_discount
 from pipelines.discounts.code_rows import PRODUCTS_MAX, USES_MAX
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
+from pipelines.discounts.options import options_in
 from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.read import (
-    OPTION_NAMES,
     CodeView,
     Standing,
     Wanted,
@@ -205,8 +205,7 @@ def create_discount(body: dict[str, Any]) -> Response:
                 rules_in(body),
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
-                **{name: body[name] for name in OPTION_NAMES if name in body},
-                watch_leaks=body.get("watch_leaks", True),
+                options=options_in(body),
             )
             return create(session, new, actor_id=caller.actor_id)
 
