@@ -139,7 +139,7 @@ class PurchasesQuery(PageQuery):
     state = fields.String(load_default=None, validate=one_of(*STATES))
     discount_id = Identity(load_default=None)
     client_id = Identity(load_default=None)
-    disputed = Flag(load_default=False)
+    disputed = Flag(in_text=True, load_default=False)
 
 
 class ReturnedLine(Schema):
