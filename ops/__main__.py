@@ -17,6 +17,7 @@ from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
 from ops.commands.people import user
+from ops.commands.purchases import purchases
 from ops.commands.running import demo, up
 from ops.commands.showcase import showcase
 from ops.commands.user_pools import pools
@@ -45,6 +46,7 @@ for command in (
     books,
     discounts,
     coupons,
+    purchases,
     distribute,
     draw,
     token,
