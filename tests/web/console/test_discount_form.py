@@ -49,7 +49,7 @@ def rules(house: House) -> list[Any]:
         rows(
             house,
             "SELECT r.* FROM discount_rules r JOIN discount_codes c ON c.id = r.code_id "
-            "WHERE c.batch_id IS NULL ORDER BY r.version",
+            "WHERE c.batch_id IS NULL AND c.assignee_keys IS NULL ORDER BY r.version",
         )
     )
 
