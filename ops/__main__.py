@@ -17,6 +17,7 @@ from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
 from ops.commands.people import user
+from ops.commands.purchases import purchases
 from ops.commands.referrals import referrals
 from ops.commands.running import demo, up
 from ops.commands.showcase import showcase
@@ -47,6 +48,7 @@ for command in (
     discounts,
     referrals,
     coupons,
+    purchases,
     distribute,
     draw,
     token,

@@ -166,23 +166,23 @@ def prove_human(policy: Policy, *, account: str | None = None) -> None:
         spend(policy, account=account, at_half=True)
 
 
-def is_doubtful(account: str) -> bool:
-    """Whether an address, or this network, typed so many wrong passwords that a person is asked."""
+def is_doubtful(account: str, policy: Policy = Policy.DOUBT) -> bool:
+    """Whether an address, or this network, typed so much that is wrong that a person is asked."""
     if gate() is None:
         return False
     counters = rates()
     return not all(
         counters.windows.look(rule, counters.subject(rule, account)).is_allowed
-        for rule in counters.table[Policy.DOUBT]
+        for rule in counters.table[policy]
     )
 
 
-def note_failure(account: str) -> None:
-    """Count a wrong password."""
+def note_failure(account: str, policy: Policy = Policy.DOUBT) -> None:
+    """Count a wrong password, or what else the policy is for."""
     if gate() is None:
         return
     counters = rates()
-    for rule in counters.table[Policy.DOUBT]:
+    for rule in counters.table[policy]:
         counters.windows.hit(rule, counters.subject(rule, account))
 
 

@@ -71,7 +71,7 @@ def number_cursor(query: dict[str, Any]) -> int | None:
 
 
 def text_cursor(query: dict[str, Any]) -> str | None:
-    """The name to go on from, as an outside company gave it; raises `InvalidCursor`."""
+    """The place to go on from as its list wrote it, for that to read; raises `InvalidCursor`."""
     return None if query["cursor"] is None else _decoded(query["cursor"])
 
 

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
+from models.discounts import OnLate, Restores
 from ops.commands.ending import USAGE, Ending
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,6 +38,20 @@ _OPTIONS = (
     click.option("--stacking-group", help="Goes on one cart with codes of other groups."),
     click.option("--starts-at", help="RFC 3339, with a zone."),
     click.option("--expires-at", help="RFC 3339, with a zone."),
+    click.option("--first-order-only", is_flag=True, default=None, help="For a first purchase."),
+    click.option(
+        "--restore-on-refund",
+        type=click.Choice([one.value for one in Restores]),
+        help="What a refund of all gives back; nothing, if not said.",
+    ),
+    click.option(
+        "--on-late",
+        type=click.Choice([one.value for one in OnLate]),
+        help="A payment whose slot is gone; confirm, if not said.",
+    ),
+    click.option(
+        "--watch-leaks/--no-watch-leaks", default=None, help="Pause it if it seems to have leaked."
+    ),
     click.option("--client", help="Of which client, for who sees several."),
 )
 

@@ -17,6 +17,12 @@ from pipelines.discounts.read import Standing
 discount_argument = click.argument("discount_id", type=click.UUID)
 
 
+SHOWN_AS_THEY_ARE = (
+    *("max_uses_per_customer", "starts_at", "expires_at"),
+    *("restore_on_refund", "on_late", "watch_leaks"),
+)
+
+
 @click.group()
 def discounts() -> None:
     """Look at discount codes, make them, pause them. Needs LARGESSE_TOKEN."""
@@ -68,7 +74,9 @@ def show(discount_id: UUID, *, in_json: bool) -> None:
         click.echo(f"For {', '.join(told['products'])} alone.")
     if told["stacking_group"] is not None:
         click.echo(f"Goes with codes of other groups than {told['stacking_group']}.")
-    for name in ("max_uses_per_customer", "starts_at", "expires_at"):
+    if told["first_order_only"]:
+        click.echo("For a customer's first purchase alone.")
+    for name in SHOWN_AS_THEY_ARE:
         if told[name] is not None:
             click.echo(f"{name}: {told[name]}")
 

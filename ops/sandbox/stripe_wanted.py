@@ -160,6 +160,7 @@ def _judge_email(address: str | None) -> None:
     if address is None:
         return
     name, _at, host = address.rpartition("@")
-    if not name or not host or any(letter.isspace() for letter in address):
+    is_plain = address.isascii() and not any(letter.isspace() for letter in address)
+    if not name or not host or not is_plain:
         message = f"Invalid email address: {address}"
         raise Refused(400, message, code="email_invalid", param="customer_email")

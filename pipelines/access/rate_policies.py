@@ -44,6 +44,7 @@ class Policy(StrEnum):
     REDEEM = "redeem"
     MISS = "miss"
     DOUBT = "doubt"
+    DOUBT_FOR = "doubt_for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,8 @@ TABLE: Table = {
         Rule("doubt-ip", Subject.ADDRESS, 10, HOUR),
         Rule("doubt", Subject.ACCOUNT, 3, HOUR),
     ),
+    # So many discount codes that nobody has, of one shopper.
+    Policy.DOUBT_FOR: (Rule("doubt-for", Subject.ACCOUNT, 10, HOUR),),
 }
 NAMES = frozenset(rule.name for rules in TABLE.values() for rule in rules)
 

@@ -15,7 +15,8 @@ from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.discounts.create import write_rules
-from pipelines.discounts.read import LIMIT_NAMES, OPTION_NAMES
+from pipelines.discounts.options import OPTION_NAMES
+from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
@@ -76,7 +77,7 @@ def change_discount(
     was = rules_of(before)
     rules = replace(was, **{name: values[name] for name in RULE_NAMES if name in values})
     check_rules(rules)
-    kept = (*LIMIT_NAMES, *OPTION_NAMES, "watch_leaks")
+    kept = (*LIMIT_NAMES, *OPTION_NAMES)
     limits = {name: values.get(name, getattr(before, name)) for name in kept}
     if limits["max_uses"] is not None and limits["max_uses"] < before.used:
         raise LimitBelowUsage(before.used)

@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
+from models.discounts import OnLate, Restores
 from pipelines.books.codes import read_code
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
+from pipelines.discounts.options import USUAL, CodeOptions
 from pipelines.discounts.pricing import WHOLE_BP
 from pipelines.discounts.rule_checks import contradictions
 from pipelines.discounts.rules import DiscountKind, DiscountRules
@@ -33,7 +36,8 @@ COLUMNS = ColumnRules(
     optional=(
         *("percent_bp", "amount_minor", "currency", "max_discount_minor", "min_subtotal_minor"),
         *("products", "starts_at", "expires_at", "max_uses", "max_uses_per_customer", "tiers"),
-        *("stacking_group", "assigned_to", "assigned_external_id", "assigned_user_id"),
+        *("first_order_only", "restore_on_refund", "on_late", "watch_leaks", "stacking_group"),
+        *("assigned_to", "assigned_external_id", "assigned_user_id"),
     ),
 )
 #: Stands between SKUs in one cell.
@@ -42,9 +46,11 @@ PRODUCTS_MAX = 500
 USES_MAX = 2**31 - 1
 #: How often one customer may use a code when nobody says otherwise.
 USES_PER_CUSTOMER = 1
+FLAGS = ("true", "false")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 NO_KIND = CellProblem("choice", f"Give one of: {', '.join(DiscountKind)}.")
+NO_FLAG = CellProblem("choice", "Give true or false.")
 NO_NUMBER = CellProblem("invalid_number", "Give a whole number in digits.")
 NO_SKU = CellProblem(
     "too_long", f"A product's SKU has 1 to {SKU_CHARACTERS_MAX} characters, {BETWEEN} between two."
@@ -67,6 +73,7 @@ class CodeRow:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = USES_PER_CUSTOMER
+    options: CodeOptions = USUAL
     #: Whom alone it is for, by what the file says; all None: whoever knows it.
     assigned_email: str | None = None
     assigned_external_id: str | None = None
@@ -111,6 +118,7 @@ def check_row(cells: Mapping[str, str]) -> CodeRow | FieldError:
             _number(told, "max_uses", low=1, high=USES_MAX),
             # Nought is without a limit, as an empty cell is for `max_uses`.
             USES_PER_CUSTOMER if per_customer is None else per_customer or None,
+            _options(told),
             assigned_email=_email(told),
             assigned_external_id=_external_id(told),
             assigned_user_id=_user_id(told),
@@ -131,10 +139,35 @@ def _rules(told: Mapping[str, str]) -> DiscountRules:
         min_subtotal_minor=_amount(told, "min_subtotal_minor"),
         products=_products(told.get("products", "")),
         stacking_group=told.get("stacking_group") or None,
+        first_order_only=_flag(told, "first_order_only", default=False),
         starts_at=_time(told, "starts_at"),
         expires_at=_time(told, "expires_at"),
         tiers=_tiers(told),
     )
+
+
+def _options(told: Mapping[str, str]) -> CodeOptions:
+    words = {
+        name: _word(told, name, choices)
+        for name, choices in (("restore_on_refund", Restores), ("on_late", OnLate))
+        if told.get(name)
+    }
+    return CodeOptions(watch_leaks=_flag(told, "watch_leaks", default=True), **words)
+
+
+def _word(told: Mapping[str, str], field: str, choices: type[StrEnum]) -> str:
+    if told[field] not in set(choices):
+        raise _Wrong(field, CellProblem("choice", f"Give one of: {', '.join(choices)}."))
+    return told[field]
+
+
+def _flag(told: Mapping[str, str], field: str, *, default: bool) -> bool:
+    cell = told.get(field)
+    if not cell:
+        return default
+    if cell.lower() not in FLAGS:
+        raise _Wrong(field, NO_FLAG)
+    return cell.lower() == "true"
 
 
 def _good(field: str, read: str | CellProblem) -> str:

@@ -9,11 +9,12 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.discounts import DiscountCode, OnLate, Restores
+from models.discounts import DiscountCode
 from models.tenants import Client
 from pipelines.audit.record import record
 from pipelines.books.codes import read_code
 from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.options import USUAL, CodeOptions, option_values
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
@@ -36,9 +37,7 @@ class NewDiscount:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = 1
-    restore_on_refund: str = Restores.NOTHING.value
-    on_late: str = OnLate.CONFIRM.value
-    watch_leaks: bool = True
+    options: CodeOptions = USUAL
     #: Whom alone it is for; None: whoever knows it (EC-017).
     assigned_to: KnownCustomer | None = None
 
@@ -65,9 +64,7 @@ def create_discount(
         "code": code,
         "max_uses": new.max_uses,
         "max_uses_per_customer": new.max_uses_per_customer,
-        "restore_on_refund": new.restore_on_refund,
-        "on_late": new.on_late,
-        "watch_leaks": new.watch_leaks,
+        **option_values(new.options),
         "assignee_keys": new.assigned_to and list(new.assigned_to.keys),
         "assigned_user_id": new.assigned_to and new.assigned_to.user_id,
         "created_by": actor_id,

@@ -14,6 +14,7 @@ from pipelines.audit.record import record
 from pipelines.books.patterns import Pattern, check_pattern, check_space
 from pipelines.books.read import pattern_json
 from pipelines.discounts.batches import agency_of, open_batch
+from pipelines.discounts.options import USUAL, CodeOptions, option_values
 from pipelines.discounts.rule_checks import check_rules
 from pipelines.discounts.rules import DiscountRules
 from pipelines.discounts.stored_rules import told_rules
@@ -50,6 +51,7 @@ class Generation:
     rules: DiscountRules
     max_uses: int | None = None
     max_uses_per_customer: int | None = 1
+    options: CodeOptions = USUAL
 
 
 def accept_generation(
@@ -137,4 +139,5 @@ def _spec(asked: Generation) -> dict[str, Any]:
     for name in ("starts_at", "expires_at"):
         rules[name] = rules[name] and rules[name].isoformat()
     limits = {name: getattr(asked, name) for name in ("max_uses", "max_uses_per_customer")}
-    return {"pattern": pattern_json(asked.pattern), "rules": rules} | limits
+    options = {"options": option_values(asked.options)}
+    return {"pattern": pattern_json(asked.pattern), "rules": rules} | limits | options

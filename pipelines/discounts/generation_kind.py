@@ -14,6 +14,7 @@ from pipelines.audit.record import record
 from pipelines.books.patterns import Pattern, draw_codes
 from pipelines.books.refusals import PatternSpaceTooSmall
 from pipelines.discounts.batches import state_of_batch
+from pipelines.discounts.options import options_in
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_NAMES, rules_from
@@ -113,6 +114,8 @@ def _series(job: Row[Any]) -> Series:
         job.agency_id,
         job.client_id,
         rules,
+        # A job of a release before has none.
+        options=options_in(job.spec.get("options", {})),
         created_by=job.submitted_by,
         **limits,
     )

@@ -22,6 +22,12 @@ from pipelines.audit.record import record
 from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.code_rows import COLUMNS, NO_USER, CodeRow, check_row, of_codes
 from pipelines.discounts.customers import Customer, KnownCustomer, known_customers
+from pipelines.discounts.options import (
+    OPTION_LIST,
+    OPTION_NAMES,
+    OPTIONS_DECLARED,
+    option_values,
+)
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_LIST, RULE_NAMES, RULES_DECLARED, rule_values
 from pipelines.errors import Fault, FieldError, Refusal
@@ -59,11 +65,12 @@ WHERE j.id = :job FOR NO KEY UPDATE OF j
 _CREATE = text(f"""
 CREATE TEMPORARY TABLE discount_intake (
     row_number integer NOT NULL, id uuid, code text, max_uses integer,
-    max_uses_per_customer integer, assignee_keys bytea[], assigned_user_id uuid, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
+    max_uses_per_customer integer, {OPTIONS_DECLARED}, assignee_keys bytea[],
+    assigned_user_id uuid, {RULES_DECLARED}, problem text, detail text, field text) ON COMMIT DROP
 """)
 _COPY = (
-    "COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, assignee_keys, "
-    f"assigned_user_id, {RULE_LIST}, problem, detail, field) FROM STDIN"
+    f"COPY discount_intake (row_number, id, code, max_uses, max_uses_per_customer, {OPTION_LIST}, "
+    f"assignee_keys, assigned_user_id, {RULE_LIST}, problem, detail, field) FROM STDIN"
 )
 _INDEX = text("CREATE INDEX ON discount_intake (code)")
 _REPEATED_IN_FILE = text("""
@@ -85,11 +92,11 @@ SELECT count(*) AS rows, count(*) FILTER (WHERE problem IS NOT NULL) AS rejected
 FROM discount_intake
 """)
 # In the order of the codes, as whoever else writes many; ids keep the order of the file.
-_INSERT = text("""
+_INSERT = text(f"""
 INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max_uses,
-    max_uses_per_customer, assignee_keys, assigned_user_id, created_by)
-SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, assignee_keys,
-    assigned_user_id, :actor
+    max_uses_per_customer, {OPTION_LIST}, assignee_keys, assigned_user_id, created_by)
+SELECT id, :agency, :client, :job, code, :state, max_uses, max_uses_per_customer, {OPTION_LIST},
+    assignee_keys, assigned_user_id, :actor
 FROM discount_intake WHERE problem IS NULL ORDER BY code
 ON CONFLICT (client_id, code) DO NOTHING
 """)
@@ -104,7 +111,7 @@ SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
 FROM discount_intake WHERE problem IS NOT NULL
 """)
 _Assignees = Sequence[KnownCustomer | None]
-_NOTHING = (None,) * (6 + len(RULE_NAMES))
+_NOTHING = (None,) * (6 + len(OPTION_NAMES) + len(RULE_NAMES))
 
 
 class CodesMoved(Fault):
@@ -199,11 +206,12 @@ def _assignees(
 
 
 def _columns(read: CodeRow, assignee: KnownCustomer | None) -> tuple[Any, ...]:
-    rules = rule_values(read.rules)
+    rules, options = rule_values(read.rules), option_values(read.options)
     return (
         read.code,
         read.max_uses,
         read.max_uses_per_customer,
+        *(options[name] for name in OPTION_NAMES),
         assignee and list(assignee.keys),
         assignee and assignee.user_id,
         *(rules[name] for name in RULE_NAMES),

@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
 from pipelines.books.codes import canonical
+from pipelines.discounts.options import OPTION_NAMES
 from pipelines.discounts.rules import DiscountRules
 from pipelines.discounts.stored_rules import RULES_READ, rules_of, told_rules
 from pipelines.errors import NotFound
 
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
-#: What becomes of refunds and of late payments; kept there, too.
-OPTION_NAMES = ("restore_on_refund", "on_late")
 
 _CODES = f"""
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
@@ -135,7 +134,6 @@ class CodeView:
             "standing": self.standing.value,
             **told_rules(self.rules),
             **{name: getattr(row, name) for name in (*LIMIT_NAMES, *OPTION_NAMES)},
-            "watch_leaks": row.watch_leaks,
             "pause_reason": row.pause_reason,
             "is_assigned": row.is_assigned,
             "assigned_user_id": row.assigned_user_id,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_ids
 from models.discounts import CodeState
+from pipelines.discounts.options import OPTION_LIST, OPTIONS_GIVEN, CodeOptions, option_values
 from pipelines.discounts.rules import DiscountRules
 from pipelines.discounts.stored_rules import RULE_LIST, RULES_GIVEN, rule_values
 
@@ -17,8 +18,9 @@ from pipelines.discounts.stored_rules import RULE_LIST, RULES_GIVEN, rule_values
 _WRITE = text(f"""
 WITH written AS (
     INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max_uses,
-        max_uses_per_customer, created_by)
-    SELECT n.id, :agency, :client, :batch, n.code, :state, :max_uses, :max_uses_per_customer, :actor
+        max_uses_per_customer, {OPTION_LIST}, created_by)
+    SELECT n.id, :agency, :client, :batch, n.code, :state, :max_uses, :max_uses_per_customer,
+        {OPTIONS_GIVEN}, :actor
     FROM unnest(CAST(:ids AS uuid[]), CAST(:codes AS text[])) AS n (id, code) ORDER BY n.code
     ON CONFLICT (client_id, code) DO NOTHING RETURNING id
 )
@@ -38,6 +40,7 @@ class Series:
     rules: DiscountRules
     max_uses: int | None
     max_uses_per_customer: int | None
+    options: CodeOptions
     created_by: UUID
 
 
@@ -45,16 +48,20 @@ def write_codes(
     session: Session, series: Series, codes: Collection[str], *, state: CodeState
 ) -> int:
     """Write each of the codes, canonical and all different; how many were new."""
-    values = rule_values(series.rules) | {
-        "batch": series.batch_id,
-        "agency": series.agency_id,
-        "client": series.client_id,
-        "max_uses": series.max_uses,
-        "max_uses_per_customer": series.max_uses_per_customer,
-        "actor": series.created_by,
-        "state": state.value,
-        "ids": new_ids(len(codes)),
-        "codes": list(codes),
-    }
+    values = (
+        rule_values(series.rules)
+        | option_values(series.options)
+        | {
+            "batch": series.batch_id,
+            "agency": series.agency_id,
+            "client": series.client_id,
+            "max_uses": series.max_uses,
+            "max_uses_per_customer": series.max_uses_per_customer,
+            "actor": series.created_by,
+            "state": state.value,
+            "ids": new_ids(len(codes)),
+            "codes": list(codes),
+        }
+    )
     done: Any = session.execute(_WRITE, values)
     return int(done.rowcount)

@@ -4,6 +4,7 @@ Both are done as often as somebody asks: a page has the key of its payment, and 
 it is learned like any news.
 """
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,6 +38,8 @@ from pipelines.providers.stripe_door import StripeDoor
 
 #: Why we end a page: told in `payments.end_reason`, for what is paid on it to go by.
 KEEPS_RESERVATION = "cart_changed"
+#: What Stripe calls an address that it does not take; the page is made without one.
+BAD_ADDRESS = "email_invalid"
 #: Of Stripe's list, looked through for a page that was made while it said that it failed.
 PAGES_MAX = 20
 
@@ -60,10 +63,10 @@ class Pages:
         self._door = door
         self.followers = followers
 
-    def open(self, payment_id: UUID) -> Row[Any]:
+    def open(self, payment_id: UUID, *, payer: str | None = None) -> Row[Any]:
         """Make the page of a payment that is written down; the payment then.
 
-        Raises `PaymentProviderUnavailable`, and the same may be asked again; `PaymentRefused`,
+        `payer` is the address that need not be typed there; it is kept nowhere (decision 0045). Raises `PaymentProviderUnavailable`, and the same may be asked again; `PaymentRefused`,
         and the payment is over; `PaymentEnded`.
         """
         with transaction(self._sessions) as session:
@@ -71,7 +74,9 @@ class Pages:
         if payment.state != PaymentState.OPEN:
             raise PaymentEnded(payment_id, payment.state)
         if payment.session_id is None:
-            answer = self._create(payment)
+            answer = self._create(payment, payer)
+            if isinstance(answer, Refused) and answer.code == BAD_ADDRESS:
+                answer = self._create(payment)
             if isinstance(answer, Refused):
                 self._ending(payment_id, KEEPS_RESERVATION)
                 self._learn(payment_id, _OVER)
@@ -106,12 +111,12 @@ class Pages:
             return PaymentState(self._learn(payment_id, _OVER).state)
         return PaymentState(self._learn(payment_id, _told(answer)).state)
 
-    def _create(self, payment: Row[Any]) -> Answer:
+    def _create(self, payment: Row[Any], payer: str | None = None) -> Answer:
         """A page under the payment's key; where Stripe keeps a failure for that, one that it made, or the next."""
-        answer = self._asked(payment)
+        answer = self._asked(payment, payer)
         if not isinstance(answer, FailureKept):
             return answer
-        return self._made_already(payment) or self._asked(self._with_next_key(payment))
+        return self._made_already(payment) or self._asked(self._with_next_key(payment), payer)
 
     def _made_already(self, payment: Row[Any]) -> Answer | None:
         """The page that was made while Stripe said that it failed; Stripe's clock is not ours."""
@@ -134,7 +139,7 @@ class Pages:
             session.execute(_NEXT_KEY, values)
             return payment_row(session, payment.id)
 
-    def _asked(self, payment: Row[Any]) -> Answer:
+    def _asked(self, payment: Row[Any], payer: str | None) -> Answer:
         lines = [
             PaymentLine(name, quantity, to_stripe(unit, payment.currency))
             for name, quantity, unit in payment.lines
@@ -147,8 +152,9 @@ class Pages:
             success_url=payment.success_url,
             cancel_url=payment.cancel_url,
             expires_at=int(payment.session_expires_at.timestamp()),
+            payer=payer,
         )
-        return self._needed().create_session(new, key=f"payment:{payment.id}:{payment.page_key}")
+        return self._needed().create_session(new, key=_key_of(payment, payer))
 
     def _needed(self) -> StripeDoor:
         if self._door is None:
@@ -169,6 +175,12 @@ class Pages:
 
 #: Stripe made no page, and will make none: its answer to the key says so.
 _OVER = News(session_status=SessionStatus.EXPIRED.value)
+
+
+def _key_of(payment: Row[Any], payer: str | None) -> str:
+    """The key of a page; another address is another question, and Stripe refuses one under an old key."""
+    key = f"payment:{payment.id}:{payment.page_key}"
+    return key if payer is None else f"{key}:{hashlib.sha256(payer.encode()).hexdigest()[:32]}"
 
 
 def _told(answer: Answer) -> News:

@@ -1,6 +1,8 @@
 """The inbox of Stripe's events as operators see it."""
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
@@ -18,7 +20,7 @@ _LIST = text(
     _EVENTS
     + """
 WHERE (CAST(:before AS text) IS NULL
-       OR (e.received_at, e.id) < (SELECT received_at, id FROM stripe_events WHERE id = :before))
+       OR (e.received_at, e.id) < (CAST(:before_at AS timestamptz), :before))
   AND (CAST(:state AS text) IS NULL OR e.state = :state)
   AND (CAST(:type AS text) IS NULL OR e.type = :type)
 ORDER BY e.received_at DESC, e.id DESC LIMIT :limit
@@ -42,16 +44,46 @@ LEFT JOIN stripe_pulls p ON p.name = 'events'
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class EventPlace:
+    """Where a page of events ended; the event itself may be forgotten before the next one is read."""
+
+    received_at: datetime
+    event_id: str
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> Self:
+        return cls(row.received_at, row.id)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The place that `str` wrote; raises `ValueError` for any other text."""
+        stamp, _space, event_id = text.partition(" ")
+        at = datetime.fromisoformat(stamp)
+        if at.tzinfo is None or not event_id.isprintable() or not event_id:
+            raise ValueError("no place in a list of events")
+        return cls(at, event_id)
+
+    def __str__(self) -> str:
+        return f"{self.received_at.isoformat()} {self.event_id}"
+
+
 def list_events(
     session: Session,
     *,
     state: EventState | None,
     kind: str | None,
-    before: str | None,
+    before: EventPlace | None,
     limit: int,
 ) -> list[Row[Any]]:
-    """Events, youngest first; `before` is the last id of the page before. In the system's scope."""
-    values = {"before": before, "state": state, "type": kind, "limit": limit}
+    """Events, youngest first, from the place `before` on. In the system's scope."""
+    values = {
+        "before": before and before.event_id,
+        "before_at": before and before.received_at,
+        "state": state,
+        "type": kind,
+        "limit": limit,
+    }
     return list(session.execute(_LIST, values))
 
 

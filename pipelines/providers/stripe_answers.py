@@ -62,7 +62,10 @@ class PaymentLine:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A payment page to be made; `expires_at` in seconds since 1970."""
+    """A payment page to be made; `expires_at` in seconds since 1970.
+
+    `payer` is the address that stands on it already, and is shown by nothing that prints this.
+    """
 
     currency: str
     lines: Sequence[PaymentLine]
@@ -71,3 +74,4 @@ class NewSession:
     success_url: str
     cancel_url: str
     expires_at: int
+    payer: str | None = field(default=None, repr=False)

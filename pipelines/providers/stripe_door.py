@@ -117,6 +117,8 @@ class StripeDoor:
             "cancel_url": new.cancel_url,
             "expires_at": new.expires_at,
         }
+        if new.payer is not None:
+            params["customer_email"] = new.payer
         sessions = self._client.v1.checkout.sessions
         return self._ask(lambda: sessions.create(params, {"idempotency_key": key}))
 

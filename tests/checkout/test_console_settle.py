@@ -147,6 +147,49 @@ def test_ec050_who_was_slower_learns_what_is_left_and_pays_nothing_twice(
     assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 6_000
 
 
+def test_ec033_units_that_came_back_are_paid_at_what_was_paid_for_them_and_once(
+    till: Till, bob: Visitor
+) -> None:
+    """Their share of the discount and their tax are in it; the page says so before it is done."""
+    make_discount(till.house, till.seeded)
+    bought = [
+        {
+            "sku": "SHIRT",
+            "name": "A <shirt>",
+            "quantity": 3,
+            "unit_minor": 1_000,
+            "tax_bp": 1_900,
+        },
+        {"sku": "SHOE", "quantity": 1, "unit_minor": 5_000},
+    ]
+    reserved = till.reserve(cart={"id": "cart-41", "currency": "USD", "lines": bought})
+    purchase = till.checkout(reserved)
+    till.move(purchase, "pay")
+    till.deliver()
+    path = f"{own_page(purchase)}/returned"
+
+    form = bob.get(path).text
+    wrong = [bob.send(path, **typed) for typed in ({}, {"units_0": "4"}, {"units_1": "-1"})]
+    asked = bob.send(path, units_0="2", units_1="").text
+    before = rows(till.house, "SELECT 1 FROM refunds")
+    first, again = agreed(bob, path, asked, "two shirts")
+    till.deliver()
+    too_much = bob.send(path, units_0="3", units_1="1")
+
+    assert "3 bought, $32.13 was paid for all of them" in form
+    assert "A &lt;shirt&gt;" in form
+    assert [answer.status_code for answer in wrong] == [422] * 3
+    assert "Say of a line how many units came back." in wrong[0].text
+    assert 'id="units_0-wrong">' in wrong[1].text
+    assert 'id="units_1-wrong">' in wrong[2].text
+    assert ("Pay back $21.42?" in asked, "2 back" in asked, before) == (True, True, [])
+    assert first.headers["Location"] == again.headers["Location"]
+    assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 2_142
+    assert len(rows(till.house, "SELECT 1 FROM refunds")) == 1
+    assert too_much.status_code == 422
+    assert "At most $55.71 can be paid back." in too_much.text
+
+
 def test_a_refund_needs_a_reason(till: Till, bob: Visitor) -> None:
     make_discount(till.house, till.seeded)
     path = f"{own_page(paid(till))}/refund"

@@ -5,16 +5,17 @@ import re
 
 import pytest
 
-from tests.house import rows_s1, rows_s3, rows_s4
+from tests.house import rows_s1, rows_s2, rows_s3, rows_s4
 from tests.house.test_sizes import ROOT, tracked
 
 #: System -> its last number, the numbers that the mission leaves out, and where its rows stand.
 SYSTEMS = {
     "S1": (152, {1, *range(136, 146)}, rows_s1),
+    "S2": (150, {1, 7, *range(87, 93), 114, 122, 123, 124, 148, 149}, rows_s2),
     "S3": (150, {6, 8, 64, 87, 90, 92, *range(132, 135), 140}, rows_s3),
     "S4": (128, {1, 91, *range(93, 98), 99, 126, 127}, rows_s4),
 }
-NAMED = re.compile(r"[Ss]([134])[-_](\d{3})((?:_\d{3})*)(?:\.\.(\d{3}))?")
+NAMED = re.compile(r"[Ss]([1-4])[-_](\d{3})((?:_\d{3})*)(?:\.\.(\d{3}))?")
 PROOFS = {
     row: proof for _last, _unused, rows in SYSTEMS.values() for row, proof in rows.PROVEN.items()
 }

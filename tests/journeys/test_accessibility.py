@@ -80,6 +80,7 @@ NARROW = {
         "stripe-events",
         "stripe-events/{event_id}",
         "purchases/{purchase_id}/refund",
+        "purchases/{purchase_id}/returned",
         "purchases/{purchase_id}/accept",
         "credit/{account_id}",
         "credit/{account_id}/pay",

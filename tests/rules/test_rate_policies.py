@@ -39,6 +39,7 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "miss-ip": (50, 3600),
         "miss": (100, 3600),
         "doubt-ip": (10, 3600),
+        "doubt-for": (10, 3600),
         "doubt": (3, 3600),
     }
 

@@ -66,6 +66,8 @@ DISCOUNTS = {
     "GET /console/purchases/<uuid:purchase_id>": "purchases_read",
     "GET /console/purchases/<uuid:purchase_id>/refund": "purchases_settle",
     "POST /console/purchases/<uuid:purchase_id>/refund": "purchases_settle",
+    "GET /console/purchases/<uuid:purchase_id>/returned": "purchases_settle",
+    "POST /console/purchases/<uuid:purchase_id>/returned": "purchases_settle",
     "GET /console/purchases/<uuid:purchase_id>/accept": "purchases_settle",
     "POST /console/purchases/<uuid:purchase_id>/accept": "purchases_settle",
     "GET /console/stripe-events": "queues_read",

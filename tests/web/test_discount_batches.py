@@ -3,12 +3,17 @@
 import csv
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
+from models import clock
+from models.database import scoped_transaction
 from models.people import Role
+from models.scope import SYSTEM, client
 from pipelines.discounts import code_export
+from pipelines.discounts.code_export import codes_csv
 from pipelines.jobs.csv_writer import unguarded
 from pipelines.wiring import House
 from tests.discounting import asked, make_discount
@@ -16,6 +21,7 @@ from tests.driving import change, drain, rows
 from tests.proof import assert_proven
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
+from tests.statements import statements
 from tests.web.conftest import Caller, signed_in
 from tests.web.test_book_codes import ended
 
@@ -190,6 +196,37 @@ def test_s2_131_the_codes_of_a_batch_are_a_file(
     assert lines[0]["expires_at"].startswith("2089-12-31T22:00:00")
     told = rows(house, "SELECT detail FROM audit_entries WHERE action = 'discount_batch.exported'")
     assert [row.detail for row in told] == [{"codes": 5}]
+
+
+def test_ec040_a_file_of_codes_is_read_in_short_pieces_while_more_are_made(
+    manager: Caller, house: House, seeded: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC-040: exact as of its beginning, by keyset, with no transaction open between its pieces."""
+    monkeypatch.setattr(code_export, "PAGE_ROWS", 2)
+    monkeypatch.setattr("pipelines.jobs.csv_writer.BLOCK_CHARACTERS", 1)
+    job = generated(manager, house, count=5)
+    before = [code["code"] for code in codes_of(manager, job)]
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        now = clock.now(session)
+
+    with statements(house) as sent:
+        blocks = codes_csv(house.sessions, client(seeded.client_id), UUID(job["id"]), now=now)
+        # A transaction that were still open would refuse this one, which does not nest.
+        pieces = [next(blocks)]
+        late = make_discount(house, seeded, "LATE")
+        change(
+            house,
+            "UPDATE discount_codes SET batch_id = :job WHERE id = :id",
+            job=job["id"],
+            id=late,
+        )
+        pieces += blocks
+
+    lines = list(csv.DictReader(b"".join(pieces).decode().lstrip("\ufeff").splitlines()))
+    assert [line["code"] for line in lines] == before
+    pages = [statement for statement in sent if "ORDER BY c.id DESC LIMIT" in statement]
+    assert len(pages) == 4
+    assert not any("OFFSET" in statement for statement in pages)
 
 
 def test_sec009_a_batch_is_moved_by_who_manages_codes_and_is_nobody_else_s(

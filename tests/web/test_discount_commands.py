@@ -75,8 +75,18 @@ def test_s1_132_a_fixed_discount_has_its_currency(shell: Shell) -> None:
 
 def test_s2_131_codes_are_generated_and_moved_as_a_batch(shell: Shell, house: House) -> None:
     rules = ("--percent", "10", "--max-uses", "1", "--product", "SKU-1")
+    options = ("--first-order-only", "--restore-on-refund", "slot", "--on-late", "refund")
     made = shell.run(
-        "discounts", "generate", "--prefix", "SUN", "--count", "3", "--no-wait", *rules
+        "discounts",
+        "generate",
+        "--prefix",
+        "SUN",
+        "--count",
+        "3",
+        "--no-wait",
+        *rules,
+        *options,
+        "--no-watch-leaks",
     )
     identity = made.output.strip()
     drain(house)
@@ -89,6 +99,14 @@ def test_s2_131_codes_are_generated_and_moved_as_a_batch(shell: Shell, house: Ho
     codes = json.loads(listed.output)["data"]
     assert [(len(code["code"]), code["code"][:4]) for code in codes] == [(16, "SUN-")] * 3
     assert (codes[0]["max_uses"], codes[0]["products"]) == (1, ["SKU-1"])
+    assert [codes[0][name] for name in ("first_order_only", "restore_on_refund", "on_late")] == [
+        *(True, "slot", "refund")
+    ]
+    assert codes[0]["watch_leaks"] is False
+    one = shell.run("discounts", "create", "FIRST", "--percent", "10", *options)
+    words = shell.run("discounts", "show", one.output.strip()).output.splitlines()
+    assert "For a customer's first purchase alone." in words
+    assert words[-3:] == ["restore_on_refund: slot", "on_late: refund", "watch_leaks: True"]
     assert shown == [
         f"The batch is {state}: 3 codes, 0 uses.\n" for state in ("active", "paused", "archived")
     ]

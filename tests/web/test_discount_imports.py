@@ -138,6 +138,43 @@ def test_s2_131_what_is_wrong_with_rows_is_told_row_by_row(
     assert_proven(house)
 
 
+def test_s2_131_a_file_says_what_becomes_of_refunds_late_payments_and_leaks(
+    manager: Caller, house: House
+) -> None:
+    text = (
+        "code,kind,percent_bp,first_order_only,restore_on_refund,on_late,watch_leaks,"
+        "assigned_to,currency,tiers\r\n"
+        + "".join(
+            f"{row}\r\n"
+            for row in (
+                "AAAA1,percent,10,TRUE,customer,refund,false,ann@x.example,USD,10000:1500",
+                "AAAA2,percent,10,,,,,,,",
+                "AAAA3,percent,10,1,,,,,,",
+                "AAAA4,percent,10,,all,,,,,",
+                "AAAA5,percent,10,,,keep,,,,",
+                "AAAA6,percent,10,,,,no,,,",
+            )
+        )
+    )
+
+    job = ended(manager, house, upload(manager, text, "skip"))
+
+    names = ("first_order_only", "restore_on_refund", "on_late", "watch_leaks")
+    codes = listed(manager, job)
+    told = {code: [one[name] for name in names] for code, one in codes.items()}
+    assert told == {
+        "AAAA1": [True, "customer", "refund", False],
+        "AAAA2": [False, "nothing", "confirm", True],
+    }
+    # Beside them, a row says whom it is for and its tiers (EC-017, S2-127).
+    assert [codes[name]["is_assigned"] for name in ("AAAA1", "AAAA2")] == [True, False]
+    assert codes["AAAA1"]["tiers"] == [{"from_minor": 10_000, "percent_bp": 1_500}]
+    items = manager.get(f"/jobs/{job['id']}/items").json["data"]
+    assert [(item["field"], item["error"]["code"]) for item in items] == [
+        (name, "choice") for name in names
+    ]
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
@@ -157,7 +194,16 @@ def test_a_file_that_is_none_is_refused_at_once(
 def test_s2_131_rows_of_a_json_body_are_taken(manager: Caller, house: House) -> None:
     body = {
         "codes": [
-            {"code": "save10", "kind": "percent", "percent_bp": 1000, "products": ["A", "B"]},
+            {
+                "code": "save10",
+                "kind": "percent",
+                "percent_bp": 1000,
+                "products": ["A", "B"],
+                "first_order_only": True,
+                "restore_on_refund": "slot",
+                "on_late": "refund",
+                "watch_leaks": False,
+            },
             {
                 "code": "FIVE",
                 "kind": "fixed",
@@ -179,6 +225,12 @@ def test_s2_131_rows_of_a_json_body_are_taken(manager: Caller, house: House) -> 
         ["A", "B"],
         1,
     )
+    save, five = (
+        [codes[code][name] for name in ("first_order_only", "restore_on_refund", "on_late")]
+        for code in ("SAVE10", "FIVE")
+    )
+    assert (save, codes["SAVE10"]["watch_leaks"]) == ([True, "slot", "refund"], False)
+    assert (five, codes["FIVE"]["watch_leaks"]) == ([False, "nothing", "confirm"], True)
     assert (codes["FIVE"]["max_uses_per_customer"], codes["FIVE"]["starts_at"][:13]) == (
         *(None, "2025-12-31T22"),
     )

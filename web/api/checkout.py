@@ -57,7 +57,14 @@ class CheckoutBody(Schema):
 
     reservation_id = Identity(load_default=None, allow_none=True)
     cart = fields.Nested(ShopCart, load_default=None, allow_none=True)
-    customer = fields.Nested(ShopCustomer, load_default=None, allow_none=True)
+    customer = fields.Nested(
+        ShopCustomer,
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": "Their `email` stands on Stripe's page, so that they need not type it."
+        },
+    )
     success_url = ReturnAddress(
         required=True,
         metadata={"description": "`{CHECKOUT_SESSION_ID}` in it becomes the page's id."},
@@ -149,7 +156,7 @@ class PurchasesQuery(PageQuery):
     state = fields.String(load_default=None, validate=one_of(*STATES))
     discount_id = Identity(load_default=None)
     client_id = Identity(load_default=None)
-    disputed = Flag(load_default=False)
+    disputed = Flag(in_text=True, load_default=False)
 
 
 class ReturnedLine(Schema):
@@ -201,7 +208,7 @@ def check_out(body: dict[str, Any]) -> Response:
         row = read_purchase(session, begun.purchase_id)
     if row.payment_state == "open":
         with tenant_scope(client(client_id)):
-            house.paying.pages.open(begun.purchase_id)
+            house.paying.pages.open(begun.purchase_id, payer=_payer(body))
         with scoped_transaction(house.sessions, client(client_id)) as session:
             row = read_purchase(session, begun.purchase_id)
     response = jsonify({"purchase_id": row.id} | purchase_json(row))
@@ -298,6 +305,12 @@ def _wanted(session: Session, client_id: UUID, body: dict[str, Any]) -> Wanted:
         cancel_url=body["cancel_url"],
         can_charge=front().house.paying.door is not None,
     )
+
+
+def _payer(body: dict[str, Any]) -> str | None:
+    """The address that the shopper need not type on the page, if the storefront said one."""
+    who: dict[str, Any] = body["customer"] or {}
+    return who.get("email")
 
 
 def _begun(client_id: UUID, begin: Callable[..., Begun | CartChanged]) -> Begun:

@@ -25,6 +25,7 @@ from pipelines.discounts.batches import move_batch, read_batch
 from pipelines.discounts.code_export import audit_export, codes_csv
 from pipelines.discounts.code_rows import BETWEEN
 from pipelines.discounts.generate import Generation, accept_generation
+from pipelines.discounts.options import options_in
 from pipelines.discounts.rules import DiscountKind
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.kinds import OnError
@@ -32,7 +33,7 @@ from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
 from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
 from web.api.books import PatternBody
-from web.api.discount_schemas import CODE_CHARACTERS_MAX, NewDiscountRules
+from web.api.discount_schemas import CODE_CHARACTERS_MAX, DiscountOptions, NewDiscountRules
 from web.api.discounts import rules_in
 from web.api.job_schemas import Job
 from web.api.routes import (
@@ -63,7 +64,7 @@ routes = Routes(
 )
 
 
-class DiscountGeneration(NewDiscountRules):
+class DiscountGeneration(NewDiscountRules, DiscountOptions):
     """What each of the codes does, as of one code; `max_uses` is of each of them, too."""
 
     pattern = fields.Nested(PatternBody, required=True)
@@ -71,7 +72,7 @@ class DiscountGeneration(NewDiscountRules):
     client_id = Identity(load_default=None, allow_none=True)
 
 
-class DiscountRow(NewDiscountRules):
+class DiscountRow(NewDiscountRules, DiscountOptions):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     assigned_to = fields.Nested(ShopCustomer, allow_none=True)
 
@@ -154,6 +155,7 @@ def generate_discounts(body: dict[str, Any]) -> Response:
             rules_in(body),
             max_uses=body.get("max_uses"),
             max_uses_per_customer=body["max_uses_per_customer"],
+            options=options_in(body),
         )
         done = accept_generation(
             session,

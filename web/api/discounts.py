@@ -17,8 +17,8 @@ from pipelines.discounts.change import move_discount
 from pipelines.discounts.create import NewDiscount
 from pipelines.discounts.create import create_discount as create
 from pipelines.discounts.customers import known_customer
+from pipelines.discounts.options import options_in
 from pipelines.discounts.read import (
-    OPTION_NAMES,
     CodeView,
     Standing,
     Wanted,
@@ -73,8 +73,7 @@ def create_discount(body: dict[str, Any]) -> Response:
                 rules_in(body),
                 max_uses=body.get("max_uses"),
                 max_uses_per_customer=body["max_uses_per_customer"],
-                **{name: body[name] for name in OPTION_NAMES if name in body},
-                watch_leaks=body.get("watch_leaks", True),
+                options=options_in(body),
                 assigned_to=whom and known_customer(session, client_id, customer_of(whom), secret),
             )
             return create(session, new, actor_id=caller.actor_id)

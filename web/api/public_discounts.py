@@ -14,7 +14,7 @@ from pipelines.discounts.cart import SUBTOTAL_MINOR_MAX, Cart, Line
 from pipelines.discounts.public_look import look_publicly
 from pipelines.discounts.refusals import CodeInvalid
 from web.api.discount_schemas import CODE_CHARACTERS_MAX
-from web.api.routes import Routes, answers, asks, documented
+from web.api.routes import CAPTCHA, Routes, answers, asks, documented
 from web.fields import Count, Identity, Text
 from web.front import front
 from web.guards import public
@@ -61,7 +61,7 @@ def _is_doubtful(**_query: Any) -> bool:
 @limited(Policy.VALIDATE)
 @humans_only(Policy.VALIDATE, when=_is_doubtful)
 @asks(PublicValidationQuery)
-@documented(security=[])
+@documented(parameters=[CAPTCHA], security=[])
 @answers(200, PublicValidation)
 def validate_discount_publicly(query: dict[str, Any]) -> Response:
     """What a code would take off this amount, before tax; it takes no slot, and promises none.

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.database import scoped_transaction
 from models.discounts import UsageState
-from models.people import Role
 from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
@@ -26,7 +25,7 @@ from pipelines.discounts.cart import (
     Cart,
     Line,
 )
-from pipelines.discounts.customers import Customer, KnownCustomer, known_customer, names_of
+from pipelines.discounts.customers import Customer, KnownCustomer, known_customer
 from pipelines.discounts.give_way import reserve_giving_way
 from pipelines.discounts.read import quoted_json, read_reservation
 from pipelines.discounts.refusals import CartChanged, CodeInvalid
@@ -39,7 +38,7 @@ from pipelines.fraud.cards import with_cards
 from pipelines.fraud.strangers import note_stranger
 from pipelines.fraud.traces import Traces, traces_of
 from web.admission import mark_replay
-from web.api.routes import Routes, answers, asks, reads
+from web.api.routes import CAPTCHA, Routes, answers, asks, documented, reads
 from web.api.shop_schemas import (
     APPLIED_CODES,
     NO_CURRENCY,
@@ -54,7 +53,7 @@ from web.fields import Count, EmailAddress, Identity, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.misses import do_after_answer
-from web.rate_limits import spend
+from web.shoppers import count_try, note_miss
 from web.tenant_choice import chosen_client
 
 routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
@@ -152,12 +151,18 @@ class Validation(Schema):
 @routes.get("/discounts/validate")
 @permitted(Permission.DISCOUNTS_APPLY)
 @asks(ValidationQuery)
+@documented(parameters=[CAPTCHA])
 @answers(200, Validation)
 def validate_discount(query: dict[str, Any]) -> Response:
     """What a code would take off this amount, before tax; it takes no slot, and promises none."""
     house, caller = front().house, principal()
     named = None if query["customer"] is None else Customer(email=query["customer"])
-    _count(Policy.VALIDATE, Policy.VALIDATE_FOR, named, query["shopper_address"])
+    tried_by = count_try(
+        named,
+        query["shopper_address"],
+        of_person=Policy.VALIDATE,
+        of_shopper=Policy.VALIDATE_FOR,
+    )
     cart = Cart("", query["currency"], (Line("", 1, query["subtotal_minor"]),))
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = chosen_client(session, caller, query["client_id"])
@@ -168,6 +173,8 @@ def validate_discount(query: dict[str, Any]) -> Response:
             customer = with_cards(session, client_id, customer)
         trial = Trial(client_id, query["code"], cart, customer)
         told = look(session, trial, now=clock.now(session), limits=house.limits)
+    if isinstance(told, CodeInvalid):
+        note_miss(tried_by)
     if isinstance(told, Refusal):
         _tell_of_stranger(client_id, told, customer)
         return jsonify(
@@ -193,6 +200,7 @@ def validate_discount(query: dict[str, Any]) -> Response:
 @routes.post("/discounts/apply")
 @permitted(Permission.DISCOUNTS_APPLY)
 @reads(Application)
+@documented(parameters=[CAPTCHA])
 @answers(200, QuotedReservation)
 @answers(201, QuotedReservation)
 def apply_discount(body: dict[str, Any]) -> Response:
@@ -209,9 +217,15 @@ def apply_discount(body: dict[str, Any]) -> Response:
     with scoped_transaction(house.sessions, client(client_id)) as session:
         ask = _ask(session, client_id, body, named)
         is_kept = has_it_already(session, ask)
+    tried_by = list[str]()
     # Whoever changes the cart that the slot is for tries no code.
     if not is_kept:
-        _count(Policy.APPLY, Policy.APPLY_FOR, named, body["shopper_address"])
+        tried_by = count_try(
+            named,
+            body["shopper_address"],
+            of_person=Policy.APPLY,
+            of_shopper=Policy.APPLY_FOR,
+        )
 
     def attempt(session: Session) -> Reserved | CartChanged:
         now = clock.now(session)
@@ -223,6 +237,7 @@ def apply_discount(body: dict[str, Any]) -> Response:
     try:
         done = reserve_giving_way(house.sessions, ask, attempt, end)
     except CodeInvalid as refusal:
+        note_miss(tried_by)
         _tell_of_stranger(client_id, refusal, ask.customer)
         raise
     if isinstance(done, CartChanged):
@@ -316,19 +331,6 @@ def _tell_of_stranger(client_id: UUID, refusal: Refusal, customer: KnownCustomer
             note_stranger(session, code_id, customer, now=clock.now(session), limits=house.limits)
 
     do_after_answer(note)
-
-
-def _count(
-    of_person: Policy, of_shopper: Policy, named: Customer | None, address: str | None
-) -> None:
-    """A person counts with their network; of a storefront each of its shoppers, by every name."""
-    caller = principal()
-    if caller.role is not Role.STOREFRONT_KEY:
-        spend(of_person)
-        return
-    names = [] if named is None else list(names_of(named))
-    for name in (*names, *([f"address:{network_of(address)}"] if address else [])):
-        spend(of_shopper, account=f"{caller.client_id}:{name}")
 
 
 def _shown(session: Session, reservation_id: UUID) -> dict[str, Any]:

@@ -29,6 +29,12 @@ IF_MATCH = {
     "schema": {"type": "string"},
     "description": 'The ETag that you read, such as `"3"`: no change is lost beside yours.',
 }
+CAPTCHA = {
+    "in": "header",
+    "name": "Captcha-Response",
+    "schema": {"type": "string"},
+    "description": "The widget's answer of the person who asks, after 403 `captcha_required`.",
+}
 PREFER = {
     "in": "header",
     "name": "Prefer",

@@ -20,7 +20,7 @@ from pipelines.payments.inbox import (
     read_event,
     take_event,
 )
-from pipelines.payments.read_events import list_events, read_event_row
+from pipelines.payments.read_events import EventPlace, list_events, read_event_row
 from pipelines.payments.signature import signed_with
 from pipelines.providers.stripe_answers import Told
 from pipelines.queue.defer import note_doorbells
@@ -29,7 +29,7 @@ from web.api.webhooks import InvalidSignature
 from web.fields import PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal, public
-from web.pages import listed, text_cursor
+from web.pages import InvalidCursor, listed, text_cursor
 from web.rate_limits import limited
 
 routes = Routes("stripe-events", "Events of Stripe's: each has its effects once.")
@@ -121,11 +121,14 @@ def list_stripe_events(query: dict[str, Any]) -> Response:
             session,
             state=None if state is None else EventState(state),
             kind=query["type"],
-            before=text_cursor(query),
+            before=_place(query),
             limit=query["limit"] + 1,
         )
     return listed(
-        rows, limit=query["limit"], view=lambda row: dict(row._mapping), place=lambda row: row.id
+        rows,
+        limit=query["limit"],
+        view=lambda row: dict(row._mapping),
+        place=lambda row: str(EventPlace.of(row)),
     )
 
 
@@ -145,6 +148,15 @@ def replay_stripe_event(event_id: str) -> Response:
         shown = dict(read_event_row(session, event_id)._mapping)
     front().broker.ring(noted.doorbells)
     return jsonify(shown)
+
+
+def _place(query: dict[str, Any]) -> EventPlace | None:
+    """Where the page before ended; raises `InvalidCursor`."""
+    try:
+        text = text_cursor(query)
+        return None if text is None else EventPlace.parse(text)
+    except ValueError:
+        raise InvalidCursor from None
 
 
 def _anew(event_id: str) -> TypedEvent | None:

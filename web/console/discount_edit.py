@@ -21,9 +21,11 @@ from web.console.at_work import still_at_work
 from web.console.book_edit import version_typed
 from web.console.book_words import differences
 from web.console.discount_form import (
+    CHOICES,
     FIELDS,
     by_field,
     read_values,
+    said_in_words,
     shown_values,
     touched_values,
 )
@@ -124,7 +126,7 @@ def _page(
     is_stale = status is not None and not errors
     told = None
     if is_stale and was is not None:
-        told = differences(FIELDS, _lines(was), _lines(shown), NOTHING_ELSE)
+        told = differences(FIELDS, said_in_words(was), said_in_words(shown), NOTHING_ELSE)
     elif typed is not None and was is not None:
         # A form with an error still stands on what its visitor read.
         seen = {**was, "version": typed["version"]}
@@ -143,15 +145,11 @@ def _page(
         differences=told,
         tried=trial,
         cart_lines=LINES,
+        choices=CHOICES,
         zone=found.zone,
         asks_past=errors.get("ends_on") == IS_PAST or bool(typed and typed["past_meant"]),
         form_name=form_name(),
     )
-
-
-def _lines(values: Mapping[str, str]) -> dict[str, str]:
-    """Texts of several lines as a browser would not tell them apart."""
-    return {name: "\n".join(values[name].splitlines()) for name in FIELDS}
 
 
 def _found(discount_id: UUID) -> _Found:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from models.discounts import OnLate, Restores
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX
+from pipelines.discounts.options import OPTION_NAMES
 from pipelines.discounts.read import CodeView
 from pipelines.discounts.rules import DiscountKind
 from pipelines.errors import FieldError
@@ -23,7 +25,13 @@ from web.console.condition_form import moment_of, number_of
 from web.console.condition_words import in_zone
 from web.console.discount_amounts import amount_of, percent_of_text
 from web.console.discount_tiers import read_tiers, tier_error, tiers_text
-from web.console.discount_words import amount_text, begins_a_day, percent_text
+from web.console.discount_words import (
+    LATE,
+    RESTORES,
+    amount_text,
+    begins_a_day,
+    percent_text,
+)
 
 PRODUCTS_MAX = 500
 #: Of the field of products, which is longer than others.
@@ -44,6 +52,10 @@ FIELDS = {
     "stacking_group": "Its stacking group",
     "max_uses": "How often it is used in all",
     "max_uses_per_customer": "How often one customer uses it",
+    "first_order_only": "Whether it is for a first purchase alone",
+    "restore_on_refund": "What a refund of all gives back",
+    "on_late": "What becomes of a payment that comes too late",
+    "watch_leaks": "Whether it is paused where it seems to have leaked",
 }
 #: Each value of a code by the fields that say it.
 SAID_BY: Mapping[str, tuple[str, ...]] = {
@@ -59,9 +71,18 @@ SAID_BY: Mapping[str, tuple[str, ...]] = {
     "stacking_group": ("stacking_group",),
     "max_uses": ("max_uses",),
     "max_uses_per_customer": ("max_uses_per_customer",),
+    **{name: (name,) for name in ("first_order_only", *OPTION_NAMES)},
 }
 #: What an empty form offers.
-OFFERED = {"kind": "percent", "max_uses_per_customer": "1"}
+OFFERED = {
+    "kind": "percent",
+    "max_uses_per_customer": "1",
+    "restore_on_refund": Restores.NOTHING.value,
+    "on_late": OnLate.CONFIRM.value,
+    "watch_leaks": "1",
+}
+FLAG_FIELDS = ("first_order_only", "watch_leaks")
+CHOICES: Mapping[str, Mapping[str, str]] = {"restore_on_refund": RESTORES, "on_late": LATE}
 NOT_A_DAY = "Give a day such as 2027-01-31."
 #: The rules speak of members of a body; a form has fields.
 WORDS: Mapping[tuple[str, str], str] = {
@@ -82,8 +103,8 @@ _FIELD_OF = {
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-def read_values(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> dict[str, Any]:
-    """The rules and limits that were typed, by name; what is wrong is put into `errors`."""
+def read_rules(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> dict[str, Any]:
+    """What was typed of what a code does, by name; what is wrong is put into `errors`."""
     currency = typed["currency"].upper() or None
     values: dict[str, Any] = {
         "currency": currency,
@@ -100,8 +121,20 @@ def read_values(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> 
     values["starts_at"] = _moment("starts", typed, zone, errors)
     values["expires_at"] = _moment("ends", typed, zone, errors)
     values["stacking_group"] = typed["stacking_group"] or None
+    values["first_order_only"] = bool(typed["first_order_only"])
+    return values
+
+
+def read_values(typed: Mapping[str, str], zone: str, errors: dict[str, str]) -> dict[str, Any]:
+    """The rules, limits and options that were typed, by name; what is wrong is put into `errors`."""
+    values = read_rules(typed, zone, errors)
     for name in ("max_uses", "max_uses_per_customer"):
         values[name] = number_of(name, typed[name], errors)
+    values["watch_leaks"] = bool(typed["watch_leaks"])
+    for name, choices in CHOICES.items():
+        values[name] = typed[name]
+        if typed[name] not in choices:
+            errors[name] = f"Choose one of: {', '.join(choices.values())}."
     return values
 
 
@@ -130,9 +163,21 @@ def shown_values(view: CodeView, zone: str) -> dict[str, str]:
         "max_uses": str(row.max_uses or ""),
         "max_uses_per_customer": str(row.max_uses_per_customer or ""),
     }
+    shown |= {name: getattr(row, name) for name in CHOICES}
+    shown |= {
+        "first_order_only": "1" if rules.first_order_only else "",
+        "watch_leaks": "1" if row.watch_leaks else "",
+    }
     shown["starts_on"], shown["starts_time"] = _start_shown(rules.starts_at, zone)
     shown["ends_on"], shown["ends_time"] = _end_shown(rules.expires_at, zone)
     return shown
+
+
+def said_in_words(values: Mapping[str, str]) -> dict[str, str]:
+    """The fields as the words of a conflict say them: no codes, and lines as any browser ends them."""
+    words = {name: "\n".join(values[name].splitlines()) for name in FIELDS}
+    words |= {name: "yes" if values[name] else "no" for name in FLAG_FIELDS}
+    return words | {name: said.get(values[name], "") for name, said in CHOICES.items()}
 
 
 def by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:

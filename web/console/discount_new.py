@@ -13,6 +13,7 @@ from models import clock
 from pipelines.access.permissions import Permission
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import Customer, known_customer
+from pipelines.discounts.options import OPTION_NAMES, CodeOptions
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
@@ -22,6 +23,7 @@ from pipelines.queue.keys import RequestInProgress, once
 from pipelines.tenants.clients import client
 from web.console.at_work import still_at_work
 from web.console.discount_form import (
+    CHOICES,
     FIELDS,
     OFFERED,
     PRODUCTS_CHARACTERS_MAX,
@@ -74,6 +76,7 @@ def make() -> Response:
     kind = kind_of(typed, errors)
     values = read_values(typed, zone, errors)
     limits = {name: values.pop(name) for name in LIMIT_NAMES}
+    options = CodeOptions(**{name: values.pop(name) for name in OPTION_NAMES})
     rules = DiscountRules(kind, **values)
     if is_trial:
         return _form(typed, errors, tried=tried(rules, typed, errors, now), zone=zone)
@@ -83,7 +86,8 @@ def make() -> Response:
         errors["ends_on"] = IS_PAST
     if errors or client_id is None:
         return _form(typed, errors, zone=zone)
-    return _made(NewDiscount(client_id, typed["code"], rules, **limits), typed, zone)
+    new = NewDiscount(client_id, typed["code"], rules, **limits, options=options)
+    return _made(new, typed, zone)
 
 
 def typed_rules() -> dict[str, str]:
@@ -174,6 +178,7 @@ def _form(
         errors=errors,
         tried=tried,
         cart_lines=LINES,
+        choices=CHOICES,
         zone=zone if caller.client_id is not None else None,
         asks_past=errors.get("ends_on") == IS_PAST or bool(typed.get("past_meant")),
         **offered,

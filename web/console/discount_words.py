@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from models.discounts import OnLate, Restores
 from pipelines.discounts.outcomes import Outcomes
 from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind, DiscountRules
@@ -44,6 +45,16 @@ RELEASES: Mapping[str, str] = {
     "cart_changed": "The cart changed, and the code was not for it",
     "payment": "The payment failed, or its page was ended",
     "manager": "Released at the console",
+}
+#: What a refund of all gives back, and what becomes of a payment whose slot is gone.
+RESTORES: Mapping[str, str] = {
+    Restores.NOTHING: "Nothing: the use stays counted",
+    Restores.SLOT: "The slot: another customer can have it",
+    Restores.CUSTOMER: "The slot and the use: the same customer can use the code again",
+}
+LATE: Mapping[str, str] = {
+    OnLate.CONFIRM: "It is confirmed, beside the limit",
+    OnLate.REFUND: "It is paid back",
 }
 SECONDS_PER_MINUTE = 60
 
@@ -116,6 +127,15 @@ def limit_words(row: Row[Any]) -> list[tuple[str, str]]:
         ("In all", _times(row.max_uses)),
         ("One customer", _times(row.max_uses_per_customer)),
         ("In one purchase", _beside(row.stacking_group)),
+    ]
+
+
+def option_words(row: Row[Any]) -> list[tuple[str, str]]:
+    """What becomes of refunds, of late payments, and where it seems to have leaked."""
+    return [
+        ("A refund of all gives back", RESTORES[row.restore_on_refund]),
+        ("A payment whose slot is gone", LATE[row.on_late]),
+        ("Seems to have leaked", "It is paused by itself" if row.watch_leaks else "Not watched"),
     ]
 
 

@@ -118,7 +118,7 @@ def show(purchase_id: UUID) -> Response:
         asked=asked_words(row),
         paid=paid_words(row),
         codes=[_use(row, one) for one in row.codes or ()],
-        lines=_lines(row),
+        lines=quote_lines(row),
         sums=_sums(row),
         refunds=[_refund(one, currency, names) for one in refunds],
         disputes=[_dispute(one, currency) for one in disputes],
@@ -138,7 +138,8 @@ def refundable(row: Row[Any], refunds: Sequence[Row[Any]]) -> int:
     return (row.paid_minor or 0) - int(row.refunded_minor) - asked
 
 
-def _lines(row: Row[Any]) -> list[QuoteLine]:
+def quote_lines(row: Row[Any]) -> list[QuoteLine]:
+    """What was bought, in the words of the page."""
     currency = row.quote["currency"]
     return [
         QuoteLine(

@@ -52,7 +52,7 @@ def ask_refund(purchase_id: UUID) -> Response:
 @permitted(Permission.PURCHASES_SETTLE)
 def refund(purchase_id: UUID) -> Response:
     """Show what a refund would do, or ask Stripe for it when that was agreed to."""
-    row, left = _found(purchase_id)
+    row, left = found_purchase(purchase_id)
     typed, errors = {"amount": typed_amount("amount")}, dict[str, str]()
     currency = row.paid_currency or row.currency
     amount = amount_of("amount", currency, errors, may_be_empty=True)
@@ -61,11 +61,11 @@ def refund(purchase_id: UUID) -> Response:
     is_agreed = "agreed" in request.form
     if not errors and not is_agreed:
         amount = left if amount is None else amount
-        if wrong := _wrong(row, amount, left):
+        if wrong := why_not(row, amount, left):
             errors["amount"] = wrong
     if errors or amount is None:
         return _form(purchase_id, typed, errors)
-    change = _refund_change(row, amount, left)
+    change = refund_change(row, amount, left, act=partial(_refund, row.id, amount))
     try:
         return agree(section_place(row), change, {"amount": decimal_of(amount, currency)})
     except NothingToRefund as refusal:
@@ -77,7 +77,7 @@ def refund(purchase_id: UUID) -> Response:
 @permitted(Permission.PURCHASES_SETTLE)
 def take(purchase_id: UUID) -> Response:
     """Confirm a purchase by what was paid, though it is another amount than was asked for."""
-    row, _left = _found(purchase_id)
+    row, _left = found_purchase(purchase_id)
     home = url_for("console.purchase", purchase_id=purchase_id)
     is_over = row.payment_state != PaymentState.MISMATCHED or row.refused is not None
     if is_over and "agreed" not in request.form:
@@ -127,16 +127,25 @@ def _accept(purchase_id: UUID, session: Session, reason: str) -> UUID:
     return purchase_id
 
 
-def _refund_change(row: Row[Any], amount: int, left: int) -> Change:
+def refund_change(
+    row: Row[Any],
+    amount: int,
+    left: int,
+    *,
+    act: Callable[[Session, str], UUID],
+    units: tuple[Line, ...] = (),
+) -> Change:
+    """What paying so much back does to the purchase and its use; `units` that came back stand first."""
     currency = row.paid_currency or row.currency
     is_whole = amount >= left
     back = row.refunded_minor + amount
     lines = [
+        *units,
         Line(
             "Paid back of it",
             f"{money(row.refunded_minor, currency)} of {paid_words(row)}",
             f"{money(back, currency)} of {paid_words(row)}",
-        )
+        ),
     ]
     lines += _uses(row, partial(slot_then, row, is_whole=is_whole))
     told = "The customer has the money in some days, by the way they paid."
@@ -149,7 +158,7 @@ def _refund_change(row: Row[Any], amount: int, left: int) -> Change:
         button=f"Pay {money(amount, currency)} back",
         done=url_for("console.purchase", purchase_id=row.id, done="refunded"),
         kind="purchase",
-        act=partial(_refund, row.id, amount),
+        act=act,
         is_ending=True,
     )
 
@@ -165,7 +174,7 @@ def _refund(purchase_id: UUID, amount: int, session: Session, reason: str) -> UU
     )
 
 
-def _wrong(row: Row[Any], amount: int, left: int) -> str | None:
+def why_not(row: Row[Any], amount: int, left: int) -> str | None:
     """Why so much cannot be paid back; nothing is said where it can."""
     currency = row.paid_currency or row.currency
     if left <= 0:
@@ -185,7 +194,7 @@ def _form(
     *,
     status: int | None = None,
 ) -> Response:
-    row, left = _found(purchase_id)
+    row, left = found_purchase(purchase_id)
     currency = row.paid_currency or row.currency
     return form_page(
         "purchase_refund.html",
@@ -202,7 +211,7 @@ def _form(
     )
 
 
-def _found(purchase_id: UUID) -> tuple[Row[Any], int]:
+def found_purchase(purchase_id: UUID) -> tuple[Row[Any], int]:
     """The purchase, and how much of it can still be paid back."""
     with looking() as session:
         row = read_purchase(session, purchase_id)

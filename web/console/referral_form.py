@@ -23,7 +23,7 @@ from pipelines.referrals.rules import (
 )
 from web.console.condition_form import number_of
 from web.console.discount_form import FIELDS as CODE_FIELDS
-from web.console.discount_form import by_field, kind_of, read_values
+from web.console.discount_form import by_field, kind_of, read_rules
 from web.console.discount_words import amount_text, percent_text
 
 NAME_CHARACTERS_MAX = 200
@@ -113,7 +113,7 @@ def _part(part: str, typed: Mapping[str, str], errors: dict[str, str]) -> Discou
     own |= {field: typed[f"{part}_{field}"] for field in PART_FIELDS}
     wrong: dict[str, str] = {}
     kind = kind_of(own, wrong)
-    values = read_values(own, "UTC", wrong)
+    values = read_rules(own, "UTC", wrong)
     errors |= {f"{part}_{field}": words for field, words in wrong.items()}
     return DiscountRules(kind, **{name: values[name] for name in PART_NAMES if name != "kind"})
 

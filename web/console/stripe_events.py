@@ -12,6 +12,7 @@ from models.scope import SYSTEM
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.payments.handle import REPLAYABLE, NotReplayable, replay_event
 from pipelines.payments.read_events import (
+    EventPlace,
     count_open_events,
     last_heard,
     list_events,
@@ -31,8 +32,6 @@ from web.guards import permitted, principal
 
 PAGE_SIZE = 50
 TITLE = "Stripe events"
-#: Longer than any id of Stripe's.
-ID_CHARACTERS_MAX = 255
 
 
 def add_pages(console: Blueprint) -> None:
@@ -51,11 +50,11 @@ def show() -> Response:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         now = clock.now(session)
         counts, heard = count_open_events(session), last_heard(session)
-        last = None if before is None else before[:ID_CHARACTERS_MAX]
+        last = _place(before)
         rows = list_events(session, state=chosen, kind=None, before=last, limit=PAGE_SIZE + 1)
     shown, older = rows[:PAGE_SIZE], None
     if len(rows) > PAGE_SIZE:
-        older = url_for("console.stripe_events", state=chosen, before=shown[-1].id)
+        older = url_for("console.stripe_events", state=chosen, before=str(EventPlace.of(shown[-1])))
     return page(
         "stripe_events.html",
         title=TITLE,
@@ -69,7 +68,7 @@ def show() -> Response:
         filters=[(state, words.word) for state, words in STATES.items()],
         chosen=chosen,
         older=older,
-        is_later_page=before is not None,
+        is_later_page=last is not None,
     )
 
 
@@ -89,6 +88,14 @@ def replay(event_id: str) -> Response:
         return _one(event_id, wrong=refusal.detail, status=409)
     front().broker.ring(noted.doorbells)
     return go(url_for("console.stripe_event", event_id=event_id, done="again"))
+
+
+def _place(before: str | None) -> EventPlace | None:
+    """Where the page before ended; what no page of ours wrote is the first one."""
+    try:
+        return None if before is None else EventPlace.parse(before)
+    except ValueError:
+        return None
 
 
 def _one(event_id: str, *, wrong: str | None = None, status: int = 200) -> Response:

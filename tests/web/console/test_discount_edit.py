@@ -1,6 +1,7 @@
 """Discount codes changed at the console: what is reserved keeps its price (EC-004, EC-025)."""
 
 from datetime import UTC, datetime
+from html import unescape
 from uuid import UUID
 
 import pytest
@@ -47,6 +48,34 @@ def test_ec025_what_was_not_touched_stays_and_who_has_reserved_keeps_the_price(
     )
     assert tuple(code) == (9, 2, 2)
     assert rows(house, "SELECT rules_version, discount_minor FROM discount_usages") == [(1, 1000)]
+
+
+def test_what_becomes_of_refunds_late_payments_and_leaks_is_changed_at_once(
+    house: House, seeded: Seeded, mia: Visitor
+) -> None:
+    """S2-143, EC-006, EC-017, EC-051: no new version of the rules, and a conflict says it in words."""
+    make_discount(house, seeded)
+    path = edit_of(house)
+    page = mia.get(path).text
+    shown = values(page)
+    mine = hidden(page) | shown | {"percent": "7"}
+    options = "SELECT restore_on_refund, on_late, watch_leaks FROM discount_codes"
+
+    mia.send(path, **shown | {"restore_on_refund": "slot", "on_late": "refund", "watch_leaks": ""})
+    changed = (rows(house, options), [row.version for row in rules(house)])
+    mia.send(path, **values(mia.get(path).text) | {"first_order_only": "1"})
+    stale = unescape(mia.client.post(path, data=mine, headers=SAME_ORIGIN).text)
+
+    assert (shown["restore_on_refund"], shown["on_late"], shown["watch_leaks"]) == (
+        *("nothing", "confirm", "1"),
+    )
+    assert "first_order_only" not in shown
+    assert changed == ([("slot", "refund", False)], [1])
+    assert rows(house, options) == [("slot", "refund", False)]
+    assert [row.first_order_only for row in rules(house)] == [False, True]
+    assert "Whether it is for a first purchase alone was “no” and is “yes” now." in stale
+    assert "too late was “It is confirmed, beside the limit” and is “It is paid back” now." in stale
+    assert "seems to have leaked was “yes” and is “no” now." in stale
 
 
 def test_seconds_that_no_field_shows_are_not_lost(

@@ -17,7 +17,15 @@ from tests.web.console.conftest import HIDDEN, SAME_ORIGIN, Visitor, visitor_of
 
 HOME = "/console/discounts"
 NEW = f"{HOME}/new"
-FORM = {"code": "save10", "kind": "percent", "percent": "10", "max_uses_per_customer": "1"}
+FORM = {
+    "code": "save10",
+    "kind": "percent",
+    "percent": "10",
+    "max_uses_per_customer": "1",
+    "restore_on_refund": "nothing",
+    "on_late": "confirm",
+    "watch_leaks": "1",
+}
 CART = {"cart_currency": "USD", "cart_quantity_1": "3", "cart_price_1": "33.33"}
 
 
@@ -41,7 +49,7 @@ def rules(house: House) -> list[Any]:
         rows(
             house,
             "SELECT r.* FROM discount_rules r JOIN discount_codes c ON c.id = r.code_id "
-            "WHERE c.batch_id IS NULL ORDER BY r.version",
+            "WHERE c.batch_id IS NULL AND c.assignee_keys IS NULL ORDER BY r.version",
         )
     )
 
@@ -51,6 +59,8 @@ def values(page: str) -> dict[str, str]:
     kinds = "text|date|time"
     found = dict(re.findall(rf'<input type="(?:{kinds})"[^>]*? name="(\w+)" value="([^"]*)"', page))
     found |= dict(re.findall(r'<textarea id="\w+" name="(\w+)"[^>]*>([^<]*)</textarea>', page))
+    found |= dict(re.findall(r'<select id="(\w+)"[^>]*>.*?<option value="(\w+)" selected', page))
+    found |= dict(re.findall(r'<input type="checkbox" name="(\w+)" value="(1)" checked', page))
     return {name: unescape(value) for name, value in found.items()}
 
 
@@ -67,6 +77,10 @@ def test_s2_061_a_code_is_made_once_however_often_the_form_is_sent(
         "min_subtotal": "20.50",
         "products": "SHIRT\r\nSHOE\r\nSHIRT",
         "max_uses": "500",
+        "first_order_only": "1",
+        "restore_on_refund": "customer",
+        "on_late": "refund",
+        "watch_leaks": "",
     }
     form = hidden(mia.get(NEW).text) | typed
 
@@ -78,9 +92,15 @@ def test_s2_061_a_code_is_made_once_however_often_the_form_is_sent(
     assert (code.code, code.client_id, code.max_uses) == ("SAVE10", seeded.client_id, 500)
     assert (rule.percent_bp, rule.currency, rule.max_discount_minor) == (1000, "USD", 5_000)
     assert (rule.min_subtotal_minor, rule.products) == (2_050, ["SHIRT", "SHOE"])
+    assert (code.restore_on_refund, code.on_late, code.watch_leaks) == ("customer", "refund", False)
+    assert rule.first_order_only
     shown = unescape(mia.get(sent[0].headers["Location"]).text)
+    assert "Their first purchase alone" in shown
+    assert "The slot and the use: the same customer can use the code again" in shown
+    assert "It is paid back" in shown
+    assert "Not watched" in shown
     assert "The code is made." in shown
-    assert "10 % off, at most $50.00, from $20.50 on, for 2 products" in shown
+    assert "10 % off, at most $50.00, from $20.50 on, for 2 products, for a first purchase" in shown
     assert "One code: a second one is refused" in shown
 
 
@@ -139,6 +159,8 @@ def test_ec011_a_time_beside_the_day_is_of_the_clients_clocks(
 @pytest.mark.parametrize(
     ("typed", "field", "words"),
     [
+        ({"restore_on_refund": ""}, "restore_on_refund", "Choose one of: Nothing"),
+        ({"on_late": "keep"}, "on_late", "Choose one of: It is confirmed"),
         ({"code": "AB"}, "code", "4 to 64 characters"),
         ({"code": "A\u0410BCD"}, "code", "letters A-Z"),
         ({"percent": ""}, "percent", "Say how many percent"),

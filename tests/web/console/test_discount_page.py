@@ -12,6 +12,7 @@ from tests.discounting import counted, expire, full_discount
 from tests.driving import change, rows
 from tests.seeding import Seeded, seed
 from tests.web.console.conftest import Visitor, visitor_of
+from tests.web.console.test_discount_form import values
 from web.console.audit_words import UNKNOWN_ACTOR
 
 HOME = "/console/discounts"
@@ -35,9 +36,8 @@ def test_ec025_every_version_of_the_rules_stands_with_when_and_who(
     change(house, "UPDATE users SET name = 'Mia' WHERE role = 'campaign_manager'")
     own = own_page(house)
     page = mia.get(f"{own}/edit").text
-    fields = dict(re.findall(r'<input type="text"[^>]*? name="(\w+)" value="([^"]*)"', page))
 
-    mia.send(f"{own}/edit", **fields | {"percent": "5"})
+    mia.send(f"{own}/edit", **values(page) | {"percent": "5"})
 
     shown = mia.get(own).text.partition('id="versions"')[2]
     found = re.findall(r'<th scope="row">(\d+)</th><td data-label="Takes off">([^<]*)<', shown)

@@ -1,5 +1,6 @@
 """The inbox of Stripe's events for operators: what waits, whether we are told, one event again (EC-131)."""
 
+import base64
 import re
 from html import unescape
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.wiring import House
 from tests.buying import full_purchase
 from tests.driving import change, rows
 from tests.seeding import Seeded
+from tests.web.conftest import signed_in
 from tests.web.console.conftest import Visitor, visitor_of
 
 HOME = "/console/stripe-events"
@@ -86,6 +88,30 @@ def test_a_page_of_events_leads_to_the_older_ones(
 
     assert listed(first) == ["evt_2", "evt_1"]
     assert listed(root.get(unescape(older)).text) == ["evt_0"]
+
+
+def test_a_cursor_leads_on_though_its_event_was_forgotten(
+    app: Flask, house: House, root: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S2-102: the console and `GET /webhooks/events` go on from a place, not from a row."""
+    monkeypatch.setattr("web.console.stripe_events.PAGE_SIZE", 2)
+    admin = signed_in(app, house, Role.PLATFORM_ADMIN, name="other.")
+    for number in range(4):
+        put(house, f"evt_{number}", ago=f"{9 - number} minutes")
+    first = admin.get("/webhooks/events?limit=2").json
+    (older,) = re.findall(r'rel="next" href="([^"]*)"', root.get(HOME).text)
+    change(house, "DELETE FROM stripe_events WHERE id = 'evt_2'")
+
+    second = admin.get(f"/webhooks/events?limit=2&cursor={first['next_cursor']}").json
+
+    assert [event["id"] for event in first["data"]] == ["evt_3", "evt_2"]
+    assert [event["id"] for event in second["data"]] == ["evt_1", "evt_0"]
+    assert (second["has_more"], second["next_cursor"]) == (False, None)
+    assert listed(root.get(unescape(older)).text) == ["evt_1", "evt_0"]
+    strange = [base64.urlsafe_b64encode(f"after:{text}".encode()) for text in ("evt_1", "2026 \0")]
+    refused = [admin.get(f"/webhooks/events?cursor={text.decode()}") for text in strange]
+    assert [answer.json["code"] for answer in refused] == ["invalid_cursor"] * 2
+    assert len(listed(root.get(f"{HOME}?before=evt_1").text)) == 2
 
 
 def test_one_event_tells_what_is_known_and_leads_to_its_purchase(
