@@ -145,6 +145,11 @@ def given_up(nothing: str) -> Landing:
     return Landing(JobState.FAILED, error=internal_error(detail))
 
 
+def values_of(job: Row[Any]) -> dict[str, Any]:
+    """The job and whose it is, for statements that write what is in its file."""
+    return {"job": job.id, "agency": job.agency_id, "client": job.client_id}
+
+
 def is_refused_for_rows(job: Row[Any], failed: int) -> bool:
     """Whether rows that failed keep the others out."""
     return failed > 0 and job.spec["on_error"] == OnError.ABORT

@@ -120,7 +120,7 @@ DISCOUNTS = (
     ),
     Mutant(
         "a discount code that is taken while its file is worked in is passed over",
-        "pipelines/discounts/import_codes.py",
+        "pipelines/jobs/file_rows.py",
         "if done.rowcount < good:",
         "if done.rowcount < 0:",
         JOBS_AT_ONCE,
