@@ -59,7 +59,6 @@ _INSERT_INDEX = text("""
 INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id)
 SELECT same_as, :book, id, :agency, :client
 FROM file_rows WHERE problem IS NULL ORDER BY same_as
-ON CONFLICT (blind_index) DO NOTHING
 """)
 # In the order of the deck (decision 0040); ids keep the order of the file.
 _INSERT = text("""
@@ -86,7 +85,7 @@ def _work(session: Session, file: FileInHand) -> Landing:
     free = free_parts(session, book.id)
     _stage(session, file, book, free)
     statements = (_INSERT_INDEX, _INSERT, *(_INSERT_SEALED,) * book.seals_codes)
-    writing = Writing(statements, values_of(job) | {"book": book.id})
+    writing = Writing(statements, values_of(job) | {"book": book.id}, "pk_code_index")
     # Most files have no duplicates: they are looked for only when a row finds its code taken.
     landing = land_unseen(session, job, writing)
     if landing is None:

@@ -48,7 +48,6 @@ INSERT INTO discount_codes (id, agency_id, client_id, batch_id, code, state, max
     max_uses_per_customer, created_by)
 SELECT id, :agency, :client, :job, same_as, :state, max_uses, max_uses_per_customer, :actor
 FROM file_rows WHERE problem IS NULL ORDER BY same_as
-ON CONFLICT (client_id, code) DO NOTHING
 """)
 _INSERT_RULES = text(f"""
 INSERT INTO discount_rules (code_id, version, agency_id, client_id, {RULE_LIST}, created_by)
@@ -70,7 +69,7 @@ def _work(session: Session, file: FileInHand) -> Landing:
         raise BatchArchived
     stage(session, _TABLE, file.rows(COLUMNS, of_codes(file.limits)), _columns)
     values = values_of(job) | {"actor": job.submitted_by, "state": state.value}
-    writing = Writing((_INSERT, _INSERT_RULES), values)
+    writing = Writing((_INSERT, _INSERT_RULES), values, "uq_discount_codes_code")
     return land(session, job, _REPEATED, _KNOWN_ALREADY, writing)
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import Row, TextClause, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.base import new_ids
@@ -88,11 +89,12 @@ class Repeated:
 class Writing:
     """Statements that make the good rows what they are to be, and the values of all statements.
 
-    The first one writes a row for each of them, but for those that somebody else made first.
+    The first one runs into the constraint `unique` when a row is there already, of this file or not.
     """
 
     statements: Sequence[TextClause]
     values: dict[str, Any]
+    unique: str
 
 
 #: The columns of the kind for a good row that has this id, or what is wrong with it.
@@ -110,7 +112,7 @@ def stage(
 def land_unseen(session: Session, job: Row[Any], writing: Writing) -> Landing | None:
     """Write the good rows without a look at others; None, and nothing is, unless all are new."""
     tally = session.execute(_TALLY).one()
-    if is_refused_for_rows(job, tally.rejected) or not _write(session, writing, tally.good):
+    if is_refused_for_rows(job, tally.rejected) or not _write(session, writing):
         return None
     return _told(session, job, tally, writing)
 
@@ -128,7 +130,7 @@ def land(
     for _ in range(LOOKS_MAX):
         session.execute(known, writing.values)
         tally = session.execute(_TALLY).one()
-        if is_refused_for_rows(job, tally.rejected) or _write(session, writing, tally.good):
+        if is_refused_for_rows(job, tally.rejected) or _write(session, writing):
             return _told(session, job, tally, writing)
     raise RowsMoved
 
@@ -148,17 +150,18 @@ def _judged(
                 yield row.number, None, None, None, identity, *read
 
 
-def _write(session: Session, writing: Writing, good: int) -> bool:
+def _write(session: Session, writing: Writing) -> bool:
     """Write every good row; if one is somebody else's by now, none is."""
     first, *others = writing.statements
-    savepoint = session.begin_nested()
-    done: Any = session.execute(first, writing.values)
-    if done.rowcount < good:
-        savepoint.rollback()
+    try:
+        with session.begin_nested():
+            session.execute(first, writing.values)
+    except IntegrityError as error:
+        if writing.unique not in str(error.orig):
+            raise
         return False
     for statement in others:
         session.execute(statement, writing.values)
-    savepoint.commit()
     return True
 
 

@@ -86,7 +86,8 @@ def _work(session: Session, file: FileInHand) -> Landing:
         "currency": job.currency,
         "source": job.kind,
     }
-    return land(session, job, _REPEATED, _KNOWN_ALREADY, Writing((_INSERT,), values))
+    writing = Writing((_INSERT,), values, "uq_cards_brand_id_blind_index")
+    return land(session, job, _REPEATED, _KNOWN_ALREADY, writing)
 
 
 def _columns(

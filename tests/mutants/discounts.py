@@ -121,8 +121,8 @@ DISCOUNTS = (
     Mutant(
         "a discount code that is taken while its file is worked in is passed over",
         "pipelines/jobs/file_rows.py",
-        "if done.rowcount < good:",
-        "if done.rowcount < 0:",
+        "        return False\n    for statement in others:",
+        "        return True\n    for statement in others:",
         JOBS_AT_ONCE,
     ),
     Mutant(
