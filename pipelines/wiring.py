@@ -21,16 +21,17 @@ from pipelines.audit.forget import forget_addresses
 from pipelines.audit.seal import seal
 from pipelines.audit.witness import tell, witness_heads, witness_key
 from pipelines.books.add_up import add_up_books
-from pipelines.books.import_codes import give_up_codes, import_codes
+from pipelines.books.import_codes import CODES
 from pipelines.checkout.end import release_expired
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
-from pipelines.discounts.import_codes import give_up_discounts, import_discounts
+from pipelines.discounts.import_codes import DISCOUNTS
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
 from pipelines.jobs.kinds import JobKind, PlanTools
 from pipelines.jobs.plan_job import give_up_plan, plan_job
 from pipelines.jobs.retention import forget_drafts, forget_people
+from pipelines.jobs.run_import import give_up_import, run_import
 from pipelines.jobs.settle import settle_task
 from pipelines.jobs.work_chunk import give_up_chunk, work_chunk
 from pipelines.keys.reseal import reseal
@@ -43,7 +44,7 @@ from pipelines.openings import open_sheet
 from pipelines.openings.forget import forget_sheets
 from pipelines.paying import Paying, build_paying, payment_handlers
 from pipelines.payments.inbox import forget_events
-from pipelines.pools.import_cards import give_up_import, import_cards
+from pipelines.pools.import_cards import CARDS
 from pipelines.pools.move_cards import go_on_moving
 from pipelines.pricing.sync_catalogue import sync_catalogue, sync_catalogues
 from pipelines.providers.ports import Provider
@@ -67,7 +68,7 @@ from pipelines.sealing import Keyring
 from pipelines.settings import Environment, Settings, SettingsBroken
 from pipelines.sms.twilio import TwilioSender
 from pipelines.usage.add_up import add_up
-from pipelines.user_pools import import_members
+from pipelines.user_pools.import_members import MEMBERS
 from pipelines.vendors.check import check_vendor
 from pipelines.vendors.look_after import look_after_vendors
 from pipelines.webhooks import send
@@ -207,14 +208,18 @@ def build_handlers(house: House) -> Handlers:
 
 
 def _import_handlers(house: House) -> tuple[Handler, ...]:
-    tools: dict[str, Any] = {"keyring": house.settings.keyring, "limits": house.limits}
-    discounts = partial(import_discounts, **tools, person_secret=house.person_secret)
-    members = partial(import_members.import_members, **tools)
-    return (
-        Handler(kinds.IMPORT_CARDS, partial(import_cards, **tools), give_up_import),
-        Handler(kinds.IMPORT_CODES, partial(import_codes, **tools), give_up_codes),
-        Handler(kinds.IMPORT_DISCOUNTS, discounts, give_up_discounts),
-        Handler(kinds.IMPORT_MEMBERS, members, import_members.give_up_import),
+    tools: dict[str, Any] = {
+        "keyring": house.settings.keyring,
+        "person_secret": house.person_secret,
+        "limits": house.limits,
+    }
+    return tuple(
+        Handler(
+            kind.task,
+            partial(run_import, kind=kind, **tools),
+            partial(give_up_import, kind=kind),
+        )
+        for kind in (CARDS, CODES, DISCOUNTS, MEMBERS)
     )
 
 

@@ -1,10 +1,6 @@
 """Accept codes for a book: keep them sealed, part by part, with the job and task that will read them."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import BinaryIO
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -14,7 +10,7 @@ from pipelines.books.code_rows import COLUMNS
 from pipelines.books.read import book_rules
 from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
-from pipelines.jobs.imports import SealedFile, accept_file
+from pipelines.jobs.imports import CodesFile, SealedFile, accept_file, listed_file
 from pipelines.jobs.kinds import CODE_IMPORT, OnError
 from pipelines.jobs.quotas import QueueSaturated, admit_job
 from pipelines.limits import Limits
@@ -26,22 +22,9 @@ from pipelines.sealing import Keyring, Purpose
 LISTED_CODES_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class CodesFile:
-    """An upload as it came: its bytes, its name, and what a wrong row means for the others."""
-
-    stream: BinaryIO
-    on_error: OnError
-    name: str | None = None
-
-
 def listed_codes(codes: Sequence[str], on_error: OnError) -> CodesFile:
     """A list of codes as the file it could have been."""
-    text = io.StringIO()
-    write = csv.writer(text, quoting=csv.QUOTE_ALL)
-    write.writerow(COLUMNS.required)
-    write.writerows((code,) for code in codes)
-    return CodesFile(io.BytesIO(text.getvalue().encode()), on_error)
+    return listed_file(COLUMNS.required, ((code,) for code in codes), on_error)
 
 
 def accept_codes(

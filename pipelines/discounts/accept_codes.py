@@ -1,11 +1,8 @@
 """Accept a file of discount codes: kept sealed, with the job and task that will read it, and its batch."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -16,7 +13,7 @@ from pipelines.discounts.code_rows import BETWEEN, COLUMNS, of_codes
 from pipelines.discounts.tiers import tiers_cell, tiers_from
 from pipelines.jobs.create import AcceptedJob, NewJob, Upload, create_job
 from pipelines.jobs.csv_reader import open_csv
-from pipelines.jobs.imports import SealedFile, accept_file
+from pipelines.jobs.imports import CodesFile, SealedFile, accept_file, listed_file
 from pipelines.jobs.kinds import DISCOUNT_IMPORT, OnError
 from pipelines.jobs.quotas import QueueSaturated, admit_job
 from pipelines.limits import Limits
@@ -28,29 +25,16 @@ from pipelines.sealing import Keyring, Purpose
 LISTED_ROWS_MAX = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class DiscountsFile:
-    """An upload as it came: its bytes, its name, and what a wrong row means for the others."""
-
-    stream: BinaryIO
-    on_error: OnError
-    name: str | None = None
-
-
-def listed_rows(rows: Sequence[Mapping[str, Any]], on_error: OnError) -> DiscountsFile:
+def listed_rows(rows: Sequence[Mapping[str, Any]], on_error: OnError) -> CodesFile:
     """Rows of a JSON body as the file they could have been."""
-    text = io.StringIO()
-    write = csv.writer(text, quoting=csv.QUOTE_ALL)
     names = (*COLUMNS.required, *COLUMNS.optional)
-    write.writerow(names)
-    write.writerows([_cell(row, name) for name in names] for row in rows)
-    return DiscountsFile(io.BytesIO(text.getvalue().encode()), on_error)
+    return listed_file(names, ([_cell(row, name) for name in names] for row in rows), on_error)
 
 
 def accept_codes(
     session: Session,
     client_id: UUID,
-    file: DiscountsFile,
+    file: CodesFile,
     *,
     actor_id: UUID,
     key: RequestKey | None,
@@ -88,7 +72,7 @@ def accept_codes(
     return AcceptedJob(job_id)
 
 
-def _new_job(session: Session, client_id: UUID, file: DiscountsFile, actor_id: UUID) -> NewJob:
+def _new_job(session: Session, client_id: UUID, file: CodesFile, actor_id: UUID) -> NewJob:
     return NewJob(
         kind=DISCOUNT_IMPORT,
         agency_id=agency_of(session, client_id),

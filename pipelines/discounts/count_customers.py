@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipelines.discounts.refusals import AlreadyReserved, AlreadyUsed, TooManyReservations
+from pipelines.discounts.rules import DiscountRules
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
 
@@ -130,3 +131,10 @@ def is_first_purchase(session: Session, client_id: UUID, keys: Sequence[bytes]) 
     values = {"client": client_id, "keys": list(keys)}
     purchases: int = session.execute(_PURCHASES, values).scalar_one()
     return purchases == 0
+
+
+def may_be_first(
+    session: Session, rules: DiscountRules, client_id: UUID, keys: Sequence[bytes]
+) -> bool:
+    """Whether it is the customer's first purchase; of rules that do not ask nobody looks."""
+    return not rules.first_order_only or is_first_purchase(session, client_id, keys)

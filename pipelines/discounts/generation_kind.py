@@ -1,38 +1,22 @@
-"""The work of generating discount codes: each chunk makes exactly its number of them, or none (EC-028)."""
+"""The kind of job that generates discount codes; the job is their batch (S2-131)."""
 
 import os
-from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
-from pipelines.audit.record import record
-from pipelines.books.patterns import Pattern, draw_codes
-from pipelines.books.refusals import PatternSpaceTooSmall
+from pipelines.books.code_chunks import CodeMaker, Draw, Write, code_generation
 from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.options import options_in
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_NAMES, rules_from
 from pipelines.discounts.write_codes import Series, write_codes
-from pipelines.jobs.counted import (
-    Ended,
-    GenerationFailed,
-    end_counted,
-    made_by,
-    reopen_counted,
-    stopped,
-)
-from pipelines.jobs.kinds import DISCOUNT_GENERATION, ChunkInHand, JobKind
-from pipelines.limits import Limits
-
-Draw = Callable[[int], bytes]
-#: In a space that was large enough, one draw in a thousand is taken; a chunk then needs two or three.
-ROUNDS_MAX = 12
+from pipelines.errors import Refusal
+from pipelines.jobs.kinds import DISCOUNT_GENERATION, JobKind
 
 #: Why jobs that make discount codes are not taken back.
 BATCH_IS_PUT_AWAY = "Put the batch of codes away instead: what was paid with them keeps its price."
@@ -52,58 +36,26 @@ _TAKEN = (
 
 def discount_generation_kind(*, draw: Draw = os.urandom) -> JobKind:
     """The kind of job that generates discount codes; `draw` gives that many random bytes."""
-    return JobKind(
-        DISCOUNT_GENERATION,
-        settle=_settle,
-        run_chunk=partial(_run_chunk, draw=draw),
-        give_up=_give_up,
-        reopen=reopen_counted,
-        undo=BATCH_IS_PUT_AWAY,
+    maker = CodeMaker(
+        _JOB,
+        ended=_ended,
+        write=_write,
+        taken=_TAKEN,
+        action="discount_batch.generated",
+        object_kind="discount_batch",
+        object_id=lambda job: job.id,
     )
+    return code_generation(DISCOUNT_GENERATION, maker, draw=draw, undo=BATCH_IS_PUT_AWAY)
 
 
-def _run_chunk(
-    session: Session, chunk: ChunkInHand, now: datetime, limits: Limits, *, draw: Draw
-) -> None:
-    """The chunk is locked, the job is not paused; what was made before is not made again."""
-    job = _read(session, chunk)
-    stop, state = stopped(job), state_of_batch(session, job.id)
-    if stop is None and state is CodeState.ARCHIVED:
-        stop = (BatchArchived(),)
-    if job.pending == 0:
-        ended = Ended()
-    elif stop is not None:
-        ended = Ended(cancelled=job.pending, because=stop[0])
-    elif _make(session, job, state, draw):
-        ended = Ended(succeeded=job.pending)
-    else:
-        ended = Ended(failed=job.pending, because=PatternSpaceTooSmall(_TAKEN))
-    end_counted(session, chunk, ended, now, limits)
+def _ended(session: Session, job: Row[Any]) -> Refusal | None:
+    """The batch is shared from now on: it is not moved past codes that are being made."""
+    return BatchArchived() if state_of_batch(session, job.id) is CodeState.ARCHIVED else None
 
 
-def _give_up(session: Session, chunk: ChunkInHand, now: datetime, limits: Limits) -> None:
-    """A chunk that keeps failing ends so; its codes can be tried again."""
-    pending = _read(session, chunk).pending
-    end_counted(session, chunk, Ended(failed=pending, because=GenerationFailed()), now, limits)
-
-
-def _read(session: Session, chunk: ChunkInHand) -> Row[Any]:
-    return session.execute(_JOB, {"job": chunk.job_id, "chunk": chunk.number}).one()
-
-
-def _make(session: Session, job: Row[Any], state: CodeState, draw: Draw) -> bool:
-    """Exactly the chunk's number of new codes, or nothing: False if too many are taken already."""
-    pattern, series = Pattern(**job.spec["pattern"]), _series(job)
-    savepoint = session.begin_nested()
-    missing = job.pending
-    for _ in range(ROUNDS_MAX):
-        codes = set(draw_codes(pattern, missing, draw=draw))
-        missing -= write_codes(session, series, codes, state=state)
-        if missing == 0:
-            savepoint.commit()
-            return True
-    savepoint.rollback()
-    return False
+def _write(session: Session, job: Row[Any]) -> Write:
+    series, state = _series(job), state_of_batch(session, job.id)
+    return lambda codes: write_codes(session, series, codes, state=state)
 
 
 def _series(job: Row[Any]) -> Series:
@@ -126,21 +78,3 @@ def _with_times(kept: dict[str, Any]) -> dict[str, Any]:
     rules = {name: kept.get(name) for name in RULE_NAMES}
     times = {name: rules[name] for name in ("starts_at", "expires_at")}
     return rules | {name: at and datetime.fromisoformat(at) for name, at in times.items()}
-
-
-def _settle(session: Session, job: Row[Any], _now: datetime) -> None:
-    """The codes are there, chunk by chunk; the audit is told of them all."""
-    made = made_by(session, job.id)
-    if not made:
-        return
-    record(
-        session,
-        "discount_batch.generated",
-        object_kind="discount_batch",
-        object_id=job.id,
-        actor_id=job.submitted_by,
-        agency_id=job.agency_id,
-        client_id=job.client_id,
-        job_id=job.id,
-        detail={"codes": made},
-    )

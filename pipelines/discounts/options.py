@@ -21,9 +21,9 @@ USUAL = CodeOptions()
 OPTION_NAMES = tuple(field.name for field in fields(CodeOptions))
 #: `restore_on_refund, on_late, ...`, for whoever writes them.
 OPTION_LIST = ", ".join(OPTION_NAMES)
-#: The values of `option_values` in a statement, and the columns of a table that holds them for a while.
+#: The values of `option_values` in a statement, and the types of columns that hold them for a while.
 OPTIONS_GIVEN = ", ".join(f":{name}" for name in OPTION_NAMES)
-OPTIONS_DECLARED = "restore_on_refund text, on_late text, watch_leaks boolean"
+OPTION_TYPES = {"restore_on_refund": "text", "on_late": "text", "watch_leaks": "boolean"}
 
 
 def option_values(options: CodeOptions) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from pipelines.discounts.cart import Cart
 from pipelines.discounts.count_customers import (
     Use,
     count_customer,
-    is_first_purchase,
     know_better,
+    may_be_first,
 )
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named, is_own
@@ -124,11 +124,13 @@ def live_by_id(session: Session, client_id: UUID, usage_id: UUID) -> Row[Any] | 
 def has_it_already(session: Session, ask: Ask) -> bool:
     """Whether the cart has this very code."""
     live = live_in_cart(session, ask)
+    if live is None:
+        return False
     try:
         code = code_named(session, ask.client_id, ask.code, ask.customer)
-        return live is not None and _has(codes_on(session, live.id), code)
     except Refusal:
         return False
+    return _has(codes_on(session, live.id), code)
 
 
 def is_another_s(live: Row[Any], customer: KnownCustomer) -> bool:
@@ -256,9 +258,9 @@ def _wanted(doing: _Doing, code: Row[Any]) -> OnCart:
     """The code that is asked for, as it is now; raises `CodeInactive`."""
     if code.state != CodeState.ACTIVE:
         raise CodeInactive
-    keys = doing.ask.customer.keys
-    is_first = is_first_purchase(doing.session, code.client_id, keys)
-    return OnCart(code.code, rules_of(code), doing.now, is_first_order=is_first)
+    rules, keys = rules_of(code), doing.ask.customer.keys
+    is_first = may_be_first(doing.session, rules, code.client_id, keys)
+    return OnCart(code.code, rules, doing.now, is_first_order=is_first)
 
 
 def _good(priced: Stack | Unfit) -> Stack:

@@ -28,9 +28,9 @@ RULE_NAMES = tuple(field.name for field in fields(DiscountRules))
 #: `kind, percent_bp, ...`, for whoever writes them, and the same of a table `r`, for whoever reads them.
 RULE_LIST = ", ".join(RULE_NAMES)
 RULES_READ = ", ".join(f"r.{name}" for name in RULE_NAMES)
-#: The values of `rule_values` in a statement, and the columns of a table that holds rules for a while.
+#: The values of `rule_values` in a statement, and the types of columns that hold rules for a while.
 RULES_GIVEN = ", ".join(f"CAST(:{name} AS {_TYPES[name]})" for name in RULE_NAMES)
-RULES_DECLARED = ", ".join(f"{name} {_TYPES[name]}" for name in RULE_NAMES)
+RULE_TYPES = {name: _TYPES[name] for name in RULE_NAMES}
 
 
 def rule_values(rules: DiscountRules) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
 from pipelines.discounts.cart import Cart
-from pipelines.discounts.count_customers import has_enough, is_first_purchase
+from pipelines.discounts.count_customers import has_enough, may_be_first
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named, is_own
 from pipelines.discounts.pricing import Quote
@@ -51,8 +51,8 @@ def validate(session: Session, trial: Trial, *, now: datetime, limits: Limits) -
         return CodeInactive()
     if is_own(code, keys):
         return OwnReferral()
-    is_first = is_first_purchase(session, trial.client_id, keys)
     rules = replace(rules_of(code), products=None)
+    is_first = may_be_first(session, rules, trial.client_id, keys)
     priced = price(rules, trial.cart, now, is_first_order=is_first)
     if isinstance(priced, Refusal):
         return priced

@@ -3,6 +3,9 @@
 What the rows mean is the affair of the room that the file is for: cards, codes or people.
 """
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -33,6 +36,26 @@ UPDATE jobs SET state = :state, total = :total, error = CAST(:error AS jsonb), s
     finished_at = clock_timestamp(), version = version + 1
 WHERE id = :job RETURNING {TOLD_COLUMNS}
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class CodesFile:
+    """An upload as it came: its bytes, its name, and what a wrong row means for the others."""
+
+    stream: BinaryIO
+    on_error: OnError
+    name: str | None = None
+
+
+def listed_file(
+    header: Sequence[str], rows: Iterable[Sequence[str]], on_error: OnError
+) -> CodesFile:
+    """Rows that came as a list, as the file they could have been."""
+    text = io.StringIO()
+    write = csv.writer(text, quoting=csv.QUOTE_ALL)
+    write.writerow(header)
+    write.writerows(rows)
+    return CodesFile(io.BytesIO(text.getvalue().encode()), on_error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +166,11 @@ def given_up(nothing: str) -> Landing:
     """The import keeps failing; `nothing` says what was not kept."""
     detail = f"The import could not be completed; {nothing}."
     return Landing(JobState.FAILED, error=internal_error(detail))
+
+
+def values_of(job: Row[Any]) -> dict[str, Any]:
+    """The job and whose it is, for statements that write what is in its file."""
+    return {"job": job.id, "agency": job.agency_id, "client": job.client_id}
 
 
 def is_refused_for_rows(job: Row[Any], failed: int) -> bool:

@@ -5,32 +5,17 @@ The verdict of a row that went in is the member; rows that did not become items 
 """
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, BinaryIO, cast
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from models.jobs import JobState
 from pipelines.errors import Refusal
-from pipelines.jobs.csv_reader import CsvRow, CsvRowError, open_csv
-from pipelines.jobs.imports import (
-    CANCELLED,
-    Landing,
-    end_import,
-    file_refused,
-    given_up,
-    is_refused_for_rows,
-    landed,
-    rows_refused,
-)
-from pipelines.jobs.states import ENDED
-from pipelines.jobs.stored_input import StoredInput
-from pipelines.limits import Limits
-from pipelines.queue.work import TaskInHand
-from pipelines.sealing import Keyring, Purpose
-from pipelines.telemetry import get_logger
+from pipelines.jobs.csv_reader import CsvRowError, CsvTable
+from pipelines.jobs.imports import Landing, is_refused_for_rows, landed, rows_refused, values_of
+from pipelines.jobs.run_import import FileInHand, ImportKind
+from pipelines.queue.kinds import IMPORT_MEMBERS
+from pipelines.sealing import Purpose
 from pipelines.user_pools.member_rows import COLUMNS, check_member
 from pipelines.user_pools.pools import audit_pool, hold_open_pool
 from pipelines.user_pools.staging import (
@@ -42,12 +27,6 @@ from pipelines.user_pools.staging import (
     stage,
 )
 
-log = get_logger(__name__)
-
-_JOB = text("""
-SELECT id, kind, state, agency_id, client_id, spec, submitted_by, round, is_single FROM jobs
-WHERE id = :job FOR NO KEY UPDATE
-""")
 _LEFT_OUT = text("""
 INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail, field,
     email, reference, name)
@@ -55,6 +34,8 @@ SELECT :job, position, 1, :agency, :client, v.state, v.code, v.detail, v.field, 
     i.external_id, nullif(i.name, '')
 FROM pool_verdicts v JOIN pool_intake i USING (position) WHERE v.state IS NOT NULL
 """)
+#: What became of the good rows of a file that went wrong.
+_NOTHING = "nobody was added"
 
 
 class _NobodyMade(Refusal):
@@ -64,50 +45,10 @@ class _NobodyMade(Refusal):
     detail = "Rows give one person several identifiers. Send them in files of their own."
 
 
-def import_members(
-    session: Session, task: TaskInHand, now: datetime, *, keyring: Keyring, limits: Limits
-) -> None:
-    """The work of IMPORT_MEMBERS. With `on_error=abort` one wrong row means that nobody is added."""
-    job = session.execute(_JOB, {"job": UUID(task.args["job_id"])}).one()
-    if JobState(job.state) in ENDED:
-        return
-    if job.state == JobState.CANCELLING:
-        end_import(session, job.id, CANCELLED, now)
-        return
-    savepoint = session.begin_nested()
-    try:
-        _stage(session, job, keyring, limits)
-        landing = _land(session, job)
-        savepoint.commit()
-    except Refusal as refusal:
-        savepoint.rollback()
-        landing = file_refused(refusal.code, refusal.detail)
-    end_import(session, job.id, landing, now)
-    log.info(
-        "members.imported",
-        job_id=str(job.id),
-        rows=landing.total,
-        added=landing.succeeded,
-        state=landing.state.value,
-    )
-
-
-def _stage(session: Session, job: Row[Any], keyring: Keyring, limits: Limits) -> None:
-    stored = cast(BinaryIO, StoredInput(session, job.id, keyring, purpose=Purpose.PII))
-    stage(session, _entries(open_csv(stored, columns=COLUMNS, limits=limits)))
-
-
-def _entries(table: Iterator[CsvRow | CsvRowError] | Any) -> Iterator[Entry]:
-    for row in table:
-        if isinstance(row, CsvRowError):
-            yield Entry(row.number, row.as_field_error())
-            continue
-        shown = (row.cells.get(name) for name in ("email", "external_id", "name"))
-        yield Entry(row.number, check_member(row.cells), *shown)
-
-
-def _land(session: Session, job: Row[Any]) -> Landing:
+def _work(session: Session, file: FileInHand) -> Landing:
     """Add whom the good rows name, list the others, and say how the job ends."""
+    job = file.job
+    stage(session, _entries(file.rows(COLUMNS)))
     pool = hold_open_pool(session, UUID(job.spec["pool_id"]))
     place, makes = Place(pool.id, pool.agency_id, pool.client_id), job.spec["create_missing"]
     tally = judge(session, place, makes=makes)
@@ -118,11 +59,10 @@ def _land(session: Session, job: Row[Any]) -> Landing:
         tally = judge(session, place, makes=False)
         if is_refused_for_rows(job, tally.failed):
             raise _NobodyMade
-    ids = {"job": job.id, "agency": job.agency_id, "client": job.client_id}
-    session.execute(_LEFT_OUT, ids)
+    session.execute(_LEFT_OUT, values_of(job))
     if is_refused:
         return rows_refused(
-            tally.good, failed=tally.failed, skipped=tally.skipped, nothing="nobody was added"
+            tally.good, failed=tally.failed, skipped=tally.skipped, nothing=_NOTHING
         )
     add_good(session, place, actor_id=job.submitted_by)
     told = {"added": tally.good, "new_people": new}
@@ -130,6 +70,13 @@ def _land(session: Session, job: Row[Any]) -> Landing:
     return landed(tally.good, failed=tally.failed, skipped=tally.skipped)
 
 
-def give_up_import(session: Session, task: TaskInHand, now: datetime) -> None:
-    """An import that keeps failing ends `failed internal_error` with nobody added."""
-    end_import(session, UUID(task.args["job_id"]), given_up("nobody was added"), now)
+def _entries(table: CsvTable) -> Iterator[Entry]:
+    for row in table:
+        if isinstance(row, CsvRowError):
+            yield Entry(row.number, row.as_field_error())
+            continue
+        shown = (row.cells.get(name) for name in ("email", "external_id", "name"))
+        yield Entry(row.number, check_member(row.cells), *shown)
+
+
+MEMBERS = ImportKind(IMPORT_MEMBERS, _work, "members.imported", Purpose.PII, nothing=_NOTHING)

@@ -11,9 +11,10 @@ import psycopg
 from models.base import new_ids
 from models.database import scoped_transaction
 from models.scope import client
-from pipelines.books.accept_codes import CodesFile, accept_codes
+from pipelines.books.accept_codes import accept_codes
 from pipelines.books.generate import accept_generation
 from pipelines.books.patterns import PLAIN_ALPHABET
+from pipelines.jobs.imports import CodesFile
 from pipelines.jobs.kinds import OnError
 from tests.bench.line import Line
 from tests.booking import make_book

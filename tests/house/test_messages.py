@@ -18,7 +18,7 @@ from pipelines.provisioning.waterfall import MARGIN_BELOW_FLOOR, refusal_without
 
 ROOT = Path(pipelines.__path__[0])
 #: What is made with a code that people read: by position or by keyword, in these folders.
-MAKERS = {"CellProblem", "Verdict", "FieldError", "CsvRowError", "Refused"}
+MAKERS = {"CellProblem", "Verdict", "FieldError", "CsvRowError", "Refused", "Repeated"}
 MAKERS |= {"write_refusal", "write_review"}
 FOLDERS = ("distribution", "jobs", "pools", "providers", "provisioning", "user_pools")
 #: What judges rows there; the others refuse bodies.

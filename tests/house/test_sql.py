@@ -40,6 +40,7 @@ FIXED = {
         "_seen",
     ): "names from its own lists",
     ("pipelines/books/coupon_list.py", "page_of_coupons"): "columns and conditions of the room",
+    ("pipelines/jobs/file_rows.py", "table_of"): "columns that a module of the house names",
     ("pipelines/keys/reseal.py", "_window"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_hold"): "names from the registry of sealed columns",
     ("pipelines/keys/reseal.py", "_update"): "names from the registry of sealed columns",

@@ -165,9 +165,9 @@ DISCOUNTS = (
     ),
     Mutant(
         "a discount code that is taken while its file is worked in is passed over",
-        "pipelines/discounts/import_codes.py",
-        "if done.rowcount < good:",
-        "if done.rowcount < 0:",
+        "pipelines/jobs/file_rows.py",
+        "        return False\n    for statement in others:",
+        "        return True\n    for statement in others:",
         JOBS_AT_ONCE,
     ),
     Mutant(

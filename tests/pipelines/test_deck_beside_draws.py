@@ -198,13 +198,13 @@ def test_ec088_a_file_that_is_read_while_a_draw_begins_is_everybodys_at_once(
             keyring=house.settings.keyring,
             limits=house.limits,
         )
-    land = import_module._land
+    land = import_module.land_unseen
 
     def landed_beside(*args: object) -> object:
         beside(lambda: held_for_a_week(house, seeded, pool, book, 50))
         return land(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(import_module, "_land", landed_beside)
+    monkeypatch.setattr(import_module, "land_unseen", landed_beside)
     drain(house)
 
     assert available(house, seeded, book) == 40

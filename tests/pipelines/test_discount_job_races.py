@@ -16,8 +16,9 @@ from models.database import scoped_transaction
 from models.discounts import CodeState
 from models.scope import client
 from pipelines.books.patterns import Pattern
-from pipelines.discounts.accept_codes import DiscountsFile, accept_codes
+from pipelines.discounts.accept_codes import accept_codes
 from pipelines.discounts.batches import move_batch
+from pipelines.jobs.imports import CodesFile
 from pipelines.jobs.kinds import OnError
 from pipelines.wiring import House
 from tests.discounting import lay_discounts
@@ -40,7 +41,7 @@ def upload(house: House, seeded: Seeded, codes: list[str], on_error: OnError) ->
     write = csv.writer(text_of_file)
     write.writerow(("code", "kind", "percent_bp"))
     write.writerows((code, "percent", 1000) for code in codes)
-    file = DiscountsFile(io.BytesIO(text_of_file.getvalue().encode()), on_error)
+    file = CodesFile(io.BytesIO(text_of_file.getvalue().encode()), on_error)
     tools: dict[str, Any] = {"keyring": house.settings.keyring, "limits": house.limits}
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         return accept_codes(

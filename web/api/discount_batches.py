@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from flask import Response, jsonify
+from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from models import clock
 from models.database import scoped_transaction
@@ -15,12 +15,7 @@ from pipelines.access.permissions import Permission
 from pipelines.access.principals import Principal
 from pipelines.access.rate_policies import Policy
 from pipelines.books.patterns import Pattern
-from pipelines.discounts.accept_codes import (
-    LISTED_ROWS_MAX,
-    DiscountsFile,
-    accept_codes,
-    listed_rows,
-)
+from pipelines.discounts.accept_codes import LISTED_ROWS_MAX, accept_codes, listed_rows
 from pipelines.discounts.batches import move_batch, read_batch
 from pipelines.discounts.code_export import audit_export, codes_csv
 from pipelines.discounts.code_rows import BETWEEN
@@ -28,16 +23,17 @@ from pipelines.discounts.generate import Generation, accept_generation
 from pipelines.discounts.options import options_in
 from pipelines.discounts.rules import DiscountKind
 from pipelines.jobs.create import AcceptedJob
+from pipelines.jobs.imports import CodesFile
 from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
-from web.admission import canonical, intake_slot, mark_replay, offered_key, request_key
+from web.admission import canonical, mark_replay, offered_key, request_key
 from web.api.books import PatternBody
+from web.api.code_files import CodesQuery, ListedCodes, code_list, codes_given, csv_or
 from web.api.discount_schemas import CODE_CHARACTERS_MAX, DiscountOptions, NewDiscountRules
 from web.api.discounts import rules_in
 from web.api.job_schemas import Job
 from web.api.routes import (
-    CSV_BODY,
     IDEMPOTENCY_KEY,
     MAY_HAVE_KEY,
     PREFER,
@@ -50,14 +46,12 @@ from web.api.routes import (
 )
 from web.api.shop_schemas import ShopCustomer
 from web.backpressure import saturation_now
-from web.bodies import InvalidBody
-from web.fields import Count, Identity, Text, Word, one_of
+from web.fields import Count, Identity, Text, Word
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
 from web.rate_limits import limited
 from web.tenant_choice import chosen_client
-from web.uploads import csv_upload
 
 routes = Routes(
     "discount-batches", "Discount codes by the thousand: the codes of one job are a batch."
@@ -90,25 +84,11 @@ class DiscountRow(NewDiscountRules, DiscountOptions):
             raise ValidationError(f"invalid_tiers|{detail}", "tiers")
 
 
-class DiscountRows(Schema):
-    codes = fields.List(
-        fields.Nested(DiscountRow),
-        required=True,
-        validate=validate.Length(
-            min=1,
-            max=LISTED_ROWS_MAX,
-            error=f"out_of_range|Give 1 to {LISTED_ROWS_MAX} codes; more come as text/csv.",
-        ),
-    )
-    on_error = fields.String(load_default=OnError.ABORT.value, validate=one_of(*OnError))
+class DiscountRows(ListedCodes):
+    codes = code_list(fields.Nested(DiscountRow), most=LISTED_ROWS_MAX)
 
 
-class DiscountsUpload(Schema):
-    on_error = fields.String(
-        load_default=OnError.ABORT.value,
-        validate=one_of(*OnError),
-        metadata={"description": "Of a file; a JSON body says it itself."},
-    )
+class DiscountsUpload(CodesQuery):
     client_id = Identity(
         load_default=None, metadata={"description": "Of which client, for who sees several."}
     )
@@ -128,10 +108,6 @@ class DiscountBatch(Schema):
 
 
 _ROWS = DiscountRows()
-_ROWS_BODY = CSV_BODY | {
-    "content": cast("dict[str, Any]", CSV_BODY["content"])
-    | {"application/json": {"schema": DiscountRows}}
-}
 
 
 @routes.post("/discounts/generate")
@@ -172,7 +148,7 @@ def generate_discounts(body: dict[str, Any]) -> Response:
 @permitted(Permission.DISCOUNTS_MANAGE)
 @limited(Policy.UPLOAD)
 @asks(DiscountsUpload)
-@documented(parameters=[IDEMPOTENCY_KEY, PREFER], requestBody=_ROWS_BODY)
+@documented(parameters=[IDEMPOTENCY_KEY, PREFER], requestBody=csv_or(DiscountRows))
 @answers(202, Job)
 def import_discounts(query: dict[str, Any]) -> Response:
     """Take codes of your own: a CSV with a column for each rule, or JSON `{codes, on_error}`.
@@ -182,8 +158,9 @@ def import_discounts(query: dict[str, Any]) -> Response:
     """
     caller = principal()
     request_key(caller)  # a request without a name is refused before its file is read
-    take = _from_json if request.mimetype == "application/json" else _from_file
-    done = take(caller, query)
+    with codes_given(_ROWS, listed_rows, OnError(query["on_error"])) as given:
+        key = request_key(caller, canonical(query), given.mark)
+        done = _accepted(caller, query, given.file, key)
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 
@@ -253,26 +230,8 @@ def _moved(batch_id: UUID, move: Callable[..., None], *, is_keyed: bool = True) 
     return mark_replay(response, is_replay=done.is_replay)
 
 
-def _from_json(caller: Principal, query: dict[str, Any]) -> AcceptedJob:
-    try:
-        body = cast("dict[str, Any]", _ROWS.load(request.get_json(), unknown=RAISE))
-    except ValidationError as error:
-        raise InvalidBody(error.messages) from None
-    file = listed_rows(body["codes"], OnError(body["on_error"]))
-    key = request_key(caller, canonical(query), canonical(body))
-    return _accepted(caller, query, file, key)
-
-
-def _from_file(caller: Principal, query: dict[str, Any]) -> AcceptedJob:
-    bytes_max = front().house.limits.upload_bytes_max
-    with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
-        key = request_key(caller, canonical(query), upload.sha256)
-        file = DiscountsFile(upload.stream, OnError(query["on_error"]), upload.name)
-        return _accepted(caller, query, file, key)
-
-
 def _accepted(
-    caller: Principal, query: dict[str, Any], file: DiscountsFile, key: RequestKey
+    caller: Principal, query: dict[str, Any], file: CodesFile, key: RequestKey
 ) -> AcceptedJob:
     house, saturated = front().house, saturation_now()
     with scoped_transaction(house.sessions, caller.scope) as session:

@@ -10,13 +10,14 @@ from models.books import CouponState
 from models.database import scoped_transaction
 from pipelines.access.permissions import Permission
 from pipelines.access.rate_policies import Policy
-from pipelines.books.accept_codes import CodesFile, accept_codes
+from pipelines.books.accept_codes import accept_codes
 from pipelines.books.coupon_export import audit_export, coupons_csv, file_name
 from pipelines.books.coupon_list import CouponsWanted
 from pipelines.books.generate import GENERATED_AT_ONCE_MAX, accept_generation
 from pipelines.books.read import book_rules
 from pipelines.errors import Kind, Refusal
 from pipelines.jobs.create import AcceptedJob
+from pipelines.jobs.imports import CodesFile
 from pipelines.jobs.kinds import OnError
 from pipelines.queue.keys import RequestInProgress
 from web.admission import intake_slot
