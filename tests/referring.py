@@ -41,7 +41,7 @@ def make_code(house: House, seeded: Seeded, program_id: UUID, email: str = ANN) 
     """The text of somebody's own code."""
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         who = known_customer(session, seeded.client_id, Customer(email=email), house.person_secret)
-        given = give_code(session, program_id, seeded.client_id, who.keys, actor_id=ACTOR)
+        given = give_code(session, program_id, who.keys, actor_id=ACTOR)
     (row,) = rows(house, "SELECT code FROM discount_codes WHERE id = :id", id=given.code_id)
     return str(row.code)
 

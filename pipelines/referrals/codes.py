@@ -16,7 +16,6 @@ from pipelines.audit.record import record
 from pipelines.books.patterns import draw_codes
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.refusals import CodeBusy, CodeExists
-from pipelines.errors import NotFound
 from pipelines.referrals.programs import program_shared, rules_from
 from pipelines.referrals.refusals import ProgramInactive
 
@@ -46,23 +45,20 @@ class Given:
 def give_code(
     session: Session,
     program_id: UUID,
-    client_id: UUID,
     keys: Sequence[bytes],
     *,
     actor_id: UUID,
     draw: Draw = os.urandom,
 ) -> Given:
-    """Make the customer's code, or find the one that they have; `keys` are what they are known by.
+    """Make the customer's code, or find the one that they have.
 
-    What was not known of them before is learned. Raises `NotFound` for a program that is not that
-    client's, and `ProgramInactive` where it is paused or put away and they have none.
+    `keys` are what the program's client knows them by; what was not known of them before is learned.
+    Raises `NotFound`, and `ProgramInactive` where it is paused or put away and they have none.
     """
     # In ascending order: whoever has one name in common waits, and nobody waits in a circle.
     for key in sorted(keys):
         wait_for_lock(session, Namespace.REFERRER, f"{program_id}:{key.hex()}")
     program = program_shared(session, program_id)
-    if program.client_id != client_id:
-        raise NotFound
     known = session.execute(_KNOWN, {"program": program_id, "keys": list(keys)}).one_or_none()
     if known is not None:
         new = sorted(set(keys) - set(known.referrer_keys))
@@ -72,7 +68,7 @@ def give_code(
     if program.state != CodeState.ACTIVE:
         raise ProgramInactive
     code_id = _make(session, program, actor_id, draw)
-    tenant = {"agency_id": program.agency_id, "client_id": client_id}
+    tenant = {"agency_id": program.agency_id, "client_id": program.client_id}
     values = {"code_id": code_id, "program_id": program_id, "created_by": actor_id}
     session.execute(
         insert(ReferralCode).values(values | tenant | {"referrer_keys": sorted(set(keys))})

@@ -99,7 +99,7 @@ def issue_rewards(
     held = session.execute(_PAYMENTS, {"ids": due}).scalars().all()
     rewards = session.execute(_REWARDS, {"ids": held}).all()
     keys = _referrers(session, {reward.code_id for reward in rewards})
-    # Whoever has a payment in hand has said already that it earns nothing: here that is only read again.
+    # Whoever learned that a purchase earns nothing has written it down; this only reads it once more.
     earned = [reward for reward in rewards if is_earned(standing_of(reward))]
     chosen = set(_chosen(session, earned))
     ended = [_Ended(one, RewardState.VOID) for one in rewards if not is_earned(standing_of(one))]

@@ -45,6 +45,7 @@ DEAR = {"is_first_purchase": True, "discount_minor": 5_000, "subtotal_minor": 10
         (Signals(**DEAR | {"discount_minor": 4_999}), None, 0),
         (Signals(**DEAR | {"discount_minor": 0, "subtotal_minor": 0}), None, 0),
         (Signals(card_uses=1), ReasonCode.CARD, 70),
+        (Signals(referrer_purchases=1), ReasonCode.REFERRER, 70),
     ],
 )
 def test_s2046_each_signal_has_its_reason_and_points(
@@ -88,6 +89,7 @@ def test_s2109_a_score_is_100_at_most_and_the_sum_of_its_reasons() -> None:
             carts=99,
             reservations=99,
             card_uses=9,
+            referrer_purchases=9,
             **DEAR,
         )
     )

@@ -103,9 +103,6 @@ class RewardsQuery(PageQuery):
 
 class ReferralCodeBody(Schema):
     customer = fields.Nested(ShopCustomer, required=True)
-    client_id = Identity(
-        load_default=None, metadata={"description": "Of which client, for who sees several."}
-    )
 
 
 class ReferralPart(Schema):

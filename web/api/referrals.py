@@ -138,12 +138,12 @@ def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
     """A customer's own code and what it has earned; asked again, 200 with the one that they have."""
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
-        client_id = chosen_client(session, caller, body["client_id"])
+        client_id = read.read_program(session, program_id).client_id
     with scoped_transaction(house.sessions, client(client_id)) as session:
         named = customer_of(body["customer"])
         customer = known_customer(session, client_id, named, house.person_secret)
         keys = with_cards(session, client_id, customer).keys
-        given = give_code(session, program_id, client_id, keys, actor_id=caller.actor_id)
+        given = give_code(session, program_id, keys, actor_id=caller.actor_id)
         row = read.read_referral_code(session, given.code_id)
         rewards = read.rewards_of_code(session, given.code_id)
     response = jsonify(
