@@ -194,10 +194,10 @@ def test_ec018_twenty_carts_that_stack_two_codes_in_opposite_orders_have_every_s
     assert_proven(house)
 
 
-def test_ec018_ten_clicks_with_two_codes_on_one_cart_are_one_reservation(
+def test_ec018_clicks_with_two_codes_on_one_cart_are_one_reservation(
     wide_app: Flask, house: House, seeded: Seeded
 ) -> None:
-    """EC-002, EC-018"""
+    """EC-002, EC-018: as many as a customer may try in a minute."""
     made = [
         make_discount(house, seeded, code, max_uses=5, stacking_group=code.lower())
         for code in ("FIRST", "SECOND")
@@ -208,13 +208,12 @@ def test_ec018_ten_clicks_with_two_codes_on_one_cart_are_one_reservation(
         [{"email": "a@x.example"}, {"email": "a@x.example", "external_id": "a"}],
     )
     bodies = [
-        asked(("FIRST", "SECOND")[number % 2], customer=people[number // 5], cart=basket)
-        for number in range(10)
+        asked(("FIRST", "SECOND")[number % 2], customer=people[number // 2], cart=basket)
+        for number in range(4)
     ]
 
     told = at_once(wide_app, storefront, bodies)
 
-    assert set(told) <= {(201, ""), (200, ""), (429, "rate_limited")}
-    assert told[201, ""] == 2
+    assert told == {(201, ""): 2, (200, ""): 2}
     assert [counted(house, one) for one in made] == [(1, {"reserved": 1})] * 2
     assert_proven(house)
