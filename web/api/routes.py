@@ -32,7 +32,8 @@ IF_MATCH = {
 CAPTCHA = {
     "in": "header",
     "name": "Captcha-Response",
-    "schema": {"type": "string"},
+    # An empty one is none.
+    "schema": {"type": "string", "minLength": 1},
     "description": "The widget's answer of the person who asks, after 403 `captcha_required`.",
 }
 PREFER = {

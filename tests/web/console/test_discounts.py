@@ -28,8 +28,11 @@ def listed(page: str) -> list[str]:
 
 
 def states(house: House) -> dict[str, str]:
+    """Of shared codes that were made one by one."""
     found = rows(
-        house, "SELECT code, state FROM discount_codes WHERE batch_id IS NULL ORDER BY code"
+        house,
+        "SELECT code, state FROM discount_codes WHERE batch_id IS NULL AND assignee_keys IS NULL "
+        "ORDER BY code",
     )
     return {row.code: row.state for row in found}
 
