@@ -26,6 +26,7 @@ from pipelines.settings import Settings, load
 from pipelines.wiring import House, build_house
 from tests import canary
 from tests.quicker import keep_what_was_collected, look_for_no_garbage, make_once
+from tests.seed_once import use_servers
 from tests.vendor import Sandbox
 from web import rate_windows
 
@@ -111,6 +112,7 @@ def ground() -> Iterator[Ground]:
     with start_servers(home, settings=fast | allowed, say=lambda _line: None) as servers:
         ensure_database(servers.admin_url, database=TEMPLATE, passwords=role_passwords(home))
         migrate(role_urls(home, servers.admin_url, TEMPLATE)["largesse_owner"])
+        use_servers(servers.admin_url)
         wire = canary.Wire(servers.redis_url)
         yield Ground(home, servers)
         found = (

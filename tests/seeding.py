@@ -1,6 +1,7 @@
 """A small demo tenant for tests: one agency, client, campaign, brand and funded accounts."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import insert, text
@@ -16,6 +17,7 @@ from pipelines.credit.accounts import PLATFORM_ID, Owner, open_accounts
 from pipelines.credit.allocate import allocate, top_up_platform
 from pipelines.pools.create import NewPool, create_pool
 from pipelines.wiring import House
+from tests.seed_once import copied_or_made
 
 ACTOR = UUID(int=42)
 
@@ -45,6 +47,19 @@ def seed(
     route: tuple[str, str] = ("reloadly", "120"),
 ) -> Seeded:
     """Make the tenant with `credit_minor` allocated down to its client; `route`: vendor, product."""
+    name = urlsplit(house.settings.database_url).path.removeprefix("/")
+    kind = (credit_minor, denomination_minor, vendor, rate_per_minute, route)
+    return copied_or_made(name, kind, lambda: _made(house, *kind))
+
+
+def _made(
+    house: House,
+    credit_minor: int,
+    denomination_minor: int,
+    vendor: bool,
+    rate_per_minute: int,
+    route: tuple[str, str],
+) -> Seeded:
     agency_id, client_id, campaign_id, brand_id = (new_id() for _ in range(4))
     with scoped_transaction(house.sessions, PLATFORM) as session:
         session.execute(
