@@ -32,7 +32,7 @@ IF_MATCH = {
 CAPTCHA = {
     "in": "header",
     "name": "Captcha-Response",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "minLength": 1},
     "description": "The widget's answer of the person who asks, after 403 `captcha_required`.",
 }
 PREFER = {
