@@ -50,6 +50,16 @@ UPDATE refunds SET send_key = :key + 1 WHERE id = :refund AND send_key = :key
 """)
 
 
+def refundable_minor(session: Session, payment: Row[Any]) -> int:
+    """How much of a payment can still be asked for: what Stripe has yet to answer is gone already.
+
+    Below zero while Stripe has told of money that went back, and not yet by which refund. Of a payment
+    that is locked it stays so.
+    """
+    asked = int(session.execute(_ASKED, {"payment": payment.id}).scalar_one())
+    return int(payment.paid_minor or 0) - int(payment.refunded_minor) - asked
+
+
 def ask_refund(
     session: Session,
     payment: Row[Any],
@@ -64,8 +74,7 @@ def ask_refund(
     Raises `NothingToRefund` for more than is left of it, what is asked for already included, and
     `InvalidPrecision`.
     """
-    asked = int(session.execute(_ASKED, {"payment": payment.id}).scalar_one())
-    left = (payment.paid_minor or 0) - payment.refunded_minor - asked
+    left = refundable_minor(session, payment)
     if not 0 < amount_minor <= left:
         raise NothingToRefund(left)
     currency = payment.paid_currency or payment.currency
