@@ -20,6 +20,7 @@ from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
 from pipelines.payments.refund import ask_refund, refundable_minor
 from pipelines.payments.refusals import NothingToRefund, PaymentEnded
+from pipelines.referrals.follow import follow_reward
 
 
 def accept_purchase(
@@ -80,6 +81,7 @@ def refund_purchase(
         settle_mismatch(session, payment, now)
     else:
         ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)
+        follow_reward(session, purchase_id, now=now)
     record(
         session,
         "purchase.refund_asked",
