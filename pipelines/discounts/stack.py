@@ -42,7 +42,7 @@ def codes_on(session: Session, usage_id: UUID) -> Sequence[Row[Any]]:
 
 def on_cart(row: Row[Any]) -> OnCart:
     """A code that a cart has; its time and its customer were judged when it was reserved (EC-010)."""
-    return OnCart(row.code, rules_of(row))
+    return OnCart(row.code, rules_of(row), is_referral=row.referrer_keys is not None)
 
 
 def reprice(

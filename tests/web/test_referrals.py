@@ -82,6 +82,26 @@ def test_s2_128_a_program_is_made_changed_paused_and_put_away(
     }
 
 
+def test_ec018_a_cart_has_the_code_of_one_referrer(
+    manager: Caller, shop: Caller, house: House, seeded: Seeded
+) -> None:
+    """S2-128: whoever brought the friend, it was one of them; whatever groups their codes are in."""
+    program_id = make_program(house, seeded)
+    codes = [make_code(house, seeded, program_id, f"r{number}@x.example") for number in range(2)]
+    for number, row in enumerate(rows(house, "SELECT code_id FROM referral_codes")):
+        changed = manager.call(
+            "PATCH", f"/discounts/{row.code_id}", {"stacking_group": f"g{number}"}, If_Match="*"
+        )
+        assert changed.status_code == 200, changed.json
+    body = asked(codes[0])
+
+    first, second = (shop.post("/discounts/apply", body | {"code": code}) for code in codes)
+
+    assert first.status_code == 201
+    assert said(second) == (409, "stacking_not_allowed")
+    assert (second.json["reason"], second.json["discount_code"]) == ("two_referrals", codes[0])
+
+
 @pytest.mark.parametrize(
     ("wrong", "pointer", "code"),
     [
