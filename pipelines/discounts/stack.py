@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.discounts.cart import Cart, Line
+from pipelines.discounts.look_up import referrer_of
 from pipelines.discounts.refusals import CartChanged
 from pipelines.discounts.release import BeingPaid, ReleaseReason, release
 from pipelines.discounts.stacking import OnCart, Stack, Unfit, price_stack
@@ -21,7 +22,7 @@ from pipelines.discounts.stored_rules import RULES_READ, rules_of
 # In the order in which their counts are locked.
 _CODES = text(f"""
 SELECT u.id, u.code_id, u.stacked_on, c.code, c.max_uses_per_customer,
-    (SELECT referrer_keys FROM referral_codes f WHERE f.code_id = u.code_id) AS referrer_keys, {RULES_READ}
+    {referrer_of("u.code_id")} AS referrer_keys, {RULES_READ}
 FROM discount_usages u JOIN discount_codes c ON c.id = u.code_id
 JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
 WHERE u.id = :usage OR u.stacked_on = :usage ORDER BY u.code_id

@@ -142,6 +142,31 @@ def test_s2_128_a_guest_with_the_referrer_s_card_waits_for_a_person(
     assert rewards(till.house) == ["pending"]
 
 
+def test_s2_128_who_once_paid_with_a_referrer_s_card_is_another_person(
+    till: Till, boss: Caller
+) -> None:
+    """EC-014: a card is a sign that somebody cheats, and no name by which a code or reward is given."""
+    for code, who in (("CARD1", ANN), ("CARD2", "max@x.example")):
+        make_discount(till.house, till.seeded, code)
+        pay(till, applied(till, who, code), "card-ann")
+    codes = f"/referrals/programs/{boss.post('/referrals/programs', BODY).json['id']}/codes"
+    hers = till.shop.post(codes, {"customer": {"email": ANN}}).json
+    bought(till, hers["code"])
+    hold_passes(till.house)
+    issue(till.house, till)
+
+    his = till.shop.post(codes, {"customer": {"email": "max@x.example"}})
+    (reward,) = till.shop.post(codes, {"customer": {"email": ANN}}).json["rewards"]
+
+    assert (his.status_code, his.json["rewards"]) == (201, [])
+    assert his.json["code"] != hers["code"]
+    taken = till.shop.post(APPLY, asked(reward["reward_code"], who="max@x.example"))
+    assert said(taken) == (404, "code_invalid")
+    own = till.shop.post(APPLY, asked(hers["code"], who="max@x.example"))
+    assert said(own) == (409, "own_referral")
+    assert_proven(till.house)
+
+
 def test_s2_128_what_is_not_kept_earns_nothing(till: Till, boss: Caller) -> None:
     """A part may go back; all of it, a dispute that is open or lost, and a rejection take it away."""
     code = make_code(till.house, till.seeded, make_program(till.house, till.seeded))

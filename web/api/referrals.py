@@ -16,7 +16,6 @@ from models.referrals import RewardState
 from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.discounts.customers import known_customer
-from pipelines.fraud.cards import with_cards
 from pipelines.queue.keys import once
 from pipelines.referrals import programs, read
 from pipelines.referrals.codes import give_code
@@ -142,8 +141,7 @@ def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
     with scoped_transaction(house.sessions, client(client_id)) as session:
         named = customer_of(body["customer"])
         customer = known_customer(session, client_id, named, house.person_secret)
-        keys = with_cards(session, client_id, customer).keys
-        given = give_code(session, program_id, keys, actor_id=caller.actor_id)
+        given = give_code(session, program_id, customer.keys, actor_id=caller.actor_id)
         row = read.read_referral_code(session, given.code_id)
         rewards = read.rewards_of_code(session, given.code_id)
     response = jsonify(
