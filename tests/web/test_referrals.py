@@ -62,11 +62,16 @@ def test_s2_128_a_program_is_made_changed_paused_and_put_away(
     new = shop.post(f"{path}/codes", {"customer": {"email": "new@x.example"}})
     kept = shop.post(f"{path}/codes", {"customer": {"email": ANN}})
     assert (said(new), kept.status_code) == ((409, "program_inactive"), 200)
+    assert (first["standing"], kept.json["standing"]) == ("active", "paused")
     manager.post(f"{path}/resume")
     assert shop.post("/discounts/apply", used).status_code == 201
 
+    manager.call("DELETE", f"/discounts/{second['discount_id']}")
+    again = shop.post(f"{path}/codes", {"customer": {"email": "bob@x.example"}}).json
+    assert (again["code"], again["standing"]) == (second["code"], "archived")
     gone = manager.call("DELETE", path)
     assert gone.json["state"] == "archived"
+    assert shop.post(f"{path}/codes", {"customer": {"email": ANN}}).json["standing"] == "draining"
     assert said(manager.post(f"{path}/resume")) == (409, "program_archived")
     assert said(manager.call("PATCH", path, {"hold_days": 1}, If_Match="*")) == (
         409,

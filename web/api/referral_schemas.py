@@ -9,6 +9,7 @@ from models.referrals import RewardState
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.code_rows import PRODUCTS_MAX, USES_MAX
 from pipelines.discounts.pricing import WHOLE_BP
+from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind
 from pipelines.referrals.rules import (
     HOLD_DAYS_MAX,
@@ -195,6 +196,7 @@ class GivenReferralCode(Schema):
     program_id = fields.UUID()
     client_id = fields.UUID()
     code = fields.String()
+    standing = Word(Standing, description="To be shown to friends while it is `active`.")
     rewards = fields.List(
         fields.Nested(ReferralReward),
         metadata={"description": "What it has earned, the newest hundred."},
