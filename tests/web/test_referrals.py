@@ -87,6 +87,17 @@ def test_s2_128_a_program_is_made_changed_paused_and_put_away(
     }
 
 
+def test_s2_128_a_change_of_a_pattern_leaves_what_it_does_not_name(manager: Caller) -> None:
+    body = BODY | {"pattern": {"prefix": "REF", "random_length": 16}}
+    path = f"{PROGRAMS}/{manager.post(PROGRAMS, body).json['id']}"
+
+    one = manager.call("PATCH", path, {"pattern": {"prefix": "NEW"}}, If_Match="*")
+    two = manager.call("PATCH", path, {"pattern": {"random_length": 12}}, If_Match="*")
+
+    assert one.json["pattern"] == {"prefix": "NEW", "random_length": 16}
+    assert two.json["pattern"] == {"prefix": "NEW", "random_length": 12}
+
+
 def test_ec018_a_cart_has_the_code_of_one_referrer(
     manager: Caller, shop: Caller, house: House, seeded: Seeded
 ) -> None:
