@@ -96,6 +96,8 @@ def code(program_id: UUID, email: str) -> None:
     body = {"customer": {"email": email}}
     told = signed_in().send("POST", f"/referrals/programs/{program_id}/codes", json=body)
     click.echo(told["code"])
+    if told["standing"] != "active":
+        click.echo(f"Do not show it to friends: it is {told['standing']}.", err=True)
 
 
 @referrals.command()

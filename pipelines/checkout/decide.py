@@ -31,8 +31,7 @@ from pipelines.payments.learn import Learned
 from pipelines.payments.news import News
 from pipelines.payments.page import Pages
 from pipelines.payments.read import payment_row
-from pipelines.payments.refund import ask_refund
-from pipelines.payments.refusals import NothingToRefund
+from pipelines.payments.refund import ask_refund, refundable_minor
 from pipelines.referrals.follow import follow_reward
 
 #: A purchase may come or go between a look and the locks.
@@ -123,13 +122,10 @@ def _reject(session: Session, usage_id: UUID, reason: str, actor_id: UUID, now: 
 
 
 def _pay_back(session: Session, payment: Row[Any], actor_id: UUID, now: datetime) -> None:
-    """It was confirmed before it was flagged: a refund as any other, of all that is left."""
-    left = (payment.paid_minor or 0) - payment.refunded_minor
-    why = RefusedFor.REJECTED.value
-    try:
+    """It was confirmed before it was flagged: a refund as any other, of all that is left, if any is."""
+    left, why = refundable_minor(session, payment), RefusedFor.REJECTED.value
+    if left > 0:
         ask_refund(session, payment, left, reason=why, actor_id=actor_id, now=now)
-    except NothingToRefund:
-        return
 
 
 def _locked(session: Session, usage_id: UUID) -> _Case:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
 from pipelines.discounts.release import ReleaseReason, release
-from pipelines.payments.refund import ask_refund
+from pipelines.payments.refund import ask_refund, refundable_minor
 
 _REFUSE = text("""
 UPDATE purchases SET refused = :why, is_live = false WHERE id = :purchase AND refused IS NULL
@@ -30,11 +30,14 @@ class RefusedFor(StrEnum):
 
 
 def refuse_money(session: Session, payment: Row[Any], why: RefusedFor, *, now: datetime) -> None:
-    """Have all that was paid with this purchase paid back, once; its payment is locked."""
+    """Have all that was paid with this purchase paid back, once; its payment is locked.
+
+    What was asked for before goes back by itself.
+    """
     values = {"purchase": payment.id, "why": why.value}
     if not session.execute(_REFUSE, values).rowcount:  # type: ignore[attr-defined]
         return
-    left = (payment.paid_minor or 0) - payment.refunded_minor
+    left = max(0, refundable_minor(session, payment))
     if left > 0:
         ask_refund(session, payment, left, reason=why.value, actor_id=None, now=now)
     record(

@@ -18,8 +18,9 @@ from pipelines.checkout.returned import paid_for
 from pipelines.discounts.release import ReleaseReason
 from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
-from pipelines.payments.refund import ask_refund
+from pipelines.payments.refund import ask_refund, refundable_minor
 from pipelines.payments.refusals import NothingToRefund, PaymentEnded
+from pipelines.referrals.follow import follow_reward
 
 
 def accept_purchase(
@@ -70,7 +71,7 @@ def refund_purchase(
     purchase = read_purchase(session, purchase_id)
     if returned:
         amount_minor = paid_for(purchase.quote, returned)
-    left = (payment.paid_minor or 0) - payment.refunded_minor
+    left = refundable_minor(session, payment)
     amount = left if amount_minor is None else amount_minor
     if payment.state == PaymentState.MISMATCHED and purchase.refused is None:
         if amount != left or left <= 0:
@@ -80,6 +81,7 @@ def refund_purchase(
         settle_mismatch(session, payment, now)
     else:
         ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)
+        follow_reward(session, purchase_id, now=now)
     record(
         session,
         "purchase.refund_asked",

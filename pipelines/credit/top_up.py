@@ -29,7 +29,7 @@ from pipelines.payments.begin import Charge, begin_payment
 from pipelines.payments.facts import DisputeStanding, standing_of
 from pipelines.payments.learn import Learned
 from pipelines.payments.read import facts_of
-from pipelines.payments.refund import ask_refund
+from pipelines.payments.refund import ask_refund, refundable_minor
 
 _TOP_UP = text("SELECT * FROM top_ups WHERE id = :id FOR NO KEY UPDATE")
 _MOVED = text("UPDATE top_ups SET transfer_id = :transfer WHERE id = :id")
@@ -159,7 +159,7 @@ def _pay_odd_amount_back(session: Session, learned: Learned, now: datetime) -> N
         agency_id=payment.agency_id,
         client_id=payment.client_id,
     )
-    left = (payment.paid_minor or 0) - payment.refunded_minor
+    left = refundable_minor(session, payment)
     if left > 0:
         ask_refund(session, payment, left, reason="odd_amount", actor_id=None, now=now)
 

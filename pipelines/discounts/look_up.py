@@ -13,11 +13,26 @@ from pipelines.discounts.refusals import CodeInvalid
 from pipelines.discounts.stored_rules import RULES_READ
 from pipelines.jobs.refusals import ClientSuspended
 
+
+def referrer_of(code: str) -> str:
+    """SQL: whose code the one with the id `code` is to give to friends; null if nobody's.
+
+    By their names, and by the cards that they have paid with: nobody is given anything by a card, but
+    whoever comes with it is taken for them.
+    """
+    return f"""(
+    SELECT f.referrer_keys || ARRAY(
+        SELECT k.card_key FROM discount_usages o JOIN usage_risks k ON k.usage_id = o.id
+        WHERE o.client_id = f.client_id AND o.customer_keys && f.referrer_keys
+          AND k.card_key IS NOT NULL)
+    FROM referral_codes f WHERE f.code_id = {code})"""
+
+
 _CODE = text(f"""
 SELECT c.id, c.agency_id, c.client_id, c.code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.used, c.assignee_keys, c.assigned_user_id,
     l.suspended_at IS NOT NULL AS is_suspended,
-    (SELECT referrer_keys FROM referral_codes WHERE code_id = c.id) AS referrer_keys,
+    {referrer_of("c.id")} AS referrer_keys,
     {RULES_READ}
 FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = c.rules_version
 JOIN clients l ON l.id = c.client_id
@@ -26,7 +41,7 @@ WHERE c.client_id = :client AND c.code = :code
 
 
 def is_own(code: Row[Any], keys: Collection[bytes]) -> bool:
-    """Whether the customer gives this code to friends, by any of their names."""
+    """Whether the customer gives this code to friends, by any of their names or cards."""
     return not set(keys).isdisjoint(code.referrer_keys or ())
 
 

@@ -86,6 +86,7 @@ _NO_STACK = {
     "code_stacks_with_none": "The cart has {}, which goes with no other code. Release it first.",
     "new_code_stacks_with_none": "The cart has {}, and this code goes with no other. Release that one first.",
     "same_group": "The cart has {}, and takes one code of its kind. Release that one first.",
+    "two_referrals": "The cart has {}, and a friend is brought by one customer. Release that code first.",
     "too_many_codes": "The cart has as many codes as it may have, {} among them. Release one first.",
 }
 

@@ -260,7 +260,8 @@ def _wanted(doing: _Doing, code: Row[Any]) -> OnCart:
         raise CodeInactive
     rules, keys = rules_of(code), doing.ask.customer.keys
     is_first = may_be_first(doing.session, rules, code.client_id, keys)
-    return OnCart(code.code, rules, doing.now, is_first_order=is_first)
+    is_referral = code.referrer_keys is not None
+    return OnCart(code.code, rules, doing.now, is_first_order=is_first, is_referral=is_referral)
 
 
 def _good(priced: Stack | Unfit) -> Stack:

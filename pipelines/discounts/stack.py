@@ -13,6 +13,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.discounts.cart import Cart, Line
+from pipelines.discounts.look_up import referrer_of
 from pipelines.discounts.refusals import CartChanged
 from pipelines.discounts.release import BeingPaid, ReleaseReason, release
 from pipelines.discounts.stacking import OnCart, Stack, Unfit, price_stack
@@ -21,7 +22,7 @@ from pipelines.discounts.stored_rules import RULES_READ, rules_of
 # In the order in which their counts are locked.
 _CODES = text(f"""
 SELECT u.id, u.code_id, u.stacked_on, c.code, c.max_uses_per_customer,
-    (SELECT referrer_keys FROM referral_codes f WHERE f.code_id = u.code_id) AS referrer_keys, {RULES_READ}
+    {referrer_of("u.code_id")} AS referrer_keys, {RULES_READ}
 FROM discount_usages u JOIN discount_codes c ON c.id = u.code_id
 JOIN discount_rules r ON r.code_id = u.code_id AND r.version = u.rules_version
 WHERE u.id = :usage OR u.stacked_on = :usage ORDER BY u.code_id
@@ -42,7 +43,7 @@ def codes_on(session: Session, usage_id: UUID) -> Sequence[Row[Any]]:
 
 def on_cart(row: Row[Any]) -> OnCart:
     """A code that a cart has; its time and its customer were judged when it was reserved (EC-010)."""
-    return OnCart(row.code, rules_of(row))
+    return OnCart(row.code, rules_of(row), is_referral=row.referrer_keys is not None)
 
 
 def reprice(

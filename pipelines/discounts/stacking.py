@@ -24,6 +24,8 @@ class OnCart:
     rules: DiscountRules
     now: datetime | None = None
     is_first_order: bool = True
+    #: A customer gives it to friends.
+    is_referral: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ def refuse_stacking(there: Sequence[OnCart], new: OnCart, *, most: int) -> Refus
     group = new.rules.stacking_group
     if group is None:
         return StackingNotAllowed("new_code_stacks_with_none", others[0])
+    brought = sorted(one.code for one in there if one.is_referral and new.is_referral)
+    if brought:
+        return StackingNotAllowed("two_referrals", brought[0])
     same = sorted(one.code for one in there if one.rules.stacking_group == group)
     if same:
         return StackingNotAllowed("same_group", same[0])

@@ -13,8 +13,8 @@ from models.base import new_id
 from models.database import Sessions, transaction
 from models.payments import Refund, RefundState
 from pipelines.payments.amounts import Unpayable, to_stripe
-from pipelines.payments.learn import Followers, alert_of_failed_refund, learn
-from pipelines.payments.news import news_of_refund
+from pipelines.payments.learn import Followers, Learned, alert_of_failed_refund, learn
+from pipelines.payments.news import News, news_of_refund
 from pipelines.payments.read import payment_row
 from pipelines.payments.refusals import InvalidPrecision, NothingToRefund
 from pipelines.providers.stripe_answers import (
@@ -50,6 +50,16 @@ UPDATE refunds SET send_key = :key + 1 WHERE id = :refund AND send_key = :key
 """)
 
 
+def refundable_minor(session: Session, payment: Row[Any]) -> int:
+    """How much of a payment can still be asked for: what Stripe has yet to answer is gone already.
+
+    Below zero while Stripe has told of money that went back, and not yet by which refund. Of a payment
+    that is locked it stays so.
+    """
+    asked = int(session.execute(_ASKED, {"payment": payment.id}).scalar_one())
+    return int(payment.paid_minor or 0) - int(payment.refunded_minor) - asked
+
+
 def ask_refund(
     session: Session,
     payment: Row[Any],
@@ -64,8 +74,7 @@ def ask_refund(
     Raises `NothingToRefund` for more than is left of it, what is asked for already included, and
     `InvalidPrecision`.
     """
-    asked = int(session.execute(_ASKED, {"payment": payment.id}).scalar_one())
-    left = (payment.paid_minor or 0) - payment.refunded_minor - asked
+    left = refundable_minor(session, payment)
     if not 0 < amount_minor <= left:
         raise NothingToRefund(left)
     currency = payment.paid_currency or payment.currency
@@ -154,7 +163,7 @@ def _write(
             news = news_of_refund(thing)
             learn(session, payment.id, news, followers=followers, now=now)
         case Refused(code=code):
-            _failed(session, payment, refund, code, now)
+            _failed(session, refund, code, followers=followers, now=now)
         case _ if _is_to_be_sent(refund):
             if isinstance(answer, FailureKept):
                 # It made none, and answers this key no other way for a day.
@@ -166,13 +175,17 @@ def _write(
 
 
 def _failed(
-    session: Session, payment: Row[Any], refund: Row[Any], code: str, now: datetime
+    session: Session, refund: Row[Any], code: str, *, followers: Followers, now: datetime
 ) -> None:
-    """Stripe will not pay it back: a person has to. What an event told meanwhile stands."""
-    payment_row(session, payment.id, is_locked=True)
+    """Stripe will not pay it back: a person has to. What an event told meanwhile stands.
+
+    What is paid for follows, because it was to go back.
+    """
+    payment = payment_row(session, refund.payment_id, is_locked=True)
     values = {"refund": refund.id, "code": code}
     if not session.execute(_FAILED, values).rowcount:  # type: ignore[attr-defined]
         return
     detail = {"refund_id": str(refund.id), "reason": code}
     alert_of_failed_refund(session, payment, detail, now)
     log.error("refund.refused", refund_id=str(refund.id), code=code)
+    followers[payment.purpose](session, Learned(payment, payment, News()), now)

@@ -2,6 +2,9 @@
 
 from pipelines.reconciliation.invariant import Invariant
 
+# Refunds and codes have their ids while the payment is locked: they tell which was first, where the
+# times, those at which the transactions began, may not.
+#
 # Who learns of a refund takes its time before it waits for whoever gives the reward at this moment: a
 # minute is far longer than either of them works.
 _REWARDS = """
@@ -16,6 +19,13 @@ FROM referral_rewards r JOIN purchases p ON p.id = r.id
 JOIN discount_usages u ON u.id = p.usage_id AND u.purchase_id = p.id
 WHERE r.state = 'issued' AND u.state = 'refunded'
   AND u.ended_at < r.ended_at - interval '1 minute'
+UNION ALL
+SELECT 'reward ' || r.id || ': given though all of its purchase had been asked back'
+FROM referral_rewards r JOIN payments m ON m.id = r.id
+WHERE r.state = 'issued' AND m.paid_minor <= (
+    SELECT sum(b.amount_minor) FROM refunds b
+    WHERE b.payment_id = m.id AND b.state <> 'failed' AND b.reason <> 'outside'
+      AND b.created_at < r.ended_at AND b.id < r.reward_code_id)
 """
 
 INVARIANTS = (

@@ -52,7 +52,8 @@ def give_code(
 ) -> Given:
     """Make the customer's code, or find the one that they have.
 
-    `keys` are what the program's client knows them by; what was not known of them before is learned.
+    `keys` are the names by which the shop asks, as the program's client knows them; what was not known
+    of them before is learned. No cards: who shares one would be given the other's code and rewards.
     Raises `NotFound`, and `ProgramInactive` where it is paused or put away and they have none.
     """
     # In ascending order: whoever has one name in common waits, and nobody waits in a circle.

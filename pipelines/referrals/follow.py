@@ -15,9 +15,14 @@ from models.risks import Decision
 from pipelines.audit.record import record
 from pipelines.referrals.rules import Standing, is_earned
 
-_PURCHASE = text("""
+#: SQL: what is kept of a payment `m`, for good as far as is known here: Stripe may be away for hours.
+KEPT_MINOR = """
+coalesce(m.paid_minor, 0) - m.refunded_minor - (SELECT coalesce(sum(b.amount_minor), 0)
+    FROM refunds b WHERE b.payment_id = m.id AND b.state = 'asked')
+"""
+_PURCHASE = text(f"""
 SELECT p.id, p.agency_id, p.client_id, f.code_id, f.program_id, g.reward, g.reward_valid_days,
-    g.hold_days, m.state AS payment_state, coalesce(m.paid_minor, 0) AS paid_minor, m.paid_at,
+    g.hold_days, m.state AS payment_state, {KEPT_MINOR} AS kept_minor, m.paid_at,
     m.is_disputed, p.refused IS NOT NULL OR p.review IS NOT NULL AS is_refused,
     u.state AS usage_state, u.purchase_id IS NOT DISTINCT FROM p.id AS is_own_usage, k.decision
 FROM purchases p JOIN payments m ON m.id = p.id JOIN discount_usages u ON u.id = p.usage_id
@@ -72,7 +77,7 @@ def standing_of(row: Row[Any]) -> Standing:
     """How a purchase stands, by a row that names it so."""
     return Standing(
         payment=PaymentState(row.payment_state),
-        paid_minor=int(row.paid_minor),
+        kept_minor=int(row.kept_minor),
         is_disputed=row.is_disputed,
         is_refused=row.is_refused,
         usage=UsageState(row.usage_state),

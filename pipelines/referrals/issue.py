@@ -21,7 +21,7 @@ from pipelines.books.patterns import PLAIN_ALPHABET, Pattern, draw_codes
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.refusals import CodeBusy, CodeExists
-from pipelines.referrals.follow import standing_of
+from pipelines.referrals.follow import KEPT_MINOR, standing_of
 from pipelines.referrals.rules import Due, is_earned, part_from, within_limit
 from pipelines.webhooks.catalogue import REFERRAL_REWARDED
 from pipelines.webhooks.happened import Event, all_happened
@@ -44,10 +44,10 @@ _PAYMENTS = text("""
 SELECT id FROM payments WHERE id = ANY (CAST(:ids AS uuid[]))
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """)
-_REWARDS = text("""
+_REWARDS = text(f"""
 SELECT r.id, r.agency_id, r.client_id, r.program_id, r.code_id, r.reward, r.valid_days,
     g.max_rewards_per_referrer, g.prefix, g.random_length, g.created_by,
-    m.state AS payment_state, coalesce(m.paid_minor, 0) AS paid_minor, m.is_disputed,
+    m.state AS payment_state, {KEPT_MINOR} AS kept_minor, m.is_disputed,
     p.refused IS NOT NULL OR p.review IS NOT NULL AS is_refused, u.state AS usage_state,
     u.purchase_id IS NOT DISTINCT FROM p.id AS is_own_usage, k.decision
 FROM referral_rewards r JOIN referral_programs g ON g.id = r.program_id

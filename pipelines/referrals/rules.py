@@ -88,7 +88,8 @@ class Standing:
     """A friend's purchase, as far as a reward for it asks."""
 
     payment: PaymentState
-    paid_minor: int
+    #: What was paid, less what went back or is asked for to go back.
+    kept_minor: int
     is_disputed: bool
     #: Its money is not kept, or waits for a person.
     is_refused: bool
@@ -101,11 +102,11 @@ class Standing:
 def is_earned(purchase: Standing) -> bool:
     """Whether the friend has paid, and as far as is known keeps, what was bought with the code.
 
-    Part of it may have gone back. What cost nothing earns nothing: it would be rewards for the asking.
+    Part of it may have gone back, or be on its way. What cost nothing earns nothing: it would be rewards for the asking.
     """
     return (
         purchase.payment is PaymentState.SUCCEEDED
-        and purchase.paid_minor > 0
+        and purchase.kept_minor > 0
         and not purchase.is_disputed
         and not purchase.is_refused
         and purchase.usage is UsageState.CONFIRMED

@@ -270,6 +270,31 @@ def test_s2138_what_was_confirmed_before_it_was_flagged_is_refunded(
     assert_proven(till.house)
 
 
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "confirmed"])
+def test_s2138_all_that_no_refund_has_asked_for_yet_goes_back_with_a_rejection(
+    till: Till, settler: Caller, *, is_held: bool
+) -> None:
+    """EC-050: a part is on its way back, and Stripe has not answered."""
+    make_discount(till.house, till.seeded)
+    reservation = suspect(till) if is_held else till.reserve()
+    purchase = pay(till, reservation)
+    flag(till.house, reservation)
+    part = settler.post(
+        f"/purchases/{purchase['id']}/refunds",
+        WHY | {"amount_minor": 4_000},
+        Idempotency_Key="part",
+    )
+
+    assert part.status_code == 201
+    assert settler.post(f"/usages/{reservation['id']}/reject", WHY).status_code == 200
+    till.deliver()
+
+    after = till.purchase(purchase["id"])
+    assert (after["state"], after["refunded_minor"]) == ("refunded", 9_000)
+    assert [one["amount_minor"] for one in after["refunds"]] == [4_000, 5_000]
+    assert_proven(till.house)
+
+
 def test_s2136_an_operator_releases_any_slot_and_what_is_paid_stays(
     till: Till, settler: Caller
 ) -> None:

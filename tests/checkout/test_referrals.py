@@ -20,9 +20,9 @@ from pipelines.wiring import House
 from tests.checkout.test_checkout_races import at_once
 from tests.conftest import Database
 from tests.discounting import asked, cart, make_discount, said
-from tests.driving import rows
+from tests.driving import change, rows
 from tests.paying import Till
-from tests.proof import assert_proven
+from tests.proof import assert_proven, violations
 from tests.referring import (
     ANN,
     BODY,
@@ -142,6 +142,31 @@ def test_s2_128_a_guest_with_the_referrer_s_card_waits_for_a_person(
     assert rewards(till.house) == ["pending"]
 
 
+def test_s2_128_who_once_paid_with_a_referrer_s_card_is_another_person(
+    till: Till, boss: Caller
+) -> None:
+    """EC-014: a card is a sign that somebody cheats, and no name by which a code or reward is given."""
+    for code, who in (("CARD1", ANN), ("CARD2", "max@x.example")):
+        make_discount(till.house, till.seeded, code)
+        pay(till, applied(till, who, code), "card-ann")
+    codes = f"/referrals/programs/{boss.post('/referrals/programs', BODY).json['id']}/codes"
+    hers = till.shop.post(codes, {"customer": {"email": ANN}}).json
+    bought(till, hers["code"])
+    hold_passes(till.house)
+    issue(till.house, till)
+
+    his = till.shop.post(codes, {"customer": {"email": "max@x.example"}})
+    (reward,) = till.shop.post(codes, {"customer": {"email": ANN}}).json["rewards"]
+
+    assert (his.status_code, his.json["rewards"]) == (201, [])
+    assert his.json["code"] != hers["code"]
+    taken = till.shop.post(APPLY, asked(reward["reward_code"], who="max@x.example"))
+    assert said(taken) == (404, "code_invalid")
+    own = till.shop.post(APPLY, asked(hers["code"], who="max@x.example"))
+    assert said(own) == (409, "own_referral")
+    assert_proven(till.house)
+
+
 def test_s2_128_what_is_not_kept_earns_nothing(till: Till, boss: Caller) -> None:
     """A part may go back; all of it, a dispute that is open or lost, and a rejection take it away."""
     code = make_code(till.house, till.seeded, make_program(till.house, till.seeded))
@@ -248,17 +273,49 @@ def test_s2_128_a_worker_that_dies_in_the_middle_gives_each_reward_once(
     assert_proven(till.house)
 
 
-def test_s2_128_a_refund_that_comes_with_the_duty_is_before_it_or_after_it(till: Till) -> None:
-    """Whoever has the payment first decides; nothing is given for what had gone back."""
+def test_s2_128_a_refund_that_comes_with_the_duty_is_before_it_or_after_it(
+    till: Till, boss: Caller
+) -> None:
+    """Whoever has the payment first decides; nothing is given for what is on its way back."""
     code = make_code(till.house, till.seeded, make_program(till.house, till.seeded))
-    purchases = [bought(till, code, f"friend{number}@x.example") for number in range(2)]
+    told, asked_for = (bought(till, code, f"friend{number}@x.example") for number in range(2))
     hold_passes(till.house)
-    for purchase in purchases:
-        till.steer(f"payments/{purchase['session_id']}/refund")
-    told = till.new_events()
+    till.steer(f"payments/{told['session_id']}/refund")
+    events = till.new_events()
 
-    at_once(lambda: till.deliver(told), lambda: issue(till.house))
+    at_once(
+        lambda: till.deliver(events),
+        lambda: refund(boss, asked_for),
+        lambda: issue(till.house),
+    )
 
     issue(till.house, till)
     assert set(rewards(till.house)) <= {"issued", "void"}
     assert_proven(till.house)
+
+
+def test_s2_128_while_all_of_it_is_on_its_way_back_nothing_is_issued(
+    till: Till, boss: Caller
+) -> None:
+    """EC-050: Stripe is away, and says no when it is back; a part takes nothing away."""
+    code = make_code(till.house, till.seeded, make_program(till.house, till.seeded))
+    part, whole = (bought(till, code, f"friend{number}@x.example") for number in range(2))
+    hold_passes(till.house)
+    till.sandbox.arm(vendor="stripe", refund_drop_before_create={"next": 9})
+    refund(boss, part, amount_minor=8_999)
+    refund(boss, whole)
+    issue(till.house, till)
+    assert rewards(till.house) == ["issued", "void"]
+
+    change(till.house, "UPDATE payments SET payment_intent_id = 'pi_of_nobody'")
+    till.sandbox.control("DELETE", "/stripe/faults")
+    till.pass_time(minutes=2)
+    assert rewards(till.house) == ["issued", "pending"]
+    issue(till.house, till)
+    assert rewards(till.house) == ["issued", "issued"]
+    assert_proven(till.house)
+
+    # What had been asked for, be it a moment before, is told.
+    before = "state = 'asked', created_at = created_at - interval '1 hour'"
+    change(till.house, f"UPDATE refunds SET {before}")
+    assert list(violations(till.house)) == ["referral-rewards"]

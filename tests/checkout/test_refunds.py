@@ -76,6 +76,22 @@ def test_ec050_no_more_is_paid_back_than_was_paid_and_the_same_request_once(
     assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 5_000
 
 
+def test_ec050_all_that_is_left_is_less_by_what_is_asked_for(till: Till, boss: Caller) -> None:
+    make_discount(till.house, till.seeded)
+    purchase = paid(till)
+
+    part = refund(boss, purchase, amount_minor=4_000)
+    rest, nothing = refund(boss, purchase, "k2"), refund(boss, purchase, "k3")
+    till.deliver()
+
+    assert [answer.status_code for answer in (part, rest)] == [201, 201]
+    assert said(nothing) == (409, "nothing_to_refund")
+    assert [one["amount_minor"] for one in till.purchase(purchase["purchase_id"])["refunds"]] == [
+        4_000,
+        5_000,
+    ]
+
+
 def test_ec050_a_refund_made_in_stripe_s_pages_counts_too(till: Till) -> None:
     make_discount(till.house, till.seeded)
     purchase = paid(till)

@@ -24,7 +24,7 @@ from pipelines.referrals.rules import (
 
 KEPT = Standing(
     payment=PaymentState.SUCCEEDED,
-    paid_minor=1,
+    kept_minor=1,
     is_disputed=False,
     is_refused=False,
     usage=UsageState.CONFIRMED,
@@ -40,7 +40,7 @@ ANN, BOB = UUID(int=1), UUID(int=2)
         ({}, True),
         ({"decision": Decision.APPROVED}, True),
         ({"decision": Decision.REJECTED}, False),
-        ({"paid_minor": 0}, False),
+        ({"kept_minor": 0}, False),
         ({"is_disputed": True}, False),
         ({"is_refused": True}, False),
         ({"is_own_usage": False}, False),

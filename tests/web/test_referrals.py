@@ -62,11 +62,16 @@ def test_s2_128_a_program_is_made_changed_paused_and_put_away(
     new = shop.post(f"{path}/codes", {"customer": {"email": "new@x.example"}})
     kept = shop.post(f"{path}/codes", {"customer": {"email": ANN}})
     assert (said(new), kept.status_code) == ((409, "program_inactive"), 200)
+    assert (first["standing"], kept.json["standing"]) == ("active", "paused")
     manager.post(f"{path}/resume")
     assert shop.post("/discounts/apply", used).status_code == 201
 
+    manager.call("DELETE", f"/discounts/{second['discount_id']}")
+    again = shop.post(f"{path}/codes", {"customer": {"email": "bob@x.example"}}).json
+    assert (again["code"], again["standing"]) == (second["code"], "archived")
     gone = manager.call("DELETE", path)
     assert gone.json["state"] == "archived"
+    assert shop.post(f"{path}/codes", {"customer": {"email": ANN}}).json["standing"] == "draining"
     assert said(manager.post(f"{path}/resume")) == (409, "program_archived")
     assert said(manager.call("PATCH", path, {"hold_days": 1}, If_Match="*")) == (
         409,
@@ -80,6 +85,37 @@ def test_s2_128_a_program_is_made_changed_paused_and_put_away(
     assert {row.action.partition(".")[2] for row in told} == {
         *("created", "changed", "paused", "resumed", "archived", "code_given")
     }
+
+
+def test_s2_128_a_change_of_a_pattern_leaves_what_it_does_not_name(manager: Caller) -> None:
+    body = BODY | {"pattern": {"prefix": "REF", "random_length": 16}}
+    path = f"{PROGRAMS}/{manager.post(PROGRAMS, body).json['id']}"
+
+    one = manager.call("PATCH", path, {"pattern": {"prefix": "NEW"}}, If_Match="*")
+    two = manager.call("PATCH", path, {"pattern": {"random_length": 12}}, If_Match="*")
+
+    assert one.json["pattern"] == {"prefix": "NEW", "random_length": 16}
+    assert two.json["pattern"] == {"prefix": "NEW", "random_length": 12}
+
+
+def test_ec018_a_cart_has_the_code_of_one_referrer(
+    manager: Caller, shop: Caller, house: House, seeded: Seeded
+) -> None:
+    """S2-128: whoever brought the friend, it was one of them; whatever groups their codes are in."""
+    program_id = make_program(house, seeded)
+    codes = [make_code(house, seeded, program_id, f"r{number}@x.example") for number in range(2)]
+    for number, row in enumerate(rows(house, "SELECT code_id FROM referral_codes")):
+        changed = manager.call(
+            "PATCH", f"/discounts/{row.code_id}", {"stacking_group": f"g{number}"}, If_Match="*"
+        )
+        assert changed.status_code == 200, changed.json
+    body = asked(codes[0])
+
+    first, second = (shop.post("/discounts/apply", body | {"code": code}) for code in codes)
+
+    assert first.status_code == 201
+    assert said(second) == (409, "stacking_not_allowed")
+    assert (second.json["reason"], second.json["discount_code"]) == ("two_referrals", codes[0])
 
 
 @pytest.mark.parametrize(

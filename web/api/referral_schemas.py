@@ -9,6 +9,7 @@ from models.referrals import RewardState
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
 from pipelines.discounts.code_rows import PRODUCTS_MAX, USES_MAX
 from pipelines.discounts.pricing import WHOLE_BP
+from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind
 from pipelines.referrals.rules import (
     HOLD_DAYS_MAX,
@@ -48,7 +49,14 @@ class ReferralPartBody(Schema):
             raise ValidationError(f"too_long|At most {PRODUCTS_MAX} products.", "products")
 
 
-class ReferralPatternBody(Schema):
+class ReferralPatternChange(Schema):
+    """What is left out stays as it is."""
+
+    prefix = Text(longest=PREFIX_CHARACTERS_MAX, least=0)
+    random_length = Count(low=RANDOM_LENGTH_MIN, high=RANDOM_LENGTH_MAX)
+
+
+class ReferralPatternBody(ReferralPatternChange):
     """`{prefix}-{random}`: of the codes of referrers, and of their rewards."""
 
     prefix = Text(longest=PREFIX_CHARACTERS_MAX, least=0, load_default="")
@@ -56,7 +64,6 @@ class ReferralPatternBody(Schema):
 
 
 class _Limits(Schema):
-    pattern = fields.Nested(ReferralPatternBody)
     max_uses_per_code = Count(
         low=1,
         high=USES_MAX,
@@ -73,6 +80,7 @@ class _Limits(Schema):
 
 
 class ReferralProgramBody(_Limits):
+    pattern = fields.Nested(ReferralPatternBody)
     name = Text(required=True, longest=NAME_CHARACTERS_MAX)
     friend = fields.Nested(ReferralPartBody, required=True)
     reward = fields.Nested(ReferralPartBody, required=True)
@@ -82,6 +90,7 @@ class ReferralProgramBody(_Limits):
 class ReferralProgramChange(_Limits):
     """`friend` and `reward` are given as a whole; they are for codes and purchases from then on."""
 
+    pattern = fields.Nested(ReferralPatternChange)
     name = Text(longest=NAME_CHARACTERS_MAX)
     friend = fields.Nested(ReferralPartBody)
     reward = fields.Nested(ReferralPartBody)
@@ -195,6 +204,7 @@ class GivenReferralCode(Schema):
     program_id = fields.UUID()
     client_id = fields.UUID()
     code = fields.String()
+    standing = Word(Standing, description="To be shown to friends while it is `active`.")
     rewards = fields.List(
         fields.Nested(ReferralReward),
         metadata={"description": "What it has earned, the newest hundred."},

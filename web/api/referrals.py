@@ -16,7 +16,7 @@ from models.referrals import RewardState
 from models.scope import client
 from pipelines.access.permissions import Permission
 from pipelines.discounts.customers import known_customer
-from pipelines.fraud.cards import with_cards
+from pipelines.discounts.read import read_code
 from pipelines.queue.keys import once
 from pipelines.referrals import programs, read
 from pipelines.referrals.codes import give_code
@@ -135,16 +135,20 @@ def archive_referral_program(program_id: UUID) -> Response:
 @answers(200, GivenReferralCode)
 @answers(201, GivenReferralCode)
 def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
-    """A customer's own code and what it has earned; asked again, 200 with the one that they have."""
+    """A customer's own code and what it has earned; asked again, 200 with the one that they have.
+
+    `standing` says whether it is good: one that is paused or put away is shown with what it has
+    earned, and nothing takes its place.
+    """
     house, caller = front().house, principal()
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = read.read_program(session, program_id).client_id
     with scoped_transaction(house.sessions, client(client_id)) as session:
         named = customer_of(body["customer"])
         customer = known_customer(session, client_id, named, house.person_secret)
-        keys = with_cards(session, client_id, customer).keys
-        given = give_code(session, program_id, keys, actor_id=caller.actor_id)
+        given = give_code(session, program_id, customer.keys, actor_id=caller.actor_id)
         row = read.read_referral_code(session, given.code_id)
+        code = read_code(session, given.code_id, now=clock.now(session))
         rewards = read.rewards_of_code(session, given.code_id)
     response = jsonify(
         {
@@ -152,6 +156,7 @@ def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
             "program_id": row.program_id,
             "client_id": row.client_id,
             "code": row.code,
+            "standing": code.standing.value,
             "rewards": [read.reward_json(reward) for reward in rewards],
             "created_at": row.created_at,
         }

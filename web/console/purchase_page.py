@@ -1,6 +1,6 @@
 """The page of a purchase: what was bought, what was paid, why it waits, and what went back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +9,11 @@ from uuid import UUID
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Row
 
-from models.payments import PaymentState, RefundState
+from models.payments import PaymentState
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.checkout.read import read_purchase, state_of_purchase
 from pipelines.payments.read import disputes_of, refunds_of
+from pipelines.payments.refund import refundable_minor
 from pipelines.tenants.clients import client_places
 from web.audit_seen import look_up_names
 from web.console.audit_words import UNKNOWN_ACTOR
@@ -100,10 +101,11 @@ def show(purchase_id: UUID) -> Response:
         row = read_purchase(session, purchase_id)
         refunds, disputes = refunds_of(session, purchase_id), disputes_of(session, purchase_id)
         customer = customers_of(session, [row])[row.id]
+        left = refundable_minor(session, row)
         owner = client_places(session, [row.client_id])[row.client_id].name
     makers = [one.created_by for one in refunds if one.created_by is not None]
     names = look_up_names(front().house.sessions, caller, makers)
-    currency, left = row.paid_currency or row.currency, refundable(row, refunds)
+    currency = row.paid_currency or row.currency
     return page(
         "purchase.html",
         title=f"Purchase {row.cart_reference}",
@@ -130,12 +132,6 @@ def show(purchase_id: UUID) -> Response:
         may_audit=is_allowed(caller, Permission.AUDIT_READ),
         done=DONE.get(request.args.get("done", "")),
     )
-
-
-def refundable(row: Row[Any], refunds: Sequence[Row[Any]]) -> int:
-    """How much can still be paid back; what Stripe has not answered yet is gone already."""
-    asked = sum(int(one.amount_minor) for one in refunds if one.state == RefundState.ASKED)
-    return (row.paid_minor or 0) - int(row.refunded_minor) - asked
 
 
 def quote_lines(row: Row[Any]) -> list[QuoteLine]:

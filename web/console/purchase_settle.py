@@ -17,13 +17,12 @@ from models.payments import PaymentState
 from pipelines.access.permissions import Permission
 from pipelines.checkout.read import read_purchase, state_of_purchase
 from pipelines.checkout.settle import accept_purchase, refund_purchase
-from pipelines.payments.read import refunds_of
+from pipelines.payments.refund import refundable_minor
 from pipelines.payments.refusals import NothingToRefund, PaymentEnded
 from web.console.amounts import amount_of, typed_amount
 from web.console.changes import Change, Line, agree, form_page
 from web.console.formats import decimal_of, money
 from web.console.frame import go
-from web.console.purchase_page import refundable
 from web.console.purchase_words import STATES, asked_words, paid_words, slot_then, slot_words
 from web.console.purchases import section_place
 from web.console.visit import looking
@@ -215,4 +214,4 @@ def found_purchase(purchase_id: UUID) -> tuple[Row[Any], int]:
     """The purchase, and how much of it can still be paid back."""
     with looking() as session:
         row = read_purchase(session, purchase_id)
-        return row, refundable(row, refunds_of(session, purchase_id))
+        return row, refundable_minor(session, row)
