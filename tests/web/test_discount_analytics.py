@@ -234,6 +234,11 @@ def test_days_that_cannot_be_are_said_at_their_field(mia: Visitor, code_id: UUID
         wrong = mia.get(f"{path}?from=2027-03-29&to=2027-03-27")
         unread = mia.get(f"{path}?from=soon&to=2027-03-27")
 
+        for query in ("from=2027-03-29&to=2027-03-27", "from=soon&to=2027-03-27"):
+            no_file = mia.get(f"{path}.csv?{query}")
+            assert (no_file.status_code, no_file.mimetype) == (422, "text/html")
+            assert f'method="get" action="{path}"' in no_file.text
+        assert mia.get(f"{path}.csv?{DAYS}").mimetype == "text/csv"
         assert (wrong.status_code, unread.status_code) == (422, 422)
         assert '<a href="#to">The last day is before the first one.' in wrong.text
         assert '<a href="#from">Give a day' in unread.text
