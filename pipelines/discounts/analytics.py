@@ -1,9 +1,10 @@
 """How discount codes were used over time: of one code, and of all in a scope (S2-062, S2-064).
 
-A reservation belongs to the day on which it was made, and is told as it stands now. Each code of a
-cart has its own use; over all codes a cart is one reservation, and its revenue is counted once. Days are
-those of a time zone. Ids are ordered by time: a period is a range of them in an index, an hour wider at both
-ends because the front's clock makes them, and times decide.
+A reservation belongs to the day on which it was made, and is told as it stands now. Its revenue is what
+was paid for it in its currency, less what went back since. Each code of a cart has its own use; over all
+codes a cart is one reservation, and its revenue is counted once. Days are those of a time zone. Ids are
+ordered by time: a period is a range of them in an index, an hour wider at both ends because the front's
+clock makes them, and times decide.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,19 +32,28 @@ COLUMNS = (
     *("discount_minor", "revenue_minor"),
 )
 
-_IN_PERIOD = """
+_OF_USAGES = """
 FROM discount_usages u
+"""
+#: What pays for what is confirmed; a part of it that went back leaves it so.
+_WITH_PAYMENT = (
+    _OF_USAGES
+    + "LEFT JOIN payments m ON m.id = u.purchase_id AND u.state = 'confirmed'"
+    + " AND m.paid_currency = u.currency"
+)
+_IN_PERIOD = """
 WHERE u.id >= :low AND u.id < :high AND u.created_at >= :begins AND u.created_at < :ends
 """
 _CELLS = f"""
 SELECT width_bucket(u.created_at, CAST(:starts AS timestamptz[])) AS place, u.currency, u.state, u.release_reason,
     {{counted}}
-{_IN_PERIOD}"""
-_EACH = """count(*) AS uses, CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
-    CAST(sum(u.total_minor) AS bigint) AS total_minor"""
-_OF_CARTS = """count(*) FILTER (WHERE u.stacked_on IS NULL) AS uses,
+{_WITH_PAYMENT}{_IN_PERIOD}"""
+_KEPT = "m.paid_minor - m.refunded_minor"
+_EACH = f"""count(*) AS uses, CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
+    CAST(coalesce(sum({_KEPT}), 0) AS bigint) AS revenue_minor"""
+_OF_CARTS = f"""count(*) FILTER (WHERE u.stacked_on IS NULL) AS uses,
     CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
-    CAST(coalesce(sum(u.total_minor) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint) AS total_minor"""
+    CAST(coalesce(sum({_KEPT}) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint) AS revenue_minor"""
 _GROUPED = " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
 _CARTS = _CELLS.format(counted=_OF_CARTS)
 _OF_CODE = text(_CELLS.format(counted=_EACH) + "AND u.code_id = :code" + _GROUPED)
@@ -58,8 +68,10 @@ SELECT c.id, c.code, c.client_id, f.made, f.paid, f.live FROM (
     GROUP BY u.code_id ORDER BY paid DESC, made DESC, u.code_id LIMIT :limit) f
 JOIN discount_codes c ON c.id = f.code_id ORDER BY f.paid DESC, f.made DESC, f.code_id
 """
-_CODES_OF_CLIENT = text(_MOST_USED.format(period=_IN_PERIOD + "AND u.client_id = :client"))
-_CODES_OF_SCOPE = text(_MOST_USED.format(period=_IN_PERIOD))
+_CODES_OF_CLIENT = text(
+    _MOST_USED.format(period=_OF_USAGES + _IN_PERIOD + "AND u.client_id = :client")
+)
+_CODES_OF_SCOPE = text(_MOST_USED.format(period=_OF_USAGES + _IN_PERIOD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +198,7 @@ def _found(period: Period, cells: Sequence[Row[Any]]) -> Analytics:
         part = outcomes_of(cell.state, cell.release_reason, cell.uses)
         outcomes[place] = outcomes.get(place, Outcomes()) + part
         if cell.state == "confirmed":
-            amounts[place] = Amounts(cell.discount_minor, cell.total_minor)
+            amounts[place] = Amounts(cell.discount_minor, cell.revenue_minor)
     return Analytics(
         period,
         [Slice(*place, found, amounts.get(place, Amounts())) for place, found in outcomes.items()],

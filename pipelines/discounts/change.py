@@ -10,11 +10,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from models.discounts import CodeState
-from pipelines.alerts.payment_kinds import ASSIGNED_CODE_LEAKED, CODE_LEAK_SUSPECTED
-from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import Detail, changes, record
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.discounts.create import write_rules
+from pipelines.discounts.move_codes import settle_leaks
 from pipelines.discounts.options import OPTION_NAMES
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeArchived, LimitBelowUsage
@@ -156,12 +155,9 @@ def _locked(session: Session, code_id: UUID) -> Row[Any]:
 
 
 def _settle_leak(session: Session, was: Row[Any], state: CodeState, now: datetime) -> None:
-    """Of a code that was paused by itself, or is tried by others: a person has seen to it (EC-017)."""
-    tenant = {"agency_id": was.agency_id, "client_id": was.client_id}
-    if was.pause_reason is not None:
-        settle_alert(session, CODE_LEAK_SUSPECTED, subject_id=was.id, now=now, **tenant)
-    if was.assignee_keys is not None and state is CodeState.ARCHIVED:
-        settle_alert(session, ASSIGNED_CODE_LEAKED, subject_id=was.id, now=now, **tenant)
+    leaked = [] if was.pause_reason is None else [was.id]
+    tried = [] if was.assignee_keys is None else [was.id]
+    settle_leaks(session, was, state, leaked=leaked, tried=tried, now=now)
 
 
 def _why(reason: str | None) -> Detail | None:

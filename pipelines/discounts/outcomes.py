@@ -66,7 +66,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Of what is paid and not refunded, in minor units of one currency."""
+    """Of uses that are paid and not refunded: what was given and what was kept, in minor units."""
 
     discount_minor: int = 0
     revenue_minor: int = 0

@@ -74,7 +74,8 @@ def codes_of(usage: str) -> str:
 
 
 _USAGE = text(f"""
-SELECT u.*, {codes_of("u.id")} AS codes FROM discount_usages u
+SELECT u.*, m.state AS payment_state, {codes_of("u.id")} AS codes
+FROM discount_usages u LEFT JOIN payments m ON m.id = u.purchase_id
 WHERE u.id = :usage AND u.stacked_on IS NULL
 """)
 
@@ -190,7 +191,10 @@ def standing(row: Row[Any], now: datetime) -> Standing:
 
 
 def read_reservation(session: Session, usage_id: UUID) -> Row[Any]:
-    """A reservation in whatever state, with its `codes`; `NotFound` if this scope cannot see it."""
+    """A reservation in whatever state, with its `codes`, and the `payment_state` of what pays for it.
+
+    `NotFound` if this scope cannot see it.
+    """
     row = session.execute(_USAGE, {"usage": usage_id}).one_or_none()
     if row is None:
         raise NotFound

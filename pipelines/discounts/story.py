@@ -20,8 +20,9 @@ FROM discount_rules WHERE code_id = :code ORDER BY version DESC LIMIT :limit
 _LIVE = text(f"""
 SELECT coalesce(u.stacked_on, u.id) AS id, u.cart_reference, u.rules_version, u.currency,
     u.discount_minor, u.total_minor, u.user_id, u.expires_at, u.created_at,
-    {codes_of("coalesce(u.stacked_on, u.id)")} AS codes
-FROM discount_usages u WHERE u.code_id = :code AND u.state = 'reserved'
+    m.state AS payment_state, {codes_of("coalesce(u.stacked_on, u.id)")} AS codes
+FROM discount_usages u LEFT JOIN payments m ON m.id = u.purchase_id
+WHERE u.code_id = :code AND u.state = 'reserved'
 ORDER BY u.expires_at, u.id LIMIT :limit
 """)
 
@@ -38,6 +39,7 @@ def live_reservations(
 ) -> list[Row[Any]]:
     """Slots that are reserved, the next to run out first; some may be over and not given back yet.
 
-    `id` is the cart's reservation, and `codes` are all that it has.
+    `id` is the cart's reservation, and `codes` are all that it has; `payment_state` is that of the
+    payment that is under way for it, if one is.
     """
     return list(session.execute(_LIVE, {"code": code_id, "limit": limit}))

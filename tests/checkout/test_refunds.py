@@ -198,6 +198,30 @@ def test_ec049_a_person_takes_another_amount(till: Till, boss: Caller) -> None:
     assert_proven(till.house)
 
 
+def test_s2_062_revenue_is_what_was_paid_and_kept(till: Till, boss: Caller) -> None:
+    """Not what was asked for: a part went back, another amount was taken, a free one cost nothing."""
+
+    def told() -> list[tuple[int, int]]:
+        found = boss.get("/discounts/analytics").json["amounts"]
+        return [(one["discount_minor"], one["revenue_minor"]) for one in found]
+
+    make_discount(till.house, till.seeded)
+    make_discount(till.house, till.seeded, "FREE", percent_bp=10_000)
+    assert refund(boss, paid(till), amount_minor=8_999).status_code == 201
+    till.deliver()
+    assert told() == [(1_000, 1)]
+
+    odd = till.checkout(till.reserve())
+    till.deliver([paid_event(till, odd, amount_total=100)])
+    boss.post(f"/purchases/{odd['purchase_id']}/accept", {"reason": "a voucher"})
+    assert told() == [(2_000, 101)]
+
+    free = till.checkout(till.reserve("FREE"))
+    till.deliver()
+    assert till.purchase(free["purchase_id"])["state"] == "confirmed"
+    assert told() == [(12_000, 101)]
+
+
 def test_ec049_a_person_pays_another_amount_back(till: Till, boss: Caller) -> None:
     make_discount(till.house, till.seeded)
     purchase = till.checkout(till.reserve())

@@ -53,8 +53,8 @@ DISCOUNTS = (
     Mutant(
         "the revenue of a cart is counted for each of its codes",
         "pipelines/discounts/analytics.py",
-        "CAST(coalesce(sum(u.total_minor) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint)",
-        "CAST(sum(u.total_minor) AS bigint)",
+        "sum({_KEPT}) FILTER (WHERE u.stacked_on IS NULL)",
+        "sum({_KEPT})",
         STACKS_PAID,
     ),
     Mutant(

@@ -13,7 +13,7 @@ from models.people import Role
 from models.scope import SYSTEM
 from pipelines.alerts.fold import fold_signals
 from pipelines.wiring import House
-from tests.discounting import asked, cart, counted, said
+from tests.discounting import asked, cart, counted, make_batch, said
 from tests.driving import change, drain, hasten, rows
 from tests.proof import assert_proven
 from tests.security.tenants import key_caller
@@ -185,6 +185,22 @@ def test_ec017_whoever_the_client_knows_is_the_assignee_by_every_name(
         rows(house, "SELECT 1 FROM discount_codes WHERE discount_codes::text LIKE '%crm-ann%'")
         == []
     )
+
+
+def test_s2_131_ec017_who_puts_a_batch_away_has_seen_to_the_codes_that_others_tried(
+    manager: Caller, shop: Caller, house: House, seeded: Seeded
+) -> None:
+    code_id, batch_id = hers(manager), make_batch(house, seeded)
+    change(house, "UPDATE discount_codes SET batch_id = :id", id=batch_id)
+    for _ in range(3):
+        tried(shop)
+
+    manager.post(f"/discounts/batches/{batch_id}/pause")
+    paused = alerts(house)
+    manager.call("DELETE", f"/discounts/batches/{batch_id}")
+
+    assert paused == [("assigned_code_leaked", code_id)]
+    assert alerts(house) == []
 
 
 def test_ec017_one_other_is_one_by_whatever_they_come_and_three_within_an_hour_are_told_of(

@@ -26,10 +26,17 @@ DAYS = "from=2027-03-27&to=2027-03-29"
 _USAGE = text("""
 INSERT INTO discount_usages (id, agency_id, client_id, code_id, rules_version, state,
     cart_reference, cart_digest, quote, currency, subtotal_minor, discount_minor, total_minor,
-    customer_keys, expires_at, release_reason, ended_at, created_at)
+    customer_keys, expires_at, release_reason, purchase_id, ended_at, created_at)
 VALUES (:id, :agency, :client, :code, 1, :state, :cart, '', CAST(:quote AS jsonb), :currency,
     :total + :discount, :discount, :total, '{}', :at, :reason,
-    CASE WHEN :state <> 'reserved' THEN CAST(:at AS timestamptz) END, :at)
+    CASE WHEN :state IN ('confirmed', 'refunded') THEN CAST(:id AS uuid) END, CASE WHEN :state <> 'reserved' THEN CAST(:at AS timestamptz) END, :at)
+""")
+
+_PAYMENT = text("""
+INSERT INTO payments (id, agency_id, client_id, purpose, state, amount_minor, currency, lines,
+    reference, success_url, cancel_url, session_expires_at, payment, paid_minor, paid_currency, paid_at)
+VALUES (:id, :agency, :client, 'purchase', 'succeeded', :total, :currency, '[]', :id, '', '', :at,
+    'paid', :total, :currency, :at)
 """)
 
 
@@ -44,7 +51,7 @@ def used(
     currency: str = "USD",
     amounts: tuple[int, int] = (1_000, 9_000),
 ) -> None:
-    """A usage as if made at that moment, with an id of that moment."""
+    """A usage as if made at that moment, with an id of that moment, and what paid for it."""
     when = datetime.fromisoformat(at).astimezone(UTC)
     identity = UUID(int=first_id(when).int | new_id().int & (1 << 80) - 1)
     values = {
@@ -63,6 +70,8 @@ def used(
     }
     with scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(_USAGE, values)
+        if state == "confirmed":
+            session.execute(_PAYMENT, values)
 
 
 @pytest.fixture
@@ -225,6 +234,11 @@ def test_days_that_cannot_be_are_said_at_their_field(mia: Visitor, code_id: UUID
         wrong = mia.get(f"{path}?from=2027-03-29&to=2027-03-27")
         unread = mia.get(f"{path}?from=soon&to=2027-03-27")
 
+        for query in ("from=2027-03-29&to=2027-03-27", "from=soon&to=2027-03-27"):
+            no_file = mia.get(f"{path}.csv?{query}")
+            assert (no_file.status_code, no_file.mimetype) == (422, "text/html")
+            assert f'method="get" action="{path}"' in no_file.text
+        assert mia.get(f"{path}.csv?{DAYS}").mimetype == "text/csv"
         assert (wrong.status_code, unread.status_code) == (422, 422)
         assert '<a href="#to">The last day is before the first one.' in wrong.text
         assert '<a href="#from">Give a day' in unread.text

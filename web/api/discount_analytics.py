@@ -82,11 +82,15 @@ class ReleasedFor(Schema):
 
 
 class DiscountAmounts(Schema):
-    """Of what is paid and not refunded."""
+    """Of uses that are paid and not refunded."""
 
     currency = fields.String()
     discount_minor = fields.Integer()
-    revenue_minor = fields.Integer(metadata={"description": "What was paid in all, with tax."})
+    revenue_minor = fields.Integer(
+        metadata={
+            "description": "What was paid for them in this currency, with tax, less what went back."
+        }
+    )
 
 
 class DiscountAnalytics(Schema):

@@ -25,18 +25,20 @@ from web.console.book_form import (
     shown_rules,
     try_pattern,
 )
-from web.console.book_words import BOOK_STATES, differences
+from web.console.book_words import BOOK_STATES
 from web.console.books import TITLE, place
 from web.console.changes import Change, Line, Place, agree
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import plural
 from web.console.frame import go, page
+from web.console.stale_forms import differences, filled_again, shown_before
 from web.console.typed import typed_fields
 from web.console.visit import looking
 from web.guards import permitted, principal
 
 #: As the database counts it.
 VERSION_MAX = 2**31 - 1
+NOTHING_ELSE = "It was closed or reopened; what stands here did not change."
 
 
 def add_pages(console: Blueprint) -> None:
@@ -55,7 +57,7 @@ def show(book_id: UUID) -> Response:
 @permitted(Permission.BOOKS_MANAGE)
 def change(book_id: UUID) -> Response:
     """Look at the pattern, or write what was changed, if nobody changed the book meanwhile."""
-    typed = typed_fields("version", "meant", *FIELDS, *(f"was_{name}" for name in FIELDS))
+    typed = typed_fields("version", "meant", *FIELDS)
     errors = dict[str, str]()
     if request.form.get("do") == "look":
         view = _read(book_id)
@@ -65,7 +67,7 @@ def change(book_id: UUID) -> Response:
     rules = read_rules(typed, errors)
     if errors:
         return _page(book_id, typed, errors)
-    values = changed_rules(rules, typed, {name: typed[f"was_{name}"] for name in FIELDS})
+    values = changed_rules(rules, typed, shown_before(FIELDS))
     actor_id = principal().actor_id
     try:
         with looking() as session:
@@ -149,11 +151,15 @@ def _page(
     status: int | None = None,
     trial: Trial | None = None,
 ) -> Response:
-    """The form; after a conflict it says what is different now, and keeps what was typed."""
+    """The form; after a conflict it says what is different now, and keeps what was typed, and that alone."""
     view = _read(book_id)
     found = shown_rules(view) | {"version": str(view.rules.version), "meant": str(CODES_MEANT)}
-    is_stale = status is not None
-    was = {name: (typed or {}).get(f"was_{name}", "") for name in FIELDS}
+    was, told = shown_before(FIELDS), None
+    # A form with an error still stands on what its visitor read; a stale one is told it now.
+    seen = was | {"version": typed["version"]} if typed is not None else found
+    if typed is not None and status is not None:
+        seen, told = found, differences(FIELDS, was, found, NOTHING_ELSE)
+        typed = filled_again(FIELDS, typed, was, found)
     return page(
         "book_edit.html",
         title=f"Edit {view.rules.name}",
@@ -162,11 +168,10 @@ def _page(
         status=status or (422 if errors else 200),
         book=view.rules,
         typed=typed or found,
-        # A form with an error still stands on what its visitor read; a stale one is told it now.
-        seen=was | {"version": typed["version"]} if typed and not is_stale else found,
+        seen=seen,
         fields=FIELDS,
         errors=errors or {},
-        differences=differences(FIELDS, was, found) if is_stale else None,
+        differences=told,
         trial=trial,
         form_name=form_name(),
     )

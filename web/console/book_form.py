@@ -12,6 +12,7 @@ from pipelines.errors import FieldError, ValidationFailed
 from pipelines.jobs.cells import FORBIDDEN_CONTROLS
 from web.console.book_words import PatternLook, pattern_look
 from web.console.condition_form import moment_of, number_of
+from web.console.stale_forms import touched_fields
 from web.console.starts import FIELD_FORMAT
 
 NAME_CHARACTERS_MAX = 200
@@ -154,7 +155,7 @@ def changed_rules(
     rules: Mapping[str, Any], typed: Mapping[str, str], was: Mapping[str, str]
 ) -> dict[str, Any]:
     """The rules whose fields were touched: seconds, which no field shows, are not lost."""
-    touched = {name for name in FIELDS if typed[name] != was[name]}
+    touched = touched_fields(FIELDS, typed, was)
     found = {name: rules[name] for name in touched - set(PATTERN_FIELDS)}
     if touched & set(PATTERN_FIELDS):
         found["pattern"] = rules["pattern"]

@@ -1,6 +1,6 @@
 """A book in words: how it stands, what is in stock, its rules, and what its codes are worth: pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.books.capacity import capacity, days_per_hit
@@ -169,28 +169,9 @@ def assign_why_not(view: BookView, *, may_assign: bool) -> str | None:
     return None
 
 
-def differences(
-    fields: Mapping[str, str],
-    was: Mapping[str, str],
-    now: Mapping[str, str],
-    otherwise: str = "It was closed or reopened; what stands here did not change.",
-) -> Sequence[str]:
-    """What is not as it was when a form was shown, a sentence each."""
-    told = [
-        f"{words} was {_quoted(was[name])} and is {_quoted(now[name])} now."
-        for name, words in fields.items()
-        if was[name] != now[name]
-    ]
-    return told or [otherwise]
-
-
 def _way_on(state: BookState) -> str:
     return "Reopen it first." if state is BookState.CLOSED else "Give it a later end under Edit."
 
 
 def _limit(most: int | None) -> str:
     return "No limit" if most is None else number(most)
-
-
-def _quoted(text: str) -> str:
-    return f"“{text}”" if text else "not set"

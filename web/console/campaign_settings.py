@@ -18,6 +18,7 @@ from web.console.condition_form import read_conditions, shown_conditions
 from web.console.form_names import form_name, key_of_form
 from web.console.formats import number
 from web.console.frame import go, page
+from web.console.stale_forms import differences, filled_again, shown_before
 from web.console.typed import typed_fields
 from web.console.visit import looking
 from web.errors import STATUS
@@ -26,6 +27,7 @@ from web.guards import permitted, principal
 
 #: As the database counts it.
 VERSION_MAX = 2**31 - 1
+NOTHING_ELSE = "Its state or its budget changed; what stands here did not."
 #: What a form shows, and what the words of a conflict call it.
 FIELDS = {
     "name": "Its name",
@@ -54,14 +56,13 @@ def show(campaign_id: UUID) -> Response:
 def change(campaign_id: UUID) -> Response:
     """Write what was changed, if nobody changed the campaign since the form was shown."""
     caller = principal()
-    typed = typed_fields("version", *FIELDS, *(f"was_{name}" for name in FIELDS))
+    typed = typed_fields("version", *FIELDS)
     with looking() as session:
         campaigns.campaign(session, campaign_id)
     errors, version = name_errors(typed, zone_required=True), _version(typed["version"])
     values: dict[str, object] = {"name": typed["name"], "time_zone": typed["time_zone"]}
     if "time_zone" not in errors:
-        was = {name: typed[f"was_{name}"] for name in FIELDS}
-        values |= read_conditions(typed, was, errors)
+        values |= read_conditions(typed, shown_before(FIELDS), errors)
     if errors:
         return _page(campaign_id, typed, errors)
     try:
@@ -99,11 +100,18 @@ def _page(
     *,
     status: int | None = None,
 ) -> Response:
-    """The form; after a conflict it says what is different now, and keeps what was typed."""
+    """The form; after a conflict it says what is different now, and keeps what was typed, and that alone."""
     with looking() as session:
         row = campaigns.campaign(session, campaign_id)
     found = _found(row)
-    is_stale = typed is not None and not errors and status is not None
+    seen, told = found | {"version": str(row.version)}, None
+    if typed is not None and errors:
+        # A form with an error still stands on what its visitor read; a stale one is told it now.
+        seen = shown_before(FIELDS) | {"version": typed["version"]}
+    elif typed is not None:
+        was = shown_before(FIELDS)
+        told = differences(FIELDS, was, found, NOTHING_ELSE)
+        typed = filled_again(FIELDS, typed, was, found)
     return page(
         "campaign_settings.html",
         title=f"Settings of {row.name}",
@@ -116,11 +124,10 @@ def _page(
         status=status or (422 if errors else 200),
         campaign=row,
         typed=typed or found,
-        # A form with an error still stands on what its visitor read; a stale one is told it now.
-        seen=_seen(typed) if typed and errors else found | {"version": str(row.version)},
+        seen=seen,
         fields=FIELDS,
         errors=errors or {},
-        differences=_differences(typed or {}, found) if is_stale else None,
+        differences=told,
         counted=None if row.rewards_counted is None else number(row.rewards_counted),
         areas=zones_by_area(),
         form_name=form_name(),
@@ -129,24 +136,6 @@ def _page(
 
 def _found(row: Row[object]) -> dict[str, str]:
     return {"name": row.name, "time_zone": row.time_zone} | shown_conditions(row)
-
-
-def _seen(typed: Mapping[str, str]) -> dict[str, str]:
-    return {name: typed[f"was_{name}"] for name in FIELDS} | {"version": typed["version"]}
-
-
-def _differences(typed: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
-    """What is not as it was when the form was shown, a sentence each."""
-    told = [
-        f"{words} was {_quoted(typed[f'was_{name}'])} and is {_quoted(found[name])} now."
-        for name, words in FIELDS.items()
-        if typed[f"was_{name}"] != found[name]
-    ]
-    return told or ["Its state or its budget changed; what stands here did not."]
-
-
-def _quoted(text: str) -> str:
-    return f"“{text}”" if text else "not set"
 
 
 def _version(text: str) -> int:

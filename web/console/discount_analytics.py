@@ -61,13 +61,15 @@ def show(discount_id: UUID) -> Response:
 
 @permitted(Permission.DISCOUNTS_READ)
 def download(discount_id: UUID) -> Response:
-    """A row for each day and currency; days that cannot be read are the last ones."""
+    """A row for each day and currency; for days that cannot be, the page that says why."""
+    errors = dict[str, str]()
+    days = _days(errors)
     with looking() as session:
         try:
-            view, found = report_on_code(session, discount_id, _days({}))
-        except ValidationFailed:
-            view, found = report_on_code(session, discount_id, (None, None))
-    return report_file(found, f"discount-{view.row.id}")
+            view, found = report_on_code(session, discount_id, days)
+        except ValidationFailed as refusal:
+            errors |= _at_fields(refusal)
+    return show(discount_id) if errors else report_file(found, f"discount-{view.row.id}")
 
 
 @permitted(Permission.DISCOUNTS_READ)
@@ -94,9 +96,11 @@ def show_all() -> Response:
 
 @permitted(Permission.DISCOUNTS_READ)
 def download_all() -> Response:
+    """As `download`, of every code that the visitor sees, or those of one client."""
+    errors = dict[str, str]()
     with looking() as session:
-        found = _of_all(session, id_in(request.args.get("client")), {})
-    return report_file(found, "discounts")
+        found = _of_all(session, id_in(request.args.get("client")), errors)
+    return show_all() if errors else report_file(found, "discounts")
 
 
 def _of_all(session: Session, chosen: UUID | None, errors: dict[str, str]) -> Analytics:

@@ -19,7 +19,6 @@ from pipelines.queue.keys import RequestInProgress, once
 from pipelines.tenants.clients import client
 from web.console.at_work import still_at_work
 from web.console.book_edit import version_typed
-from web.console.book_words import differences
 from web.console.discount_form import (
     CHOICES,
     FIELDS,
@@ -35,6 +34,7 @@ from web.console.discount_preview import FIELDS as CART_FIELDS
 from web.console.discount_preview import LINES, Preview, offered_cart
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
+from web.console.stale_forms import differences, filled_again, shown_before
 from web.console.typed import typed_fields
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -65,7 +65,7 @@ def show(discount_id: UUID) -> Response:
 def change(discount_id: UUID) -> Response:
     """Try it on the sample cart, or write what was changed, if nobody else changed the code."""
     found = _found(discount_id)
-    was = {name: request.form.get(f"was_{name}", "") for name in FIELDS}
+    was = shown_before(FIELDS)
     typed = typed_fields("version", "past_meant", *CART_FIELDS) | typed_rules()
     typed["kind"] = found.view.rules.kind.value
     errors = dict[str, str]()
@@ -119,7 +119,7 @@ def _page(
     status: int | None = None,
     trial: Preview | None = None,
 ) -> Response:
-    """The form; after a conflict it says what is different now, and keeps what was typed."""
+    """The form; after a conflict it says what is different now, and keeps what was typed, and that alone."""
     view, errors = found.view, errors or {}
     shown = shown_values(view, found.zone)
     seen = {name: shown[name] for name in FIELDS} | {"version": str(view.row.version)}
@@ -127,6 +127,7 @@ def _page(
     told = None
     if is_stale and was is not None:
         told = differences(FIELDS, said_in_words(was), said_in_words(shown), NOTHING_ELSE)
+        typed = filled_again(FIELDS, typed or shown, was, shown)
     elif typed is not None and was is not None:
         # A form with an error still stands on what its visitor read.
         seen = {**was, "version": typed["version"]}

@@ -32,6 +32,7 @@ from web.console.discount_words import (
     begins_a_day,
     percent_text,
 )
+from web.console.stale_forms import touched_fields
 
 PRODUCTS_MAX = 500
 #: Of the field of products, which is longer than others.
@@ -142,7 +143,7 @@ def touched_values(
     values: Mapping[str, Any], typed: Mapping[str, str], was: Mapping[str, str]
 ) -> dict[str, Any]:
     """The values whose fields were changed: seconds, which no field shows, are not lost."""
-    touched = {name for name in FIELDS if _said(name, typed) != _said(name, was)}
+    touched = touched_fields(FIELDS, typed, was)
     return {name: values[name] for name, by in SAID_BY.items() if touched & set(by)}
 
 
@@ -263,8 +264,3 @@ def _end_shown(at: datetime | None, zone: str) -> tuple[str, str]:
     if begins_a_day(at, zone):
         return f"{local - timedelta(days=1):%Y-%m-%d}", ""
     return f"{local:%Y-%m-%d}", f"{local:%H:%M}"
-
-
-def _said(name: str, typed: Mapping[str, str]) -> str:
-    """Lines of the same words are the same, however they end."""
-    return "\n".join(typed[name].splitlines()).strip()

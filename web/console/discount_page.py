@@ -30,6 +30,7 @@ from web.console.discount_words import (
     EFFECTS,
     STANDINGS,
     applied,
+    held_words,
     limit_words,
     option_words,
     time_left,
@@ -70,7 +71,7 @@ class VersionLine:
 
 @dataclass(frozen=True, slots=True)
 class SlotLine:
-    """A slot that somebody has reserved and not paid yet."""
+    """A slot that somebody has reserved, and that is not settled yet."""
 
     id: UUID
     cart: str
@@ -82,6 +83,8 @@ class SlotLine:
     total: str
     expires_at: datetime
     left: str
+    #: Why no time runs, where none does.
+    held: str | None
 
 
 def add_pages(console: Blueprint) -> None:
@@ -230,4 +233,5 @@ def _slot(row: Row[Any], view: CodeView) -> SlotLine:
         money(row.total_minor, row.currency),
         row.expires_at,
         time_left(row.expires_at, view.now),
+        held_words(row.payment_state),
     )

@@ -13,7 +13,7 @@ from pipelines.discounts.refusals import ReservationEnded
 from pipelines.payments.refusals import PaymentProviderUnavailable
 from web.console.changes import Change, Line, form_page
 from web.console.discount_page import home_place
-from web.console.discount_words import applied, time_left
+from web.console.discount_words import applied, held_words, time_left
 from web.console.form_names import form_name
 from web.console.formats import money
 from web.console.frame import go
@@ -23,6 +23,7 @@ from web.front import front
 from web.guards import permitted, principal
 
 TITLE = "Release the slot now"
+IS_HELD = "{}: the slot is not released by hand. Decide on its purchase."
 
 
 def add_pages(console: Blueprint) -> None:
@@ -68,14 +69,17 @@ def _question(
         now = clock.now(session)
         row = read_reservation(session, reservation_id)
         view = read_code(session, row.code_id, now=now)
-    stands = row.state.capitalize()
+    stands, then = row.state.capitalize(), "Free for another customer"
     if row.state == UsageState.RESERVED:
         stands = f"Reserved, {time_left(row.expires_at, now)} left"
+        if (held := held_words(row.payment_state)) is not None:
+            stands, then = held, "Stays as it is"
+            errors, status = errors | {"reason": IS_HELD.format(held)}, 409
     off = money(row.quote["discount_minor"], row.currency)
     change = Change(
         title=TITLE,
         lines=(
-            Line(f"The slot of cart {row.cart_reference}", stands, "Free for another customer"),
+            Line(f"The slot of cart {row.cart_reference}", stands, then),
             Line(f"Its discount by {applied(row.codes)}", off, "None"),
         ),
         note="If the customer has a payment page open for it, that is ended first. What was paid "

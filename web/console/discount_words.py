@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from models.discounts import OnLate, Restores
+from models.payments import PaymentState
 from pipelines.discounts.outcomes import Outcomes
 from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind, DiscountRules
@@ -180,6 +181,20 @@ def time_left(until: datetime, now: datetime) -> str:
     """`14:03`: minutes and seconds; `0:00` for what is over."""
     seconds = max(0, int((until - now) / timedelta(seconds=1)))
     return f"{seconds // SECONDS_PER_MINUTE}:{seconds % SECONDS_PER_MINUTE:02d}"
+
+
+def held_words(payment_state: str | None) -> str | None:
+    """Why a reserved slot runs out of no time, and is not released by hand; None for one that does.
+
+    What is paid and reserved still waits for a decision.
+    """
+    match payment_state:
+        case PaymentState.PROCESSING:
+            return "Being paid"
+        case PaymentState.SUCCEEDED | PaymentState.MISMATCHED:
+            return "Paid, waits for a person"
+        case _:
+            return None
 
 
 def release_words(reason: str) -> str:

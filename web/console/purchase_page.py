@@ -127,6 +127,8 @@ def show(purchase_id: UUID) -> Response:
         back=money(row.refunded_minor, currency),
         left=money(left, currency) if left > 0 else None,
         waits=row.payment_state == PaymentState.MISMATCHED and row.refused is None,
+        is_flagged=row.review is not None,
+        may_review=is_allowed(caller, Permission.DISCOUNTS_MANAGE),
         may_settle=is_allowed(caller, Permission.PURCHASES_SETTLE),
         may_see_code=is_allowed(caller, Permission.DISCOUNTS_READ),
         may_audit=is_allowed(caller, Permission.AUDIT_READ),

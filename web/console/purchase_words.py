@@ -168,7 +168,8 @@ def slot_words(row: Row[Any], code: Mapping[str, Any]) -> str:
         case UsageState.REFUNDED:
             return _CAME_BACK[code["restored"]]
         case other:
-            return "Reserved" if other == UsageState.RESERVED else "Given back"
+            kept = "Reserved" if row.review is None else "Kept until somebody decides"
+            return kept if other == UsageState.RESERVED else "Given back"
 
 
 def slot_then(row: Row[Any], code: Mapping[str, Any], *, is_whole: bool) -> str:
@@ -176,6 +177,8 @@ def slot_then(row: Row[Any], code: Mapping[str, Any], *, is_whole: bool) -> str:
     if row.payment_state == PaymentState.MISMATCHED:
         is_waiting = row.usage_state == UsageState.RESERVED and row.is_its_slot
         return "Given back at once" if is_waiting and row.refused is None else "Stays as it is"
+    if row.review is not None and row.usage_state == UsageState.RESERVED:
+        return "Given back once all is paid back" if is_whole else "Kept until somebody decides"
     if row.usage_state != UsageState.CONFIRMED or not row.is_its_slot:
         return "Stays as it is"
     if not is_whole:
@@ -210,6 +213,11 @@ def _not_confirmed(row: Row[Any]) -> str:
         is_back = row.refunded_minor >= (row.paid_minor or 0)
         goes = "It was paid back." if is_back else "It is being paid back."
         return f"{_REFUSED.get(row.refused, row.refused)} {goes}"
+    if row.review is not None:
+        return (
+            f"{paid_words(row)} was paid, as it was asked for, and the use of its code looks like a "
+            "deception. The money is kept, and the slot, until somebody approves or rejects it."
+        )
     return (
         f"{asked_words(row)} was asked for and {paid_words(row)} was paid. Nothing is confirmed by "
         "another amount: take what was paid, or pay it back."

@@ -33,6 +33,7 @@ from web.console.referral_form import (
     shown_program,
 )
 from web.console.referral_words import PROGRAMS
+from web.console.stale_forms import filled_again, shown_before
 from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.guards import permitted, principal
@@ -198,7 +199,14 @@ def _edit_page(
     *,
     status: int | None = None,
 ) -> Response:
-    """The form; after a conflict it says what is there now, and keeps what was typed."""
+    """The form; after a conflict it says what is there now, and keeps what was typed, and that alone."""
+    found = shown_program(row)
+    # A form with an error still stands on what its visitor read; a stale one is told it now.
+    seen = found | {"version": str(row.version)}
+    if typed is not None and errors:
+        seen = shown_before(FIELDS) | {"version": typed["version"]}
+    elif typed is not None:
+        typed = filled_again(FIELDS, typed, shown_before(FIELDS), found)
     return page(
         "referral_edit.html",
         title=f"Edit {row.name}",
@@ -210,9 +218,9 @@ def _edit_page(
         ],
         status=status or (422 if errors else 200),
         program=row,
-        typed=typed or shown_program(row),
-        # A form with an error still stands on what its visitor read; a stale one is told it now.
-        version=typed["version"] if typed and errors else row.version,
+        typed=typed or found,
+        seen=seen,
+        fields=FIELDS,
         errors=errors or {},
         is_stale=typed is not None and not errors,
         form_name=form_name(),

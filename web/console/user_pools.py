@@ -19,6 +19,7 @@ from web.console.at_work import still_at_work
 from web.console.form_names import form_name, key_of_form
 from web.console.frame import go, page
 from web.console.person_form import offered_clients, typed_client
+from web.console.stale_forms import filled_again, shown_before
 from web.console.typed import id_in, typed_fields
 from web.console.visit import looking
 from web.errors import STATUS
@@ -216,9 +217,16 @@ def _settings_page(
     *,
     status: int | None = None,
 ) -> Response:
-    """The form; after a conflict it says what is there now, and keeps what was typed."""
+    """The form; after a conflict it says what is there now, and keeps what was typed, and that alone."""
     with looking() as session:
         row = pools.pool(session, user_pool_id)
+    found = {"name": row.name, "description": row.description}
+    # A form with an error still stands on what its visitor read; a stale one is told it now.
+    seen = found | {"version": row.version}
+    if typed is not None and errors:
+        seen = shown_before(found) | {"version": typed["version"]}
+    elif typed is not None:
+        typed = filled_again(found, typed, shown_before(found), found)
     return page(
         "user_pool_settings.html",
         title=f"Settings of {row.name}",
@@ -230,9 +238,8 @@ def _settings_page(
         ],
         status=status or (422 if errors else 200),
         pool=row,
-        typed=typed or {"name": row.name, "description": row.description},
-        # A form with an error still stands on what its visitor read; a stale one is told it now.
-        version=typed["version"] if typed and errors else row.version,
+        typed=typed or found,
+        seen=seen,
         errors=errors or {},
         is_stale=typed is not None and not errors,
         form_name=form_name(),

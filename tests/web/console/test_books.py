@@ -243,7 +243,8 @@ def test_a_change_over_somebody_elses_says_what_is_different_and_writes_nothing(
     book_id = make_book(house, seeded, name="Spring")
     path = f"/console/books/{book_id}/edit"
     mine = hidden(mia.get(path).text) | values(mia.get(path).text) | {"name": "Mine"}
-    mia.send(path, **values(mia.get(path).text) | {"name": "Theirs"})
+    theirs = {"name": "Theirs", "max_assignments": "50"}
+    mia.send(path, **values(mia.get(path).text) | theirs)
 
     stale = mia.client.post(path, data=mine, headers=SAME_ORIGIN)
     again = hidden(stale.text) | values(stale.text)
@@ -253,7 +254,7 @@ def test_a_change_over_somebody_elses_says_what_is_different_and_writes_nothing(
     assert 'value="Mine"' in stale.text
     assert book(house, "Theirs")["version"] == 2
     assert mia.client.post(path, data=again, headers=SAME_ORIGIN).status_code == 303
-    assert book(house, "Mine")["version"] == 3
+    assert (book(house, "Mine")["version"], book(house, "Mine")["max_assignments"]) == (3, 50)
 
 
 def test_a_book_is_closed_and_reopened_for_a_reason_that_the_audit_keeps(

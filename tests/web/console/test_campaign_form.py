@@ -153,7 +153,7 @@ def test_s4_049_name_and_zone_are_changed_and_a_stale_form_is_told_what_is_diffe
 ) -> None:
     path = f"/console/campaigns/{seeded.campaign_id}/settings"
     stale = hidden(mia.get(path).text)
-    first = bob.send(path, name="Bob's", time_zone="Europe/Paris")
+    first = bob.send(path, name="Bob's", time_zone="Europe/Paris", max_rewards="9")
     typed = stale | {"name": "Mia's", "time_zone": "UTC"}
 
     refused = mia.client.post(path, data=typed, headers=SAME_ORIGIN)
@@ -167,6 +167,7 @@ def test_s4_049_name_and_zone_are_changed_and_a_stale_form_is_told_what_is_diffe
     assert "and is “Bob's” now." in told
     assert "and is “Europe/Paris” now." in told
     assert 'value="Mia\'s"' in told
+    assert 'name="max_rewards" value="9"' in told
     assert tuple(between) == ("Bob's", "Europe/Paris", 2)
     assert again.status_code == 303
     assert tuple(after) == ("Mia's", "UTC", 3)

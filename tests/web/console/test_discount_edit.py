@@ -111,10 +111,11 @@ def test_ec004_a_limit_below_what_is_used_is_refused_at_its_field(
 def test_ec025_a_change_over_somebody_elses_says_what_is_different_and_writes_nothing(
     house: House, seeded: Seeded, mia: Visitor
 ) -> None:
+    """What was left alone is as they left it when the form is sent again."""
     make_discount(house, seeded, products=("A", "B"))
     path = edit_of(house)
     mine = hidden(mia.get(path).text) | values(mia.get(path).text) | {"percent": "7"}
-    mia.send(path, **values(mia.get(path).text) | {"percent": "8"})
+    mia.send(path, **values(mia.get(path).text) | {"percent": "8", "max_uses": "50"})
 
     stale = mia.client.post(path, data=mine, headers=SAME_ORIGIN)
     again = hidden(stale.text) | values(stale.text)
@@ -126,6 +127,7 @@ def test_ec025_a_change_over_somebody_elses_says_what_is_different_and_writes_no
     assert len(rules(house)) == 2
     assert mia.client.post(path, data=again, headers=SAME_ORIGIN).status_code == 303
     assert [row.percent_bp for row in rules(house)] == [1000, 800, 700]
+    assert rows(house, "SELECT max_uses FROM discount_codes") == [(50,)]
     assert rules(house)[-1].products == ["A", "B"]
 
 

@@ -8,6 +8,7 @@ from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.buying import full_purchase
 from tests.discounting import counted, expire, full_discount
 from tests.driving import change, rows
 from tests.seeding import Seeded, seed
@@ -104,6 +105,32 @@ def test_s2_143_a_slot_is_released_now_for_a_reason_and_once(
         ),
         ("reservation.released", {"reason": "manager"}),
     ]
+
+
+def test_s2_109_ec047_a_slot_that_is_held_has_no_time_and_no_button(
+    house: House, seeded: Seeded, mia: Visitor
+) -> None:
+    """Paid and waiting for a person, or being paid by a way that takes days: nobody releases it."""
+    full_purchase(house, seeded, paid_minor=8_999)
+    change(house, "UPDATE discount_usages SET expires_at = now() + interval '10 years'")
+    (usage,) = rows(house, "SELECT id FROM discount_usages")
+    path = f"{HOME}/reservations/{usage.id}/release"
+
+    for state, told in (
+        ("processing", "Being paid"),
+        ("mismatched", "Paid, waits for a person"),
+        ("succeeded", "Paid, waits for a person"),
+    ):
+        change(house, "UPDATE payments SET state = :state WHERE purpose = 'purchase'", state=state)
+        shown = mia.get(own_page(house)).text
+        asked = mia.get(path)
+        assert f'data-label="Time left" class="number">{told}<' in shown
+        assert "Release now" not in shown
+        assert asked.status_code == 409
+        assert told in asked.text
+        assert ":59 left" not in asked.text
+    change(house, "UPDATE payments SET state = 'open'")
+    assert "Release now" in mia.get(own_page(house)).text
 
 
 def test_what_was_paid_meanwhile_stays_paid(house: House, seeded: Seeded, mia: Visitor) -> None:

@@ -208,6 +208,27 @@ def test_ec049_another_amount_is_told_with_what_was_asked_and_what_was_paid(
     assert "Take what was paid…" in shown
 
 
+def test_s2_109_what_is_paid_and_flagged_leads_to_who_decides(
+    house: House, seeded: Seeded, bob: Visitor
+) -> None:
+    """No word of another amount: what was asked for was paid."""
+    purchase_id = full_purchase(house, seeded, paid_minor=8_999)
+    change(house, "UPDATE purchases SET review = 'risk_high'")
+    change(
+        house,
+        "UPDATE payments SET state = 'succeeded', paid_minor = 9000 WHERE purpose = 'purchase'",
+    )
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'SAVE10'")
+
+    shown = bob.get(f"{HOME}/{purchase_id}").text
+
+    assert "$90.00 was paid, as it was asked for, and the use of its code looks like" in shown
+    assert f'href="/console/discounts/flagged?code={code.id}"' in shown
+    assert "Kept until somebody decides" in shown
+    assert "another amount" not in shown.lower()
+    assert "Take what was paid…" not in shown
+
+
 def test_a_strangers_purchase_is_as_unknown_as_none(house: House, bob: Visitor) -> None:
     theirs = full_purchase(house, seed(house, vendor=False))
 

@@ -52,10 +52,11 @@ def test_s2_128_a_program_is_made_by_its_form_and_changed_by_who_has_read_it(
     edit = f"{path}/edit"
     first, second = (hidden(bob.get(edit).text) for _ in range(2))
     saved = bob.client.post(edit, data=first | TYPED | {"hold_days": "30"}, headers=SAME_ORIGIN)
-    stale = bob.client.post(edit, data=second | TYPED | {"hold_days": "7"}, headers=SAME_ORIGIN)
+    stale = bob.client.post(edit, data=second | TYPED | {"prefix": "PAL"}, headers=SAME_ORIGIN)
     assert (saved.status_code, stale.status_code) == (303, 409)
     assert "somebody changed the program meanwhile" in stale.text
-    assert 'name="hold_days" value="7"' in stale.text
+    assert 'name="prefix" value="PAL"' in stale.text
+    assert 'name="hold_days" value="30"' in stale.text
     assert program(house)[1]["hold_days"] == 30
     third = hidden(bob.get(edit).text)
     half = bob.client.post(edit, data=third | TYPED | {"reward_amount": ""}, headers=SAME_ORIGIN)
