@@ -76,6 +76,7 @@ def codes_of(usage: str) -> str:
 _USAGE = text(f"""
 SELECT u.*, {codes_of("u.id")} AS codes FROM discount_usages u
 WHERE u.id = :usage AND u.stacked_on IS NULL
+  AND u.release_reason IS DISTINCT FROM 'code_removed'
 """)
 
 

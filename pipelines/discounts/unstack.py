@@ -15,7 +15,8 @@ from pipelines.discounts.reserve import live_by_id
 from pipelines.discounts.stack import cart_of, codes_on, on_cart, write_prices
 from pipelines.discounts.stacking import Stack, price_stack
 
-# By itself from now on: what becomes of the cart later is not its own story.
+# By itself from now on: what becomes of the cart later is not its own story. Its reason says that it
+# was part of one.
 _RELEASE_ONE = text("""
 UPDATE discount_usages SET state = 'released', release_reason = :reason, ended_at = :now,
     stacked_on = NULL, version = version + 1
@@ -59,7 +60,7 @@ def remove_code(
     if gone == usage_id:
         changed = session.execute(_SWAP, {"usage": usage_id}).scalars()
         gone = next(one for one in changed if one != usage_id)
-    values = {"usage": gone, "reason": ReleaseReason.CUSTOMER.value, "now": now}
+    values = {"usage": gone, "reason": ReleaseReason.CODE_REMOVED.value, "now": now}
     usage = session.execute(_RELEASE_ONE, values).one()
     left = codes_on(session, usage_id)
     cart = cart_of(live.cart_reference, read_reservation(session, usage_id).quote)
@@ -69,7 +70,7 @@ def remove_code(
     write_prices(session, left, cart, priced)
     give_back(session, [usage])
     _tell(session, usage, usage_id, actor_id)
-    return usage.id
+    return UUID(str(usage.id))
 
 
 def _tell(session: Session, usage: Row[Any], kept: UUID, actor_id: UUID | None) -> None:

@@ -46,7 +46,7 @@ SELECT {_NETWORK} AS network_customers, {_DEVICE} AS device_customers,
   mine.codes, mine.carts, mine.reservations
 FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS carts,
         count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes'
-          AND stacked_on IS NULL) AS reservations
+          AND stacked_on IS NULL AND release_reason IS DISTINCT FROM 'code_removed') AS reservations
       FROM discount_usages
       WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
         AND created_at > CAST(:now AS timestamptz) - interval '1 day') mine

@@ -12,13 +12,12 @@ from pipelines.discounts.rules import DiscountKind
 from pipelines.wiring import House
 from tests.conftest import forget_rates
 from tests.discounting import asked, cart, counted, expire, make_discount, said, sweep
-from tests.driving import change, drain, rows
+from tests.driving import change, rows
 from tests.proof import assert_proven
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
+from tests.suspecting import reasons
 from tests.web.conftest import Caller
-from tests.web.test_book_codes import ended, rejects
-from tests.web.test_discount_imports import upload
 
 APPLY = "/discounts/apply"
 ANN = "ann@x.example"
@@ -227,6 +226,29 @@ def test_ec018_one_code_is_taken_off_and_the_others_are_priced_anew(
     assert_proven(house)
 
 
+def test_ec014_a_code_that_comes_and_goes_is_no_reservation_of_its_own(
+    storefront: Caller, manager: Caller, house: House, codes: dict[str, UUID]
+) -> None:
+    """EC-014, EC-018, S2-062: an honest shopper tries which code saves more."""
+    told = applied(storefront, ["LOYAL"], cart=(basket := cart(10_000, 3_000)), who=ANN)
+    reservation = told[0]["reservation"]
+    for _ in range(4):
+        forget_rates(house.settings.edge.rates_url)
+        applied(storefront, ["SHIP5"], cart=basket, who=ANN)
+        storefront.call("DELETE", f"/reservations/{reservation['id']}/codes/{codes['SHIP5']}")
+    applied(storefront, ["SHIP5"], cart=basket, who=ANN)
+
+    of_all = manager.get("/discounts/analytics").json
+    of_one = manager.get(f"/discounts/{codes['SHIP5']}/analytics").json
+    removed = rows(house, "SELECT id FROM discount_usages WHERE release_reason IS NOT NULL")
+
+    assert reasons(house, reservation) == {}
+    assert (of_all["totals"]["made"], of_all["released"]) == (1, [])
+    assert of_one["released"] == [{"reason": "code_removed", "count": 4}]
+    assert storefront.get(f"/reservations/{removed[0].id}").status_code == 404
+    assert_proven(house)
+
+
 @pytest.mark.parametrize("how", ["customer", "timeout", "in the way"])
 def test_ec013_all_codes_of_a_cart_come_back_together(
     storefront: Caller, house: House, seeded: Seeded, codes: dict[str, UUID], how: str
@@ -284,51 +306,4 @@ def test_ec025_a_group_is_a_rule_and_changes_for_reservations_to_come(
     assert (changed.json["stacking_group"], changed.json["rules_version"]) == (None, 2)
     assert said(refused) == (409, "stacking_not_allowed")
     assert refused.json["reason"] == "code_stacks_with_none"
-    assert_proven(house)
-
-
-def test_s2_126_codes_of_files_and_jobs_have_groups_and_jobs_from_before_have_none(
-    manager: Caller, house: House
-) -> None:
-    """EC-028, S2-126, S2-131: a wrong group is said by its row; old specs know nothing of groups."""
-    text = (
-        "code,kind,percent_bp,stacking_group\r\nFILE10,percent,1000,loyalty\r\n"
-        "FILE20,percent,2000,\r\nFILE30,percent,3000,No Group\r\n"
-    )
-    body = {
-        "pattern": {"prefix": "SUN", "random_length": 12},
-        "count": 1,
-        "kind": "percent",
-        "percent_bp": 1_000,
-        "stacking_group": "season",
-    }
-
-    file = upload(manager, text, "skip")
-    job = ended(manager, house, file)
-    manager.post("/discounts/generate", body, Idempotency_Key="g1")
-    manager.post(
-        "/discounts/generate",
-        body | {"pattern": {"prefix": "OLD", "random_length": 12}},
-        Idempotency_Key="g2",
-    )
-    change(
-        house,
-        "UPDATE jobs SET spec = spec #- '{rules,stacking_group}' "
-        "WHERE spec->'pattern'->>'prefix' = 'OLD'",
-    )
-    drain(house)
-
-    found = rows(
-        house,
-        "SELECT left(c.code, 3) AS code, r.stacking_group FROM discount_codes c "
-        "JOIN discount_rules r ON r.code_id = c.id ORDER BY c.code",
-    )
-    assert [tuple(row) for row in found] == [
-        ("FIL", "loyalty"),
-        ("FIL", None),
-        ("OLD", None),
-        ("SUN", "season"),
-    ]
-    (reject,) = rejects(manager, job)
-    assert reject[:2] == (3, "invalid_group")
     assert_proven(house)
