@@ -20,15 +20,15 @@ from models.payments import Paid, PaymentPurpose
 from models.purchases import Purchase
 from pipelines.checkout.refusals import (
     CartMismatch,
-    CartPaid,
     CustomerMismatch,
     ReservationExpired,
 )
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.customers import KnownCustomer
+from pipelines.discounts.paid import refuse_paid
 from pipelines.discounts.pricing import quote
 from pipelines.discounts.read import read_reservation
-from pipelines.discounts.refusals import CartChanged, CodeBusy, ReservationEnded
+from pipelines.discounts.refusals import CartChanged, CartPaid, CodeBusy, ReservationEnded
 from pipelines.discounts.release import BeingPaid, ReleaseReason
 from pipelines.discounts.reserve import live_by_cart, live_by_id
 from pipelines.discounts.settle import begin_purchase
@@ -220,6 +220,9 @@ def _known(session: Session, wanted: Wanted, basket: _Basket, now: datetime) -> 
         raise BeingPaid(live.id, ReleaseReason.CART_CHANGED)
     paid = session.execute(_PAID, values | very).one_or_none()
     if paid is None:
+        # With other codes than it has reserved now.
+        digest, keys = basket.cart_digest, basket.customer_keys
+        refuse_paid(session, wanted.client_id, basket.cart_reference, digest, keys, now=now)
         return None
     if not set(paid.customer_keys) & set(basket.customer_keys):
         raise CartPaid(paid.id)

@@ -1,19 +1,6 @@
 """Why a purchase is not begun: the stable codes, and words that say what to do."""
 
-from uuid import UUID
-
 from pipelines.errors import Kind, Refusal
-
-
-class CartPaid(Refusal):
-    """This very cart was paid, by another customer."""
-
-    code = "cart_paid"
-    kind = Kind.CONFLICT
-    detail = "This cart was paid by another customer. Give a new purchase a new cart id."
-
-    def __init__(self, purchase_id: UUID) -> None:
-        super().__init__(extra={"purchase_id": str(purchase_id)})
 
 
 class ReservationExpired(Refusal):

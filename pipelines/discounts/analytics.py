@@ -55,7 +55,8 @@ _OF_CARTS = f"""count(*) FILTER (WHERE u.stacked_on IS NULL) AS uses,
     CAST(sum(u.discount_minor) AS bigint) AS discount_minor,
     CAST(coalesce(sum({_KEPT}) FILTER (WHERE u.stacked_on IS NULL), 0) AS bigint) AS revenue_minor"""
 _GROUPED = " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
-_CARTS = _CELLS.format(counted=_OF_CARTS)
+# A code that was taken off a cart was part of its reservation, which is counted.
+_CARTS = _CELLS.format(counted=_OF_CARTS) + "AND u.release_reason IS DISTINCT FROM 'code_removed' "
 _OF_CODE = text(_CELLS.format(counted=_EACH) + "AND u.code_id = :code" + _GROUPED)
 _OF_CLIENT = text(_CARTS + "AND u.client_id = :client" + _GROUPED)
 _OF_SCOPE = text(_CARTS + _GROUPED)

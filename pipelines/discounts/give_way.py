@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import Sessions, scoped_transaction
+from models.payments import PaymentState
 from models.scope import client
 from pipelines.discounts.look_up import code_named
+from pipelines.discounts.paid import refuse_by
 from pipelines.discounts.refusals import (
     AlreadyReserved,
     AlreadyUsed,
@@ -31,8 +33,9 @@ from pipelines.discounts.reserve import (
 PASSING = (AlreadyReserved, AlreadyUsed, SlotExhausted, TooManyReservations, InTheWay)
 
 
-#: Ends the page of a purchase, for a reason; whoever follows the purchase gives its slot back.
-EndPurchase = Callable[[UUID, ReleaseReason], None]
+#: Ends the page of a purchase, for a reason, and tells what its payment is then; whoever follows the
+#: purchase gives its slot back.
+EndPurchase = Callable[[UUID, ReleaseReason], PaymentState]
 
 
 def reserve_giving_way(
@@ -44,16 +47,17 @@ def reserve_giving_way(
     """Attempt it in the client's scope, and once more when what is over has been given back.
 
     A double click that was refused beside the first click finds its reservation then (EC-002). A
-    page on which the cart can still be paid as it was is ended before.
+    page on which the cart can still be paid as it was is ended before; one that was paid by then has
+    sold the cart, and nothing is reserved for it once more.
 
     Whoever holds the counts of a customer or a code waits for nobody else's: tidying is a
-    transaction of its own. Raises what the second attempt says, and `CodeBusy` where somebody else
-    has taken the cart since.
+    transaction of its own. Raises what the second attempt says, `CartPaid` and `PaymentUnderWay`, and
+    `CodeBusy` where somebody else has taken the cart since.
     """
     try:
         return _giving_way(sessions, ask, attempt)
     except BeingPaid as paying:
-        end_purchase(paying.purchase_id, paying.reason)
+        refuse_by(paying.purchase_id, end_purchase(paying.purchase_id, paying.reason))
     try:
         return _giving_way(sessions, ask, attempt)
     except BeingPaid:

@@ -77,6 +77,7 @@ _USAGE = text(f"""
 SELECT u.*, m.state AS payment_state, {codes_of("u.id")} AS codes
 FROM discount_usages u LEFT JOIN payments m ON m.id = u.purchase_id
 WHERE u.id = :usage AND u.stacked_on IS NULL
+  AND u.release_reason IS DISTINCT FROM 'code_removed'
 """)
 
 

@@ -180,6 +180,17 @@ class ReservationEnded(Refusal):
         super().__init__(f"The reservation is {state} already.", extra={"state": state})
 
 
+class CartPaid(Refusal):
+    """This very cart was paid, by another customer or with other codes; `purchase_id` says by which purchase."""
+
+    code = "cart_paid"
+    kind = Kind.CONFLICT
+    detail = "This cart was paid already. Give a new purchase a new cart id."
+
+    def __init__(self, purchase_id: UUID) -> None:
+        super().__init__(extra={"purchase_id": str(purchase_id)})
+
+
 class PaymentUnderWay(Refusal):
     """The cart is being paid by a way that takes days; it stays as it is until that is over."""
 

@@ -30,6 +30,8 @@ RELEASED_AT_ONCE = 500
 class ReleaseReason(StrEnum):
     TIMEOUT = "timeout"
     CUSTOMER = "customer"
+    #: Of a cart that had other codes, and kept them: a use that was no reservation by itself.
+    CODE_REMOVED = "code_removed"
     CART_CHANGED = "cart_changed"
     #: Its payment failed, or its page was ended outside.
     PAYMENT = "payment"

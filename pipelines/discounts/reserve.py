@@ -23,6 +23,7 @@ from pipelines.discounts.count_customers import (
 )
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named, is_own
+from pipelines.discounts.paid import refuse_paid
 from pipelines.discounts.refusals import CartChanged, CodeBusy, CodeInactive, OwnReferral
 from pipelines.discounts.release import BeingPaid, ReleaseReason
 from pipelines.discounts.stack import codes_on, on_cart, reprice, write_prices
@@ -82,6 +83,7 @@ def reserve(
     """Take a slot, or price anew what the cart has; a cart that a code is not for gives all back.
 
     Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `OwnReferral`, `StackingNotAllowed`,
+    `CartPaid`, `PaymentUnderWay`,
     `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
     the cart, `InTheWay`, and `BeingPaid` while the cart could be paid as it was; nothing is written
     then.
@@ -230,12 +232,13 @@ def _count(
 
 
 def _take(doing: _Doing, code: Row[Any]) -> Reserved:
-    """A slot for a cart that has no code."""
+    """A slot for a cart that has no code, and was not paid lately with others or without."""
     session, ask, limits = doing.session, doing.ask, doing.limits
-    if is_own(code, ask.customer.keys):
+    cart, keys = ask.cart, ask.customer.keys
+    refuse_paid(session, ask.client_id, cart.reference, cart.digest, keys, now=doing.now)
+    if is_own(code, keys):
         raise OwnReferral
-    priced = _good(price_stack([_wanted(doing, code)], ask.cart))
-    keys = ask.customer.keys
+    priced = _good(price_stack([_wanted(doing, code)], cart))
     uses = [Use(code.id, keys, code.max_uses_per_customer)]
     timeouts = count_customer(session, _tenant(code), uses, slots=keys, whole=keys, limits=limits)
     take_slot(session, code)

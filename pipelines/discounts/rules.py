@@ -69,7 +69,7 @@ def price(
     if isinstance(places, Refusal):
         return places
     base = sum(cart.lines[place].gross_minor for place in places)
-    return quote(cart, discount_of(rules, base), places)
+    return quote(cart, discount_of(rules, base, price_minor=base), places)
 
 
 def judged(
@@ -96,9 +96,12 @@ def judged(
     return places
 
 
-def discount_of(rules: DiscountRules, base_minor: int) -> int:
-    """What the code takes off this amount, by the highest tier that it reaches; never more than all of it."""
-    tier = tier_reached(rules.tiers, base_minor)
+def discount_of(rules: DiscountRules, base_minor: int, *, price_minor: int) -> int:
+    """What the code takes off what is left of its lines, by the highest tier that their price reaches.
+
+    Never more than all that is left.
+    """
+    tier = tier_reached(rules.tiers, price_minor)
     given = getattr(rules, rules.given_by) if tier is None else tier.gives(rules.given_by)
     assert given is not None, "a discount and each of its tiers says how much"
     wanted: int = percent_of(base_minor, given) if rules.kind is DiscountKind.PERCENT else given

@@ -1,8 +1,8 @@
 """Several codes on one cart: which may be together, and what they take off: pure (EC-018).
 
 Whatever the order in which they were applied, they are counted in one: percentages, then amounts, each
-by the text of its code. A code is for what those before it have left of its lines; its minimum is asked
-of their prices.
+by the text of its code. A code is for what those before it have left of its lines; its minimum and its
+tiers are asked of their prices: no other code takes a tier away.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,8 +72,9 @@ def price_stack(codes: Sequence[OnCart], cart: Cart) -> Stack | Unfit:
         places = judged(one.rules, cart, one.now, is_first_order=one.is_first_order)
         if isinstance(places, Refusal):
             return Unfit(one.code, places)
+        price = sum(cart.lines[place].gross_minor for place in places)
         base = sum(left[place] for place in places)
-        shares = shares_of(left, discount_of(one.rules, base), places)
+        shares = shares_of(left, discount_of(one.rules, base, price_minor=price), places)
         left = [rest - share for rest, share in zip(left, shares, strict=True)]
         discounts[one.code] = sum(shares)
     off = [line.gross_minor - rest for line, rest in zip(cart.lines, left, strict=True)]

@@ -1,6 +1,5 @@
 """Take one code off a cart and price the others anew; without others the reservation ends (EC-018)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,80 +15,70 @@ from pipelines.discounts.reserve import live_by_id
 from pipelines.discounts.stack import cart_of, codes_on, on_cart, write_prices
 from pipelines.discounts.stacking import Stack, price_stack
 
-# By itself from now on: what becomes of the cart later is not its own story.
+# By itself from now on: what becomes of the cart later is not its own story. Its reason says that it
+# was part of one.
 _RELEASE_ONE = text("""
 UPDATE discount_usages SET state = 'released', release_reason = :reason, ended_at = :now,
     stacked_on = NULL, version = version + 1
 WHERE id = :usage RETURNING id, agency_id, client_id, code_id, customer_keys
 """)
-# The one that was applied next; afterwards the others, so that the cart has one at every moment.
-_LEAD = text("""
-UPDATE discount_usages SET stacked_on = NULL, version = version + 1
-WHERE id = (SELECT id FROM discount_usages WHERE stacked_on = :usage AND state = 'reserved'
-            ORDER BY id LIMIT 1)
-RETURNING id
+# The reservation keeps its id, by which the shop knows it: its first code and the next one change rows.
+_SWAP = text("""
+WITH next AS MATERIALIZED (
+    SELECT id FROM discount_usages WHERE stacked_on = :usage AND state = 'reserved'
+    ORDER BY id LIMIT 1)
+UPDATE discount_usages u SET code_id = o.code_id, rules_version = o.rules_version,
+    discount_minor = o.discount_minor, version = u.version + 1
+FROM discount_usages o, next
+WHERE (u.id = :usage AND o.id = next.id) OR (u.id = next.id AND o.id = :usage)
+RETURNING u.id
 """)
-_FOLLOW = text("""
-UPDATE discount_usages SET stacked_on = :leads, version = version + 1 WHERE stacked_on = :usage
-""")
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The cart's reservation, which has another id where its first code was taken off."""
-
-    usage_id: UUID
-    was: UUID
 
 
 def remove_code(
     session: Session, usage_id: UUID, code_id: UUID, *, now: datetime, actor_id: UUID | None
-) -> Removed:
-    """Give one code's slot back; the others stay as long as before.
+) -> UUID:
+    """Give one code's slot back; the others stay as long as before. The usage that was released.
 
-    Where it was the first one, the next is the reservation from now on. Raises `NotFound`,
-    `CodeNotOnCart`, `ReservationEnded`, and `BeingPaid` while all of them could be paid together.
+    The reservation is the same, also without its first code, and ends with its last one. Raises
+    `NotFound`, `CodeNotOnCart`, `ReservationEnded`, and `BeingPaid` while all of them could be paid
+    together.
     """
     client_id = read_reservation(session, usage_id).client_id
     live = live_by_id(session, client_id, usage_id)
     if live is None:
         raise ReservationEnded(read_reservation(session, usage_id).state)
     codes = codes_on(session, usage_id)
-    gone = next((one for one in codes if one.code_id == code_id), None)
+    gone = next((one.id for one in codes if one.code_id == code_id), None)
     if gone is None:
         raise CodeNotOnCart
     if live.purchase_id is not None:
         raise BeingPaid(live.purchase_id, ReleaseReason.CART_CHANGED)
-    left = [one for one in codes if one is not gone]
-    if not left:
+    if len(codes) == 1:
         release(session, usage_id, ReleaseReason.CUSTOMER, now=now, actor_id=actor_id)
-        return Removed(usage_id, usage_id)
-    # The lines that were priced are read before the usage that has them goes.
-    cart = cart_of(live.cart_reference, read_reservation(session, usage_id).quote)
-    values = {"usage": gone.id, "reason": ReleaseReason.CUSTOMER.value, "now": now}
+        return usage_id
+    if gone == usage_id:
+        changed = session.execute(_SWAP, {"usage": usage_id}).scalars()
+        gone = next(one for one in changed if one != usage_id)
+    values = {"usage": gone, "reason": ReleaseReason.CODE_REMOVED.value, "now": now}
     usage = session.execute(_RELEASE_ONE, values).one()
-    leads = _lead(session, usage_id) if gone.id == usage_id else usage_id
+    left = codes_on(session, usage_id)
+    cart = cart_of(live.cart_reference, read_reservation(session, usage_id).quote)
     priced = price_stack([on_cart(one) for one in left], cart)
     # Each was good for this very cart, and asks nothing of the others.
     assert isinstance(priced, Stack), "what was priced together is priced without one of them"
     write_prices(session, left, cart, priced)
     give_back(session, [usage])
-    _tell(session, usage, leads, actor_id)
-    return Removed(leads, usage_id)
+    _tell(session, usage, usage_id, actor_id)
+    return UUID(str(usage.id))
 
 
-def _lead(session: Session, usage_id: UUID) -> UUID:
-    leads: UUID = session.execute(_LEAD, {"usage": usage_id}).scalar_one()
-    session.execute(_FOLLOW, {"usage": usage_id, "leads": leads})
-    return leads
-
-
-def _tell(session: Session, usage: Row[Any], leads: UUID, actor_id: UUID | None) -> None:
+def _tell(session: Session, usage: Row[Any], kept: UUID, actor_id: UUID | None) -> None:
     record(
         session,
         "reservation.code_removed",
         object_kind="reservation",
-        object_id=leads,
+        object_id=kept,
         actor_id=actor_id,
         agency_id=usage.agency_id,
         client_id=usage.client_id,

@@ -46,7 +46,7 @@ SELECT {_NETWORK} AS network_customers, {_DEVICE} AS device_customers,
   mine.codes, mine.carts, mine.reservations
 FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS carts,
         count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes'
-          AND stacked_on IS NULL) AS reservations
+          AND stacked_on IS NULL AND release_reason IS DISTINCT FROM 'code_removed') AS reservations
       FROM discount_usages
       WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
         AND created_at > CAST(:now AS timestamptz) - interval '1 day') mine
@@ -84,13 +84,9 @@ JOIN payments m ON m.client_id = f.client_id AND m.card = :paid_with
 JOIN purchases p ON p.id = m.id AND p.customer_keys && f.referrer_keys
 WHERE f.code_id = ANY (CAST(:codes AS uuid[]))
 """)
-# Who takes the first code off leaves what was noticed, and decided, to the next one.
-_TAKE_OVER = text("""
-UPDATE usage_risks n SET score = greatest(n.score, o.score),
-    reasons = CASE WHEN o.score > n.score THEN o.reasons ELSE n.reasons END,
-    flagged_at = o.flagged_at, decision = o.decision, decided_by = o.decided_by,
-    decided_at = o.decided_at, decision_reason = o.decision_reason
-FROM usage_risks o WHERE n.usage_id = :usage AND o.usage_id = :was
+_SWAPPED = text("""
+UPDATE usage_risks r SET code_id = u.code_id FROM discount_usages u
+WHERE u.id = r.usage_id AND r.usage_id = ANY (CAST(:usages AS uuid[])) AND r.code_id <> u.code_id
 """)
 _KNOWN = text("SELECT reasons, card_key FROM usage_risks WHERE usage_id = :usage FOR NO KEY UPDATE")
 
@@ -108,9 +104,9 @@ def judge(session: Session, usage_id: UUID, traces: Traces, *, now: datetime) ->
     return highest
 
 
-def take_over(session: Session, usage_id: UUID, was: UUID) -> None:
-    """A cart's reservation is another usage from now on: what was found and decided goes with it."""
-    session.execute(_TAKE_OVER, {"usage": usage_id, "was": was})
+def judged_as_swapped(session: Session, usages: Sequence[UUID]) -> None:
+    """These usages of one cart may have each other's codes now; what was found and decided stays."""
+    session.execute(_SWAPPED, {"usages": list(usages)})
 
 
 def judge_card(

@@ -13,6 +13,7 @@ from pipelines.payments.learn import learn
 from pipelines.payments.news import News
 from tests.checkout.test_checkout_races import at_once
 from tests.checkout.test_odd_payments import told_of
+from tests.conftest import forget_rates
 from tests.discounting import asked, cart, counted, make_discount, said
 from tests.driving import change, rows
 from tests.paying import Till, alerts_of
@@ -146,6 +147,59 @@ def learn_at_once(till: Till, *purchases: dict[str, Any]) -> None:
             learn(session, UUID(purchase["purchase_id"]), news, followers=followers, now=now)
 
     at_once(*(partial(hear, purchase) for purchase in purchases))
+
+
+def stacking(till: Till) -> dict[str, UUID]:
+    """Two codes that go together."""
+    return {
+        code: make_discount(till.house, till.seeded, code, stacking_group=code.lower())
+        for code in ("FIRST", "SECOND")
+    }
+
+
+def test_ec003_a_code_that_is_added_just_when_its_cart_is_paid_sells_it_no_second_time(
+    till: Till,
+) -> None:
+    """EC-003, EC-018: nobody told us of the payment yet; and once it is known, for a day."""
+    codes = stacking(till)
+    bought = cart(10_000, reference="c")
+    first = till.checkout(till.reserve("FIRST", cart=bought, customer=ANN))
+    till.move(first, "pay")
+
+    beside = [till.shop.post("/discounts/apply", asked("SECOND", cart=bought, customer=ANN))]
+    assert till.purchase(first["purchase_id"])["state"] == "confirmed"
+    beside.append(till.shop.post("/discounts/apply", asked("SECOND", cart=bought, customer=ANN)))
+    beside.append(till.shop.post("/discounts/apply", asked("FIRST", cart=bought, customer=ANN)))
+
+    assert [said(one) for one in beside] == [(409, "cart_paid")] * 3
+    assert {one.json["purchase_id"] for one in beside} == {first["purchase_id"]}
+    assert till.checkout(cart=bought, customer=ANN)["purchase_id"] == first["purchase_id"]
+    assert counted(till.house, codes["SECOND"]) == (0, {})
+    assert alerts_of(till.house) == []
+    assert_proven(till.house)
+
+    forget_rates(till.house.settings.edge.rates_url)
+    # Other contents, another customer, or another day: the shop uses the id again.
+    till.reserve("SECOND", cart=cart(9_000, reference="c"), customer=ANN)
+    till.reserve("SECOND", cart=bought)
+    change(till.house, "UPDATE payments SET paid_at = paid_at - interval '25 hours'")
+    next_day = till.reserve("SECOND", cart=bought, customer=ANN)
+    assert till.checkout(next_day)["purchase_id"] != first["purchase_id"]
+
+
+def test_ec003_a_cart_that_was_paid_without_a_code_is_not_paid_with_one(till: Till) -> None:
+    """EC-003, EC-018: its page was open when the code came, and was paid at its full price."""
+    make_discount(till.house, till.seeded)
+    bought = cart(10_000, reference="c")
+    first = till.checkout(cart=bought, customer=ANN)
+    reservation = till.reserve(cart=bought, customer=ANN)
+    till.move(first, "pay")
+    till.deliver()
+
+    second = till.begin(reservation)
+
+    assert (said(second), second.json["purchase_id"]) == ((409, "cart_paid"), first["purchase_id"])
+    assert_proven(till.house)
 
 
 def test_a_cart_id_may_be_used_for_the_next_purchase(till: Till) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.discounts.cart import Cart, Line
@@ -13,6 +13,7 @@ from pipelines.discounts.pricing import Quote
 from pipelines.discounts.refusals import StackingNotAllowed
 from pipelines.discounts.rules import DiscountKind, DiscountRules, price
 from pipelines.discounts.stacking import OnCart, Stack, Unfit, price_stack, refuse_stacking
+from pipelines.discounts.tiers import Tier
 from tests.rules.test_discount_pricing import carts
 
 PERCENT, FIXED = DiscountKind.PERCENT, DiscountKind.FIXED
@@ -77,6 +78,44 @@ def test_ec018_any_order_of_applying_ends_in_one_quote(
     assert all(0 <= line.discount_minor <= line.gross_minor for line in first.quote.lines)
     net = first.quote.subtotal_minor - first.quote.discount_minor
     assert first.quote.total_minor == net + (0 if wanted.includes_tax else first.quote.tax_minor)
+
+
+@given(carts, st.lists(rules, min_size=1, max_size=2), st.permutations("KLM"), st.integers(1, 500))
+def test_s2_127_one_code_more_never_costs_more(
+    wanted: Cart, chosen: list[DiscountRules], names: list[str], added: int
+) -> None:
+    """S2-126, S2-127: a few percent beside codes whose tiers begin at this very cart's price.
+
+    Of codes for certain products the parts of a minor unit may fall otherwise, one a line.
+    """
+    wanted = replace(wanted, currency="USD")
+    begins = max(1, wanted.subtotal_minor)
+    codes = [percent(names[0], added)]
+    for name, one in zip(names[1:], chosen, strict=False):
+        more = Tier(begins, 10_000) if one.kind is PERCENT else Tier(begins, None, 10**9)
+        one = replace(one, currency="USD", min_subtotal_minor=None, tiers=(more,))
+        codes.append(OnCart(name, one))
+    more, less = price_stack(codes, wanted), price_stack(codes[1:], wanted)
+    assume(isinstance(more, Stack))
+    assert isinstance(more, Stack)
+    assert isinstance(less, Stack)
+
+    is_shared = any(one.products for one in chosen) and len(wanted.lines) > 1
+    parts = len(wanted.lines) if is_shared else 0
+    assert more.quote.discount_minor >= less.quote.discount_minor - parts
+
+
+@pytest.mark.parametrize("names", ["AB", "BA"])
+def test_s2_127_a_tier_is_reached_by_prices_however_the_codes_are_spelled(names: str) -> None:
+    """S2-127: 10 %, 20 % from 100.00 on, beside a half and 5.00: of 100.00 the tier is reached."""
+    tiers = (Tier(10_000, percent_bp=2_000),)
+    tenth = percent(names[0], 1_000, tiers=tiers, currency="USD")
+
+    halved = stacked([tenth, percent(names[1], 5_000)], cart(("X", 10_000)))
+    lowered = stacked([tenth, fixed("C", 500)], cart(("X", 10_000)))
+
+    assert halved.quote.total_minor == 4_000
+    assert lowered.quote.total_minor == 7_500
 
 
 @given(carts, rules)

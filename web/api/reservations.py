@@ -285,12 +285,12 @@ def release_reservation(reservation_id: UUID) -> Response:
 def remove_code(reservation_id: UUID, discount_id: UUID) -> Response:
     """Take one code off and price the cart with the others; the last one ends the reservation.
 
-    Where it was the first one, the answer's reservation has another id from then on. A payment page
-    that is open is ended first; 404 for a code that is not on the cart.
+    The reservation keeps its id, whichever code it was. A payment page that is open is ended first; 404
+    for a code that is not on the cart, or not any more.
     """
     house, caller = front().house, principal()
     with tenant_scope(caller.scope):
-        kept = unstack(
+        unstack(
             house.sessions,
             reservation_id,
             discount_id,
@@ -298,7 +298,7 @@ def remove_code(reservation_id: UUID, discount_id: UUID) -> Response:
             actor_id=caller.actor_id,
         )
     with scoped_transaction(house.sessions, caller.scope) as session:
-        return jsonify(_shown(session, kept))
+        return jsonify(_shown(session, reservation_id))
 
 
 def _ask(session: Session, client_id: UUID, body: dict[str, Any], named: Customer) -> Ask:

@@ -43,6 +43,7 @@ EFFECTS: Mapping[Standing, str] = {
 RELEASES: Mapping[str, str] = {
     "timeout": "Abandoned: not paid in time",
     "customer": "Given back by the customer",
+    "code_removed": "Taken off its cart, which kept other codes",
     "cart_changed": "The cart changed, and the code was not for it",
     "payment": "The payment failed, or its page was ended",
     "manager": "Released at the console",
