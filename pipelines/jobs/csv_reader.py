@@ -198,9 +198,9 @@ class CsvTable:
                 continue
             cells = dict(zip(names, record if whole else [record[i] for i in places], strict=True))
             if len(joined) > self._limits.csv_cell_characters_max and (long := self._long(cells)):
-                column, most = long
+                name, most = long
                 detail = f"the cell has more than {most} characters."
-                yield CsvRowError(number, line, "too_long", detail, column)
+                yield CsvRowError(number, line, "too_long", detail, name)
                 continue
             if not joined.isprintable() and (column := _column_with_controls(cells)) is not None:
                 detail = "the cell has control characters."
