@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction
+from pipelines.access.permissions import Permission, is_allowed
 from pipelines.discounts.analytics import (
     DAYS_MAX,
     Analytics,
@@ -24,7 +25,7 @@ from pipelines.errors import FieldError, ValidationFailed
 from pipelines.jobs.cells import OUT_OF_YEARS, YEARS
 from pipelines.tenants.clients import client
 from web.front import front
-from web.guards import principal
+from web.guards import freshly_proven, principal
 
 #: Whose days count where several clients' are told together.
 OF_ALL = "UTC"
@@ -34,7 +35,7 @@ Days = tuple[date | None, date | None]
 def report_on_code(session: Session, code_id: UUID, days: Days) -> tuple[CodeView, Analytics]:
     """A code and its use on days of its client's time zone; raises as `period_of`, and `NotFound`."""
     now = clock.now(session)
-    view = read_code(session, code_id, now=now)
+    view = read_code(session, code_id, now=now, opens=sees_codes())
     period = _period(session, days, client(session, view.row.client_id).time_zone)
     return view, analytics_of_code(session, code_id, period)
 
@@ -69,9 +70,14 @@ def report_file(found: Analytics, name: str) -> Response:
     return _file(found.csv(), f"{name}-{found.period.first}-{found.period.last}.csv")
 
 
+def sees_codes() -> bool:
+    """Whether this caller sees also codes that are worth something to whoever has them."""
+    return is_allowed(principal(), Permission.DISCOUNTS_MANAGE)
+
+
 def codes_file(wanted: Wanted) -> Response:
-    """The codes of a list as a file; the audit is told first."""
-    house, caller = front().house, principal()
+    """The codes of a list as a file, to who was freshly proven; the audit is told first."""
+    house, caller = front().house, freshly_proven()
     with scoped_transaction(house.sessions, caller.scope) as session:
         now = clock.now(session)
         audit_export(session, caller, wanted)

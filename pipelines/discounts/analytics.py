@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from models.base import first_id
 from pipelines.discounts.outcomes import Amounts, Outcomes, added_up, outcomes_of
+from pipelines.discounts.read import CODE_SHOWN
 from pipelines.jobs.csv_writer import csv_blocks
 from pipelines.tenants.time_zones import first_moment
 
@@ -60,12 +61,12 @@ _CARTS = _CELLS.format(counted=_OF_CARTS) + "AND u.release_reason IS DISTINCT FR
 _OF_CODE = text(_CELLS.format(counted=_EACH) + "AND u.code_id = :code" + _GROUPED)
 _OF_CLIENT = text(_CARTS + "AND u.client_id = :client" + _GROUPED)
 _OF_SCOPE = text(_CARTS + _GROUPED)
-_MOST_USED = """
-SELECT c.id, c.code, c.client_id, f.made, f.paid, f.live FROM (
+_MOST_USED = f"""
+SELECT c.id, {CODE_SHOWN} AS code, c.client_id, f.made, f.paid, f.live FROM (
     SELECT u.code_id, count(*) AS made,
         count(*) FILTER (WHERE u.state IN ('confirmed', 'refunded')) AS paid,
         count(*) FILTER (WHERE u.state = 'reserved') AS live
-    {period}
+    {{period}}
     GROUP BY u.code_id ORDER BY paid DESC, made DESC, u.code_id LIMIT :limit) f
 JOIN discount_codes c ON c.id = f.code_id ORDER BY f.paid DESC, f.made DESC, f.code_id
 """
@@ -178,11 +179,16 @@ def analytics_of_scope(
 
 
 def most_used_codes(
-    session: Session, period: Period, *, client_id: UUID | None = None, limit: int = CODES_SHOWN
+    session: Session,
+    period: Period,
+    *,
+    opens: bool,
+    client_id: UUID | None = None,
+    limit: int = CODES_SHOWN,
 ) -> list[Row[Any]]:
-    """The codes with which most was paid in the period, first."""
+    """The codes with which most was paid in the period, first; `opens` as of `list_codes`."""
     statement = _CODES_OF_SCOPE if client_id is None else _CODES_OF_CLIENT
-    values = period.bounds() | _whose(client_id) | {"limit": limit}
+    values = period.bounds() | _whose(client_id) | {"limit": limit, "opens": opens}
     return list(session.execute(statement, values))
 
 

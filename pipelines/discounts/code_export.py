@@ -45,7 +45,7 @@ def _rows(
     before = None
     while True:
         with scoped_transaction(sessions, scope) as session:
-            page = list_codes(session, wanted, now=now, before=before, limit=PAGE_ROWS)
+            page = list_codes(session, wanted, now=now, before=before, limit=PAGE_ROWS, opens=True)
         if not page:
             return
         yield from map(_cells, page)

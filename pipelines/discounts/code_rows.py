@@ -31,6 +31,9 @@ from pipelines.jobs.cells import (
 from pipelines.jobs.csv_reader import ColumnRules
 from pipelines.limits import Limits
 
+#: Stands between SKUs in one cell.
+BETWEEN = ";"
+PRODUCTS_MAX = 500
 COLUMNS = ColumnRules(
     required=("code", "kind"),
     optional=(
@@ -39,10 +42,9 @@ COLUMNS = ColumnRules(
         *("first_order_only", "restore_on_refund", "on_late", "watch_leaks", "stacking_group"),
         *("assigned_to", "assigned_external_id", "assigned_user_id"),
     ),
+    # As many SKUs, and as long, as a code may name over HTTP.
+    longer={"products": PRODUCTS_MAX * (SKU_CHARACTERS_MAX + len(BETWEEN))},
 )
-#: Stands between SKUs in one cell.
-BETWEEN = ";"
-PRODUCTS_MAX = 500
 USES_MAX = 2**31 - 1
 #: How often one customer may use a code when nobody says otherwise.
 USES_PER_CUSTOMER = 1

@@ -55,7 +55,7 @@ def _rows(
     before: UUID | None = None
     while True:
         with scoped_transaction(sessions, scope) as session:
-            found = list_codes(session, wanted, now=now, before=before, limit=PAGE_ROWS)
+            found = list_codes(session, wanted, now=now, before=before, limit=PAGE_ROWS, opens=True)
         yield from map(_cells, found)
         if len(found) < PAGE_ROWS:
             return

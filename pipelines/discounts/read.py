@@ -20,8 +20,13 @@ from pipelines.errors import NotFound
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
 
+# Whoever holds such a code has what it is worth: decision 0047.
+_IS_BEARER = "(c.max_uses = 1 AND c.assignee_keys IS NULL)"
+#: SQL: the text of the code `c` as it is shown, with all codes `opens` or without.
+CODE_SHOWN = f"""CASE WHEN CAST(:opens AS boolean) OR {_IS_BEARER} IS NOT TRUE THEN c.code
+    ELSE '****' || CASE WHEN length(c.code) > 8 THEN right(c.code, 4) ELSE '' END END"""
 _CODES = f"""
-SELECT c.id, c.agency_id, c.client_id, c.batch_id, c.code, c.state, c.rules_version, c.max_uses,
+SELECT c.id, c.agency_id, c.client_id, c.batch_id, {CODE_SHOWN} AS code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.watch_leaks, c.pause_reason,
     c.assignee_keys IS NOT NULL AS is_assigned, c.assigned_user_id, c.restore_on_refund, c.on_late, c.used, c.overflow_uses, c.version, c.created_by, c.created_at,
     c.updated_at, {RULES_READ},
@@ -34,13 +39,15 @@ LEFT JOIN LATERAL (SELECT count(*) AS others, max(last_at) AS last_at
                    FROM code_tries WHERE code_id = c.id) t ON c.assignee_keys IS NOT NULL
 """
 _ONE = text(_CODES + "WHERE c.id = :code")
+# Looked for by its beginning, a code that is not shown would be told letter by letter.
 _LIST = text(
     _CODES
-    + """
+    + f"""
 WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)
   AND (CAST(:batch AS uuid) IS NULL OR c.batch_id = :batch)
-  AND c.code LIKE :begins
+  AND c.code LIKE :begins AND (CAST(:opens AS boolean) OR {_IS_BEARER} IS NOT TRUE
+    OR :begins IN ('%', c.code || '%'))
   AND CASE CAST(:standing AS text) WHEN 'paused' THEN c.state = 'paused'
     WHEN 'draining' THEN c.state = 'archived' AND EXISTS (SELECT FROM discount_usages u
       WHERE u.code_id = c.id AND u.state = 'reserved')
@@ -152,19 +159,30 @@ class CodeView:
         }
 
 
-def read_code(session: Session, code_id: UUID, *, now: datetime) -> CodeView:
-    """One code; `NotFound` if this scope cannot see it."""
-    row = session.execute(_ONE, {"code": code_id}).one_or_none()
+def read_code(session: Session, code_id: UUID, *, now: datetime, opens: bool) -> CodeView:
+    """One code; `opens` as of `list_codes`. `NotFound` if this scope cannot see it."""
+    row = session.execute(_ONE, {"code": code_id, "opens": opens}).one_or_none()
     if row is None:
         raise NotFound
     return CodeView(row, now)
 
 
 def list_codes(
-    session: Session, wanted: Wanted, *, now: datetime, before: UUID | None, limit: int
+    session: Session,
+    wanted: Wanted,
+    *,
+    now: datetime,
+    before: UUID | None,
+    limit: int,
+    opens: bool,
 ) -> list[CodeView]:
-    """Codes this scope can see, newest first; `before` is the last id of the page before."""
+    """Codes this scope can see, newest first; `before` is the last id of the page before.
+
+    Unless `opens`, the text of a code that is good once for whoever has it is `****` with its last
+    four characters, and it is found by its whole text alone (decision 0047).
+    """
     values = {
+        "opens": opens,
         "before": before,
         "client": wanted.client_id,
         "batch": wanted.batch_id,

@@ -4,9 +4,8 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NoReturn
 
 from pipelines.errors import FieldError, Kind, Refusal
@@ -29,6 +28,9 @@ ARCHIVE_MARKS = (
     b"7z\xbc\xaf",
     b"(\xb5/\xfd",
 )
+#: A cell that grows past this ends the file: it is not held in memory to be judged. One for all files,
+#: because the module `csv` keeps it for the whole process.
+CELL_READ_MAX = 64 * 1024
 OTHER_DELIMITERS = {";": "semicolon", "\t": "tab", "|": "vertical bar"}
 #: Names from a header are cut to this before they are shown.
 NAME_SHOWN_CHARACTERS = 64
@@ -121,6 +123,8 @@ class ColumnRules:
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     ignore_unknown: bool = False
+    #: Characters of a cell, by column, where it may have more than the limits say.
+    longer: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +165,14 @@ class CsvTable:
     """A CSV whose header was accepted; iterating yields rows and row errors, once."""
 
     def __init__(self, upload: "_Upload", columns: ColumnRules, limits: Limits) -> None:
-        csv.field_size_limit(limits.csv_cell_characters_max)
-        #: A longer line has too many cells or too long a cell: the cut part proves which.
-        line_max = limits.csv_columns_max * (2 * limits.csv_cell_characters_max + 3) + 2
+        csv.field_size_limit(CELL_READ_MAX)
         text = io.TextIOWrapper(io.BufferedReader(upload), "utf-8-sig", "strict", newline="")
         self._limits = limits
         self._blank = 0
         self._text = text
-        self._reader = csv.reader(iter(partial(text.readline, line_max), ""), strict=True)
+        self._longer = columns.longer
+        self._is_cut = False
+        self._reader = csv.reader(self._lines(), strict=True)
         found = self._next_record()
         if found is None:
             raise EmptyFile
@@ -193,6 +197,11 @@ class CsvTable:
                 yield CsvRowError(number, line, "column_count", detail)
                 continue
             cells = dict(zip(names, record if whole else [record[i] for i in places], strict=True))
+            if len(joined) > self._limits.csv_cell_characters_max and (long := self._long(cells)):
+                name, most = long
+                detail = f"the cell has more than {most} characters."
+                yield CsvRowError(number, line, "too_long", detail, name)
+                continue
             if not joined.isprintable() and (column := _column_with_controls(cells)) is not None:
                 detail = "the cell has control characters."
                 yield CsvRowError(number, line, "illegal_character", detail, column)
@@ -202,6 +211,19 @@ class CsvTable:
             yield CsvRow(number, line, cells)
         if number == 0:
             raise NoRows
+
+    def _lines(self) -> Iterator[str]:
+        """The lines; one with more than all cells of the limits could have is cut there, and noted."""
+        line_max = self._limits.csv_columns_max * (2 * self._limits.csv_cell_characters_max + 3) + 2
+        while line := self._text.readline(line_max):
+            self._is_cut = self._is_cut or (len(line) == line_max and line[-1] not in "\r\n")
+            yield line
+
+    def _long(self, cells: dict[str, str]) -> tuple[str, int] | None:
+        """The first column whose cell is too long, and what it may have."""
+        usual = self._limits.csv_cell_characters_max
+        most = {name: self._longer.get(name, usual) for name in cells}
+        return next(((n, most[n]) for n, cell in cells.items() if len(cell) > most[n]), None)
 
     def _next_record(self) -> tuple[list[str], str] | None:
         """The next record with a cell that is not blank, and its text; None at the end."""
@@ -219,6 +241,8 @@ class CsvTable:
             if len(record) > self._limits.csv_columns_max:
                 detail = f"A line may have {self._limits.csv_columns_max} columns."
                 raise TooManyColumns(detail, extra={"line": reader.line_num})
+            if self._is_cut:
+                raise _cell_too_long(reader.line_num)
             joined = "".join(record)
             if not joined or joined.isspace():
                 self._pass_blank()
@@ -267,11 +291,13 @@ def _refuse_other_formats(head: bytes) -> None:
 def _refuse_malformed(message: str, *, first_line: int, line: int) -> NoReturn:
     """A cell that outgrew its limit over several lines is a quote that nobody closed."""
     if "field limit" in message and line <= first_line:
-        raise MalformedCsv(
-            "A cell is too long.", extra={"reason": "cell_too_long", "line": line}
-        ) from None
+        raise _cell_too_long(line) from None
     detail = "A quoted cell is not closed, or has text after its closing quote."
     raise MalformedCsv(detail, extra={"reason": "quoting", "line": first_line}) from None
+
+
+def _cell_too_long(line: int) -> MalformedCsv:
+    return MalformedCsv("A cell is too long.", extra={"reason": "cell_too_long", "line": line})
 
 
 def _known_columns(header: tuple[str, ...], columns: ColumnRules) -> dict[str, int]:

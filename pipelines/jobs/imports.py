@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from models.jobs import Chunk, ItemState, JobState
 from pipelines.audit.record import record
 from pipelines.jobs.create import NewJob
+from pipelines.jobs.csv_writer import guarded
 from pipelines.jobs.ending import TOLD_COLUMNS, JobError, internal_error, tell_finished
 from pipelines.jobs.kinds import OnError
 from pipelines.jobs.states import end_state
@@ -50,11 +51,12 @@ class CodesFile:
 def listed_file(
     header: Sequence[str], rows: Iterable[Sequence[str]], on_error: OnError
 ) -> CodesFile:
-    """Rows that came as a list, as the file they could have been."""
+    """Rows that came as a list, as the file they could have been; it reads as they are."""
     text = io.StringIO()
     write = csv.writer(text, quoting=csv.QUOTE_ALL)
     write.writerow(header)
-    write.writerows(rows)
+    # As our own files are: whoever reads a file takes one apostrophe off.
+    write.writerows([guarded(cell) for cell in row] for row in rows)
     return CodesFile(io.BytesIO(text.getvalue().encode()), on_error)
 
 

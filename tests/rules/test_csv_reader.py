@@ -157,11 +157,24 @@ def test_a_cell_of_ten_megabytes_is_too_long(quote):
     assert refusal_of(content) == expected
 
 
-def test_a_cell_may_have_4096_characters_and_no_more():
-    (row,) = read(b"email\n" + b"a" * 4_096 + b"\n")
+def test_a_cell_that_is_too_long_costs_its_row_alone():
+    """B16: up to where it is not held in memory to be judged."""
+    longer = replace(PEOPLE, longer={"name": 5_000})
+    lines = [b"email,name", b"a" * 4_096, b"a" * 4_097, b"b," + b"n" * 5_000, b"c," + b"n" * 5_001]
+    content = b"\n".join(line if b"," in line else line + b"," for line in lines) + b"\n"
 
-    assert row.cells["email"] == "a" * 4_096
-    assert refusal_of(b"email\n" + b"a" * 4_097 + b"\n")[0] == "malformed_csv"
+    whole, email, name, far = read(content, longer)
+
+    assert (whole.cells["email"], name.cells["name"]) == ("a" * 4_096, "n" * 5_000)
+    assert [(one.number, one.line, one.code, one.column) for one in (email, far)] == [
+        (2, 3, "too_long", "email"),
+        (4, 5, "too_long", "name"),
+    ]
+    assert far.detail == "the cell has more than 5000 characters."
+    assert [row.number for row in read(content) if isinstance(row, CsvRowError)] == [2, 3, 4]
+    # Cells that are each read, of a line that is not.
+    wide = b"email,name\n" + b",".join([b"a" * 60_000] * 20) + b"\nann@x.example,Ann\n"
+    assert refusal_of(wide)[2] == {"reason": "cell_too_long", "line": 2}
 
 
 def test_a_row_of_the_largest_legal_size_is_read_whole():

@@ -230,6 +230,43 @@ def test_ec040_a_file_of_codes_is_read_in_short_pieces_while_more_are_made(
     assert not any("OFFSET" in statement for statement in pages)
 
 
+def test_sec004_who_only_looks_takes_no_codes_that_are_good_for_whoever_has_them(
+    app: Flask, house: House, seeded: Seeded, manager: Caller
+) -> None:
+    """SEC-04, SEC-09: neither as a file, nor by the page, nor letter by letter (decision 0047)."""
+    job = generated(manager, house, count=2)
+    make_discount(house, seeded, "ALONE", max_uses=1)
+    make_discount(house, seeded, "SHARED", max_uses=2)
+    whole = {code["id"]: code["code"] for code in codes_of(manager, job)}
+    files = ("/discounts.csv", f"/discounts/batches/{job['id']}/codes.csv")
+
+    for role in (Role.CLIENT_VIEWER, Role.AGENCY_VIEWER, Role.PLATFORM_SUPPORT):
+        viewer = signed_in(app, house, role, seeded)
+        assert [viewer.get(path).status_code for path in files] == [403] * 2
+        assert {code["id"]: code["code"] for code in codes_of(viewer, job)} == {
+            one: f"****{code[-4:]}" for one, code in whole.items()
+        }
+        first, code = next(iter(whole.items()))
+        assert viewer.get(f"/discounts/{first}").json["code"] == f"****{code[-4:]}"
+        told = {
+            sought: [one["code"] for one in viewer.get(f"/discounts?code={sought}").json["data"]]
+            for sought in ("sun", code[:-1], code, "alone", "sha")
+        }
+        listed = [one["code"] for one in viewer.get("/discounts").json["data"]]
+        assert listed[:2] == ["SHARED", "****"]
+        assert told == {
+            "sun": [],
+            code[:-1]: [],
+            code: [f"****{code[-4:]}"],
+            "alone": ["****"],
+            "sha": ["SHARED"],
+        }
+    assert len(manager.get(files[0]).text.splitlines()) == 5
+    change(house, "UPDATE sign_ins SET proven_at = now() - interval '1 hour'")
+    stale = [manager.get(path) for path in files]
+    assert [answer.json["code"] for answer in stale] == ["step_up_required"] * 2
+
+
 def test_sec009_a_batch_is_moved_by_who_manages_codes_and_is_nobody_else_s(
     app: Flask, house: House, seeded: Seeded, manager: Caller
 ) -> None:

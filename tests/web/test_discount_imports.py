@@ -237,6 +237,24 @@ def test_s2_131_rows_of_a_json_body_are_taken(manager: Caller, house: House) -> 
     assert [(row, code) for row, code, _ in rejects(manager, job)] == [(3, "duplicate_row")]
 
 
+def test_s2_131_a_row_of_a_body_does_what_the_code_alone_would(
+    manager: Caller, house: House
+) -> None:
+    """EC-024: its products whole, however many, however they begin; a cell too long costs its row."""
+    many = ["'=A", *(f"{number:0100d}" for number in range(499))]
+    body = {"codes": [{"code": "MANY", "kind": "percent", "percent_bp": 1, "products": many}]}
+    long = HEAD + f"LONG,percent,1000,,{'U' * 4_097},,,,,,,\r\nSAVE10,percent,1000,,,,,,,,,\r\n"
+
+    alone = manager.post("/discounts", body["codes"][0] | {"code": "ALONE"})
+    job = ended(manager, house, manager.post("/discounts/import", body, Idempotency_Key="j1"))
+    file = ended(manager, house, upload(manager, long, "skip"))
+
+    assert alone.json["products"] == many
+    assert (job["state"], listed(manager, job)["MANY"]["products"]) == ("succeeded", many)
+    assert [(row, code) for row, code, _ in rejects(manager, file)] == [(1, "too_long")]
+    assert list(listed(manager, file)) == ["SAVE10"]
+
+
 @pytest.mark.parametrize(
     ("row", "pointer", "code"),
     [

@@ -18,10 +18,12 @@ from pipelines.errors import NotFound
 from pipelines.provisioning.reveal import reveal_token
 from pipelines.wiring import House
 from tests.conftest import Database, Ground, a_house
+from tests.discounting import asked, cart, make_discount
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, rows, submit
+from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
 from tests.statements import statements
-from tests.web.conftest import signed_in
+from tests.web.conftest import Caller, signed_in
 from web.app import create_app
 from web.guards import permitted
 from web.misses import looking_up
@@ -168,6 +170,43 @@ def test_ec029_a_credential_may_miss_a_hundred_codes_an_hour(
     assert same == distinct == {404}
     assert (good.status_code, last.status_code, blocked.status_code) == (200, 404, 429)
     assert bob.get("/codes/good").status_code == 200
+
+
+def test_ec029_a_storefront_s_key_guesses_at_no_more_codes_however_many_shoppers_it_names(
+    ground: Ground, database: Database
+):
+    """SEC-18, SEC-19: whoever has the key has names and networks as they like."""
+    with a_house(ground, database, LARGESSE_RATE_LIMITS="miss=4/hour") as house:
+        seeded, app = seed(house), create_app(house)
+        make_discount(house, seeded)
+        key, other = (key_caller(app, house, seeded.client_id) for _ in range(2))
+
+        def look(caller: Caller, code: str) -> TestResponse:
+            query = {"code": code, "subtotal_minor": 10_000, "currency": "USD"}
+            return caller.client.get(
+                "/api/v1/discounts/validate", query_string=query, headers=caller.headers
+            )
+
+        def apply(caller: Caller, code: str, who: str) -> TestResponse:
+            return caller.post("/discounts/apply", asked(code, who, cart=cart(reference=who)))
+
+        kept = apply(key, "SAVE10", "ann@x.example")
+        same = [look(key, code).json["reason"] for code in ("nope", " NOPE") * 4]
+        tried = [apply(key, f"NO{n}", f"s{n}@x.example").status_code for n in range(3)]
+        still = look(key, "save10")
+        last = look(key, "other")
+        refused = [look(key, "save10"), look(key, "again"), apply(key, "SAVE10", "eve@x.example")]
+        again = apply(key, "SAVE10", "ann@x.example")
+        spared = look(other, "save10")
+        metrics = app.test_client().get("/metrics").text
+
+    assert kept.status_code == 201
+    assert (same, tried) == (["code_invalid"] * 8, [404] * 3)
+    assert (still.json["valid"], last.json["reason"]) == (True, "code_invalid")
+    assert [answer.status_code for answer in refused] == [429] * 3
+    assert int(refused[0].headers["Retry-After"]) > 0
+    assert (again.status_code, spared.json["valid"]) == (200, True)
+    assert "largesse_misses_total 12.0" in metrics
 
 
 def test_ec029_guessing_from_many_places_raises_the_alarm(

@@ -107,11 +107,11 @@ class DiscountAnalytics(Schema):
 
 
 @routes.get("/discounts.csv")
-@permitted(Permission.DISCOUNTS_READ)
+@permitted(Permission.DISCOUNTS_MANAGE)
 @asks(ExportQuery)
 @answers_csv()
 def download_discounts(query: dict[str, Any]) -> Response:
-    """The list of codes as a file, newest first; taking it is in the audit log."""
+    """The list of codes as a file, newest first, after a fresh proof of who you are; audited."""
     standing = query["standing"] and Standing(query["standing"])
     return codes_file(Wanted(standing, beginning(query["code"]), query["client_id"]))
 

@@ -48,7 +48,7 @@ from web.api.shop_schemas import ShopCustomer
 from web.backpressure import saturation_now
 from web.fields import Count, Identity, Text, Word
 from web.front import front
-from web.guards import permitted, principal
+from web.guards import freshly_proven, permitted, principal
 from web.jobs_shown import accepted
 from web.rate_limits import limited
 from web.tenant_choice import chosen_client
@@ -174,11 +174,11 @@ def get_discount_batch(discount_batch_id: UUID) -> Response:
 
 
 @routes.get("/discounts/batches/<uuid:discount_batch_id>/codes.csv")
-@permitted(Permission.DISCOUNTS_READ)
+@permitted(Permission.DISCOUNTS_MANAGE)
 @answers_csv()
 def download_discount_batch(discount_batch_id: UUID) -> Response:
-    """The codes of a batch as a file, newest first; taking it is in the audit log."""
-    house, caller = front().house, principal()
+    """The codes of a batch as a file, newest first, after a fresh proof of who you are; audited."""
+    house, caller = front().house, freshly_proven()
     with scoped_transaction(house.sessions, caller.scope) as session:
         audit_export(session, discount_batch_id, actor_id=caller.actor_id)
         now = clock.now(session)

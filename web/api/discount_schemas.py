@@ -146,7 +146,7 @@ class DiscountsQuery(PageQuery):
     code = Text(
         longest=CODE_CHARACTERS_MAX,
         load_default=None,
-        metadata={"description": "How the code begins."},
+        metadata={"description": "How the code begins; the whole of one that is not shown."},
     )
     client_id = Identity(load_default=None)
     batch_id = Identity(
@@ -167,7 +167,9 @@ class Discount(Schema):
     batch_id = fields.UUID(
         allow_none=True, metadata={"description": "The job that made it with others."}
     )
-    code = fields.String()
+    code = fields.String(
+        metadata={"description": "`****1234` of one for a single use, to who manages no codes."}
+    )
     standing = Word(Standing)
     kind = Word(DiscountKind)
     percent_bp = fields.Integer(allow_none=True)

@@ -39,6 +39,7 @@ from web.api.discount_schemas import (
 )
 from web.api.routes import IF_MATCH, MAY_HAVE_KEY, Routes, answers, asks, documented, reads
 from web.api.shop_schemas import customer_of
+from web.discount_reports import sees_codes
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, insisted_version, listed, with_version
@@ -94,7 +95,9 @@ def list_discounts(query: dict[str, Any]) -> Response:
     wanted = Wanted(standing, beginning(query["code"]), query["client_id"], query["batch_id"])
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         now = clock.now(session)
-        codes = list_codes(session, wanted, now=now, before=before, limit=limit + 1)
+        codes = list_codes(
+            session, wanted, now=now, before=before, limit=limit + 1, opens=sees_codes()
+        )
     return listed(codes, limit=limit, view=CodeView.as_json, place=lambda code: code.row.id)
 
 
@@ -175,4 +178,4 @@ def _moved(discount_id: UUID, move: Callable[..., None], *, is_keyed: bool = Fal
 
 
 def _shown(session: Session, discount_id: UUID) -> dict[str, Any]:
-    return read_code(session, discount_id, now=clock.now(session)).as_json()
+    return read_code(session, discount_id, now=clock.now(session), opens=sees_codes()).as_json()

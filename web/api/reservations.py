@@ -1,5 +1,6 @@
 """Codes at the checkout, over HTTP: what one would do, a slot reserved for a cart, and given back."""
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any
@@ -53,7 +54,7 @@ from web.fields import Count, EmailAddress, Identity, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.misses import do_after_answer
-from web.shoppers import count_try, note_miss
+from web.shoppers import count_try, trying
 from web.tenant_choice import chosen_client
 
 routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
@@ -166,15 +167,21 @@ def validate_discount(query: dict[str, Any]) -> Response:
     cart = Cart("", query["currency"], (Line("", 1, query["subtotal_minor"]),))
     with scoped_transaction(house.sessions, caller.scope) as session:
         client_id = chosen_client(session, caller, query["client_id"])
-    with scoped_transaction(house.sessions, client(client_id)) as session:
-        customer = None
-        if named is not None:
-            customer = known_customer(session, client_id, named, house.person_secret)
-            customer = with_cards(session, client_id, customer)
-        trial = Trial(client_id, query["code"], cart, customer)
-        told = look(session, trial, now=clock.now(session), limits=house.limits)
-    if isinstance(told, CodeInvalid):
-        note_miss(tried_by)
+    customer = None
+    try:
+        with (
+            trying(client_id, query["code"], tried_by),
+            scoped_transaction(house.sessions, client(client_id)) as session,
+        ):
+            if named is not None:
+                customer = known_customer(session, client_id, named, house.person_secret)
+                customer = with_cards(session, client_id, customer)
+            trial = Trial(client_id, query["code"], cart, customer)
+            told = look(session, trial, now=clock.now(session), limits=house.limits)
+            if isinstance(told, CodeInvalid):
+                raise told
+    except CodeInvalid as refusal:
+        told = refusal
     if isinstance(told, Refusal):
         _tell_of_stranger(client_id, told, customer)
         return jsonify(
@@ -217,8 +224,8 @@ def apply_discount(body: dict[str, Any]) -> Response:
     with scoped_transaction(house.sessions, client(client_id)) as session:
         ask = _ask(session, client_id, body, named)
         is_kept = has_it_already(session, ask)
-    tried_by = list[str]()
     # Whoever changes the cart that the slot is for tries no code.
+    looking: AbstractContextManager[None] = nullcontext()
     if not is_kept:
         tried_by = count_try(
             named,
@@ -226,6 +233,7 @@ def apply_discount(body: dict[str, Any]) -> Response:
             of_person=Policy.APPLY,
             of_shopper=Policy.APPLY_FOR,
         )
+        looking = trying(client_id, body["code"], tried_by)
 
     def attempt(session: Session) -> Reserved | CartChanged:
         now = clock.now(session)
@@ -235,9 +243,9 @@ def apply_discount(body: dict[str, Any]) -> Response:
 
     end = end_purchase(house.paying.pages, client_id)
     try:
-        done = reserve_giving_way(house.sessions, ask, attempt, end)
+        with looking:
+            done = reserve_giving_way(house.sessions, ask, attempt, end)
     except CodeInvalid as refusal:
-        note_miss(tried_by)
         _tell_of_stranger(client_id, refusal, ask.customer)
         raise
     if isinstance(done, CartChanged):

@@ -22,7 +22,7 @@ from web.console.frame import page
 from web.console.person_form import client_choices
 from web.console.typed import id_in
 from web.console.visit import looking
-from web.discount_reports import Days, report_file, report_on_all, report_on_code
+from web.discount_reports import Days, report_file, report_on_all, report_on_code, sees_codes
 from web.guards import permitted, principal
 
 DAY_CHARACTERS_MAX = 20
@@ -79,7 +79,7 @@ def show_all() -> Response:
     chosen = id_in(request.args.get("client"))
     with looking() as session:
         found = _of_all(session, chosen, errors)
-        most = most_used_codes(session, found.period, client_id=chosen)
+        most = most_used_codes(session, found.period, client_id=chosen, opens=sees_codes())
     export = url_for("console.discounts_analytics_csv", client=chosen, **_asked(found))
     return _page(
         found,

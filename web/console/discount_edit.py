@@ -155,5 +155,5 @@ def _page(
 
 def _found(discount_id: UUID) -> _Found:
     with looking() as session:
-        view = read_code(session, discount_id, now=clock.now(session))
+        view = read_code(session, discount_id, now=clock.now(session), opens=True)
         return _Found(view, client(session, view.row.client_id).time_zone)

@@ -44,6 +44,7 @@ from web.console.form_names import form_name, key_of_form
 from web.console.formats import money, plural
 from web.console.frame import go, page
 from web.console.visit import looking
+from web.discount_reports import sees_codes
 from web.front import front
 from web.guards import permitted, principal
 
@@ -126,7 +127,7 @@ def resume(discount_id: UUID) -> Response:
 def put_away(discount_id: UUID) -> Response:
     """For good, and for a reason (EC-026)."""
     with looking() as session:
-        view = read_code(session, discount_id, now=clock.now(session))
+        view = read_code(session, discount_id, now=clock.now(session), opens=True)
     live = plural(view.row.reserved, "reservation")
     then = "Put away" if not view.row.reserved else "Draining, until the last one is settled"
     change = Change(
@@ -173,7 +174,7 @@ def _moved(discount_id: UUID, state: CodeState, done: str) -> Response:
 def _page(discount_id: UUID, refusal: Refusal | None = None) -> Response:
     caller = principal()
     with looking() as session:
-        view = read_code(session, discount_id, now=clock.now(session))
+        view = read_code(session, discount_id, now=clock.now(session), opens=sees_codes())
         whose = client_places(session, [view.row.client_id])[view.row.client_id]
         versions = rules_by_version(session, discount_id)
         live = live_reservations(session, discount_id)
@@ -229,7 +230,7 @@ def _slot(row: Row[Any], view: CodeView) -> SlotLine:
         "Guest" if row.user_id is None else "Known customer",
         row.rules_version,
         money(row.discount_minor, row.currency),
-        applied([one for one in row.codes if one["code"] != view.row.code]),
+        applied([one for one in row.codes if one["code_id"] != str(view.row.id)]),
         money(row.total_minor, row.currency),
         row.expires_at,
         time_left(row.expires_at, view.now),

@@ -68,7 +68,7 @@ def _question(
     with looking() as session:
         now = clock.now(session)
         row = read_reservation(session, reservation_id)
-        view = read_code(session, row.code_id, now=now)
+        view = read_code(session, row.code_id, now=now, opens=True)
     stands, then = row.state.capitalize(), "Free for another customer"
     if row.state == UsageState.RESERVED:
         stands = f"Reserved, {time_left(row.expires_at, now)} left"

@@ -28,7 +28,7 @@ from web.console.job_words import StateWords
 from web.console.person_form import client_choices
 from web.console.typed import id_in
 from web.console.visit import looking
-from web.discount_reports import codes_file
+from web.discount_reports import codes_file, sees_codes
 from web.guards import permitted, principal
 
 PAGE_SIZE = 50
@@ -72,7 +72,7 @@ def show_list() -> Response:
     return _list({})
 
 
-@permitted(Permission.DISCOUNTS_READ)
+@permitted(Permission.DISCOUNTS_MANAGE)
 def download() -> Response:
     """What the filter shows, as a file; taking it is in the audit log."""
     return codes_file(_wanted())
@@ -152,7 +152,9 @@ def _list(errors: Mapping[str, str]) -> Response:
     before = id_in(request.args.get("before"))
     with looking() as session:
         now = clock.now(session)
-        found = list_codes(session, wanted, now=now, before=before, limit=PAGE_SIZE + 1)
+        found = list_codes(
+            session, wanted, now=now, before=before, limit=PAGE_SIZE + 1, opens=sees_codes()
+        )
         shown = found[:PAGE_SIZE]
         places = client_places(session, {one.row.client_id for one in shown})
     chosen: dict[str, Any] = {
