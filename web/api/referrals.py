@@ -148,7 +148,7 @@ def give_referral_code(body: dict[str, Any], program_id: UUID) -> Response:
         customer = known_customer(session, client_id, named, house.person_secret)
         given = give_code(session, program_id, customer.keys, actor_id=caller.actor_id)
         row = read.read_referral_code(session, given.code_id)
-        code = read_code(session, given.code_id, now=clock.now(session))
+        code = read_code(session, given.code_id, now=clock.now(session), opens=True)
         rewards = read.rewards_of_code(session, given.code_id)
     response = jsonify(
         {
