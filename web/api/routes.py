@@ -3,7 +3,7 @@
 This is the only file that touches flask-smorest, which has no types of its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped]
@@ -73,6 +73,19 @@ class _Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         "json_if_any": "application/json",
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._with_headers)
+
+    def _with_headers(
+        self, doc: dict[str, Any], doc_info: dict[str, Any], **_context: Any
+    ) -> dict[str, Any]:
+        """Headers stand beside the query's parameters; as members of a view's own they replace them."""
+        headers = doc_info.get(HEADERS)
+        if headers:
+            doc["parameters"] = [*doc.get("parameters", ()), *headers]
+        return doc
+
 
 class _Api(flask_smorest.Api):  # type: ignore[misc]
     """The documentation alone: errors are `web.errors`' business, for every medium."""
@@ -86,6 +99,8 @@ class _Api(flask_smorest.Api):  # type: ignore[misc]
         pass
 
 
+#: Where a view keeps the headers that it reads.
+HEADERS = "headers"
 _DOC = _Blueprint("documentation", __name__)
 
 
@@ -154,9 +169,15 @@ def may_answer(status: int, schema: type[Schema]) -> Decorator:
     return cast("Decorator", _DOC.alt_response(status, schema=schema, success=True))
 
 
-def documented(**members: Any) -> Decorator:
-    """Add members to the operation's documentation."""
-    return cast("Decorator", _DOC.doc(**members))
+def documented(*, parameters: Sequence[Mapping[str, Any]] = (), **members: Any) -> Decorator:
+    """Add members to the operation's documentation; `parameters` are headers."""
+
+    def decorate(view: View) -> View:
+        told: Any = _DOC.doc(**members)(view)
+        told._apidoc[HEADERS] = [*told._apidoc.get(HEADERS, ()), *parameters]
+        return cast("View", told)
+
+    return decorate
 
 
 def register(app: Flask, resources: list[Routes], *, base: str = BASE) -> None:
