@@ -53,6 +53,11 @@ class Generation:
     max_uses_per_customer: int | None = 1
     options: CodeOptions = USUAL
 
+    @property
+    def is_bearer(self) -> bool:
+        """Whether each code is worth what it takes off to whoever finds it (decision 0047)."""
+        return self.max_uses == 1
+
 
 def accept_generation(
     session: Session,
@@ -77,7 +82,7 @@ def accept_generation(
     wait_for_lock(session, Namespace.DISCOUNT_GENERATION, str(asked.client_id))
     admit_job(session, asked.client_id, limits=limits)
     existing = _existing(session, asked.client_id, asked.pattern)
-    check_space(asked.pattern, existing=existing, count=asked.count, is_bearer=False)
+    check_space(asked.pattern, existing=existing, count=asked.count, is_bearer=asked.is_bearer)
     job_id = lay_generation(session, asked, actor_id=actor_id, limits=limits, size=CODES_PER_CHUNK)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
