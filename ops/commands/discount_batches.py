@@ -18,7 +18,7 @@ MOVES = {"pause": ("POST", "/pause"), "resume": ("POST", "/resume"), "archive": 
 @click.command()
 @click.option("--count", type=int, required=True, help="How many new codes.")
 @click.option("--prefix", default="", help="What codes begin with.")
-@click.option("--length", type=int, default=12, show_default=True, help="Random characters.")
+@click.option("--length", type=int, default=13, show_default=True, help="Random characters.")
 @click.option("--alphabet", default=PLAIN_ALPHABET, show_default=True, help="Of these characters.")
 @click.option("--suffix", default="", help="What codes end with.")
 @rule_options

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.locks import Namespace, wait_for_lock
 from pipelines.audit.record import record
+from pipelines.books.capacity import capacity
 from pipelines.books.patterns import Pattern, check_pattern, check_space
 from pipelines.books.read import pattern_json
 from pipelines.discounts.batches import agency_of, open_batch
@@ -28,16 +29,23 @@ from pipelines.queue.keys import RequestKey, first_result, remember
 #: Codes that one chunk makes in a transaction: half a second's work.
 CODES_PER_CHUNK = 5_000
 
-# Codes of the pattern that are there, whoever made them, and those that other jobs will make of it.
+#: A row of a code takes more than this: ids, times and counts alone do.
+_ROW_BYTES_MIN = 128
+# More codes than all clients have, without a look at any; and what other jobs will make of the pattern.
+_AT_MOST = text("""
+SELECT pg_relation_size('discount_codes') / :row_bytes AS codes,
+    (SELECT coalesce(sum(c.pending), 0) FROM jobs j JOIN chunks c ON c.job_id = j.id
+     WHERE j.client_id = :client AND j.kind = 'discount_generation'
+       AND j.state IN ('queued', 'running', 'paused', 'cancelling')
+       AND j.spec->'pattern' @> CAST(:shape AS jsonb)) AS pending
+""")
+# Codes of the pattern that are there, whoever made them, up to as many as leave no room.
 _EXISTING = text("""
-SELECT (SELECT count(*) FROM discount_codes
-        WHERE client_id = :client AND length(code) = :length
-          AND starts_with(code, :front) AND right(code, length(:back)) = :back
-          AND translate(substr(code, length(:front) + 1, :random), :alphabet, '') = '')
-     + (SELECT coalesce(sum(c.pending), 0) FROM jobs j JOIN chunks c ON c.job_id = j.id
-        WHERE j.client_id = :client AND j.kind = 'discount_generation'
-          AND j.state IN ('queued', 'running', 'paused', 'cancelling')
-          AND j.spec->'pattern' @> CAST(:shape AS jsonb)) AS codes
+SELECT count(*) FROM (SELECT FROM discount_codes
+    WHERE client_id = :client AND length(code) = :length
+      AND starts_with(code, :front) AND right(code, length(:back)) = :back
+      AND translate(substr(code, length(:front) + 1, :random), :alphabet, '') = ''
+    LIMIT :enough) AS found
 """)
 
 
@@ -52,6 +60,11 @@ class Generation:
     max_uses: int | None = None
     max_uses_per_customer: int | None = 1
     options: CodeOptions = USUAL
+
+    @property
+    def is_bearer(self) -> bool:
+        """Whether each code is worth what it takes off to whoever finds it (decision 0047)."""
+        return self.max_uses == 1
 
 
 def accept_generation(
@@ -76,8 +89,8 @@ def accept_generation(
     check_rules(asked.rules)
     wait_for_lock(session, Namespace.DISCOUNT_GENERATION, str(asked.client_id))
     admit_job(session, asked.client_id, limits=limits)
-    existing = _existing(session, asked.client_id, asked.pattern)
-    check_space(asked.pattern, existing=existing, count=asked.count, is_bearer=False)
+    existing = _existing(session, asked)
+    check_space(asked.pattern, existing=existing, count=asked.count, is_bearer=asked.is_bearer)
     job_id = lay_generation(session, asked, actor_id=actor_id, limits=limits, size=CODES_PER_CHUNK)
     if key is not None:
         remember(session, key, status=202, resource_kind="job", resource_id=job_id)
@@ -116,12 +129,24 @@ def lay_generation(
     return job_id
 
 
-def _existing(session: Session, client_id: UUID, pattern: Pattern) -> int:
+def _existing(session: Session, asked: Generation) -> int:
+    """How many codes of the pattern there are or will be, as far as it matters for its room.
+
+    A pattern that has room beside all codes that there can be, and those are most, is not counted:
+    a client may have millions, and whoever asks holds its lock.
+    """
+    pattern, client_id = asked.pattern, asked.client_id
+    # Of another alphabet, codes to come may be of this pattern all the same: they count, too.
+    shape = {name: part for name, part in pattern_json(pattern).items() if name != "alphabet"}
+    bound = {"row_bytes": _ROW_BYTES_MIN, "client": client_id, "shape": json.dumps(shape)}
+    found = session.execute(_AT_MOST, bound).one()
+    most = capacity(pattern, existing=0, is_bearer=asked.is_bearer).room_for
+    pending = int(found.pending)
+    if found.codes + pending + asked.count <= most:
+        return pending
     front, _mark, back = pattern.around("|" * pattern.random_length).partition(
         "|" * pattern.random_length
     )
-    # Of another alphabet, codes to come may be of this pattern all the same: they count, too.
-    shape = {name: part for name, part in pattern_json(pattern).items() if name != "alphabet"}
     values = {
         "client": client_id,
         "length": pattern.characters,
@@ -129,9 +154,9 @@ def _existing(session: Session, client_id: UUID, pattern: Pattern) -> int:
         "back": back,
         "random": pattern.random_length,
         "alphabet": pattern.alphabet,
-        "shape": json.dumps(shape),
+        "enough": most + 1,
     }
-    return int(session.execute(_EXISTING, values).scalar_one())
+    return pending + int(session.execute(_EXISTING, values).scalar_one())
 
 
 def _spec(asked: Generation) -> dict[str, Any]:

@@ -75,3 +75,13 @@ def test_documents_never_lead_out_of_the_repository() -> None:
         if "../shared" in document.read_text(encoding="utf-8")
     ]
     assert outside == []
+
+
+def test_every_schema_says_who_waits_while_it_is_made() -> None:
+    """The table of docs/operations.md, and the sentence above it that says which may run at once."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    versions = {path.name[:4] for path in (ROOT / "models/migrations/versions").glob("0*.py")}
+    told = re.findall(r"^\| `(\d{4})` \|", text, re.MULTILINE)
+
+    assert told == sorted(version for version in versions if version >= "0016")
+    assert f"`0016` to `{max(versions)}` may run" in text

@@ -26,6 +26,7 @@ from tests.driving import change, drain, hasten, rows, view
 from tests.moves import control, one_step, retry
 from tests.proof import assert_proven
 from tests.seeding import ACTOR, Seeded, seed
+from tests.statements import statements
 
 WIDE = Pattern("SUN", 12, PLAIN_ALPHABET, "26")
 TEN_OFF = DiscountRules(DiscountKind.PERCENT, percent_bp=1000)
@@ -118,6 +119,26 @@ def test_ec028_two_requests_find_room_together(house: House, seeded: Seeded) -> 
     assert len(rows(house, "SELECT 1 FROM discount_batches")) == 1
     generate(house, seeded, replace(digits, prefix="A"), 6_000)
     generate(house, other, digits, 6_000)
+
+
+def test_ec028_codes_are_counted_where_room_is_short_and_no_further(
+    house: House, seeded: Seeded
+) -> None:
+    """EC-028: a client may have millions of a prefix; the look at them is under its lock."""
+    digits = Pattern("", 4, "0123456789", "")
+    for n in range(30):
+        make_discount(house, seeded, f"{n:04}")
+
+    with statements(house) as sent:
+        generate(house, seeded, WIDE, 100_000)
+        generate(house, seeded, Pattern("SUN", 8, PLAIN_ALPHABET, ""), 100_000)
+    with pytest.raises(PatternSpaceTooSmall) as refused, statements(house) as short:
+        generate(house, seeded, digits, 1)
+
+    assert not [one for one in sent if "translate(substr" in one]
+    assert len([one for one in short if "translate(substr" in one]) == 1
+    # Eleven leave no room for one more: the others were not looked at.
+    assert refused.value.extra["needed"] == 12_000
 
 
 def test_codes_that_find_no_place_fail_and_are_tried_again(house: House, seeded: Seeded) -> None:

@@ -27,7 +27,7 @@ from tests.web.test_book_codes import ended, rejects
 from tests.web.test_discount_imports import upload
 
 SUN = {
-    "pattern": {"prefix": "SUN", "random_length": 8},
+    "pattern": {"prefix": "SUN", "random_length": 13},
     "count": 30,
     "kind": "percent",
     "percent_bp": 1000,
@@ -65,7 +65,7 @@ def test_s2_131_codes_are_generated_with_one_set_of_rules(manager: Caller, house
     )
     codes = codes_of(manager, job)
     assert len({code["code"] for code in codes}) == 30
-    assert all(re.fullmatch("SUN-[2-9A-HJKMNP-Z]{8}", code["code"]) for code in codes)
+    assert all(re.fullmatch("SUN-[2-9A-HJKMNP-Z]{13}", code["code"]) for code in codes)
     told = {name: codes[0][name] for name in SUN if name not in ("pattern", "count", "expires_at")}
     assert told.items() <= SUN.items()
     assert codes[0]["expires_at"].startswith("2089-12-31T22:00:00")
@@ -82,7 +82,7 @@ def test_ec028_too_small_a_pattern_is_refused_with_what_it_needs(
 ) -> None:
     """EC-028: 9,000 of `##-##`; a code that somebody made by hand counts, too."""
     digits = {"random_length": 4, "alphabet": "0123456789"}
-    asked_for = SUN | {"pattern": digits, "count": 10}
+    asked_for = SUN | {"pattern": digits, "count": 10, "max_uses": 2}
     many = manager.post("/discounts/generate", asked_for | {"count": 9_000}, Idempotency_Key="a")
     unnamed = manager.post("/discounts/generate", asked_for)
     make_discount(house, seeded, "0815")
@@ -99,6 +99,19 @@ def test_ec028_too_small_a_pattern_is_refused_with_what_it_needs(
     # What is being made counts as if it were there, of whatever alphabet it is.
     letters = asked_for | {"pattern": digits | {"alphabet": "0123456789A"}, "count": 5}
     assert manager.post("/discounts/generate", letters, Idempotency_Key="d").status_code == 422
+
+
+def test_sec019_codes_for_a_single_use_are_too_long_to_guess(manager: Caller, house: House) -> None:
+    """SEC-19, EC-029: whoever finds one has it, as a sealed coupon."""
+    short = SUN | {"pattern": {"prefix": "SUN", "random_length": 8}}
+    found = [
+        manager.post("/discounts/generate", short | given, Idempotency_Key=f"g{n}")
+        for n, given in enumerate(({}, {"max_uses": 2}, {"max_uses": None}))
+    ]
+
+    assert [answer.status_code for answer in found] == [422, 202, 202]
+    assert found[0].json["code"] == "pattern_space_too_small"
+    assert found[0].json["random_length"] == 13
 
 
 @pytest.mark.parametrize(

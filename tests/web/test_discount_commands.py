@@ -97,7 +97,7 @@ def test_s2_131_codes_are_generated_and_moved_as_a_batch(shell: Shell, house: Ho
     small = shell.run("discounts", "generate", "--length", "4", "--count", "9000", *rules)
 
     codes = json.loads(listed.output)["data"]
-    assert [(len(code["code"]), code["code"][:4]) for code in codes] == [(16, "SUN-")] * 3
+    assert [(len(code["code"]), code["code"][:4]) for code in codes] == [(17, "SUN-")] * 3
     assert (codes[0]["max_uses"], codes[0]["products"]) == (1, ["SKU-1"])
     assert [codes[0][name] for name in ("first_order_only", "restore_on_refund", "on_late")] == [
         *(True, "slot", "refund")

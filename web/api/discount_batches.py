@@ -119,7 +119,8 @@ _ROWS = DiscountRows()
 def generate_discounts(body: dict[str, Any]) -> Response:
     """Make `count` new codes of a pattern that all do the same; the job's id is that of their batch.
 
-    422 `pattern_space_too_small` unless a thousand times as many codes fit the pattern.
+    422 `pattern_space_too_small` unless a thousand times as many codes fit the pattern; of codes
+    for a single use, unless it has 60 bits, and 40 beyond the codes that are there.
     """
     house, caller = front().house, principal()
     key, saturated = request_key(caller, canonical(body)), saturation_now()
