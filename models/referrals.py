@@ -93,7 +93,7 @@ class ReferralCode(Base):
 class ReferralReward(Base):
     """What a referrer gets for one purchase of a friend, by the id of that purchase.
 
-    Rules and validity are those of the program when the friend had paid; a trigger holds the moves.
+    Rules and validity are those of the program when the purchase first counted; a trigger holds the moves.
     """
 
     __tablename__ = "referral_rewards"

@@ -13,7 +13,7 @@ from models.database import Sessions, transaction
 from models.payments import PaymentState
 from models.scope import client, tenant_scope
 from pipelines.discounts.give_way import EndPurchase
-from pipelines.discounts.refusals import ReservationEnded
+from pipelines.discounts.refusals import PaymentUnderWay, ReservationEnded
 from pipelines.discounts.release import (
     RELEASED_AT_ONCE,
     BeingPaid,
@@ -21,7 +21,7 @@ from pipelines.discounts.release import (
     release,
     release_timed_out,
 )
-from pipelines.payments.page import Pages
+from pipelines.payments.page import KEEPS_RESERVATION, Pages
 from pipelines.payments.refusals import PaymentProviderUnavailable, PaymentsNotSetUp
 from pipelines.queue.defer import defer_many
 from pipelines.queue.kinds import END_CHECKOUT
@@ -96,25 +96,35 @@ def release_reservation(
     *,
     pages: Pages,
     actor_id: UUID | None,
+    tell: Callable[[Session], None] | None = None,
 ) -> None:
     """Give a slot back, in the scope in force: a page on which it could be paid is ended first.
 
-    Raises `NotFound`, `ReservationEnded` for one that is paid or being paid, and
-    `PaymentProviderUnavailable`.
+    `tell` says more of it in the transaction that gives it back, and nothing where somebody else did:
+    for it a page is ended in a way that keeps the slot until then.
+    Raises `NotFound`, `ReservationEnded` for one that is paid or being paid, `PaymentUnderWay` where
+    another page was opened meanwhile, and `PaymentProviderUnavailable`.
     """
-    try:
+
+    def give_back() -> None:
         with transaction(sessions) as session:
             now = clock.now(session)
-            release(session, usage_id, reason, now=now, actor_id=actor_id)
+            is_done = release(session, usage_id, reason, now=now, actor_id=actor_id)
+            if is_done and tell is not None:
+                tell(session)
+
+    try:
+        give_back()
         return
     except BeingPaid as paying:
-        state = pages.end(paying.purchase_id, reason)
+        state = pages.end(paying.purchase_id, reason if tell is None else KEEPS_RESERVATION)
     if state not in {PaymentState.EXPIRED, PaymentState.FAILED}:
         raise ReservationEnded(state)
     # The page may have been ended for another reason, which kept the slot.
-    with transaction(sessions) as session:
-        now = clock.now(session)
-        release(session, usage_id, reason, now=now, actor_id=actor_id)
+    try:
+        give_back()
+    except BeingPaid:
+        raise PaymentUnderWay from None
 
 
 @dataclass(frozen=True, slots=True)

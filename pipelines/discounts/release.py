@@ -127,8 +127,8 @@ def release(
     now: datetime,
     actor_id: UUID | None = None,
     purchase_id: UUID | None = None,
-) -> None:
-    """Give a reservation back with all its codes; one that is released already stays so.
+) -> bool:
+    """Give a reservation back with all its codes; one that is released already stays so: False.
 
     While it can be paid, only who ends its purchase does, and names it. Raises `NotFound`,
     `BeingPaid` for somebody else, and `ReservationEnded` for one that was paid.
@@ -141,7 +141,7 @@ def release(
             raise BeingPaid(row.purchase_id)
         if row.state != UsageState.RELEASED:
             raise ReservationEnded(row.state)
-        return
+        return False
     _give_back_whole(session, found, reason, now)
     record(
         session,
@@ -153,6 +153,7 @@ def release(
         client_id=found[0].client_id,
         detail={"reason": reason.value},
     )
+    return True
 
 
 def release_timed_out(session: Session, now: datetime, *, limit: int = RELEASED_AT_ONCE) -> int:

@@ -51,14 +51,25 @@ FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS
       WHERE client_id = :client AND customer_keys && CAST(:keys AS bytea[])
         AND created_at > CAST(:now AS timestamptz) - interval '1 day') mine
 """)
-_WRITE = text("""
+# What was not told at first, where the shopper is or at what, is what others are compared with.
+_GROWS = "(usage_risks.decision IS NULL AND usage_risks.score < excluded.score)"
+_WRITE = text(f"""
 INSERT INTO usage_risks (usage_id, agency_id, client_id, code_id, score, reasons, network_key,
     device_key, mailbox_key, created_at, flagged_at)
 VALUES (:usage, :agency, :client, :code, :score, CAST(:reasons AS jsonb), :network, :device,
     :mailbox, :now, CASE WHEN :is_high THEN CAST(:now AS timestamptz) END)
-ON CONFLICT (usage_id) DO UPDATE SET score = excluded.score, reasons = excluded.reasons,
-    flagged_at = coalesce(usage_risks.flagged_at, excluded.flagged_at)
-  WHERE usage_risks.decision IS NULL AND usage_risks.score < excluded.score
+ON CONFLICT (usage_id) DO UPDATE SET
+    network_key = coalesce(usage_risks.network_key, excluded.network_key),
+    device_key = coalesce(usage_risks.device_key, excluded.device_key),
+    mailbox_key = coalesce(usage_risks.mailbox_key, excluded.mailbox_key),
+    score = CASE WHEN {_GROWS} THEN excluded.score ELSE usage_risks.score END,
+    reasons = CASE WHEN {_GROWS} THEN excluded.reasons ELSE usage_risks.reasons END,
+    flagged_at = CASE WHEN {_GROWS} THEN coalesce(usage_risks.flagged_at, excluded.flagged_at)
+      ELSE usage_risks.flagged_at END
+  WHERE {_GROWS}
+    OR usage_risks.network_key IS NULL AND excluded.network_key IS NOT NULL
+    OR usage_risks.device_key IS NULL AND excluded.device_key IS NOT NULL
+    OR usage_risks.mailbox_key IS NULL AND excluded.mailbox_key IS NOT NULL
 RETURNING flagged_at = CAST(:now AS timestamptz) AS is_news
 """)
 _WITH_CARD = text("""
@@ -213,6 +224,6 @@ def _audit(session: Session, usage: Row[Any], found: Score) -> None:
         client_id=usage.client_id,
         detail={
             "score": found.points,
-            "reasons": [reason.code.value for reason in found.reasons],
+            "reasons": [str(reason.code) for reason in found.reasons],
         },
     )

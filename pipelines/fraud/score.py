@@ -82,14 +82,17 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that was noticed, what it counts, and how often it was so."""
+    """One thing that was noticed, what it counts, and how often it was so.
 
-    code: ReasonCode
+    `code` is a `ReasonCode`, or the word of another release that had noticed it.
+    """
+
+    code: str
     points: int
     count: int
 
     def as_json(self) -> dict[str, Any]:
-        return {"reason": self.code.value, "points": self.points, "count": self.count}
+        return {"reason": str(self.code), "points": self.points, "count": self.count}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,4 +154,4 @@ def _points(code: ReasonCode, count: int) -> int:
 
 
 def _read(told: Mapping[str, Any]) -> Reason:
-    return Reason(ReasonCode(told["reason"]), told["points"], told["count"])
+    return Reason(told["reason"], told["points"], told["count"])

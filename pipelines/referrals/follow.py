@@ -33,7 +33,7 @@ JOIN referral_programs g ON g.id = f.program_id
 LEFT JOIN usage_risks k ON k.usage_id = u.id
 WHERE p.id = :purchase
 """)
-# A purchase that is kept again gets back what it had, by the promise of then.
+# A purchase that is kept again gets back what it had, by the promise of when it first counted.
 _EARN = text("""
 INSERT INTO referral_rewards AS r (id, agency_id, client_id, program_id, code_id, reward, valid_days,
                                    due_at, created_at)

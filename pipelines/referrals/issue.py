@@ -129,7 +129,7 @@ def _chosen(session: Session, earned: Sequence[Row[Any]]) -> Sequence[UUID]:
 def _make(
     session: Session, reward: Row[Any], keys: Sequence[bytes], now: datetime, draw: Draw
 ) -> UUID:
-    """A code for one purchase of the referrer's, by the promise of when the friend had paid."""
+    """A code for one purchase of the referrer's, by the promise of when the friend's first counted."""
     expires_at = now + timedelta(days=reward.valid_days)
     rules = replace(part_from(reward.reward), expires_at=expires_at)
     pattern = Pattern(reward.prefix, reward.random_length, PLAIN_ALPHABET, "")

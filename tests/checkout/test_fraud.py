@@ -52,6 +52,23 @@ def test_ec014_a_crowd_on_one_ip_and_device_is_noticed_and_not_flagged(till: Til
     assert b"kiosk" not in kept.device_key
 
 
+def test_ec014_what_a_cart_says_of_its_shopper_later_is_kept_too(till: Till) -> None:
+    """Its first request had neither address nor device; the next customers are compared with both."""
+    make_discount(till.house, till.seeded)
+    body = asked(who="ann@x.example")
+    kept = []
+    for told in ({}, OFFICE | {"device": "phone"}, {"device": "tablet"}):
+        reservation = till.shop.post("/discounts/apply", body | told).json["reservation"]
+        kept.append(risk(till.house, reservation))
+    none, whole, later = ((one.device_key, one.network_key) for one in kept)
+    assert none == (None, None)
+    assert None not in whole
+    assert later == whole
+
+    bob = applied(till, "bob@y.example", device="phone")
+    assert reasons(till.house, bob) == {"device_shared": 15}
+
+
 def test_ec014_an_alias_on_known_devices_is_flagged_and_not_refused(till: Till) -> None:
     make_discount(till.house, till.seeded)
     applied(till, "ann.lee@corp.example", device="phone")

@@ -1,17 +1,24 @@
-"""Several who decide on one flagged use at the same moment, and one who pays meanwhile."""
+"""Several who decide on one use at the same moment, and one who pays or ends its page meanwhile."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import cast
+from uuid import UUID
 
 import pytest
 from flask import Flask
 
+from models.payments import PaymentState
 from models.people import Role
+from models.scope import client
+from pipelines.checkout.release_now import release_now
+from pipelines.payments.page import Pages
 from pipelines.wiring import House
 from tests.discounting import counted, make_discount
 from tests.driving import rows
 from tests.paying import Till
 from tests.proof import assert_proven
+from tests.seeding import ACTOR
 from tests.suspecting import WHY, pay, suspect
 from tests.web.conftest import Caller, signed_in
 
@@ -98,3 +105,42 @@ def test_s2138_a_payment_that_comes_while_somebody_decides_follows_the_decision(
     assert state == ("confirmed" if is_approved else "refunded")
     assert counted(till.house, code_id)[1] == {"confirmed" if is_approved else "released": 1}
     assert_proven(till.house)
+
+
+def test_s2136_the_reason_is_told_with_the_release_and_never_of_another_s(
+    till: Till, settler: Caller
+) -> None:
+    make_discount(till.house, till.seeded)
+    reservation = till.reserve()
+    till.checkout(reservation)
+    assert settler.post(f"/usages/{reservation['id']}/release", WHY).status_code == 200
+    told = rows(
+        till.house,
+        "SELECT action, at, actor_id, detail ->> 'reason' AS reason FROM audit_entries "
+        "WHERE action LIKE '%released' ORDER BY action",
+    )
+    assert [one.reason for one in told] == [WHY["reason"], "manager"]
+    assert len({(one.at, one.actor_id) for one in told}) == 1
+
+    other = till.reserve()
+    purchase = till.checkout(other)
+
+    class Meanwhile:
+        """Its shopper ends the page at Stripe at the moment at which somebody here asks for it."""
+
+        def end(self, purchase_id: UUID, reason: str) -> PaymentState:
+            till.move(purchase, "expire")
+            with ThreadPoolExecutor(1) as elsewhere:
+                elsewhere.submit(till.deliver).result()
+            return till.house.paying.pages.end(purchase_id, reason)
+
+    release_now(
+        till.house.sessions,
+        client(till.seeded.client_id),
+        UUID(other["id"]),
+        reason="Mine.",
+        pages=cast("Pages", Meanwhile()),
+        actor_id=ACTOR,
+    )
+    assert till.usage(purchase).release_reason == "payment"
+    assert rows(till.house, "SELECT FROM audit_entries WHERE detail ->> 'reason' = 'Mine.'") == []

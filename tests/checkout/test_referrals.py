@@ -142,6 +142,23 @@ def test_s2_128_a_guest_with_the_referrer_s_card_waits_for_a_person(
     assert rewards(till.house) == ["pending"]
 
 
+def test_s2_128_what_waited_for_a_person_is_rewarded_as_its_approval_finds_the_program(
+    till: Till, boss: Caller
+) -> None:
+    path = f"/referrals/programs/{make_program(till.house, till.seeded)}"
+    code = till.shop.post(f"{path}/codes", {"customer": {"email": ANN}}).json["code"]
+    waits = applied(till, "bob@x.example", code)
+    flag(till.house, waits)
+    assert pay(till, waits)["review"] == "risk_high"
+
+    reward = BODY["reward"] | {"amount_minor": 700}
+    assert boss.call("PATCH", path, {"reward": reward}, If_Match="*").status_code == 200
+    boss.post(f"/usages/{waits['id']}/approve", WHY)
+
+    (row,) = rows(till.house, "SELECT state, reward FROM referral_rewards")
+    assert (row.state, row.reward["amount_minor"]) == ("pending", 700)
+
+
 def test_s2_128_who_once_paid_with_a_referrer_s_card_is_another_person(
     till: Till, boss: Caller
 ) -> None:

@@ -114,6 +114,14 @@ def test_ec014_a_card_is_added_once_to_what_was_known() -> None:
     assert with_card(known, 0).points == 15
 
 
+def test_ec014_what_another_release_noticed_is_kept_when_the_card_is_known() -> None:
+    """After a rollback: a purchase that was paid must not stop at a word that nobody knows."""
+    told = {"reason": "of_tomorrow", "points": 20, "count": 3}
+    found = with_card([told, *score(Signals(codes=4)).as_json()], 1)
+    assert found.points == 100
+    assert found.as_json()[0] == told
+
+
 def test_ec014_an_alias_is_alike_whoever_keeps_the_mailbox() -> None:
     alike = {bare_mailbox(one) for one in ("Ann.Lee@corp.example", "annlee+2@CORP.example")}
     assert alike == {"annlee@corp.example"}

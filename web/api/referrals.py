@@ -93,8 +93,8 @@ def get_referral_program(program_id: UUID) -> Response:
 def change_referral_program(body: dict[str, Any], program_id: UUID) -> Response:
     """Change a program; `If-Match` says which version you read.
 
-    What friends get is for codes made from then on, what referrers get for purchases paid from then
-    on; the limit of rewards is for all that are yet to be given.
+    What friends get is for codes made from then on, what referrers get for purchases that count from
+    then on; the limit of rewards is for all that are yet to be given.
     """
     version = insisted_version()
     change = partial(programs.change_program, values=_flat(body), version=version)
