@@ -140,7 +140,7 @@ class QuotedReservation(Schema):
 
 
 class Validation(Schema):
-    valid = fields.Boolean()
+    valid = fields.Boolean(metadata={"description": "False, with 200, where it is not good."})
     discount_minor = fields.Integer()
     total_minor = fields.Integer()
     reason = fields.String(

@@ -79,9 +79,11 @@ class QuotedLine(Schema):
     sku = fields.String()
     name = fields.String()
     quantity = fields.Integer()
-    gross_minor = fields.Integer()
+    gross_minor = fields.Integer(metadata={"description": "Before the discount."})
     discount_minor = fields.Integer()
-    net_minor = fields.Integer()
+    net_minor = fields.Integer(
+        metadata={"description": "After it, as priced: gross less discount."}
+    )
     tax_bp = fields.Integer()
     tax_minor = fields.Integer()
 
