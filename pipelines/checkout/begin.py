@@ -27,7 +27,7 @@ from pipelines.discounts.cart import Cart
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.paid import refuse_paid
 from pipelines.discounts.pricing import quote
-from pipelines.discounts.read import read_reservation
+from pipelines.discounts.read import codes_json, codes_of, read_reservation
 from pipelines.discounts.refusals import CartChanged, CartPaid, CodeBusy, ReservationEnded
 from pipelines.discounts.release import BeingPaid, ReleaseReason
 from pipelines.discounts.reserve import live_by_cart, live_by_id
@@ -61,9 +61,10 @@ SELECT purchase_id FROM discount_usages
 WHERE id = :usage AND state = 'confirmed' AND purchase_id IS NOT NULL
 """)
 _CLIENT = text("SELECT agency_id, suspended_at FROM clients WHERE id = :client")
-_PRICED = text("""
-SELECT id, cart_reference, cart_digest, quote, user_id, customer_keys, expires_at, purchase_id
-FROM discount_usages WHERE id = :usage
+_PRICED = text(f"""
+SELECT u.id, u.code_id, u.cart_reference, u.cart_digest, u.quote, u.user_id, u.customer_keys,
+    u.expires_at, {codes_of("u.id")} AS codes
+FROM discount_usages u WHERE u.id = :usage
 """)
 
 
@@ -91,7 +92,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class _Basket:
-    """What is to be paid, priced; `quote` as JSON."""
+    """What is to be paid, priced; `quote` as JSON, with the codes that it was priced with."""
 
     usage_id: UUID | None
     cart_reference: str
@@ -188,11 +189,13 @@ def _priced_anew(
 def _basket(session: Session, wanted: Wanted, usage: Row[Any] | None) -> _Basket:
     if usage is not None:
         row = session.execute(_PRICED, {"usage": usage.id}).one()
+        # The reservation's codes may come and go when this page has ended.
+        priced_with = {"code_id": str(row.code_id), "codes": codes_json(row.codes)}
         return _Basket(
             row.id,
             row.cart_reference,
             row.cart_digest,
-            row.quote,
+            row.quote | priced_with,
             row.user_id,
             row.customer_keys,
             row.expires_at,

@@ -12,7 +12,6 @@ from models import clock
 from models.database import Sessions, transaction
 from models.payments import PaymentState
 from models.scope import client, tenant_scope
-from pipelines.discounts.give_way import EndPurchase
 from pipelines.discounts.refusals import PaymentUnderWay, ReservationEnded
 from pipelines.discounts.release import (
     RELEASED_AT_ONCE,
@@ -79,7 +78,7 @@ def end_checkout(
         finish(session, task)
 
 
-def end_purchase(pages: Pages, client_id: UUID) -> EndPurchase:
+def end_purchase(pages: Pages, client_id: UUID) -> Callable[[UUID, ReleaseReason], PaymentState]:
     """How a door ends the purchase that is in its way; raises `PaymentProviderUnavailable`."""
 
     def end(purchase_id: UUID, reason: ReleaseReason) -> PaymentState:

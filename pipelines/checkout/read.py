@@ -10,14 +10,23 @@ from sqlalchemy.orm import Session
 from pipelines.discounts.read import codes_json, codes_of
 from pipelines.errors import NotFound
 
+# The codes that it was priced with; one from before they were written down has those of its reservation.
+_CODES = f"""CASE WHEN p.quote->'codes' IS NULL THEN {codes_of("p.usage_id")} ELSE (
+    SELECT jsonb_agg(q.code || jsonb_build_object('is_overflow', coalesce(s.is_overflow, false),
+        'restored', s.restored, 'restore_on_refund', d.restore_on_refund) ORDER BY q.place)
+    FROM jsonb_array_elements(p.quote->'codes') WITH ORDINALITY AS q (code, place)
+    JOIN discount_codes d ON d.id = CAST(q.code->>'code_id' AS uuid)
+    LEFT JOIN discount_usages s ON s.code_id = d.id
+      AND (s.id = p.usage_id OR s.stacked_on = p.usage_id)) END"""
 _PURCHASES = f"""
-SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference, p.quote, p.user_id, p.is_late,
-    p.refused, p.review, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
+SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference,
+    p.quote - ARRAY['code_id', 'codes'] AS quote, p.user_id, p.is_late, p.refused, p.review, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
     m.session_url, m.session_expires_at, m.payment_intent_id, m.paid_minor, m.paid_currency,
     m.refunded_minor, m.is_disputed, m.last_failure_code, m.ended_at, m.version,
-    u.state AS usage_state, u.code_id, u.is_overflow OR EXISTS (
+    u.state AS usage_state, coalesce(CAST(p.quote->>'code_id' AS uuid), u.code_id) AS code_id,
+    u.is_overflow OR EXISTS (
       SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.is_overflow) AS is_overflow,
-    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, {codes_of("p.usage_id")} AS codes
+    u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, {_CODES} AS codes
 FROM purchases p JOIN payments m ON m.id = p.id LEFT JOIN discount_usages u ON u.id = p.usage_id
 """
 #: What a purchase is called, beside its payment's state.
@@ -34,8 +43,10 @@ _LIST = text(
     + f"""
 WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR p.client_id = :client)
-  AND (CAST(:discount AS uuid) IS NULL OR u.code_id = :discount OR EXISTS (
-    SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.code_id = :discount))
+  AND (CAST(:discount AS uuid) IS NULL OR p.usage_id IN (
+    SELECT coalesce(stacked_on, id) FROM discount_usages WHERE code_id = :discount))
+  AND (CAST(:discount AS uuid) IS NULL OR p.quote->'codes' IS NULL OR p.quote->'codes' @>
+    jsonb_build_array(jsonb_build_object('code_id', CAST(:discount AS uuid))))
   AND (CAST(:state AS text) IS NULL OR {_STATE} = :state)
   AND (NOT :is_disputed OR m.is_disputed)
 ORDER BY p.id DESC LIMIT :limit

@@ -168,11 +168,12 @@ def _kept(doing: _Doing, code: Row[Any], live: Row[Any]) -> Reserved | CartChang
     if not _has(codes, code):
         return _add(doing, code, live, codes)
     _count(doing, live, codes)
+    is_replay, changed = live.cart_digest == ask.cart.digest, None
+    if not is_replay:
+        changed = reprice(session, live, ask.cart, now=now, actor_id=doing.actor_id)
+    # The code comes last: what is given back above locks customers.
     _know_assignee(session, code, ask.customer)
-    if live.cart_digest == ask.cart.digest:
-        return Reserved(live.id, code.id, is_replay=True)
-    changed = reprice(session, live, ask.cart, now=now, actor_id=doing.actor_id)
-    return changed or Reserved(live.id, code.id)
+    return changed or Reserved(live.id, code.id, is_replay=is_replay)
 
 
 def _add(

@@ -32,8 +32,8 @@ _LIST = text(
     + f"""
   AND (CAST(:before AS uuid) IS NULL OR r.usage_id < :before)
   AND (CAST(:client AS uuid) IS NULL OR r.client_id = :client)
-  AND (CAST(:code AS uuid) IS NULL OR r.code_id = :code OR EXISTS (
-    SELECT FROM discount_usages s WHERE s.stacked_on = r.usage_id AND s.code_id = :code))
+  AND (CAST(:code AS uuid) IS NULL OR r.usage_id IN (
+    SELECT coalesce(stacked_on, id) FROM discount_usages WHERE code_id = :code))
   AND CASE WHEN :is_decided THEN r.decision IS NOT NULL ELSE {_WAITS} END
 ORDER BY r.usage_id DESC LIMIT :limit
 """

@@ -187,6 +187,22 @@ def test_ec003_a_code_that_is_added_just_when_its_cart_is_paid_sells_it_no_secon
     assert till.checkout(next_day)["purchase_id"] != first["purchase_id"]
 
 
+def test_ec003_a_cart_that_changes_just_when_it_is_paid_has_no_second_page(till: Till) -> None:
+    """EC-003, EC-016: who wants it all the same, now that it is told, asks again."""
+    first = till.checkout(cart=cart(10_000, reference="c"), customer=ANN)
+    till.move(first, "pay")
+
+    changed = till.begin(cart=cart(8_000, reference="c"), customer=ANN)
+
+    assert (said(changed), changed.json["purchase_id"]) == (
+        (409, "cart_paid"),
+        first["purchase_id"],
+    )
+    assert till.purchase(first["purchase_id"])["state"] == "confirmed"
+    assert len(till.sandbox.control("GET", "/stripe/sessions")["sessions"]) == 1
+    assert till.begin(cart=cart(8_000, reference="c"), customer=ANN).status_code == 201
+
+
 def test_ec003_a_cart_that_was_paid_without_a_code_is_not_paid_with_one(till: Till) -> None:
     """EC-003, EC-018: its page was open when the code came, and was paid at its full price."""
     make_discount(till.house, till.seeded)

@@ -51,6 +51,10 @@ def stacked(till: Till, who: str = ANN) -> dict[str, Any]:
     return second
 
 
+def priced_with(purchase: dict[str, Any]) -> dict[str, int]:
+    return {one["code"]: one["discount_minor"] for one in purchase["codes"]}
+
+
 def stand(till: Till, codes: dict[str, UUID]) -> dict[str, tuple[int, dict[str, int]]]:
     return {code: counted(till.house, one) for code, one in codes.items()}
 
@@ -78,10 +82,7 @@ def test_ec018_a_stack_is_paid_once_refunded_by_each_code_s_rule_and_comes_back(
         8_500,
         reservation["id"],
     )
-    assert {one["code"]: one["discount_minor"] for one in paid["codes"]} == {
-        "SAVE10": 1_000,
-        "SHIP5": 500,
-    }
+    assert priced_with(paid) == {"SAVE10": 1_000, "SHIP5": 500}
     assert stand(till, codes) == dict.fromkeys(codes, (1, {"confirmed": 1}))
     # Ann by her address and by her card: one purchase of each.
     assert bought(till) == [(0, 1)]
@@ -158,7 +159,7 @@ def test_ec006_one_code_that_takes_no_late_payment_has_all_of_it_paid_back(
 
 
 def test_ec018_a_code_is_added_or_taken_off_while_a_page_is_open_which_ends_first(
-    till: Till, codes: dict[str, UUID]
+    till: Till, boss: Caller, codes: dict[str, UUID]
 ) -> None:
     """EC-016, EC-018: nobody pays what the cart cost before."""
     basket = cart()
@@ -180,6 +181,18 @@ def test_ec018_a_code_is_added_or_taken_off_while_a_page_is_open_which_ends_firs
         ("confirmed", 9_000),
     ]
     assert stand(till, codes) == {"SAVE10": (1, {"confirmed": 1}), "SHIP5": (0, {"released": 1})}
+    # Each is told with the codes that it was priced with, whatever the reservation has by now.
+    assert [priced_with(each) for each in amounts] == [
+        {"SHIP5": 500},
+        {"SAVE10": 1_000, "SHIP5": 500},
+        {"SAVE10": 1_000},
+    ]
+    assert [each["discount_id"] for each in amounts] == [
+        str(codes[code]) for code in ("SHIP5", "SHIP5", "SAVE10")
+    ]
+    assert all("codes" not in each["quote"] for each in amounts)
+    found = boss.get(f"/purchases?discount_id={codes['SAVE10']}").json["data"]
+    assert [each["id"] for each in found] == [three["purchase_id"], two["purchase_id"]]
     over = till.shop.call("DELETE", f"/reservations/{left['id']}/codes/{codes['SAVE10']}")
     assert said(over) == (409, "reservation_ended")
     assert_proven(till.house)

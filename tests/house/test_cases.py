@@ -23,7 +23,7 @@ CASES = 53
 #: Case -> what of it is not there, and why; its test is of the rest.
 PARTS_OPEN = {
     18: "A gift card pays nothing at the checkout: cards are bought and revealed, and no balance of one "
-    "is kept here. Codes that stack are being built.",
+    "is kept here.",
     33: "There are no accounting periods that could be closed: purchases have no ledger of their own, "
     "and what was refunded stands as rows beside what was paid.",
     40: "A file is answered at once in short pieces; it is no job, and has no link that ends.",

@@ -18,6 +18,7 @@ from tests.driving import change, drain, hasten, rows
 from tests.proof import assert_proven
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
+from tests.statements import statements
 from tests.web.conftest import Caller, make_user, signed_in
 from tests.web.shells import a_shell
 from tests.web.test_book_codes import ended
@@ -160,6 +161,27 @@ def test_ec017_a_guest_who_signs_in_keeps_the_code_whatever_becomes_of_their_add
     shown = manager.get(f"/discounts/{code_id}").json
     assert shown["assigned_user_id"] == str(user_id)
     assert counted(house, code_id)[1] == {"reserved": 2}
+
+
+def test_ec016_customers_are_locked_before_a_code_that_learns_whose_it_is(
+    manager: Caller, shop: Caller, house: House, seeded: Seeded
+) -> None:
+    """EC-016, EC-017: whoever gives slots back at that moment goes from customers to codes."""
+    code_id = hers(manager, currency="USD", min_subtotal_minor=5_000)
+    body = asked(who=ANN, cart=cart(9_000, reference="cart-1"))
+    shop.post(APPLY, body)
+    user_id = known(house, seeded, "ann", ANN)
+
+    with statements(house) as sent:
+        gone = shop.post(APPLY, body | {"cart": cart(100, reference="cart-1")})
+
+    told = [
+        one for one in sent if "UPDATE discount_customers" in one or "assigned_user_id =" in one
+    ]
+    assert said(gone) == (409, "cart_changed")
+    assert ["UPDATE discount_customers" in one for one in told] == [True, False]
+    assert manager.get(f"/discounts/{code_id}").json["assigned_user_id"] == str(user_id)
+    assert_proven(house)
 
 
 def test_ec017_whoever_the_client_knows_is_the_assignee_by_every_name(

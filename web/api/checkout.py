@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction, transaction
-from models.payments import RefundState
+from models.payments import PaymentState, RefundState
 from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
 from pipelines.checkout import settle
@@ -26,7 +26,7 @@ from pipelines.checkout.read import (
 from pipelines.checkout.read import list_purchases as read_purchases
 from pipelines.discounts.cart import LINES_MAX, QUANTITY_MAX
 from pipelines.discounts.customers import known_customer
-from pipelines.discounts.refusals import CartChanged, PaymentUnderWay
+from pipelines.discounts.refusals import CartChanged, CartPaid, PaymentUnderWay
 from pipelines.discounts.release import BeingPaid
 from pipelines.payments.read import disputes_of, refunds_of
 from pipelines.queue.keys import once
@@ -314,20 +314,26 @@ def _payer(body: dict[str, Any]) -> str | None:
 
 
 def _begun(client_id: UUID, begin: Callable[..., Begun | CartChanged]) -> Begun:
-    """Begin it; a page on which the cart could be paid at another price is ended before."""
+    """Begin it; a page on which the cart could be paid at another price is ended before.
+
+    Was it paid by then, no other page is begun: `CartPaid`, unless it is the purchase that is asked for.
+    """
     house = front().house
     pages = house.paying.pages
 
-    def attempt() -> Begun | CartChanged:
+    def attempt(paid: UUID | None = None) -> Begun | CartChanged:
         with tenant_scope(client(client_id)), transaction(house.sessions) as session:
-            return begin(session, followers=pages.followers, now=clock.now(session))
+            done = begin(session, followers=pages.followers, now=clock.now(session))
+            if paid is not None and isinstance(done, Begun) and done.is_new:
+                raise CartPaid(paid)
+            return done
 
     try:
         done = attempt()
     except BeingPaid as paying:
-        end_purchase(pages, client_id)(paying.purchase_id, paying.reason)
+        state = end_purchase(pages, client_id)(paying.purchase_id, paying.reason)
         try:
-            done = attempt()
+            done = attempt(paying.purchase_id if state is PaymentState.SUCCEEDED else None)
         except BeingPaid:
             raise PaymentUnderWay from None
     if isinstance(done, CartChanged):
