@@ -17,15 +17,17 @@ SELECT r.usage_id AS id, r.agency_id, r.client_id, r.code_id, c.code, r.score, r
     u.cart_reference, u.currency, CAST(u.quote->>'discount_minor' AS bigint) AS discount_minor,
     u.total_minor, u.user_id, u.expires_at,
     u.created_at, coalesce(p.id, u.purchase_id) AS purchase_id, p.review,
+    m.state AS payment_state, coalesce(m.paid_minor - m.refunded_minor, 0) AS left_minor,
     {codes_of("u.id")} AS codes
 FROM usage_risks r JOIN discount_usages u ON u.id = r.usage_id
 JOIN discount_codes c ON c.id = r.code_id
 LEFT JOIN LATERAL (SELECT p.id, p.review FROM purchases p
                    WHERE p.usage_id = r.usage_id AND p.review IS NOT NULL LIMIT 1) p ON true
+LEFT JOIN payments m ON m.id = coalesce(p.id, u.purchase_id)
 WHERE r.flagged_at IS NOT NULL
 """
-#: What is over without a payment asks nobody for a decision.
-_WAITS = "r.decision IS NULL AND (u.state <> 'released' OR p.review IS NOT NULL)"
+#: What is over without a payment, or with all of it paid back, asks nobody for a decision.
+_WAITS = "r.decision IS NULL AND (u.state NOT IN ('released', 'refunded') OR p.review IS NOT NULL)"
 _ONE = text(_FLAGGED + "AND r.usage_id = :usage")
 _LIST = text(
     _FLAGGED
