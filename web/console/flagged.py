@@ -17,13 +17,13 @@ from models.risks import Decision
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.checkout import decide
 from pipelines.errors import NotFound, Refusal
-from pipelines.fraud.read import WantedFlagged, list_flagged, read_flagged
+from pipelines.fraud.read import FlaggedPlace, WantedFlagged, list_flagged, read_flagged
 from pipelines.fraud.score import words
 from web.console.changes import Change, Line, Place, form_page
 from web.console.discount_words import applied, held_words
 from web.console.discounts import TITLE as DISCOUNTS
 from web.console.form_names import form_name
-from web.console.formats import money
+from web.console.formats import money, span
 from web.console.frame import go, page
 from web.console.job_words import StateWords
 from web.console.purchase_words import restored_words
@@ -74,6 +74,7 @@ class FlaggedLine:
     off: str
     total: str
     flagged_at: datetime
+    age: str
     decision: StateWords | None
     why: str | None
     #: Reserved, and somebody may still pay: its page can be ended.
@@ -93,20 +94,21 @@ def show_list() -> Response:
     caller = principal()
     is_decided = request.args.get("decided") == "yes"
     wanted = WantedFlagged(is_decided, code_id=id_in(request.args.get("code")))
-    before = id_in(request.args.get("before"))
+    before = _before()
     with looking() as session:
+        now = clock.now(session)
         found = list_flagged(session, wanted, before=before, limit=PAGE_SIZE + 1)
     shown = found[:PAGE_SIZE]
     chosen: dict[str, Any] = {"decided": "yes" if is_decided else None, "code": wanted.code_id}
     older = None
     if len(found) > PAGE_SIZE:
-        older = url_for("console.flagged", **chosen, before=shown[-1].id)
+        older = url_for("console.flagged", **chosen, before=str(FlaggedPlace.of(shown[-1])))
     return page(
         "flagged.html",
         title=TITLE,
         section="discounts",
         crumbs=[(DISCOUNTS, url_for("console.discounts")), (TITLE, None)],
-        flagged=[_line(row) for row in shown],
+        flagged=[_line(row, now) for row in shown],
         is_decided=is_decided,
         code_id=wanted.code_id,
         older=older,
@@ -256,7 +258,15 @@ def _state(row: Row[Any]) -> StateWords:
             return STATES[state]
 
 
-def _line(row: Row[Any]) -> FlaggedLine:
+def _before() -> FlaggedPlace | None:
+    """Where the page before ended; none for what names no place."""
+    try:
+        return FlaggedPlace.named(request.args.get("before", ""))
+    except ValueError:
+        return None
+
+
+def _line(row: Row[Any], now: datetime) -> FlaggedLine:
     return FlaggedLine(
         row.id,
         row.codes,
@@ -267,6 +277,7 @@ def _line(row: Row[Any]) -> FlaggedLine:
         money(row.discount_minor, row.currency),
         money(row.total_minor, row.currency),
         row.flagged_at,
+        span((now - row.flagged_at).total_seconds()),
         None if row.decision is None else DECISIONS[row.decision],
         row.decision_reason,
         row.state == UsageState.RESERVED and held_words(row.payment_state) is None,

@@ -1,5 +1,7 @@
 """The page of flagged uses: why in words, decisions for a reason, and who may take them (S2-063)."""
 
+import re
+from html import unescape
 from uuid import UUID
 
 import pytest
@@ -12,6 +14,7 @@ from tests.discounting import counted, full_discount
 from tests.driving import change, rows
 from tests.seeding import ACTOR, Seeded
 from tests.suspecting import flag
+from tests.web.conftest import Caller, signed_in
 from tests.web.console.conftest import Visitor, visitor_of
 
 HOME = "/console/discounts/flagged"
@@ -21,6 +24,12 @@ HOME = "/console/discounts/flagged"
 def ada(app: Flask, house: House, seeded: Seeded) -> Visitor:
     """Administers a client: may pay purchases back."""
     return visitor_of(app, house, Role.CLIENT_ADMIN, seeded)
+
+
+@pytest.fixture
+def admin(app: Flask, house: House, seeded: Seeded) -> Caller:
+    """The same over HTTP."""
+    return signed_in(app, house, Role.CLIENT_ADMIN, seeded, name="ada-api")
 
 
 @pytest.fixture
@@ -150,6 +159,39 @@ def test_s2138_what_went_back_after_it_was_flagged_waits_for_nobody(
             id=UUID(one.rpartition("/")[2]),
         )
     assert "Nothing waits for you" in ada.get(HOME).text
+
+
+def test_s2063_the_highest_score_comes_first_page_by_page(
+    house: House, seeded: Seeded, ada: Visitor, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of the page before is decided meanwhile; those of one score are newest first."""
+    monkeypatch.setattr("web.console.flagged.PAGE_SIZE", 2)
+    made = [str(full_discount(house, seeded, f"CODE-{place}")) for place in range(3)]
+    for usage_id, score in zip(made, (80, 95, 80), strict=True):
+        flag(house, {"id": usage_id})
+        change(
+            house,
+            "UPDATE usage_risks SET score = :score, flagged_at = now() - interval '3 h' "
+            "WHERE usage_id = :id",
+            score=score,
+            id=UUID(usage_id),
+        )
+    expected = [made[1], made[2], made[0]]
+
+    first = ada.get(HOME).text
+    (lower,) = re.findall(r'rel="next" href="([^"]*)"', first)
+    one = admin.get("/discounts/flagged?limit=2").json
+    admin.post(f"/usages/{made[2]}/approve", {"reason": "A colleague"})
+    second = ada.get(unescape(lower)).text
+    two = admin.get(f"/discounts/flagged?limit=2&cursor={one['next_cursor']}").json
+
+    listed = [re.findall(rf"{HOME}/([^/]*)/approve", page) for page in (first, second)]
+    assert listed == [expected[:2], expected[2:]]
+    assert [row["id"] for row in one["data"] + two["data"]] == expected
+    assert not two["has_more"]
+    assert "waits 3.0 h" in first
+    assert admin.get("/discounts/flagged?cursor=YWZ0ZXI6OTku").json["code"] == "invalid_cursor"
+    assert ada.get(f"{HOME}?before=x").status_code == 200
 
 
 def test_s2063_who_manages_codes_sees_and_releases_and_administrators_decide(
