@@ -98,7 +98,7 @@ RISKY_PURCHASE_WAITS = AlertKind(
     "risky_purchase_waits",
     "purchase",
     Severity.WARNING,
-    "A purchase is paid and its use of a code looks like a deception: nothing is confirmed by it.",
+    "A purchase is paid and its use of a code looks like a deception: a person decides on it.",
     "Open Flagged uses: approve it, or reject it, which pays the money back.",
 )
 CODE_LEAK_SUSPECTED = AlertKind(

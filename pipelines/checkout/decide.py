@@ -76,7 +76,11 @@ def approve(
     if not _decided(session, case, Decision.APPROVED, reason, actor_id, now):
         return
     purchase, payment = case.purchase, case.payment
-    if purchase is None or payment is None or purchase.review is None:
+    if purchase is None or payment is None:
+        return
+    if purchase.review is None:
+        if case.usage.state == UsageState.CONFIRMED:
+            review.tell_over(session, purchase, now)
         return
     review.settle_review(session, purchase, now)
     learned = Learned(payment, payment, News())
@@ -117,6 +121,7 @@ def _reject(session: Session, usage_id: UUID, reason: str, actor_id: UUID, now: 
             review.refuse(session, payment, purchase, usage, now)
             return False
         if usage.state == UsageState.CONFIRMED:
+            review.tell_over(session, purchase, now)
             _pay_back(session, payment, actor_id, now)
     return bool(usage.state == UsageState.RESERVED)
 

@@ -140,8 +140,11 @@ def _paid(
         usage = usage_locked(session, usage.id)
     if learned.state is PaymentState.REFUNDED and usage.state == UsageState.CONFIRMED:
         refund_usage(session, usage, now=now)
-    elif learned.state is PaymentState.SUCCEEDED and usage.state == UsageState.REFUNDED:
-        take_refund_back(session, usage, now=now)
+        review.follow_flag(session, purchase, usage, now, is_over=True)
+    elif learned.state is PaymentState.SUCCEEDED:
+        if usage.state == UsageState.REFUNDED:
+            take_refund_back(session, usage, now=now)
+        review.follow_flag(session, purchase, usage, now)
 
 
 def _is_second(session: Session, purchase: Row[Any], usage: Row[Any] | None) -> bool:

@@ -73,8 +73,34 @@ def settle_review(session: Session, purchase: Row[Any], now: datetime) -> None:
     if purchase.review is None:
         return
     session.execute(_REVIEW, {"purchase": purchase.id, "review": None})
+    tell_over(session, purchase, now)
+
+
+def follow_flag(
+    session: Session, purchase: Row[Any], usage: Row[Any], now: datetime, *, is_over: bool = False
+) -> None:
+    """A use that was flagged after it was confirmed waits for a person, too, until its money is back."""
+    risk = risk_locked(session, usage.id)
+    if risk is None or risk.flagged_at is None or risk.decision is not None:
+        return
+    if is_over:
+        tell_over(session, purchase, now)
+    else:
+        _tell(session, purchase, usage, int(risk.score), now)
+
+
+def tell_over(session: Session, purchase: Row[Any], now: datetime) -> None:
+    """Nobody has to look any more; where nobody had to, nothing comes of it."""
     tenant = {"agency_id": purchase.agency_id, "client_id": purchase.client_id}
     settle_alert(session, RISKY_PURCHASE_WAITS, subject_id=purchase.id, now=now, **tenant)
+
+
+def _tell(session: Session, purchase: Row[Any], usage: Row[Any], score: int, now: datetime) -> None:
+    tenant = {"agency_id": purchase.agency_id, "client_id": purchase.client_id}
+    detail: dict[str, str | int | None] = {"score": score, "reservation_id": str(usage.id)}
+    raise_alert(
+        session, RISKY_PURCHASE_WAITS, subject_id=purchase.id, detail=detail, now=now, **tenant
+    )
 
 
 def _hold(session: Session, purchase: Row[Any], usage: Row[Any], score: int, now: datetime) -> None:
@@ -83,17 +109,14 @@ def _hold(session: Session, purchase: Row[Any], usage: Row[Any], score: int, now
     if usage.state == UsageState.RESERVED:
         begin_purchase(session, usage.id, purchase.id)
         hold_until(session, usage.id, now + KEPT_FOR)
-    tenant = {"agency_id": purchase.agency_id, "client_id": purchase.client_id}
-    detail: dict[str, str | int | None] = {"score": score, "reservation_id": str(usage.id)}
-    raise_alert(
-        session, RISKY_PURCHASE_WAITS, subject_id=purchase.id, detail=detail, now=now, **tenant
-    )
+    _tell(session, purchase, usage, score, now)
     record(
         session,
         "purchase.held",
         object_kind="purchase",
         object_id=purchase.id,
         actor_id=None,
+        agency_id=purchase.agency_id,
+        client_id=purchase.client_id,
         detail={"reason": RISK_HIGH, "score": score},
-        **tenant,
     )

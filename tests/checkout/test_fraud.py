@@ -1,5 +1,7 @@
 """Uses of a code are judged, and one that looks like a deception waits for a person (EC-014, S2-109)."""
 
+from uuid import UUID
+
 import pytest
 from flask import Flask
 
@@ -309,6 +311,43 @@ def test_s2138_all_that_no_refund_has_asked_for_yet_goes_back_with_a_rejection(
     after = till.purchase(purchase["id"])
     assert (after["state"], after["refunded_minor"]) == ("refunded", 9_000)
     assert [one["amount_minor"] for one in after["refunds"]] == [4_000, 5_000]
+    assert_proven(till.house)
+
+
+def test_ec014_what_is_flagged_once_it_is_confirmed_is_told_of_until_it_is_decided_or_paid_back(
+    till: Till, settler: Caller
+) -> None:
+    """S2-109: the card is told only after the page was, and is one that paid for another's use."""
+    make_discount(till.house, till.seeded)
+    pay(till, applied(till, "ann@x.example"), "card-1")
+    late = []
+    for who in ("bob@y.example", "eve@z.example"):
+        purchase = till.checkout(applied(till, who))
+        till.move(purchase, "pay", fingerprint="card-1")
+        done = [one for one in till.new_events() if one["type"] == "checkout.session.completed"]
+        till.deliver(done)
+        late.append(till.purchase(purchase["purchase_id"]))
+    quiet = alerts_of(till.house)
+    till.deliver()
+    told, waiting = signals(till), settler.get("/discounts/flagged").json["data"]
+
+    settler.post(f"/usages/{late[0]['reservation_id']}/approve", WHY)
+    approved = signals(till)
+    (intent,) = rows(
+        till.house,
+        "SELECT payment_intent_id AS id FROM payments WHERE id = :id",
+        id=UUID(late[1]["id"]),
+    )
+    till.steer(f"payments/{intent.id}/refund")
+    till.deliver()
+
+    assert [(one["state"], one["review"]) for one in late] == [("confirmed", None)] * 2
+    assert (quiet, alerts_of(till.house)) == ([], ["risky_purchase_waits"])
+    assert [one["state"] for one in waiting] == ["CONFIRMED"] * 2
+    assert set(told) == {False}
+    assert approved == [*told, True]
+    assert signals(till) == [*told, True, True]
+    assert settler.get("/discounts/flagged").json["data"] == []
     assert_proven(till.house)
 
 

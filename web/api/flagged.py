@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import Response, jsonify
 from marshmallow import Schema, fields, validate
+from sqlalchemy import Row
 
 from models import clock
 from models.database import scoped_transaction
@@ -14,14 +15,20 @@ from pipelines.access.permissions import Permission
 from pipelines.checkout import decide
 from pipelines.checkout.release_now import release_now
 from pipelines.discounts.read import quoted_json, read_reservation
-from pipelines.fraud.read import WantedFlagged, flagged_json, list_flagged, read_flagged
+from pipelines.fraud.read import (
+    FlaggedPlace,
+    WantedFlagged,
+    flagged_json,
+    list_flagged,
+    read_flagged,
+)
 from web.api.reservations import QuotedReservation
 from web.api.routes import Routes, answers, asks, reads
 from web.api.shop_schemas import APPLIED_CODES
 from web.fields import Flag, Identity, PageQuery, Text
 from web.front import front
 from web.guards import permitted, principal
-from web.pages import id_cursor, listed
+from web.pages import InvalidCursor, listed, text_cursor
 
 routes = Routes("flagged", "Uses of codes that look like a deception: a person decides on them.")
 REASON = {"description": "Why, in your own words; kept in the audit log."}
@@ -86,12 +93,23 @@ class FlaggedPage(Schema):
 @asks(FlaggedQuery)
 @answers(200, FlaggedPage)
 def list_flagged_uses(query: dict[str, Any]) -> Response:
-    """Uses of codes with a score of 70 or more that wait for a person, newest first, with reasons."""
+    """Uses of codes with a score of 70 or more that wait for a person, the highest first, with reasons.
+
+    Those that somebody decided on are newest first.
+    """
     wanted = WantedFlagged(query["decided"], query["client_id"], query["discount_id"])
-    limit, before = query["limit"], id_cursor(query)
+    limit, place = query["limit"], text_cursor(query)
+    try:
+        before = None if place is None else FlaggedPlace.named(place)
+    except ValueError:
+        raise InvalidCursor from None
     with scoped_transaction(front().house.sessions, principal().scope) as session:
         rows = list_flagged(session, wanted, before=before, limit=limit + 1)
-    return listed(rows, limit=limit, view=flagged_json, place=lambda row: row.id)
+    return listed(rows, limit=limit, view=flagged_json, place=_place)
+
+
+def _place(row: Row[Any]) -> str:
+    return str(FlaggedPlace.of(row))
 
 
 @routes.post("/usages/<uuid:reservation_id>/approve")

@@ -183,7 +183,12 @@ def slot_then(row: Row[Any], code: Mapping[str, Any], *, is_whole: bool) -> str:
         return "Stays as it is"
     if not is_whole:
         return "Stays used: only when all is paid back the code is asked"
-    return _RESTORED[Restores(code["restore_on_refund"])]
+    return restored_words(code["restore_on_refund"])
+
+
+def restored_words(restores: str) -> str:
+    """What a code makes of its use once all is paid back."""
+    return _RESTORED[Restores(restores)]
 
 
 def refund_reason(reason: str) -> str:

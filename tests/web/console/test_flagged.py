@@ -1,14 +1,20 @@
 """The page of flagged uses: why in words, decisions for a reason, and who may take them (S2-063)."""
 
+import re
+from html import unescape
+from uuid import UUID
+
 import pytest
 from flask import Flask
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.buying import full_purchase
 from tests.discounting import counted, full_discount
-from tests.driving import rows
-from tests.seeding import Seeded
+from tests.driving import change, rows
+from tests.seeding import ACTOR, Seeded
 from tests.suspecting import flag
+from tests.web.conftest import Caller, signed_in
 from tests.web.console.conftest import Visitor, visitor_of
 
 HOME = "/console/discounts/flagged"
@@ -18,6 +24,12 @@ HOME = "/console/discounts/flagged"
 def ada(app: Flask, house: House, seeded: Seeded) -> Visitor:
     """Administers a client: may pay purchases back."""
     return visitor_of(app, house, Role.CLIENT_ADMIN, seeded)
+
+
+@pytest.fixture
+def admin(app: Flask, house: House, seeded: Seeded) -> Caller:
+    """The same over HTTP."""
+    return signed_in(app, house, Role.CLIENT_ADMIN, seeded, name="ada-api")
 
 
 @pytest.fixture
@@ -76,6 +88,110 @@ def test_s2138_a_use_is_rejected_and_its_slot_is_free(house: House, ada: Visitor
     late = ada.send(f"{one}/approve", agreed="1", reason="No")
     assert late.status_code == 409
     assert "rejected already" in late.text
+
+
+def test_s2138_what_became_of_a_use_is_said_as_it_is(
+    house: House, seeded: Seeded, ada: Visitor
+) -> None:
+    """By its decision, its money, and what each code gives back: of what was confirmed before it was flagged."""
+    free = full_purchase(house, seeded)
+    paid = full_purchase(house, seeded, "PAID10")
+    change(house, "UPDATE payments SET paid_minor = 0, refunded_minor = 0 WHERE id = :id", id=free)
+    change(house, "UPDATE discount_codes SET restore_on_refund = 'slot' WHERE code = 'PAID10'")
+    uses = {
+        row.purchase_id: row.id
+        for row in rows(
+            house, "SELECT id, purchase_id FROM discount_usages WHERE purchase_id IS NOT NULL"
+        )
+    }
+    for usage_id in uses.values():
+        flag(house, {"id": usage_id})
+    assert ada.get(HOME).text.count("Confirmed before it was flagged") == 2
+
+    expected = (
+        (free, "Stays confirmed", "Stays used", "free", "it stays confirmed", "nothing was paid"),
+        (
+            paid,
+            "Paid back",
+            "Comes back to the code",
+            "goes_back",
+            "each code says",
+            "is paid back",
+        ),
+    )
+    for purchase_id, money, slot, done, notice, state in expected:
+        path = f"{HOME}/{uses[purchase_id]}/reject"
+        asked = ada.get(path).text
+        answer = ada.send(path, agreed="1", reason="One person")
+        assert money in asked
+        assert slot in asked
+        assert answer.headers["Location"].endswith(f"done={done}")
+        assert notice in ada.get(answer.headers["Location"]).text
+        assert f"Confirmed, {state}" in ada.get(f"{HOME}?decided=yes").text
+    assert "before it was flagged" not in ada.get(f"{HOME}?decided=yes").text
+
+
+def test_s2138_a_rejected_use_whose_page_did_not_end_can_be_released(
+    house: House, ada: Visitor, one: str
+) -> None:
+    """Stripe did not answer when it was rejected: the slot stands until somebody ends its page."""
+    change(
+        house,
+        "UPDATE usage_risks SET decision = 'rejected', decided_by = :id, decided_at = now(), "
+        "decision_reason = 'One person' WHERE flagged_at IS NOT NULL",
+        id=ACTOR,
+    )
+    shown = ada.get(f"{HOME}?decided=yes").text
+    usage_id = one.rpartition("/")[2]
+
+    assert "Still reserved" in shown
+    assert f'href="/console/discounts/reservations/{usage_id}/release"' in shown
+
+
+def test_s2138_what_went_back_after_it_was_flagged_waits_for_nobody(
+    house: House, ada: Visitor, one: str
+) -> None:
+    for state in ("confirmed", "refunded"):
+        change(
+            house,
+            "UPDATE discount_usages SET state = :state, ended_at = now() WHERE id = :id",
+            state=state,
+            id=UUID(one.rpartition("/")[2]),
+        )
+    assert "Nothing waits for you" in ada.get(HOME).text
+
+
+def test_s2063_the_highest_score_comes_first_page_by_page(
+    house: House, seeded: Seeded, ada: Visitor, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of the page before is decided meanwhile; those of one score are newest first."""
+    monkeypatch.setattr("web.console.flagged.PAGE_SIZE", 2)
+    made = [str(full_discount(house, seeded, f"CODE-{place}")) for place in range(3)]
+    for usage_id, score in zip(made, (80, 95, 80), strict=True):
+        flag(house, {"id": usage_id})
+        change(
+            house,
+            "UPDATE usage_risks SET score = :score, flagged_at = now() - interval '3 h' "
+            "WHERE usage_id = :id",
+            score=score,
+            id=UUID(usage_id),
+        )
+    expected = [made[1], made[2], made[0]]
+
+    first = ada.get(HOME).text
+    (lower,) = re.findall(r'rel="next" href="([^"]*)"', first)
+    one = admin.get("/discounts/flagged?limit=2").json
+    admin.post(f"/usages/{made[2]}/approve", {"reason": "A colleague"})
+    second = ada.get(unescape(lower)).text
+    two = admin.get(f"/discounts/flagged?limit=2&cursor={one['next_cursor']}").json
+
+    listed = [re.findall(rf"{HOME}/([^/]*)/approve", page) for page in (first, second)]
+    assert listed == [expected[:2], expected[2:]]
+    assert [row["id"] for row in one["data"] + two["data"]] == expected
+    assert not two["has_more"]
+    assert "waits 3.0 h" in first
+    assert admin.get("/discounts/flagged?cursor=YWZ0ZXI6OTku").json["code"] == "invalid_cursor"
+    assert ada.get(f"{HOME}?before=x").status_code == 200
 
 
 def test_s2063_who_manages_codes_sees_and_releases_and_administrators_decide(
