@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psycopg
@@ -55,13 +56,16 @@ def use_servers(admin_url: str) -> None:
     _servers[:] = [admin_url]
 
 
-def copied_or_made(name: str, kind: Hashable, make: Callable[[], Made]) -> Made:
-    """What `make` answers, whose rows are in the database `name`, copied if they were made before.
+def copied_or_made(url: str, kind: Hashable, make: Callable[[], Made]) -> Made:
+    """What `make` answers, whose rows are in the database at `url`, copied if they were made before.
 
     What it answers has the rows' ids in it, as attributes, and nothing else that changes.
     """
-    if not _servers:
+    there = urlsplit(url)
+    # Whoever breaks servers has some of their own.
+    if not _servers or urlsplit(_servers[0]).port != there.port:
         return make()
+    name = there.path.removeprefix("/")
     with psycopg.connect(database_url(_servers[0], name), row_factory=tuple_row) as admin:
         if not _is_new(admin):
             return make()

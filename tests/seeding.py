@@ -1,7 +1,6 @@
 """A small demo tenant for tests: one agency, client, campaign, brand and funded accounts."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import insert, text
@@ -47,9 +46,8 @@ def seed(
     route: tuple[str, str] = ("reloadly", "120"),
 ) -> Seeded:
     """Make the tenant with `credit_minor` allocated down to its client; `route`: vendor, product."""
-    name = urlsplit(house.settings.database_url).path.removeprefix("/")
     kind = (credit_minor, denomination_minor, vendor, rate_per_minute, route)
-    return copied_or_made(name, kind, lambda: _made(house, *kind))
+    return copied_or_made(house.settings.database_url, kind, lambda: _made(house, *kind))
 
 
 def _made(

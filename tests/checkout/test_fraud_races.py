@@ -6,26 +6,18 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from flask import Flask
 
 from models.payments import PaymentState
-from models.people import Role
 from models.scope import client
 from pipelines.checkout.release_now import release_now
 from pipelines.payments.page import Pages
-from pipelines.wiring import House
 from tests.discounting import counted, make_discount
 from tests.driving import rows
 from tests.paying import Till
 from tests.proof import assert_proven
 from tests.seeding import ACTOR
 from tests.suspecting import WHY, pay, suspect
-from tests.web.conftest import Caller, signed_in
-
-
-@pytest.fixture
-def settler(app: Flask, vendor_house: House, till: Till) -> Caller:
-    return signed_in(app, vendor_house, Role.CLIENT_ADMIN, till.seeded)
+from tests.web.conftest import Caller
 
 
 def at_once(till: Till, caller: Caller, paths: list[str]) -> list[int]:
