@@ -62,9 +62,8 @@ def refund_purchase(
 ) -> UUID:
     """Pay so much of a purchase back, what was paid for the units `returned`, or all that is left.
 
-    `returned` are places of lines with how many units of each. The purchase's id. Of a payment that
-    waits for a person all goes back: nothing is confirmed by it then. Raises `NotFound`,
-    `NothingToRefund`, and `ValidationFailed` for units that were not bought or are back.
+    `returned`: places of lines, how many of each. All of a payment that waits for a person goes back.
+    Its id. Raises `NotFound`, `NothingToRefund`, and `ValidationFailed` for units not there to return.
     """
     payment = payment_row(session, purchase_id, is_locked=True)
     purchase = read_purchase(session, purchase_id)
