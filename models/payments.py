@@ -157,6 +157,7 @@ class Refund(Base):
         of_same_agency("payments", "payment_id"),
         states("state", RefundState),
         CheckConstraint("amount_minor > 0", name="amount_minor"),
+        CheckConstraint("jsonb_typeof(units) = 'object' AND units <> '{}'", name="units"),
         Index("uq_refunds_refund_id", "refund_id", unique=True),
         Index(None, "payment_id"),
     )
@@ -171,7 +172,11 @@ class Refund(Base):
     refund_id: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default=text("'asked'"))
     amount_minor: Mapped[MinorUnits]
+    #: How many units of which line of a purchase it pays for, by the line's place.
+    units: Mapped[dict[str, int] | None] = mapped_column(JSONB(none_as_null=True))
     reason: Mapped[str]
+    #: Why, in the words of whoever asked for it.
+    note: Mapped[str | None]
     failure_code: Mapped[str | None]
     created_by: Mapped[UUID | None]
     created_at: Mapped[Utc] = mapped_column(server_default=text("now()"))

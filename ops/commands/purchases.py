@@ -16,7 +16,9 @@ from pipelines.checkout.read import STATES
 from pipelines.currencies import money
 
 purchase_argument = click.argument("purchase_id", type=click.UUID)
-reason_option = click.option("--reason", required=True, help="Why; kept in the audit log.")
+reason_option = click.option(
+    "--reason", required=True, help="Why; kept with the refund and in the audit log."
+)
 key_option = click.option(
     "--key", help="A name of your own: the command sent again with it pays nothing twice."
 )
@@ -69,13 +71,16 @@ def show(purchase_id: UUID, *, in_json: bool) -> None:
     asked = money(told["amount_minor"], told["currency"])
     click.echo(f"The purchase of cart {told['cart_id']} is {_state(told)}.")
     click.echo(f"Asked for {asked}, paid {_paid(told)}, paid back {_back(told)}.")
+    back = {one["line"]: one["quantity"] for one in told["returned"]}
     for place, line in enumerate(told["quote"]["lines"]):
-        click.echo(f"  line {place}: {line['quantity']} of {line.get('name') or line['sku']}")
+        came = f", {back[place]} came back" if place in back else ""
+        click.echo(f"  line {place}: {line['quantity']} of {line.get('name') or line['sku']}{came}")
     for name in ("review", "refused"):
         if told[name]:
             click.echo(f"{name}: {told[name]}")
     for one in told["refunds"]:
-        click.echo(f"refund of {_of(told, one['amount_minor'])}: {one['state']}")
+        why = f" ({one['note']})" if one["note"] else ""
+        click.echo(f"refund of {_of(told, one['amount_minor'])}: {one['state']}{why}")
     for one in told["disputes"]:
         click.echo(f"dispute of {_of(told, one['amount_minor'])}: {one['status']}")
 

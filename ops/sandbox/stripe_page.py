@@ -15,9 +15,9 @@ from ops.sandbox.stripe_payments import Payer
 from ops.sandbox.stripe_sessions import WrongMoment, session_of
 
 #: The cards a buyer may choose, by their last digits: what the page says, and the fingerprint of one
-#: that several buyers may have; the first is each buyer's own.
+#: that several buyers may have; the first is another one each time, and nobody is told apart by it.
 CARDS: dict[str, tuple[str, str, str | None]] = {
-    "4242": ("Visa ending in 4242", "visa", None),
+    "4242": ("Visa ending in 4242, a new one each time", "visa", None),
     "4444": ("Mastercard ending in 4444", "mastercard", "KANARIE4444card2"),
     "0005": ("American Express ending in 0005", "amex", "KANARIE0005card3"),
 }

@@ -118,19 +118,21 @@ def _reject(session: Session, usage_id: UUID, reason: str, actor_id: UUID, now: 
     if purchase is not None and payment is not None and is_news:
         follow_reward(session, purchase.id, now=now)
         if purchase.review is not None:
-            review.refuse(session, payment, purchase, usage, now)
+            review.refuse(session, payment, purchase, usage, now, note=reason)
             return False
         if usage.state == UsageState.CONFIRMED:
             review.tell_over(session, purchase, now)
-            _pay_back(session, payment, actor_id, now)
+            _pay_back(session, payment, reason, actor_id, now)
     return bool(usage.state == UsageState.RESERVED)
 
 
-def _pay_back(session: Session, payment: Row[Any], actor_id: UUID, now: datetime) -> None:
+def _pay_back(
+    session: Session, payment: Row[Any], note: str, actor_id: UUID, now: datetime
+) -> None:
     """It was confirmed before it was flagged: a refund as any other, of all that is left, if any is."""
     left, why = refundable_minor(session, payment), RefusedFor.REJECTED.value
     if left > 0:
-        ask_refund(session, payment, left, reason=why, actor_id=actor_id, now=now)
+        ask_refund(session, payment, left, reason=why, note=note, actor_id=actor_id, now=now)
 
 
 def _locked(session: Session, usage_id: UUID) -> _Case:

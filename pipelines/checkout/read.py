@@ -20,12 +20,15 @@ _CODES = f"""CASE WHEN p.quote->'codes' IS NULL THEN {codes_of("p.usage_id")} EL
       AND (s.id = p.usage_id OR s.stacked_on = p.usage_id)) END"""
 _PURCHASES = f"""
 SELECT p.id, p.agency_id, p.client_id, p.usage_id, p.cart_reference,
-    p.quote - ARRAY['code_id', 'codes'] AS quote, p.user_id, p.is_late, p.refused, p.review, p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
-    m.session_url, m.session_expires_at, m.payment_intent_id, m.paid_minor, m.paid_currency,
+    p.quote - ARRAY['code_id', 'codes'] AS quote, p.user_id, p.is_late, p.refused, p.review,
+    p.created_at, m.state AS payment_state, m.amount_minor, m.currency, m.session_id,
+    m.session_url, m.payment_intent_id, m.paid_minor, m.paid_currency,
     m.refunded_minor, m.is_disputed, m.last_failure_code, m.ended_at, m.version,
     u.state AS usage_state, coalesce(CAST(p.quote->>'code_id' AS uuid), u.code_id) AS code_id,
     u.is_overflow OR EXISTS (
       SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.is_overflow) AS is_overflow,
+    least(m.session_expires_at,
+      CASE WHEN u.purchase_id = p.id THEN u.expires_at END) AS expires_at,
     u.purchase_id IS NOT DISTINCT FROM p.id AS is_its_slot, {_CODES} AS codes
 FROM purchases p JOIN payments m ON m.id = p.id LEFT JOIN discount_usages u ON u.id = p.usage_id
 """
@@ -125,7 +128,7 @@ def purchase_json(row: Row[Any]) -> dict[str, Any]:
         "last_failure_code": row.last_failure_code,
         "session_id": row.session_id,
         "checkout_url": row.session_url,
-        "expires_at": row.session_expires_at if row.payment_state == "open" else None,
+        "expires_at": row.expires_at if row.payment_state == "open" else None,
         "created_at": row.created_at,
         "ended_at": row.ended_at,
     }

@@ -29,17 +29,24 @@ class RefusedFor(StrEnum):
     REJECTED = "rejected"
 
 
-def refuse_money(session: Session, payment: Row[Any], why: RefusedFor, *, now: datetime) -> None:
+def refuse_money(
+    session: Session,
+    payment: Row[Any],
+    why: RefusedFor,
+    *,
+    now: datetime,
+    note: str | None = None,
+) -> None:
     """Have all that was paid with this purchase paid back, once; its payment is locked.
 
-    What was asked for before goes back by itself.
+    What was asked for before goes back by itself. `note` is a person's words, if a person decided.
     """
     values = {"purchase": payment.id, "why": why.value}
     if not session.execute(_REFUSE, values).rowcount:  # type: ignore[attr-defined]
         return
     left = max(0, refundable_minor(session, payment))
     if left > 0:
-        ask_refund(session, payment, left, reason=why.value, actor_id=None, now=now)
+        ask_refund(session, payment, left, reason=why.value, note=note, actor_id=None, now=now)
     record(
         session,
         "purchase.refused",

@@ -57,10 +57,16 @@ def stops(
 
 
 def refuse(
-    session: Session, payment: Row[Any], purchase: Row[Any], usage: Row[Any], now: datetime
+    session: Session,
+    payment: Row[Any],
+    purchase: Row[Any],
+    usage: Row[Any],
+    now: datetime,
+    *,
+    note: str | None = None,
 ) -> None:
     """Pay a purchase back that a person has refused, and give its slot to somebody else."""
-    refuse_money(session, payment, RefusedFor.REJECTED, now=now)
+    refuse_money(session, payment, RefusedFor.REJECTED, now=now, note=note)
     settle_review(session, purchase, now)
     if usage.purchase_id is None and usage.state == UsageState.RESERVED:
         release(session, usage.id, ReleaseReason.MANAGER, now=now)

@@ -14,7 +14,7 @@ from pipelines.alerts.raise_alert import settle_alert
 from pipelines.audit.record import record
 from pipelines.checkout.read import read_purchase, state_of_purchase
 from pipelines.checkout.refuse import RefusedFor, give_slot_back, refuse_money
-from pipelines.checkout.returned import paid_for
+from pipelines.checkout.returned import paid_for, units_back
 from pipelines.discounts.release import ReleaseReason
 from pipelines.payments.learn import Followers, accept
 from pipelines.payments.read import payment_row
@@ -62,25 +62,32 @@ def refund_purchase(
 ) -> UUID:
     """Pay so much of a purchase back, what was paid for the units `returned`, or all that is left.
 
-    `returned` are places of lines with how many units of each. The purchase's id.
-
-    Of a payment that waits for a person all goes back: nothing is confirmed by it then. Raises
-    `NotFound`, `NothingToRefund`, and `ValidationFailed` for units that were not bought.
+    `returned`: places of lines, how many of each. All of a payment that waits for a person goes back.
+    Its id. Raises `NotFound`, `NothingToRefund`, and `ValidationFailed` for units not there to return.
     """
     payment = payment_row(session, purchase_id, is_locked=True)
     purchase = read_purchase(session, purchase_id)
     if returned:
-        amount_minor = paid_for(purchase.quote, returned)
+        amount_minor = paid_for(purchase.quote, returned, units_back(session, purchase_id))
     left = refundable_minor(session, payment)
     amount = left if amount_minor is None else amount_minor
     if payment.state == PaymentState.MISMATCHED and purchase.refused is None:
         if amount != left or left <= 0:
             raise NothingToRefund(left)
-        refuse_money(session, payment, RefusedFor.REJECTED, now=now)
+        refuse_money(session, payment, RefusedFor.REJECTED, now=now, note=reason)
         give_slot_back(session, purchase, ReleaseReason.MANAGER, now=now, actor_id=actor_id)
         settle_mismatch(session, payment, now)
     else:
-        ask_refund(session, payment, amount, reason="person", actor_id=actor_id, now=now)
+        ask_refund(
+            session,
+            payment,
+            amount,
+            reason="person",
+            note=reason,
+            units=dict(returned),
+            actor_id=actor_id,
+            now=now,
+        )
         follow_reward(session, purchase_id, now=now)
     record(
         session,

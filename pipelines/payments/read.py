@@ -19,7 +19,7 @@ ORDER BY id = CAST(:payment AS uuid) DESC NULLS LAST, session_id = :session DESC
 LIMIT 1
 """)
 _REFUNDS = text("""
-SELECT id, refund_id, state, amount_minor, reason, failure_code, created_by, created_at
+SELECT id, refund_id, state, amount_minor, units, reason, note, failure_code, created_by, created_at
 FROM refunds WHERE payment_id = :payment ORDER BY id
 """)
 _DISPUTES = text("""

@@ -1,6 +1,6 @@
 """Pay back: written down before Stripe is asked, under a key of its own, so that it happens once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -29,7 +29,7 @@ from pipelines.providers.stripe_door import StripeDoor
 from pipelines.queue.defer import defer
 from pipelines.queue.kinds import SEND_REFUND
 from pipelines.queue.work import TaskInHand, fence, finish, postpone
-from pipelines.telemetry import get_logger
+from pipelines.telemetry import get_logger, scrub_text
 
 log = get_logger(__name__)
 
@@ -68,8 +68,13 @@ def ask_refund(
     reason: str,
     actor_id: UUID | None,
     now: datetime,
+    note: str | None = None,
+    units: Mapping[int, int] | None = None,
 ) -> UUID:
     """Have so much of a payment, which is locked, paid back; the refund's id.
+
+    `reason` is our own name of why, `note` a person's words, kept as the audit log keeps them. `units`
+    of the lines of a purchase are what it pays for, by their places.
 
     Raises `NothingToRefund` for more than is left of it, what is asked for already included, and
     `InvalidPrecision`.
@@ -91,6 +96,8 @@ def ask_refund(
             payment_id=payment.id,
             amount_minor=amount_minor,
             reason=reason,
+            note=None if note is None else scrub_text(note),
+            units={str(place): many for place, many in units.items()} if units else None,
             created_by=actor_id,
             created_at=now,
         )

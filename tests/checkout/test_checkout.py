@@ -23,6 +23,8 @@ def test_s2_038_a_reservation_is_paid_on_a_page_and_confirmed(till: Till) -> Non
 
     assert begun.status_code == 201
     assert purchase["state"] == "pending"
+    # Its slot's time is over before its page's.
+    assert purchase["expires_at"] == reservation["expires_at"]
     assert purchase["checkout_url"].startswith(f"{till.sandbox.url}/stripe/pay/cs_")
     assert (purchase["amount_minor"], purchase["currency"]) == (9_000, "USD")
     paid = till.purchase(purchase["purchase_id"])

@@ -6,17 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from models import clock
 from models.base import new_id
 from models.database import scoped_transaction
+from models.people import Role
 from models.scope import SYSTEM
 from pipelines.checkout.end import release_expired
+from pipelines.wiring import House
 from tests.checkout.test_payment_events import paid_event
+from tests.checkout.test_refunds import paid, refund
 from tests.discounting import asked, cart, counted, expire, make_discount
 from tests.driving import rows
 from tests.paying import Till
 from tests.proof import assert_proven
+from tests.web.conftest import signed_in
 
 TIMES = 2
 
@@ -50,6 +55,21 @@ def test_ec003_a_payment_arrives_as_the_time_of_its_slot_ends(till: Till, _time:
     assert till.purchase(purchase["purchase_id"])["state"] == "confirmed"
     assert counted(till.house, code_id) == (1, {"confirmed": 1})
     assert_proven(till.house)
+
+
+def test_ec033_a_unit_that_two_pay_back_at_once_is_paid_once(
+    till: Till, app: Flask, vendor_house: House
+) -> None:
+    make_discount(till.house, till.seeded)
+    shirts = {"sku": "SHIRT", "quantity": 3, "unit_minor": 10_000}
+    purchase = paid(till, cart={"id": "c", "currency": "USD", "lines": [shirts]})
+    boss = signed_in(app, vendor_house, Role.CLIENT_ADMIN, till.seeded)
+    two = [{"line": 0, "quantity": 2}]
+
+    answers = at_once(*(lambda key=key: refund(boss, purchase, key, lines=two) for key in "abc"))
+
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422]
+    assert till.purchase(purchase["purchase_id"])["returned"] == two
 
 
 @pytest.mark.parametrize("_time", range(TIMES))

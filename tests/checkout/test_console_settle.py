@@ -174,7 +174,11 @@ def test_ec033_units_that_came_back_are_paid_at_what_was_paid_for_them_and_once(
     before = rows(till.house, "SELECT 1 FROM refunds")
     first, again = agreed(bob, path, asked, "two shirts")
     till.deliver()
-    too_much = bob.send(path, units_0="3", units_1="1")
+    paid_back = till.purchase(purchase["purchase_id"])["refunded_minor"]
+    too_many = bob.send(path, units_0="2", units_1="1")
+    change(till.house, "UPDATE payments SET refunded_minor = refunded_minor + 1_000")
+    too_much = bob.send(path, units_0="1", units_1="1")
+    shown = bob.get(own_page(purchase)).text
 
     assert "3 bought, $32.13 was paid for all of them" in form
     assert "A &lt;shirt&gt;" in form
@@ -182,12 +186,17 @@ def test_ec033_units_that_came_back_are_paid_at_what_was_paid_for_them_and_once(
     assert "Say of a line how many units came back." in wrong[0].text
     assert 'id="units_0-wrong">' in wrong[1].text
     assert 'id="units_1-wrong">' in wrong[2].text
-    assert ("Pay back $21.42?" in asked, "2 back" in asked, before) == (True, True, [])
+    assert ("Pay back $21.42?" in asked, "0 of 3 back" in asked, before) == (True, True, [])
     assert first.headers["Location"] == again.headers["Location"]
-    assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 2_142
+    assert paid_back == 2_142
     assert len(rows(till.house, "SELECT 1 FROM refunds")) == 1
     assert too_much.status_code == 422
-    assert "At most $55.71 can be paid back." in too_much.text
+    assert "At most $45.71 can be paid back." in too_much.text
+    assert too_many.status_code == 422
+    assert "1 of 3 units is left, 2 came back already." in too_many.text
+    assert "was paid for all of them, 2 came back already" in too_many.text
+    assert "2 came back</span>" in shown
+    assert 'Asked for here<span class="sub">two shirts</span>' in shown
 
 
 def test_a_refund_needs_a_reason(till: Till, bob: Visitor) -> None:

@@ -68,7 +68,9 @@ def test_s2138_what_is_rejected_is_paid_back_and_its_slot_is_free(
 
     after = till.purchase(waits["id"])
     assert (after["state"], after["refused"], after["review"]) == ("refunded", "rejected", None)
-    assert [one["amount_minor"] for one in after["refunds"]] == [9_000]
+    assert [(one["amount_minor"], one["note"]) for one in after["refunds"]] == [
+        (9_000, WHY["reason"])
+    ]
     assert counted(till.house, code_id) == (0, {"released": 1})
     assert said(settler.post(f"{path}/approve", WHY)) == (409, "already_decided")
     assert signals(till) == [False, True]

@@ -46,8 +46,8 @@ def test_s1_132_a_purchase_is_listed_shown_and_paid_back_once_for_each_key(
         f"The purchase of cart {purchase['cart_id']} is refunded.",
         "Asked for $90.00, paid $90.00, paid back $90.00.",
         "  line 0: 1 of SKU-0",
-        "refund of $40.00: succeeded",
-        "refund of $50.00: succeeded",
+        "refund of $40.00: succeeded (late)",
+        "refund of $50.00: succeeded (all of it)",
     ]
 
 
@@ -64,8 +64,13 @@ def test_ec033_units_that_came_back_are_named_by_the_place_of_their_line(
         ]
         nothing = rows(till.house, "SELECT 1 FROM refunds")
         done = shell.run("purchases", "returned", own, "--unit", "0:1", "--reason", "torn")
+        again = shell.run("purchases", "returned", own, "--unit", "0:1", "--reason", "torn")
+        shown = shell.run("purchases", "show", own).output
 
     assert [one.exit_code for one in wrong] == [2, 2, 4, 4]
     assert "Of line 0 there are 1 units" in wrong[2].output
     assert nothing == []
     assert (done.exit_code, done.output) == (0, "$90.00 of $90.00 goes back to the customer.\n")
+    assert (again.exit_code, "0 of 1 units are left" in again.output) == (4, True)
+    assert "line 0: 1 of SKU-0, 1 came back\n" in shown
+    assert "refund of $90.00: asked (torn)\n" in shown

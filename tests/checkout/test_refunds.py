@@ -290,3 +290,38 @@ def test_ec033_returned_units_are_paid_back_at_what_was_paid_for_them(
     assert till.purchase(purchase["purchase_id"])["refunded_minor"] == 18_000
     assert [error["pointer"] for error in four.json["errors"]] == ["/lines/0"]
     assert [error["pointer"] for error in both.json["errors"]] == ["/lines"]
+
+
+def test_ec033_a_unit_comes_back_once_and_again_only_when_its_refund_failed(
+    till: Till, boss: Caller
+) -> None:
+    """By other keys, too; the reason is read with the refund, and no address in it."""
+    make_discount(till.house, till.seeded)
+    lines = [{"sku": sku, "quantity": 3, "unit_minor": 1_000} for sku in ("SHIRT", "SHOE")]
+    own = paid(till, cart={"id": "c", "currency": "USD", "lines": lines})
+    one = [{"line": 1, "quantity": 1}]
+    two = [{"line": 1, "quantity": 2}]
+
+    first = refund(boss, own, lines=one, reason="scratch, says ann@x.example")
+    beyond = refund(boss, own, "k2", lines=[{"line": 1, "quantity": 3}])
+    rest = refund(boss, own, "k3", lines=two)
+    again = refund(boss, own, "k4", lines=one)
+    till.deliver()
+
+    assert (first.status_code, rest.status_code, said(again)[0]) == (201, 201, 422)
+    (told,) = beyond.json["errors"]
+    assert (told["code"], told["pointer"]) == ("already_returned", "/lines/0")
+    assert told["detail"] == "Line 1: 2 of 3 units are left, 1 came back already."
+    whole = till.purchase(own["purchase_id"])
+    assert (whole["returned"], whole["refunded_minor"]) == ([{"line": 1, "quantity": 3}], 2_700)
+    assert [(made["reason"], made["lines"]) for made in whole["refunds"]] == [
+        ("person", one),
+        ("person", two),
+    ]
+    assert whole["refunds"][0]["note"].startswith("scratch, says ")
+    assert "ann@x.example" not in whole["refunds"][0]["note"]
+
+    till.steer(f"refunds/{whole['refunds'][1]['refund_id']}/fail")
+    till.deliver()
+    assert till.purchase(own["purchase_id"])["returned"] == one
+    assert refund(boss, own, "k5", lines=two).status_code == 201

@@ -31,7 +31,7 @@ def test_ec033_all_units_together_are_what_was_paid(
     priced = quote(Cart("c", "USD", tuple(bought), includes_tax), discount, range(len(bought)))
     everything = [(place, line.quantity) for place, line in enumerate(bought)]
 
-    assert paid_for(priced.as_json(), everything) == priced.total_minor
+    assert paid_for(priced.as_json(), everything, {}) == priced.total_minor
 
 
 @given(lines, st.integers(0, 50_000), st.data())
@@ -44,15 +44,28 @@ def test_ec033_units_that_come_back_one_by_one_are_never_a_unit_off(
     whole = line["net_minor"] + line["tax_minor"]
 
     for quantity in range(1, line["quantity"] + 1):
-        amount = paid_for(told, [(place, quantity)])
+        amount = paid_for(told, [(place, quantity)], {})
         assert abs(amount - whole * quantity / line["quantity"]) <= 0.5
         assert 0 <= amount <= whole
+    one_by_one = [paid_for(told, [(place, 1)], {place: n}) for n in range(line["quantity"])]
+    assert sum(one_by_one) == whole
 
 
-@pytest.mark.parametrize("returned", [[(1, 1)], [(0, 3)], [(0, 1), (0, 1)]])
-def test_ec033_what_was_not_bought_is_named(returned: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    ("returned", "back", "code"),
+    [
+        ([(1, 1)], {}, "not_bought"),
+        ([(0, 3)], {0: 1}, "not_bought"),
+        ([(0, 1), (0, 1)], {}, "not_bought"),
+        ([(0, 2)], {0: 1}, "already_returned"),
+        ([(0, 1)], {0: 2}, "already_returned"),
+    ],
+)
+def test_ec033_what_was_not_bought_or_is_back_is_named(
+    returned: list[tuple[int, int]], back: dict[int, int], code: str
+) -> None:
     told = quote(Cart("c", "USD", (Line("S", 2, 100),)), 0, ()).as_json()
 
     with pytest.raises(ValidationFailed) as refused:
-        paid_for(told, returned)
-    assert refused.value.errors[0].code == "not_bought"
+        paid_for(told, returned, back)
+    assert refused.value.errors[0].code == code

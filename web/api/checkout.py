@@ -1,55 +1,50 @@
 """Checkout over HTTP: a page at Stripe on which a cart is paid, and what becomes of the purchase."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, url_for
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from models import clock
 from models.database import scoped_transaction, transaction
-from models.payments import PaymentState, RefundState
+from models.payments import PaymentState
 from models.scope import client, tenant_scope
 from pipelines.access.permissions import Permission
 from pipelines.checkout import settle
 from pipelines.checkout.begin import Begun, Wanted, begin_checkout
 from pipelines.checkout.end import end_purchase
-from pipelines.checkout.read import (
-    STATES,
-    WantedPurchases,
-    purchase_json,
-    read_purchase,
-)
+from pipelines.checkout.read import WantedPurchases, purchase_json, read_purchase
 from pipelines.checkout.read import list_purchases as read_purchases
-from pipelines.discounts.cart import LINES_MAX, QUANTITY_MAX
+from pipelines.checkout.returned import units_back
 from pipelines.discounts.customers import known_customer
 from pipelines.discounts.refusals import CartChanged, CartPaid, PaymentUnderWay
 from pipelines.discounts.release import BeingPaid
 from pipelines.payments.read import disputes_of, refunds_of
 from pipelines.queue.keys import once
 from web.admission import canonical, mark_replay, request_key
+from web.api.purchase_schemas import (
+    AmountAccepted,
+    BegunPurchase,
+    PurchasePage,
+    PurchasesQuery,
+    RefundBody,
+    WholePurchase,
+)
 from web.api.return_address import ReturnAddress
 from web.api.routes import IDEMPOTENCY_KEY, Routes, answers, asks, documented, reads
-from web.api.shop_schemas import (
-    APPLIED_CODES,
-    ShopCart,
-    ShopCustomer,
-    ShopQuote,
-    cart_of,
-    customer_of,
-)
-from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, one_of
+from web.api.shop_schemas import ShopCart, ShopCustomer, cart_of, customer_of
+from web.fields import Identity
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed
 from web.tenant_choice import chosen_client
 
 routes = Routes("checkout", "Purchases: begun here, paid at Stripe, and followed to their end.")
-LINE_PLACE = "Its place in the purchase's `quote.lines`; the first is 0."
-SETTLED = {"description": "Why, in your own words; kept in the audit log."}
 
 
 class CheckoutBody(Schema):
@@ -80,110 +75,6 @@ class CheckoutBody(Schema):
             raise ValidationError("required|Give `reservation_id` or `cart`.", "reservation_id")
         if data.get("reservation_id") is None and data.get("customer") is None:
             raise ValidationError("required|Say who buys the cart.", "customer")
-
-
-class Purchase(Schema):
-    id = fields.UUID()
-    client_id = fields.UUID()
-    state = fields.String(validate=validate.OneOf(STATES))
-    reservation_id = fields.UUID(allow_none=True)
-    discount_id = fields.UUID(
-        allow_none=True, metadata={"description": "Its first code; `codes` has all."}
-    )
-    codes = APPLIED_CODES
-    cart_id = fields.String()
-    user_id = fields.UUID(allow_none=True)
-    quote = fields.Nested(ShopQuote)
-    amount_minor = fields.Integer()
-    currency = fields.String()
-    paid_minor = fields.Integer(allow_none=True)
-    paid_currency = fields.String(allow_none=True)
-    refunded_minor = fields.Integer()
-    is_disputed = fields.Boolean()
-    is_late = fields.Boolean(metadata={"description": "Paid when its slot had been given back."})
-    is_overflow = fields.Boolean(
-        metadata={"description": "And no other was free: it counts beside the limit."}
-    )
-    review = fields.String(allow_none=True, metadata={"description": "Why a person has to look."})
-    refused = fields.String(
-        allow_none=True,
-        metadata={"description": "Why the money is paid back: it confirms nothing."},
-    )
-    last_failure_code = fields.String(allow_none=True)
-    session_id = fields.String(allow_none=True)
-    checkout_url = fields.String(allow_none=True)
-    expires_at = fields.DateTime(allow_none=True)
-    created_at = fields.DateTime()
-    ended_at = fields.DateTime(allow_none=True)
-
-
-class BegunPurchase(Purchase):
-    purchase_id = fields.UUID()
-
-
-class RefundShown(Schema):
-    id = fields.UUID()
-    refund_id = fields.String(allow_none=True, metadata={"description": "Stripe's."})
-    state = fields.String(validate=validate.OneOf(list(RefundState)))
-    amount_minor = fields.Integer()
-    reason = fields.String()
-    failure_code = fields.String(allow_none=True)
-    created_by = fields.UUID(allow_none=True)
-    created_at = fields.DateTime()
-
-
-class DisputeShown(Schema):
-    dispute_id = fields.String()
-    status = fields.String()
-    amount_minor = fields.Integer()
-    reason = fields.String()
-    as_of = fields.DateTime()
-    created_at = fields.DateTime()
-
-
-class WholePurchase(Purchase):
-    refunds = fields.List(fields.Nested(RefundShown))
-    disputes = fields.List(fields.Nested(DisputeShown))
-
-
-class PurchasePage(Schema):
-    data = fields.List(fields.Nested(Purchase))
-    has_more = fields.Boolean()
-    next_cursor = fields.String(allow_none=True)
-
-
-class PurchasesQuery(PageQuery):
-    state = fields.String(load_default=None, validate=one_of(*STATES))
-    discount_id = Identity(load_default=None)
-    client_id = Identity(load_default=None)
-    disputed = Flag(in_text=True, load_default=False)
-
-
-class ReturnedLine(Schema):
-    line = Count(low=0, high=LINES_MAX - 1, required=True, metadata={"description": LINE_PLACE})
-    quantity = Count(low=1, high=QUANTITY_MAX, required=True)
-
-
-class RefundBody(Schema):
-    """Of all that is left, of an amount, or of what was returned."""
-
-    amount_minor = Minor(load_default=None, metadata={"description": "All of it, if left out."})
-    lines = fields.List(
-        fields.Nested(ReturnedLine),
-        load_default=None,
-        metadata={"description": "What was returned: each at what was paid for it, its tax too."},
-        validate=validate.Length(min=1, max=LINES_MAX, error="length|Name a line."),
-    )
-    reason = Text(required=True, longest=200, metadata=SETTLED)
-
-    @validates_schema
-    def _says_one_thing(self, data: dict[str, Any], **_: Any) -> None:
-        if data.get("amount_minor") is not None and data.get("lines") is not None:
-            raise ValidationError("conflict|Give `amount_minor` or `lines`.", "lines")
-
-
-class AmountAccepted(Schema):
-    reason = Text(required=True, longest=200, metadata=SETTLED)
 
 
 @routes.post("/checkout")
@@ -252,6 +143,7 @@ def get_purchase(purchase_id: UUID) -> Response:
 def refund_purchase(body: dict[str, Any], purchase_id: UUID) -> Response:
     """Pay a purchase back, whole or in part; 409 `nothing_to_refund` for more than is left of it.
 
+    A unit comes back once: `already_returned` says how many of its line are left.
     What a whole refund gives back of the code is said by its `restore_on_refund`.
     """
     caller = principal()
@@ -344,6 +236,16 @@ def _begun(client_id: UUID, begin: Callable[..., Begun | CartChanged]) -> Begun:
 def _whole(session: Session, purchase_id: UUID) -> dict[str, Any]:
     shown = purchase_json(read_purchase(session, purchase_id))
     return shown | {
-        "refunds": [dict(row._mapping) for row in refunds_of(session, purchase_id)],
+        "returned": _units(units_back(session, purchase_id)),
+        "refunds": [_refund(row) for row in refunds_of(session, purchase_id)],
         "disputes": [dict(row._mapping) for row in disputes_of(session, purchase_id)],
     }
+
+
+def _refund(row: Row[Any]) -> dict[str, Any]:
+    told = dict(row._mapping)
+    return told | {"lines": _units({int(line): n for line, n in (told.pop("units") or {}).items()})}
+
+
+def _units(units: Mapping[int, int]) -> list[dict[str, int]]:
+    return [{"line": line, "quantity": units[line]} for line in sorted(units)]

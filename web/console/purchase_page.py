@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from models.payments import PaymentState
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.checkout.read import read_purchase, state_of_purchase
+from pipelines.checkout.returned import units_back
 from pipelines.payments.read import disputes_of, refunds_of
 from pipelines.payments.refund import refundable_minor
 from pipelines.tenants.clients import client_places
@@ -49,6 +50,7 @@ class QuoteLine:
     name: str
     sku: str
     quantity: int
+    back: int
     price: str
     discount: str
     tax: str
@@ -73,6 +75,7 @@ class RefundLine:
     state: StateWords
     failure: str
     reason: str
+    note: str
     by: str
     refund_id: str
     created_at: datetime
@@ -101,7 +104,7 @@ def show(purchase_id: UUID) -> Response:
         row = read_purchase(session, purchase_id)
         refunds, disputes = refunds_of(session, purchase_id), disputes_of(session, purchase_id)
         customer = customers_of(session, [row])[row.id]
-        left = refundable_minor(session, row)
+        left, returned = refundable_minor(session, row), units_back(session, purchase_id)
         owner = client_places(session, [row.client_id])[row.client_id].name
     makers = [one.created_by for one in refunds if one.created_by is not None]
     names = look_up_names(front().house.sessions, caller, makers)
@@ -120,7 +123,7 @@ def show(purchase_id: UUID) -> Response:
         asked=asked_words(row),
         paid=paid_words(row),
         codes=[_use(row, one) for one in row.codes or ()],
-        lines=quote_lines(row),
+        lines=quote_lines(row, returned),
         sums=_sums(row),
         refunds=[_refund(one, currency, names) for one in refunds],
         disputes=[_dispute(one, currency) for one in disputes],
@@ -136,20 +139,21 @@ def show(purchase_id: UUID) -> Response:
     )
 
 
-def quote_lines(row: Row[Any]) -> list[QuoteLine]:
-    """What was bought, in the words of the page."""
+def quote_lines(row: Row[Any], back: Mapping[int, int]) -> list[QuoteLine]:
+    """What was bought, in the words of the page, with how many units of each line came back."""
     currency = row.quote["currency"]
     return [
         QuoteLine(
             line.get("name") or line["sku"],
             line["sku"],
             line["quantity"],
+            back.get(place, 0),
             money(line["gross_minor"], currency),
             money(line["discount_minor"], currency),
             money(line["tax_minor"], currency),
             money(line["net_minor"], currency),
         )
-        for line in row.quote["lines"]
+        for place, line in enumerate(row.quote["lines"])
     ]
 
 
@@ -176,6 +180,7 @@ def _refund(one: Row[Any], currency: str, names: Mapping[UUID, str]) -> RefundLi
         REFUND_STATES[one.state],
         one.failure_code or "",
         refund_reason(one.reason),
+        one.note or "",
         "" if one.created_by is None else names.get(one.created_by) or UNKNOWN_ACTOR,
         one.refund_id or "",
         one.created_at,

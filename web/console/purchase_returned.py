@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from models import clock
 from pipelines.access.permissions import Permission
-from pipelines.checkout.returned import paid_for
+from pipelines.checkout.returned import left_words, paid_for, units_back
 from pipelines.checkout.settle import refund_purchase
+from pipelines.errors import ValidationFailed
 from pipelines.payments.refusals import NothingToRefund
 from web.console.amounts import typed_amount, whole_of
 from web.console.changes import Change, Line, agree, form_page
@@ -24,6 +25,7 @@ from web.console.purchase_page import quote_lines
 from web.console.purchase_settle import NOTHING_LEFT, found_purchase, refund_change, why_not
 from web.console.purchase_words import paid_words
 from web.console.purchases import section_place
+from web.console.visit import looking
 from web.guards import permitted, principal
 
 TITLE = "Pay returned units back"
@@ -39,36 +41,52 @@ def add_pages(console: Blueprint) -> None:
 @permitted(Permission.PURCHASES_SETTLE)
 def ask(purchase_id: UUID) -> Response:
     row, left = found_purchase(purchase_id)
-    return _form(row, left, {}, {})
+    return _form(row, left, _back(row), {}, {})
 
 
 @permitted(Permission.PURCHASES_SETTLE)
 def pay_back(purchase_id: UUID) -> Response:
     """Show what was paid for the units, or ask Stripe for it when that was agreed to."""
     row, left = found_purchase(purchase_id)
-    names = _fields(row)
+    names, back = _fields(row), _back(row)
     typed, errors = {name: typed_amount(name) for name in names}, dict[str, str]()
     returned = _returned(row, errors)
     if not returned and not errors:
         errors[names[0]] = NO_UNITS
+    gone, is_agreed = _gone(row, returned, back), "agreed" in request.form
+    if not is_agreed:
+        errors = gone | errors
     if errors:
-        return _form(row, left, typed, errors)
-    amount = paid_for(row.quote, returned)
-    if "agreed" not in request.form and (wrong := why_not(row, amount, left)):
-        return _form(row, left, typed, {_first(names, typed): wrong})
+        return _form(row, left, back, typed, errors)
+    # What was agreed to may be back because this form was sent twice.
+    amount = paid_for(row.quote, returned, {} if gone else back)
+    if not is_agreed and (wrong := why_not(row, amount, left)):
+        return _form(row, left, back, typed, {_first(names, typed): wrong})
     try:
-        return agree(section_place(row), _change(row, returned, amount, left), typed)
-    except NothingToRefund:
+        return agree(section_place(row), _change(row, returned, back, amount, left), typed)
+    except (NothingToRefund, ValidationFailed):
         # Somebody else was faster: what can be paid back is read anew.
         row, left = found_purchase(purchase_id)
+        back = _back(row)
         wrong = why_not(row, amount, left) or NOTHING_LEFT
-        return _form(row, left, typed, {_first(names, typed): wrong}, status=409)
+        errors = _gone(row, returned, back) or {_first(names, typed): wrong}
+        return _form(row, left, back, typed, errors, status=409)
 
 
-def _change(row: Row[Any], returned: Sequence[tuple[int, int]], amount: int, left: int) -> Change:
-    lines = quote_lines(row)
+def _change(
+    row: Row[Any],
+    returned: Sequence[tuple[int, int]],
+    back: Mapping[int, int],
+    amount: int,
+    left: int,
+) -> Change:
+    lines = quote_lines(row, back)
     units = tuple(
-        Line(lines[place].name, f"{number(lines[place].quantity)} bought", f"{number(many)} back")
+        Line(
+            lines[place].name,
+            f"{number(lines[place].back)} of {number(lines[place].quantity)} back",
+            f"{number(lines[place].back + many)} back",
+        )
         for place, many in returned
     )
     act = partial(_refund, row.id, returned)
@@ -98,6 +116,24 @@ def _returned(row: Row[Any], errors: dict[str, str]) -> list[tuple[int, int]]:
     return [(place, many) for place, many in read if many]
 
 
+def _back(row: Row[Any]) -> dict[int, int]:
+    """How many units of each line came back before."""
+    with looking() as session:
+        return units_back(session, row.id)
+
+
+def _gone(
+    row: Row[Any], returned: Sequence[tuple[int, int]], back: Mapping[int, int]
+) -> dict[str, str]:
+    """By its field, each line of which fewer are left than came back now."""
+    names, lines = _fields(row), row.quote["lines"]
+    return {
+        names[place]: left_words(lines[place]["quantity"], back[place])
+        for place, many in returned
+        if place in back and many > lines[place]["quantity"] - back[place]
+    }
+
+
 def _first(names: Sequence[str], typed: Mapping[str, str]) -> str:
     """The first field in which something stands."""
     return next(name for name in names if typed[name])
@@ -111,14 +147,15 @@ def _fields(row: Row[Any]) -> list[str]:
 def _form(
     row: Row[Any],
     left: int,
+    back: Mapping[int, int],
     typed: Mapping[str, str],
     errors: Mapping[str, str],
     *,
     status: int | None = None,
 ) -> Response:
-    names, bought = _fields(row), quote_lines(row)
+    names, bought = _fields(row), quote_lines(row, back)
     paid = [
-        money(paid_for(row.quote, [(place, line.quantity)]), row.quote["currency"])
+        money(paid_for(row.quote, [(place, line.quantity)], {}), row.quote["currency"])
         for place, line in enumerate(bought)
     ]
     return form_page(

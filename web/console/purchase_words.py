@@ -210,7 +210,7 @@ def top_up_news(row: Row[Any]) -> TopUpNews:
 def _waits(row: Row[Any]) -> str:
     if row.session_id is None:
         return "Its payment page is not made yet: the shop asks for it again."
-    return f"The customer can pay on its page until {moment(row.session_expires_at)} at the latest."
+    return f"The customer can pay on its page until {moment(row.expires_at)} at the latest."
 
 
 def _not_confirmed(row: Row[Any]) -> str:
