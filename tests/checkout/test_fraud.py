@@ -88,7 +88,9 @@ def test_ec014_a_card_that_paid_for_another_s_use_is_flagged_and_waits(
     assert (waits["state"], waits["review"]) == ("paid", "risk_high")
     (row,) = settler.get("/discounts/flagged").json["data"]
     assert [one["reason"] for one in row["reasons"]] == ["card_of_another"]
-    assert row["reasons"][0]["words"].startswith("The card that paid has paid for 1 uses")
+    assert row["reasons"][0]["words"].startswith(
+        "The card that paid has paid for a use of the code"
+    )
     assert (row["id"], row["score"]) == (waits["reservation_id"], 70)
     assert counted(till.house, code_id)[0] == 2
     assert_proven(till.house)
@@ -311,4 +313,5 @@ def test_s2136_an_operator_releases_any_slot_and_what_is_paid_stays(
     waits = pay(till, suspect(till))
     kept = settler.post(f"/usages/{waits['reservation_id']}/release", WHY)
     assert said(kept) == (409, "reservation_ended")
+    assert kept.json["detail"] == "The reservation is paid already."
     assert said(settler.post(f"/usages/{reservation['id']}/approve", WHY)) == (409, "not_flagged")
