@@ -1,5 +1,6 @@
 """Purchases as their readers see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,8 +35,8 @@ _LIST = text(
     + f"""
 WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR p.client_id = :client)
-  AND (CAST(:discount AS uuid) IS NULL OR u.code_id = :discount OR EXISTS (
-    SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.code_id = :discount))
+  AND (CAST(:discounts AS uuid[]) IS NULL OR u.code_id = ANY (CAST(:discounts AS uuid[])) OR EXISTS (
+    SELECT FROM discount_usages s WHERE s.stacked_on = u.id AND s.code_id = ANY (CAST(:discounts AS uuid[]))))
   AND (CAST(:state AS text) IS NULL OR {_STATE} = :state)
   AND (NOT :is_disputed OR m.is_disputed)
 ORDER BY p.id DESC LIMIT :limit
@@ -48,7 +49,8 @@ class WantedPurchases:
     """Which purchases of a list; None asks for any."""
 
     client_id: UUID | None = None
-    discount_id: UUID | None = None
+    #: Any of these codes: clients may have one of the same text.
+    discount_ids: Sequence[UUID] | None = None
     state: str | None = None
     is_disputed: bool = False
 
@@ -68,7 +70,7 @@ def list_purchases(
     values = {
         "before": before,
         "client": wanted.client_id,
-        "discount": wanted.discount_id,
+        "discounts": None if wanted.discount_ids is None else list(wanted.discount_ids),
         "state": wanted.state,
         "is_disputed": wanted.is_disputed,
         "limit": limit,
