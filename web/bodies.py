@@ -1,5 +1,6 @@
 """Read bodies strictly and write JSON plainly; no route can go around it."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any, NoReturn, cast
 from uuid import UUID
@@ -46,6 +47,15 @@ def loaded(schema: marshmallow.Schema, given: Any) -> dict[str, Any]:
         return cast("dict[str, Any]", schema.load(given, unknown=marshmallow.RAISE))
     except marshmallow.ValidationError as error:
         raise InvalidBody(error.messages) from None
+
+
+def with_form(query: Mapping[str, Any], schema: marshmallow.Schema) -> dict[str, Any]:
+    """What the address says, and over it what the parts of a form beside its file say.
+
+    `schema` is that of the address, made with `partial`. A part that it has not is refused.
+    """
+    parts = {name or "": text for name, text in request.form.items() if text}
+    return {**query, **loaded(schema, parts)}
 
 
 class StrictRequest(Request):

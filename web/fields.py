@@ -25,12 +25,14 @@ from pipelines.limits import DEFAULTS
 #: As `models.jobs.Priority`, in the words of the API.
 PRIORITIES = tuple(priority.name.lower() for priority in Priority)
 ERRORS_SHOWN_MAX = 100
+NO_CURRENCY = "unknown_currency|Give a currency by the three letters of ISO 4217, such as USD."
 NAME_SHOWN_CHARACTERS = 64
 #: A message is `code|sentence`; what marshmallow says by itself is translated here.
 THEIR_MESSAGES = {
     "Missing data for required field.": ("required", "This field is required."),
     "Unknown field.": ("unknown_field", "This field is not known here."),
     "Field may not be null.": ("type", "The value may not be null."),
+    "Invalid input type.": ("type", "Give an object."),
 }
 #: Codes that name the whole request's fault when no other stands beside them.
 HEADLINES = frozenset(
@@ -153,6 +155,15 @@ class Text(fields.String):
         if len(text.strip()) < self.least:
             raise self.make_error("empty")
         return text.strip()
+
+
+class Currency(Text):
+    """A currency by its three letters; whether it is one that we take is asked elsewhere."""
+
+    default_error_messages = {"long": NO_CURRENCY}  # noqa: RUF012
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(longest=3, **kwargs)
 
 
 class Word(fields.String):

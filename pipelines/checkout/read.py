@@ -1,5 +1,6 @@
 """Purchases as their readers see them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -46,10 +47,12 @@ _LIST = text(
     + f"""
 WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR p.client_id = :client)
-  AND (CAST(:discount AS uuid) IS NULL OR p.usage_id IN (
-    SELECT coalesce(stacked_on, id) FROM discount_usages WHERE code_id = :discount))
-  AND (CAST(:discount AS uuid) IS NULL OR p.quote->'codes' IS NULL OR p.quote->'codes' @>
-    jsonb_build_array(jsonb_build_object('code_id', CAST(:discount AS uuid))))
+  AND (CAST(:discounts AS uuid[]) IS NULL OR p.usage_id IN (
+    SELECT coalesce(stacked_on, id) FROM discount_usages
+    WHERE code_id = ANY (CAST(:discounts AS uuid[]))))
+  AND (CAST(:discounts AS uuid[]) IS NULL OR p.quote->'codes' IS NULL OR EXISTS (
+    SELECT FROM unnest(CAST(:discounts AS uuid[])) AS d (id)
+    WHERE p.quote->'codes' @> jsonb_build_array(jsonb_build_object('code_id', d.id))))
   AND (CAST(:state AS text) IS NULL OR {_STATE} = :state)
   AND (NOT :is_disputed OR m.is_disputed)
 ORDER BY p.id DESC LIMIT :limit
@@ -62,7 +65,8 @@ class WantedPurchases:
     """Which purchases of a list; None asks for any."""
 
     client_id: UUID | None = None
-    discount_id: UUID | None = None
+    #: Any of these codes: clients may have one of the same text.
+    discount_ids: Sequence[UUID] | None = None
     state: str | None = None
     is_disputed: bool = False
 
@@ -82,7 +86,7 @@ def list_purchases(
     values = {
         "before": before,
         "client": wanted.client_id,
-        "discount": wanted.discount_id,
+        "discounts": None if wanted.discount_ids is None else list(wanted.discount_ids),
         "state": wanted.state,
         "is_disputed": wanted.is_disputed,
         "limit": limit,

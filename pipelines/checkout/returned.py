@@ -40,6 +40,11 @@ def paid_for(
     seen = set[int]()
     for number, (place, quantity) in enumerate(returned):
         bought = lines[place]["quantity"] if place < len(lines) else 0
+        if not bought:
+            has = f"the lines 0 to {len(lines) - 1}" if len(lines) > 1 else "the line 0 alone"
+            detail = f"The cart has {has}."
+            errors.append(FieldError("not_bought", detail, pointer=f"/lines/{number}/line"))
+            continue
         before = back.get(place, 0)
         if place in seen or quantity > bought:
             detail = f"Of line {place} there are {bought} units, named once."

@@ -38,6 +38,7 @@ def audit_export(session: Session, caller: Principal, wanted: Wanted) -> None:
         detail={
             "standing": None if wanted.standing is None else wanted.standing.value,
             "of_client": None if wanted.client_id is None else str(wanted.client_id),
+            **({} if wanted.batch_id is None else {"of_batch": str(wanted.batch_id)}),
         },
     )
 

@@ -38,6 +38,14 @@ FROM discount_codes c JOIN discount_rules r ON r.code_id = c.id AND r.version = 
 JOIN clients l ON l.id = c.client_id
 WHERE c.client_id = :client AND c.code = :code
 """)
+_IDS = text("""
+SELECT c.id FROM clients l JOIN discount_codes c ON c.client_id = l.id AND c.code = :code ORDER BY c.id
+""")
+
+
+def ids_of_text(session: Session, typed: str) -> list[UUID]:
+    """The codes that have this text, however it is typed, of each client that this scope sees."""
+    return list(session.execute(_IDS, {"code": canonical(typed)}).scalars())
 
 
 def is_own(code: Row[Any], keys: Collection[bytes]) -> bool:

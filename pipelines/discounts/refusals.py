@@ -84,22 +84,27 @@ class OwnReferral(Refusal):
 
 _NO_STACK = {
     "code_stacks_with_none": "The cart has {}, which goes with no other code. Release it first.",
-    "new_code_stacks_with_none": "The cart has {}, and this code goes with no other. Release that one first.",
+    "new_code_stacks_with_none": "The cart has {}, and this code goes with no other. Release what it has first.",
     "same_group": "The cart has {}, and takes one code of its kind. Release that one first.",
     "two_referrals": "The cart has {}, and a friend is brought by one customer. Release that code first.",
-    "too_many_codes": "The cart has as many codes as it may have, {} among them. Release one first.",
+    "too_many_codes": "The cart has as many codes as it may have: {}. Release one first.",
 }
 
 
 class StackingNotAllowed(Refusal):
-    """The cart has another code; `reason` says why they are not together, `discount_code` which it is."""
+    """The cart has other codes; `reason` says why the new one is not with them.
+
+    The words name all that stand in its way, `discount_code` the first of them.
+    """
 
     code = "stacking_not_allowed"
     kind = Kind.CONFLICT
 
-    def __init__(self, reason: str, discount_code: str) -> None:
-        extra = {"reason": reason, "discount_code": discount_code}
-        super().__init__(_NO_STACK[reason].format(discount_code), extra=extra)
+    def __init__(self, reason: str, *in_the_way: str) -> None:
+        extra = {"reason": reason, "discount_code": in_the_way[0]}
+        *others, last = in_the_way
+        named = f"{', '.join(others)} and {last}" if others else last
+        super().__init__(_NO_STACK[reason].format(named), extra=extra)
 
 
 class TooManyReservations(Refusal):
@@ -170,14 +175,25 @@ class LimitBelowUsage(Refusal):
         )
 
 
+#: How a reservation, or the payment of one, ended.
+_ENDS = {
+    "confirmed": "The reservation is paid already.",
+    "succeeded": "The reservation is paid already.",
+    "mismatched": "The reservation is paid already, with another amount.",
+    "processing": "The reservation is being paid.",
+    "refunded": "The reservation was paid, and paid back.",
+}
+
+
 class ReservationEnded(Refusal):
-    """The reservation is settled; `state` says how."""
+    """The reservation is settled; `state` says how, in the words of its payment if that is the reason."""
 
     code = "reservation_ended"
     kind = Kind.CONFLICT
 
     def __init__(self, state: str) -> None:
-        super().__init__(f"The reservation is {state} already.", extra={"state": state})
+        detail = _ENDS.get(state, f"The reservation is {state} already.")
+        super().__init__(detail, extra={"state": state})
 
 
 class CartPaid(Refusal):

@@ -51,14 +51,14 @@ def refuse_stacking(there: Sequence[OnCart], new: OnCart, *, most: int) -> Refus
         return StackingNotAllowed("code_stacks_with_none", others[0])
     group = new.rules.stacking_group
     if group is None:
-        return StackingNotAllowed("new_code_stacks_with_none", others[0])
+        return StackingNotAllowed("new_code_stacks_with_none", *others)
     brought = sorted(one.code for one in there if one.is_referral and new.is_referral)
     if brought:
         return StackingNotAllowed("two_referrals", brought[0])
     same = sorted(one.code for one in there if one.rules.stacking_group == group)
     if same:
         return StackingNotAllowed("same_group", same[0])
-    return StackingNotAllowed("too_many_codes", others[0]) if len(there) >= most else None
+    return StackingNotAllowed("too_many_codes", *others) if len(there) >= most else None
 
 
 def price_stack(codes: Sequence[OnCart], cart: Cart) -> Stack | Unfit:

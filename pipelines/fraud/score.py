@@ -52,6 +52,13 @@ _WORDS: Mapping[ReasonCode, str] = {
     ReasonCode.CARD: "The card that paid has paid for {} uses of the code by other customers.",
     ReasonCode.REFERRER: "The card that paid has paid for {} purchases of whoever gives the code to friends.",
 }
+#: Of what may be noticed of a single one.
+_WORDS_OF_ONE: Mapping[ReasonCode, str] = {
+    ReasonCode.DEVICE: "One other customer came with the same device within a month.",
+    ReasonCode.ALIAS: "One use of the code is of the same mailbox, its address written otherwise.",
+    ReasonCode.CARD: "The card that paid has paid for a use of the code by another customer.",
+    ReasonCode.REFERRER: "The card that paid has paid for a purchase of whoever gives the code to friends.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +151,10 @@ def with_card(
 def words(told: Mapping[str, Any]) -> str:
     """A reason that was kept as JSON, as a sentence; another release's says only its name."""
     try:
-        return _WORDS[ReasonCode(told["reason"])].format(told["count"])
+        code, count = ReasonCode(told["reason"]), told["count"]
     except ValueError:
         return str(told["reason"])
+    return (_WORDS_OF_ONE.get(code, "") if count == 1 else "") or _WORDS[code].format(count)
 
 
 def _points(code: ReasonCode, count: int) -> int:

@@ -93,7 +93,8 @@ SELECT i.code, i.state, count(*) AS items,
        bool_or(i.state = 'needs_review' AND i.code = 'margin_below_floor'
                OR (i.charge_minor > 0 OR j.kind = ANY (:uncharged)) AND i.state = 'failed'
                AND coalesce(j.spec->>'has_redemption_code', '') <> 'true') AS retryable,
-       min(i.detail) AS example, min(i.position) AS first_position
+       min(i.detail) AS example, min(i.position) AS first_position,
+       min(i.field) AS first_field, max(i.field) AS last_field
 FROM items i JOIN jobs j ON j.id = i.job_id
 WHERE i.job_id = :job AND i.state IN ('failed', 'skipped', 'needs_review', 'cancelled')
 GROUP BY i.code, i.state ORDER BY items DESC, i.code

@@ -248,4 +248,5 @@ def test_s2136_an_operator_releases_any_slot_and_what_is_paid_stays(
     waits = pay(till, suspect(till))
     kept = settler.post(f"/usages/{waits['reservation_id']}/release", WHY)
     assert said(kept) == (409, "reservation_ended")
+    assert kept.json["detail"] == "The reservation is paid already."
     assert said(settler.post(f"/usages/{reservation['id']}/approve", WHY)) == (409, "not_flagged")

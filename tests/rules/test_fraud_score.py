@@ -103,6 +103,8 @@ def test_s2046_every_reason_is_said_in_words_and_an_unknown_one_by_its_name() ->
         told = words({"reason": code.value, "points": 1, "count": 7})
         assert told.endswith(".")
         assert code.value not in told
+        least = words({"reason": code.value, "points": 1, "count": STEPS[code][0][0]})
+        assert "1 " not in least
     assert words({"reason": "of_tomorrow", "points": 1, "count": 7}) == "of_tomorrow"
 
 

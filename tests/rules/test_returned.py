@@ -69,3 +69,15 @@ def test_ec033_what_was_not_bought_or_is_back_is_named(
     with pytest.raises(ValidationFailed) as refused:
         paid_for(told, returned, back)
     assert refused.value.errors[0].code == code
+
+
+@pytest.mark.parametrize(("lines", "words"), [(1, "the line 0 alone"), (3, "the lines 0 to 2")])
+def test_ec033_a_line_that_is_not_there_is_answered_with_those_that_are(
+    lines: int, words: str
+) -> None:
+    told = quote(Cart("c", "USD", (Line("S", 2, 100),) * lines), 0, ()).as_json()
+
+    with pytest.raises(ValidationFailed) as refused:
+        paid_for(told, [(0, 1), (lines, 1)], {})
+    (error,) = refused.value.errors
+    assert (error.detail, error.pointer) == (f"The cart has {words}.", "/lines/1/line")

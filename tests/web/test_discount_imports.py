@@ -1,5 +1,6 @@
 """Files of discount codes over HTTP: judged row by row, kept whole or not at all (S2-131, EC-024)."""
 
+import io
 from typing import Any
 
 import pytest
@@ -253,6 +254,29 @@ def test_s2_131_a_row_of_a_body_does_what_the_code_alone_would(
     assert (job["state"], listed(manager, job)["MANY"]["products"]) == ("succeeded", many)
     assert [(row, code) for row, code, _ in rejects(manager, file)] == [(1, "too_long")]
     assert list(listed(manager, file)) == ["SAVE10"]
+
+
+def test_s2_131_a_form_says_in_its_parts_what_the_address_may_say(
+    manager: Caller, house: House, seeded: Seeded
+) -> None:
+    """A part beside the file counts; one that is not known is refused, and nothing taken."""
+    text = HEAD + "GOOD-1,percent,1000,,,,,,,,,\r\nBAD!,percent,1000,,,,,,,,,\r\n"
+
+    def sent(key: str, **parts: str) -> TestResponse:
+        return manager.client.post(
+            "/api/v1/discounts/import",
+            data=parts | {"file": (io.BytesIO(text.encode()), "codes.csv")},
+            content_type="multipart/form-data",
+            headers=manager.headers | {"Idempotency-Key": key},
+        )
+
+    refused = [sent("u1", on_error="skp"), sent("u2", onerror="skip")]
+    assert rows(house, "SELECT 1 FROM jobs") == []
+    job = ended(manager, house, sent("u3", on_error="skip", client_id=str(seeded.client_id)))
+
+    assert [one.status_code for one in refused] == [422, 422]
+    assert [one.json["errors"][0]["pointer"] for one in refused] == ["/on_error", "/onerror"]
+    assert (job["state"], list(listed(manager, job))) == ("partially_succeeded", ["GOOD-1"])
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,40 @@ def test_ec025_a_change_names_the_version_that_was_read(
     assert entry.detail == {"percent_bp": [1000, 500]}
 
 
+@pytest.mark.parametrize("name", ["code", "kind", "assigned_to", "client_id"])
+def test_s2_061_what_a_code_is_cannot_be_changed_and_the_answer_says_so(
+    manager: Caller, house: House, seeded: Seeded, name: str
+) -> None:
+    path = f"/discounts/{make_discount(house, seeded)}"
+
+    refused = manager.call("PATCH", path, {name: "x", "percent_bp": 1}, **{"If-Match": '"1"'})
+
+    assert refused.status_code == 422
+    assert refused.json["errors"] == [
+        {
+            "code": "cannot_change",
+            "detail": "This cannot be changed. Make another code.",
+            "pointer": f"/{name}",
+        }
+    ]
+    assert [tuple(row) for row in rows(house, "SELECT percent_bp FROM discount_rules")] == [(1000,)]
+
+
+def test_what_is_no_currency_and_no_customer_is_told_by_an_example(manager: Caller) -> None:
+    refused = manager.post(
+        "/discounts", FIVE_OFF | {"currency": "dollars", "assigned_to": "ann@example.com"}
+    )
+
+    told = {one["pointer"]: (one["code"], one["detail"]) for one in refused.json["errors"]}
+    assert told == {
+        "/assigned_to": ("type", 'Give an object such as {"email": "ann@example.com"}.'),
+        "/currency": (
+            "unknown_currency",
+            "Give a currency by the three letters of ISO 4217, such as USD.",
+        ),
+    }
+
+
 def test_a_limit_alone_makes_no_version_of_the_rules(
     manager: Caller, house: House, seeded: Seeded
 ) -> None:

@@ -19,7 +19,6 @@ from pipelines.books.generate import GENERATED_AT_ONCE_MAX, accept_generation
 from pipelines.books.read import book_rules
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.imports import CodesFile
-from pipelines.jobs.kinds import OnError
 from pipelines.queue.keys import RequestKey
 from web.admission import canonical, request_key
 from web.api.code_files import CodesQuery, ListedCodes, code_list, codes_given, csv_or
@@ -91,7 +90,7 @@ class BookCouponPage(Schema):
     next_cursor = fields.String(allow_none=True)
 
 
-_CODES = CodesBody()
+_CODES, _PARTS = CodesBody(), CodesQuery(partial=True)
 
 
 @routes.post("/books/<uuid:book_id>/generate")
@@ -131,9 +130,8 @@ def upload_codes(query: dict[str, Any], book_id: UUID) -> Response:
     """
     caller = principal()
     request_key(caller)  # a request without a name is refused before its file is read
-    on_error = OnError(query["on_error"])
-    with codes_given(_CODES, listed_codes, on_error) as given:
-        asked = () if given.is_list else (on_error.value.encode(),)
+    with codes_given(_CODES, listed_codes, query, _PARTS) as given:
+        asked = () if given.is_list else (given.query["on_error"].encode(),)
         done = _accepted(caller, book_id, given.file, request_key(caller, *asked, given.mark))
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 

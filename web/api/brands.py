@@ -24,7 +24,7 @@ from pipelines.tenants.brands import (
 )
 from web.admission import canonical, mark_replay, offered_key
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Count, Minor, PageQuery, Text, one_of
+from web.fields import Count, Currency, Minor, PageQuery, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed, read_version, with_version
@@ -88,7 +88,7 @@ class RouteBody(Schema):
 
 class BrandBody(Schema):
     name = Text(required=True, longest=200)
-    currency = Text(required=True, longest=3, validate=CURRENCY)
+    currency = Currency(required=True, validate=CURRENCY)
     routes = fields.List(
         fields.Nested(RouteBody), load_default=list, validate=validate.Length(max=ROUTES_MAX)
     )

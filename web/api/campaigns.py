@@ -18,7 +18,18 @@ from pipelines.tenants import budgets, campaigns
 from web.admission import canonical, mark_replay, offered_key, request_key
 from web.api.clients import TIME_ZONE
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, reads
-from web.fields import Count, Identity, Minor, PageQuery, Stamp, Text, Word, in_years, one_of
+from web.fields import (
+    Count,
+    Currency,
+    Identity,
+    Minor,
+    PageQuery,
+    Stamp,
+    Text,
+    Word,
+    in_years,
+    one_of,
+)
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed, read_version, with_version
@@ -55,7 +66,7 @@ class CampaignChange(CampaignConditions):
 class BudgetBody(Schema):
     mode = fields.String(required=True, validate=one_of(*BudgetMode))
     amount_minor = Minor(zero=True, load_default=0)
-    currency = Text(longest=3, load_default=None, allow_none=True)
+    currency = Currency(load_default=None, allow_none=True)
 
 
 class Campaign(Schema):

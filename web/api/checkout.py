@@ -116,7 +116,7 @@ def list_purchases(query: dict[str, Any]) -> Response:
     """Purchases that you see, newest first."""
     wanted = WantedPurchases(
         client_id=query["client_id"],
-        discount_id=query["discount_id"],
+        discount_ids=query["discount_id"] and [query["discount_id"]],
         state=query["state"],
         is_disputed=query["disputed"],
     )

@@ -12,7 +12,7 @@ from pipelines.jobs.imports import CodesFile
 from pipelines.jobs.kinds import OnError
 from web.admission import canonical, intake_slot
 from web.api.routes import CSV_BODY
-from web.bodies import loaded
+from web.bodies import loaded, with_form
 from web.fields import one_of
 from web.front import front
 from web.uploads import csv_upload
@@ -22,7 +22,9 @@ class CodesQuery(Schema):
     on_error = fields.String(
         load_default=OnError.ABORT.value,
         validate=one_of(*OnError),
-        metadata={"description": "Of a file; a JSON body says it itself."},
+        metadata={
+            "description": "Of a file, here or as a part of its form; a JSON body says it itself."
+        },
     )
 
 
@@ -45,24 +47,32 @@ def csv_or(body: type[Schema]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class CodesGiven:
-    """The file, and bytes that are the same for the same codes."""
+    """The file, bytes that are the same for the same codes, and what the request says besides."""
 
     file: CodesFile
     mark: bytes
     is_list: bool
+    query: dict[str, Any]
 
 
 @contextmanager
 def codes_given(
-    body: ListedCodes, listed: Callable[[Sequence[Any], OnError], CodesFile], on_error: OnError
+    body: ListedCodes,
+    listed: Callable[[Sequence[Any], OnError], CodesFile],
+    query: dict[str, Any],
+    parts: CodesQuery,
 ) -> Iterator[CodesGiven]:
-    """The request's codes; a list is made the file that it could have been by `listed`."""
+    """The request's codes; a list is made the file that it could have been by `listed`.
+
+    Parts of a form say the same as the address, by `parts` (see `with_form`).
+    """
     if request.mimetype == "application/json":
         given = loaded(body, request.get_json())
         file = listed(given["codes"], OnError(given["on_error"]))
-        yield CodesGiven(file, canonical(given), is_list=True)
+        yield CodesGiven(file, canonical(given), is_list=True, query=query)
         return
     bytes_max = front().house.limits.upload_bytes_max
     with intake_slot(), csv_upload(bytes_max=bytes_max) as upload:
-        file = CodesFile(upload.stream, on_error, upload.name)
-        yield CodesGiven(file, upload.sha256, is_list=False)
+        query = with_form(query, parts)
+        file = CodesFile(upload.stream, OnError(query["on_error"]), upload.name)
+        yield CodesGiven(file, upload.sha256, is_list=False, query=query)

@@ -24,7 +24,6 @@ from pipelines.discounts.options import options_in
 from pipelines.discounts.rules import DiscountKind
 from pipelines.jobs.create import AcceptedJob
 from pipelines.jobs.imports import CodesFile
-from pipelines.jobs.kinds import OnError
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey, once
 from web.admission import canonical, mark_replay, offered_key, request_key
@@ -107,7 +106,7 @@ class DiscountBatch(Schema):
     updated_at = fields.DateTime()
 
 
-_ROWS = DiscountRows()
+_ROWS, _PARTS = DiscountRows(), DiscountsUpload(partial=True)
 
 
 @routes.post("/discounts/generate")
@@ -159,9 +158,9 @@ def import_discounts(query: dict[str, Any]) -> Response:
     """
     caller = principal()
     request_key(caller)  # a request without a name is refused before its file is read
-    with codes_given(_ROWS, listed_rows, OnError(query["on_error"])) as given:
-        key = request_key(caller, canonical(query), given.mark)
-        done = _accepted(caller, query, given.file, key)
+    with codes_given(_ROWS, listed_rows, query, _PARTS) as given:
+        key = request_key(caller, canonical(given.query), given.mark)
+        done = _accepted(caller, given.query, given.file, key)
     return accepted(caller, done.job_id, is_replay=done.is_replay)
 
 

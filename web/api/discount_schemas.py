@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from models.discounts import OnLate, Restores
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
@@ -12,7 +12,18 @@ from pipelines.discounts.read import Standing
 from pipelines.discounts.rules import DiscountKind
 from pipelines.discounts.tiers import TIERS_MAX
 from web.api.shop_schemas import ShopCustomer
-from web.fields import Count, Flag, Identity, PageQuery, Stamp, Text, Word, in_years, one_of
+from web.fields import (
+    Count,
+    Currency,
+    Flag,
+    Identity,
+    PageQuery,
+    Stamp,
+    Text,
+    Word,
+    in_years,
+    one_of,
+)
 
 CODE_CHARACTERS_MAX = 200
 
@@ -44,8 +55,8 @@ class DiscountRulesBody(Schema):
         metadata={"description": "Of a percentage, in basis points: 1000 is 10 %."},
     )
     amount_minor = _amount("Of a fixed discount, in minor units of `currency`.")
-    currency = Text(
-        longest=3, allow_none=True, metadata={"description": "Null: a percentage of any currency."}
+    currency = Currency(
+        allow_none=True, metadata={"description": "Null: a percentage of any currency."}
     )
     max_discount_minor = _amount("The most that a percentage takes off.")
     min_subtotal_minor = _amount("What the code's products must cost together, as they are priced.")
@@ -134,7 +145,18 @@ class DiscountBody(NewDiscountRules, DiscountOptions):
     )
 
 
+#: What makes a code the one that it is.
+FIXED_FOR_GOOD = ("code", "kind", "assigned_to", "client_id")
+
+
 class DiscountChange(DiscountRulesBody, DiscountOptions):
+    @pre_load
+    def _leaves_what_stays(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        stays = "cannot_change|This cannot be changed. Make another code."
+        if errors := {name: [stays] for name in FIXED_FOR_GOOD if name in data}:
+            raise ValidationError(errors)
+        return data
+
     @validates_schema
     def _says_something(self, data: dict[str, Any], **_: Any) -> None:
         if not data:

@@ -37,7 +37,8 @@ from web.api.routes import (
     documented,
     reads,
 )
-from web.fields import Count, Flag, Identity, Minor, PageQuery, Text, Word, one_of
+from web.bodies import with_form
+from web.fields import Count, Currency, Flag, Identity, Minor, PageQuery, Word, one_of
 from web.front import front
 from web.guards import permitted, principal
 from web.jobs_shown import accepted
@@ -52,7 +53,7 @@ routes = Routes("gift-card-pools", "Stocks of gift cards, by brand and denominat
 class PoolBody(Schema):
     brand_id = Identity(required=True)
     denomination_minor = Minor(required=True)
-    currency = Text(required=True, longest=3, validate=CURRENCY)
+    currency = Currency(required=True, validate=CURRENCY)
     kind = fields.String(required=True, validate=one_of(*PoolKind))
     cost_per_card_minor = Minor(zero=True, load_default=None, allow_none=True)
     low_watermark = Count(low=0, high=10_000_000, load_default=0)
@@ -167,6 +168,9 @@ class ImportQuery(Schema):
     force = Flag(in_text=True, load_default=False)
 
 
+_PARTS = ImportQuery(partial=True)
+
+
 @routes.post("/gift-card-pools")
 @permitted(Permission.POOLS_MANAGE)
 @reads(PoolBody)
@@ -257,6 +261,7 @@ def import_gift_cards(query: dict[str, Any], pool_id: UUID) -> Response:
     house, caller = front().house, principal()
     request_key(caller)
     with intake_slot(), csv_upload(bytes_max=house.limits.upload_bytes_max) as upload:
+        query = with_form(query, _PARTS)
         key = request_key(caller, canonical(query), upload.sha256)
         with scoped_transaction(house.sessions, caller.scope) as session:
             done = accept_import(

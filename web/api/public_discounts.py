@@ -15,7 +15,7 @@ from pipelines.discounts.public_look import look_publicly
 from pipelines.discounts.refusals import CodeInvalid
 from web.api.discount_schemas import CODE_CHARACTERS_MAX
 from web.api.routes import CAPTCHA, Routes, answers, asks, documented
-from web.fields import Count, Identity, Text
+from web.fields import NO_CURRENCY, Count, Currency, Identity, Text
 from web.front import front
 from web.guards import public
 from web.humans import humans_only
@@ -31,14 +31,12 @@ class PublicValidationQuery(Schema):
     client_id = Identity(required=True, metadata={"description": "Whose shop it is."})
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     subtotal_minor = Count(low=0, high=SUBTOTAL_MINOR_MAX, required=True, in_query=True)
-    currency = Text(required=True, longest=3)
+    currency = Currency(required=True)
 
     @validates_schema
     def _has_a_currency(self, data: dict[str, Any], **_: Any) -> None:
         if not is_accepted(data["currency"]):
-            raise ValidationError(
-                "unknown_currency|Give a currency of ISO 4217, such as USD.", "currency"
-            )
+            raise ValidationError(NO_CURRENCY, "currency")
 
 
 class PublicValidation(Schema):

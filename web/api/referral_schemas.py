@@ -19,7 +19,7 @@ from pipelines.referrals.rules import (
     VALID_DAYS_MAX,
 )
 from web.api.shop_schemas import ShopCustomer
-from web.fields import Count, Identity, PageQuery, Text, Word, one_of
+from web.fields import Count, Currency, Identity, PageQuery, Text, Word, one_of
 
 NAME_CHARACTERS_MAX = 200
 PREFIX_CHARACTERS_MAX = 20
@@ -35,7 +35,7 @@ class ReferralPartBody(Schema):
     kind = fields.String(required=True, validate=one_of(*DiscountKind))
     percent_bp = Count(low=1, high=WHOLE_BP, allow_none=True)
     amount_minor = _amount("Of a fixed discount, in minor units of `currency`.")
-    currency = Text(longest=3, allow_none=True)
+    currency = Currency(allow_none=True)
     max_discount_minor = _amount("The most that a percentage takes off.")
     min_subtotal_minor = _amount("What its products must cost together, as they are priced.")
     products = fields.List(Text(longest=SKU_CHARACTERS_MAX), allow_none=True)

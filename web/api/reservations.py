@@ -42,7 +42,6 @@ from web.admission import mark_replay
 from web.api.routes import CAPTCHA, Routes, answers, asks, documented, reads
 from web.api.shop_schemas import (
     APPLIED_CODES,
-    NO_CURRENCY,
     ShopCart,
     ShopCustomer,
     ShopQuote,
@@ -50,7 +49,7 @@ from web.api.shop_schemas import (
     customer_of,
 )
 from web.client_address import network_of
-from web.fields import Count, EmailAddress, Identity, Text
+from web.fields import NO_CURRENCY, Count, Currency, EmailAddress, Identity, Text
 from web.front import front
 from web.guards import permitted, principal
 from web.misses import do_after_answer
@@ -104,7 +103,7 @@ class Application(Schema):
 class ValidationQuery(Schema):
     code = Text(required=True, longest=CODE_CHARACTERS_MAX)
     subtotal_minor = Count(low=0, high=SUBTOTAL_MINOR_MAX, required=True, in_query=True)
-    currency = Text(required=True, longest=3)
+    currency = Currency(required=True)
     customer = EmailAddress(
         longest=320,
         load_default=None,

@@ -17,13 +17,15 @@ from pipelines.discounts.cart import (
     Line,
 )
 from pipelines.discounts.customers import Customer
-from web.fields import Count, EmailAddress, Flag, Identity, Minor, Text
-
-NO_CURRENCY = "unknown_currency|Give a currency of ISO 4217, such as USD."
+from web.fields import NO_CURRENCY, Count, Currency, EmailAddress, Flag, Identity, Minor, Text
 
 
 class ShopCustomer(Schema):
     """Who buys: by one or more of these."""
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own shape
+        "type": 'type|Give an object such as {"email": "ann@example.com"}.'
+    }
 
     id = Identity(metadata={"description": "Somebody whom the client knows."})
     email = EmailAddress(longest=320)
@@ -54,7 +56,7 @@ class ShopCart(Schema):
         longest=REFERENCE_CHARACTERS_MAX,
         metadata={"description": "Your own id of the cart: it has one reservation at a time."},
     )
-    currency = Text(required=True, longest=3)
+    currency = Currency(required=True)
     includes_tax = Flag(load_default=False)
     lines = fields.List(
         fields.Nested(ShopLine),

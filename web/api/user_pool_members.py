@@ -34,7 +34,7 @@ from web.api.routes import (
     reads,
 )
 from web.backpressure import saturation_now
-from web.bodies import loaded
+from web.bodies import loaded, with_form
 from web.fields import Flag, Identity, PageQuery, Secret, Text, one_of
 from web.front import front
 from web.guards import permitted, principal
@@ -132,7 +132,7 @@ ADD_BODY = {
     "content": {"application/json": {"schema": MembersBody}, **CSV_BODY["content"]},
 }
 #: Made once: building a schema costs more than reading a body.
-_BODY = MembersBody()
+_BODY, _PARTS = MembersBody(), MembersQuery(partial=True)
 
 
 @routes.post("/pools/<uuid:user_pool_id>/users")
@@ -240,6 +240,7 @@ def _from_file(query: dict[str, Any], user_pool_id: UUID) -> Response:
     spend(Policy.UPLOAD)
     saturated = saturation_now()
     with intake_slot(), csv_upload(bytes_max=house.limits.upload_bytes_max) as upload:
+        query = with_form(query, _PARTS)
         key = request_key(caller, canonical(query), upload.sha256)
         asked = Import(
             user_pool_id, OnError(query["on_error"]), query["create_missing"], upload.name

@@ -139,6 +139,7 @@ def _wanted() -> Wanted:
         Standing(asked) if asked in set(Standing) else None,
         beginning(_words()),
         id_in(request.args.get("client")),
+        id_in(request.args.get("batch")),
     )
 
 
@@ -161,6 +162,7 @@ def _list(errors: Mapping[str, str]) -> Response:
         "standing": wanted.standing,
         "find": _words() or None,
         "client": wanted.client_id,
+        "batch": wanted.batch_id,
     }
     older = None
     if len(found) > PAGE_SIZE:

@@ -27,6 +27,7 @@ from web.console.formats import money, span
 from web.console.frame import go, page
 from web.console.job_words import StateWords
 from web.console.purchase_words import restored_words
+from web.console.purchases import customers_of
 from web.console.reasons import NO_REASON, typed_reason
 from web.console.typed import id_in
 from web.console.visit import looking
@@ -68,6 +69,8 @@ class FlaggedLine:
     id: UUID
     codes: list[dict[str, Any]]
     cart: str
+    customer: str
+    purchase_id: UUID | None
     score: int
     reasons: list[str]
     state: StateWords
@@ -98,7 +101,8 @@ def show_list() -> Response:
     with looking() as session:
         now = clock.now(session)
         found = list_flagged(session, wanted, before=before, limit=PAGE_SIZE + 1)
-    shown = found[:PAGE_SIZE]
+        shown = found[:PAGE_SIZE]
+        customers = customers_of(session, shown)
     chosen: dict[str, Any] = {"decided": "yes" if is_decided else None, "code": wanted.code_id}
     older = None
     if len(found) > PAGE_SIZE:
@@ -108,13 +112,14 @@ def show_list() -> Response:
         title=TITLE,
         section="discounts",
         crumbs=[(DISCOUNTS, url_for("console.discounts")), (TITLE, None)],
-        flagged=[_line(row, now) for row in shown],
+        flagged=[_line(row, customers[row.id], now) for row in shown],
         is_decided=is_decided,
         code_id=wanted.code_id,
         older=older,
         is_later_page=before is not None,
         chosen=chosen,
         may_settle=is_allowed(caller, Permission.PURCHASES_SETTLE),
+        may_see_purchases=is_allowed(caller, Permission.PURCHASES_READ),
         done=DONE.get(request.args.get("done", "")),
     )
 
@@ -266,11 +271,13 @@ def _before() -> FlaggedPlace | None:
         return None
 
 
-def _line(row: Row[Any], now: datetime) -> FlaggedLine:
+def _line(row: Row[Any], customer: str, now: datetime) -> FlaggedLine:
     return FlaggedLine(
         row.id,
         row.codes,
         row.cart_reference,
+        customer,
+        row.purchase_id,
         row.score,
         [words(one) for one in row.reasons],
         _state(row),

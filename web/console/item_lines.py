@@ -17,6 +17,8 @@ class ItemLine:
     sub: str
     state: StateWords
     delivery: StateWords | None
+    #: The column of a file that is wrong.
+    field: str
     detail: str
 
 
@@ -33,5 +35,6 @@ def item_line(kind: str, item: Any) -> ItemLine:
         sub=sub,
         state=item_words(kind, item.state),
         delivery=DELIVERY_STATES.get(item.delivery_state or ""),
+        field=item.field or "",
         detail=item.detail or "",
     )

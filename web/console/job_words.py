@@ -6,11 +6,19 @@ from typing import Any
 from uuid import UUID
 
 from models.jobs import ItemState, JobState
-from pipelines.jobs.kinds import DISTRIBUTION, IMPORTS, PROVISIONING, PROVISIONING_UNDO
+from pipelines.jobs.kinds import (
+    CODE_GENERATION,
+    DISCOUNT_GENERATION,
+    DISCOUNT_IMPORT,
+    DISTRIBUTION,
+    IMPORTS,
+    PROVISIONING,
+    PROVISIONING_UNDO,
+)
 from pipelines.jobs.states import ENDED, MAY, Move
 from web.console.followup_words import AfterWords, after_words
 from web.console.formats import moment, money, number, plural, span
-from web.console.kind_words import KINDS, job_name, message_for
+from web.console.kind_words import KINDS, job_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +72,6 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureGroup:
-    """Items that share a reason: how many, the first row, what to do."""
-
-    title: str
-    remedy: str
-    code: str
-    state: StateWords
-    items: int
-    first_row: int
-    is_retryable: bool
-    waits_for_margin: bool
-
-
-@dataclass(frozen=True, slots=True)
 class About:
     """What a job is about, in names, and the book and the pool of people that can be opened."""
 
@@ -127,6 +121,20 @@ class JobWords:
     def gives_cards(self) -> bool:
         """False for what takes cards in or back, and for what is about coupons or people."""
         return self.kind == PROVISIONING
+
+    @property
+    def is_import(self) -> bool:
+        """Its items are rows of a file that were left out: they name a column and nobody."""
+        return self.kind in IMPORTS
+
+    @property
+    def names_people(self) -> bool:
+        return not self.is_import and self.kind not in {CODE_GENERATION, DISCOUNT_GENERATION}
+
+    @property
+    def makes_discounts(self) -> bool:
+        """Its codes are a batch, which has its id."""
+        return self.kind in {DISCOUNT_GENERATION, DISCOUNT_IMPORT}
 
     @property
     def is_draw(self) -> bool:
@@ -200,23 +208,6 @@ def item_words(kind: str, state: str) -> StateWords:
     if state == ItemState.SUCCEEDED:
         return StateWords(KINDS[kind].done.capitalize(), "check", "good")
     return ITEM_STATES[state]
-
-
-def failure_groups(kind: str, rows: Sequence[Any]) -> list[FailureGroup]:
-    """The failures of a job by reason, with the words of the catalogue."""
-    return [
-        FailureGroup(
-            title=message_for(kind, row.code, row.state).title,
-            remedy=message_for(kind, row.code, row.state).remedy,
-            code=row.code or "unknown",
-            state=ITEM_STATES[row.state],
-            items=int(row.items),
-            first_row=int(row.first_position),
-            is_retryable=bool(row.retryable),
-            waits_for_margin=(row.code, row.state) == ("margin_below_floor", "needs_review"),
-        )
-        for row in rows
-    ]
 
 
 def _counts(counts: Mapping[str, int], done: str) -> tuple[Count, ...]:

@@ -32,6 +32,7 @@ from pipelines.limits import DEFAULTS
 from pipelines.tenants.campaign_views import campaign_seen
 from web.console.csrf import form_token
 from web.console.delivery_words import delivery_counts, delivery_remedy
+from web.console.failure_words import FailureGroup, failure_groups
 from web.console.frame import page
 from web.console.item_lines import item_line
 from web.console.job_results import ResultWords, result_words
@@ -39,9 +40,7 @@ from web.console.job_words import (
     ITEM_STATES,
     JOB_STATES,
     About,
-    FailureGroup,
     JobWords,
-    failure_groups,
     item_words,
     job_words,
 )
@@ -178,6 +177,7 @@ def show_job(job_id: UUID) -> Response:
         may_audit=may(principal().role, Permission.AUDIT_READ),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
         may_submit=may(principal().role, Permission.PROVISION),
+        may_see_discounts=may(principal().role, Permission.DISCOUNTS_READ),
     )
 
 
@@ -197,6 +197,7 @@ def show_live(job_id: UUID) -> Response:
         csrf=form_token(visitor()),
         may_control=may(principal().role, Permission.JOBS_CONTROL),
         may_submit=may(principal().role, Permission.PROVISION),
+        may_see_discounts=may(principal().role, Permission.DISCOUNTS_READ),
     )
     response = Response(html)
     response.headers["Cache-Control"] = "no-store"

@@ -1,5 +1,6 @@
 """Purchases: the list, with what each waits for (S2-013, S2-105)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from pipelines.access.permissions import Permission
 from pipelines.checkout.read import STATES as STATE_NAMES
 from pipelines.checkout.read import WantedPurchases, list_purchases, state_of_purchase
+from pipelines.discounts.look_up import ids_of_text
 from pipelines.tenants.clients import client_places
 from pipelines.user_pools.find_person import people_named
 from web.console.changes import Place
@@ -19,11 +21,14 @@ from web.console.frame import page
 from web.console.job_words import StateWords
 from web.console.person_form import client_choices
 from web.console.purchase_words import STATES, asked_words
-from web.console.typed import id_in
+from web.console.typed import FIELD_CHARACTERS_MAX, id_in
 from web.console.visit import looking
 from web.guards import permitted, principal
 
 PAGE_SIZE = 50
+NO_CODE = "No discount code that you see has this text. Give all of it, or the code’s id."
+NO_STATE = "A purchase has no such state. Choose one of the filters."
+NO_CLIENT = "This is no client. Choose one of the list."
 TITLE = "Purchases"
 GUEST = "Guest"
 UNKNOWN_CUSTOMER = "A person whom the client does not know any more"
@@ -59,14 +64,11 @@ def section_place(row: Row[Any]) -> Place:
 def show() -> Response:
     """Purchases in the visitor's scope, newest first."""
     caller, before, chosen = principal(), id_in(request.args.get("before")), _chosen()
-    wanted = WantedPurchases(
-        client_id=chosen["client"],
-        discount_id=chosen["discount"],
-        state=chosen["state"],
-        is_disputed=chosen["disputed"] is not None,
-    )
     with looking() as session:
+        wanted, errors = _wanted(session, chosen)
         found = list_purchases(session, wanted, before=before, limit=PAGE_SIZE + 1)
+        # What cannot be is told, and never taken for no filter at all.
+        found = [] if errors else found
         lines = _lines(session, found[:PAGE_SIZE])
     older = None
     if len(found) > PAGE_SIZE:
@@ -76,6 +78,8 @@ def show() -> Response:
         title=TITLE,
         section="purchases",
         crumbs=[(TITLE, None)],
+        status=422 if errors else 200,
+        errors=errors,
         purchases=lines,
         filters=[(name, STATES[name].word) for name in STATE_NAMES],
         chosen=chosen,
@@ -88,13 +92,32 @@ def show() -> Response:
 
 def _chosen() -> dict[str, Any]:
     """What the address narrows the list to; what says nothing is None, and stands in no link."""
-    state = request.args.get("state")
+    told = {name: request.args.get(name, "").strip() for name in ("state", "client", "discount")}
     return {
-        "state": state if state in STATES else None,
+        "state": told["state"] or None,
         "disputed": "1" if request.args.get("disputed") == "1" else None,
-        "client": id_in(request.args.get("client")),
-        "discount": id_in(request.args.get("discount")),
+        "client": told["client"] or None,
+        "discount": told["discount"][:FIELD_CHARACTERS_MAX] or None,
     }
+
+
+def _wanted(session: Session, chosen: Mapping[str, Any]) -> tuple[WantedPurchases, dict[str, str]]:
+    """What is looked for, and by field what is wrong; a code is named by its text or its id."""
+    errors = dict[str, str]()
+    client_id, discount = id_in(chosen["client"]), chosen["discount"]
+    if chosen["client"] and client_id is None:
+        errors["client"] = NO_CLIENT
+    if chosen["state"] and chosen["state"] not in STATES:
+        errors["state"] = NO_STATE
+    codes = None
+    if discount:
+        code_id = id_in(discount)
+        codes = ids_of_text(session, discount) if code_id is None else [code_id]
+        if not codes:
+            errors["discount"] = NO_CODE
+    state = None if "state" in errors else chosen["state"]
+    is_disputed = chosen["disputed"] is not None
+    return WantedPurchases(client_id, codes, state, is_disputed), errors
 
 
 def _lines(session: Session, rows: list[Row[Any]]) -> list[PurchaseLine]:

@@ -56,6 +56,19 @@ def test_s2063_the_page_says_why_in_words(ada: Visitor, one: str) -> None:
     assert "/release" in shown
 
 
+def test_s2063_a_flagged_use_names_its_customer_and_leads_to_its_purchase(
+    house: House, seeded: Seeded, ada: Visitor
+) -> None:
+    purchase_id = full_purchase(house, seeded)
+    (usage,) = rows(house, "SELECT usage_id FROM purchases")
+    flag(house, {"id": usage.usage_id})
+
+    shown = ada.get(HOME).text
+
+    assert f'href="/console/purchases/{purchase_id}"' in shown
+    assert 'data-label="Customer">Guest<' in shown
+
+
 def test_s2063_without_flagged_uses_it_says_what_would_come(ada: Visitor) -> None:
     assert "Nothing waits for you" in ada.get(HOME).text
     assert "Nothing was decided yet" in ada.get(f"{HOME}?decided=yes").text

@@ -1,5 +1,7 @@
 """Jobs about coupons, codes and people say so on their pages, and are undone in their words."""
 
+import io
+import re
 from html import unescape
 from typing import Any
 from uuid import UUID
@@ -12,9 +14,12 @@ from models.database import scoped_transaction
 from models.people import Role
 from models.scope import client
 from pipelines.assignment.accept import AssignmentRequest, submit_assignment
+from pipelines.discounts.accept_codes import accept_codes
 from pipelines.distribution.draw import Mode, commitment_of
-from pipelines.jobs.kinds import KINDS, Undo
+from pipelines.jobs.imports import CodesFile
+from pipelines.jobs.kinds import KINDS, OnError, Undo
 from pipelines.wiring import House
+from tests.discounting import make_discount
 from tests.distributing import assigned, distribute, make_pool, options, stocked_book
 from tests.driving import drain, hasten, rows
 from tests.pipelines.test_distribution_undo import move
@@ -197,6 +202,37 @@ def test_one_coupon_for_one_person_is_told_with_its_state(
     assert "1 of 1 assigned" in shown
     assert f"<dt>Code</dt><dd>{coupon.code}</dd>" in shown
     assert "<dt>State now</dt><dd>Assigned</dd>" in shown
+
+
+def test_s2_131_a_file_of_discount_codes_names_the_columns_and_leads_to_its_codes(
+    house: House, seeded: Seeded, bob: Visitor
+) -> None:
+    """S2-131, S2-143"""
+    text = "code,kind,percent_bp\r\nGOOD-1,percent,10\r\nBAD-1,percent,\r\nBAD-2,fixed,\r\nBAD!,percent,1\r\n"
+    make_discount(house, seeded, "BEFORE")
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        job_id = accept_codes(
+            session,
+            seeded.client_id,
+            CodesFile(io.BytesIO(text.encode()), OnError.SKIP, "codes.csv"),
+            actor_id=ACTOR,
+            key=None,
+            keyring=house.settings.keyring,
+            limits=house.limits,
+        ).job_id
+    drain(house)
+
+    shown = page(bob, job_id)
+    (home,) = re.findall(r'href="(/console/discounts[?]batch=[^"]*)"', shown)
+    codes = bob.get(home).text
+
+    assert "<p>Columns such as amount_minor and percent_bp</p>" in shown
+    assert "<p>Column code</p>" in shown
+    assert '<td class="mono">percent_bp</td>' in shown
+    assert ">Person<" not in shown
+    assert ">GOOD-1</a>" in codes
+    assert "BEFORE" not in codes
+    assert f"/console/jobs/{job_id}" in codes
 
 
 @pytest.mark.parametrize("kind", KINDS)

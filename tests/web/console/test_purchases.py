@@ -115,12 +115,34 @@ def test_purchases_are_narrowed_by_state_code_client_and_dispute(
 
     assert listed(mia.get(HOME).text) == [str(second), str(first)]
     assert listed(mia.get(f"{HOME}?state=refunded").text) == [str(second)]
-    assert listed(mia.get(f"{HOME}?state=none-such").text) == [str(second), str(first)]
-    assert listed(mia.get(f"{HOME}?discount={code.id}").text) == [str(second)]
+    for one in (code.id, "SECOND", " second"):
+        assert listed(mia.get(f"{HOME}?discount={one}").text) == [str(second)]
     assert listed(mia.get(f"{HOME}?disputed=1").text) == [str(first)]
     assert "No purchase is like this" in mia.get(f"{HOME}?state=failed").text
     assert listed(root.get(HOME).text) == [str(theirs), str(second), str(first)]
     assert listed(root.get(f"{HOME}?client={seeded.client_id}").text) == [str(second), str(first)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("discount=SHIP5", "No discount code that you see has this text"),
+        ("discount=THEIRS", "No discount code that you see has this text"),
+        ("state=bogus", "A purchase has no such state"),
+        ("client=bogus", "This is no client"),
+    ],
+)
+def test_s2_013_a_filter_that_cannot_be_says_so_and_shows_nothing(
+    house: House, seeded: Seeded, mia: Visitor, asked: str, words: str
+) -> None:
+    full_purchase(house, seeded)
+    full_purchase(house, seed(house, vendor=False), "THEIRS")
+
+    shown = mia.get(f"{HOME}?{asked}")
+
+    assert (shown.status_code, listed(shown.text)) == (422, [])
+    assert words in shown.text
+    assert f'href="#{asked.partition("=")[0]}"' in shown.text
 
 
 def test_fifty_purchases_are_a_page_and_the_older_ones_follow(
