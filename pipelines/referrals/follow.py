@@ -45,6 +45,10 @@ _VOID = text("""
 UPDATE referral_rewards SET state = 'void', ended_at = :now
 WHERE id = :id AND state = 'pending' RETURNING id
 """)
+_TOLD = {
+    RewardState.PENDING: "referral_reward.pending",
+    RewardState.VOID: "referral_reward.void",
+}
 
 
 def follow_reward(session: Session, purchase_id: UUID, *, now: datetime) -> None:
@@ -89,7 +93,7 @@ def standing_of(row: Row[Any]) -> Standing:
 def _tell(session: Session, purchase: Row[Any], state: RewardState) -> None:
     record(
         session,
-        f"referral_reward.{state.value}",
+        _TOLD[state],
         object_kind="referral_reward",
         object_id=purchase.id,
         actor_id=None,

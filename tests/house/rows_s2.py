@@ -44,7 +44,7 @@ PROVEN = {
     "S2-116": "tests/bench/checkout_lines.py::checkout_lines",
     "S2-117": "tests/bench/checkout_lines.py::checkout_lines",
     "S2-118": "tests/bench/checkout_lines.py::checkout_lines",
-    "S2-125": "tests/checkout/test_fraud.py::test_s2109_what_is_paid_and_flagged_keeps_money_and_slot_until_it_is_approved",
+    "S2-125": "tests/checkout/test_flagged_decisions.py::test_s2109_what_is_paid_and_flagged_keeps_money_and_slot_until_it_is_approved",
     "S2-135": "tests/web/test_cron.py::test_s4_106_the_books_are_proved_and_the_result_is_kept",
     "S2-137": "tests/checkout/test_payment_events.py::test_ec131_events_that_nobody_told_us_of_are_pulled",
     "S2-138": "tests/web/console/test_flagged.py::test_s2138_a_use_is_approved_for_a_reason",
