@@ -172,7 +172,9 @@ def _audit(session: Session, one: _Ended) -> None:
     made = {} if one.code_id is None else {"reward_discount_id": str(one.code_id)}
     record(
         session,
-        f"referral_reward.{one.state.value}",
+        "referral_reward.issued"
+        if one.state is RewardState.ISSUED
+        else "referral_reward.over_limit",
         object_kind="referral_reward",
         object_id=reward.id,
         actor_id=None,
