@@ -16,12 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.mutants.abuse import ABUSE
-from tests.mutants.authority import AUTHORITY
-from tests.mutants.coupons import COUPONS
-from tests.mutants.discounts import DISCOUNTS
-from tests.mutants.mutants import MUTANTS, Mutant
-from tests.mutants.payments import PAYMENTS
+from tests.mutants.every import EVERY
+from tests.mutants.mutants import Mutant
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +34,7 @@ def main() -> int:
         copy = Path(folder) / "copy"
         _git("worktree", "add", "--detach", str(copy), "HEAD")
         try:
-            for mutant in MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS + PAYMENTS:
+            for mutant in EVERY:
                 if only in mutant.name:
                     verdict, seconds = _try(mutant, copy)
                     survivors += verdict.startswith("SURVIVED")

@@ -61,15 +61,15 @@ ABUSE = (
     Mutant(
         "any name is ours",
         "web/trusted_hosts.py",
-        "name_of(request.host) not in hosts:",
-        "name_of(request.host) in hosts and False:",
+        "or name in hosts:",
+        "or name:",
         NAMES,
     ),
     Mutant(
         "a malformed link is not looked for",
         "pipelines/provisioning/reveal.py",
-        "    if len(raw) != 16 + _TAG_BYTES:\n        return NOBODY",
-        "    if len(raw) != 16 + _TAG_BYTES:\n        raise NotFound",
+        "    if len(raw) != 16 + TAG_BYTES:\n        return NOBODY",
+        "    if len(raw) != 16 + TAG_BYTES:\n        raise NotFound",
         MISSES,
     ),
     Mutant(

@@ -187,9 +187,8 @@ VENDORS = (
     Mutant(
         "a card of another value is handed out",
         PROVISIONING + "order_outcome.py",
-        "        bought.face_value_minor == order.face_value_minor and "
-        "bought.currency == order.currency",
-        "        bought.currency == order.currency",
+        "(bought.face_value_minor, bought.currency) != (order.face_value_minor, order.currency)",
+        "bought.currency != order.currency",
         ORDERS,
     ),
 )
@@ -197,22 +196,22 @@ MONEY = (
     Mutant(
         "a hold may exceed the credit",
         "pipelines/credit/hold.py",
-        "WHERE id = :account AND (unlimited OR balance - held >= :amount) RETURNING 1",
-        "WHERE id = :account AND :amount > 0 RETURNING 1",
+        "  AND (unlimited OR balance - held >= :amount)\nRETURNING 1",
+        "  AND :amount > 0\nRETURNING 1",
         CREDIT,
     ),
     Mutant(
         "refused items keep their credit held",
         PROVISIONING + "effects.py",
-        "voided=sum(item.charge_minor for item in refused),",
+        "voided=sum(item.charge_minor for item in refused if job.covers(item.position)),",
         "voided=0,",
         ("tests/pipelines/test_jobs.py", "tests/pipelines/test_waterfall_job.py"),
     ),
     Mutant(
         "an undo takes back what somebody has seen",
         PROVISIONING + "undo_chunk.py",
-        "taken = [p for p in given if p.undone_at is None and p.revealed_at is None]",
-        "taken = [p for p in given if p.undone_at is None]",
+        "taken = [p for p in given if p.is_live and p.revealed_at is None]",
+        "taken = [p for p in given if p.is_live]",
         ("tests/pipelines/test_undo.py",),
     ),
     Mutant(
@@ -227,8 +226,8 @@ JOBS = (
     Mutant(
         "a job ends although chunks are open",
         "pipelines/jobs/settle.py",
-        "    if counts.still_open:\n        return",
-        "    if counts.still_open > 1_000:\n        return",
+        "    if counts.still_open:\n        if job.funded_to",
+        "    if counts.still_open > 1_000:\n        if job.funded_to",
         ("tests/pipelines/test_jobs.py", "tests/pipelines/test_job_rounds.py"),
     ),
     Mutant(
