@@ -4,7 +4,8 @@ from tests.mutants.abuse import ABUSE
 from tests.mutants.authority import AUTHORITY
 from tests.mutants.coupons import COUPONS
 from tests.mutants.discounts import DISCOUNTS
+from tests.mutants.favours import FAVOURS
 from tests.mutants.mutants import MUTANTS
 from tests.mutants.payments import PAYMENTS
 
-EVERY = MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS + PAYMENTS
+EVERY = MUTANTS + ABUSE + AUTHORITY + COUPONS + DISCOUNTS + PAYMENTS + FAVOURS
