@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from models.discounts import OnLate, Restores
 from pipelines.discounts.cart import SKU_CHARACTERS_MAX, UNIT_MINOR_MAX
@@ -150,12 +150,12 @@ FIXED_FOR_GOOD = ("code", "kind", "assigned_to", "client_id")
 
 
 class DiscountChange(DiscountRulesBody, DiscountOptions):
-    @pre_load
-    def _leaves_what_stays(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        stays = "cannot_change|This cannot be changed. Make another code."
-        if errors := {name: [stays] for name in FIXED_FOR_GOOD if name in data}:
-            raise ValidationError(errors)
-        return data
+    def handle_error(self, error: ValidationError, data: Any, *, many: bool, **_: Any) -> None:
+        """What makes a code is known, and stays; whatever else is wrong is said beside it."""
+        told = error.messages
+        for name in FIXED_FOR_GOOD:
+            if isinstance(told, dict) and name in told:
+                told[name] = ["cannot_change|This cannot be changed. Make another code."]
 
     @validates_schema
     def _says_something(self, data: dict[str, Any], **_: Any) -> None:

@@ -145,7 +145,7 @@ def test_what_was_paid_meanwhile_stays_paid(house: House, seeded: Seeded, mia: V
     refused = mia.send(path, reason="Too late")
 
     assert refused.status_code == 409
-    assert "The reservation is confirmed already." in refused.text
+    assert "The reservation is paid already." in refused.text
     assert rows(house, "SELECT state FROM discount_usages") == [("confirmed",)]
     assert rows(house, "SELECT 1 FROM audit_entries WHERE action LIKE '%released'") == []
 

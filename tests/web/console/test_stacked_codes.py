@@ -57,6 +57,7 @@ def buy(house: House, seeded: Seeded, usage_id: UUID, paid_minor: int) -> UUID:
 def test_ec018_a_form_says_with_which_codes_a_code_goes(house: House, boss: Visitor) -> None:
     """EC-018: what is no name of a group is said at its field, and nothing is made."""
     typed = {"code": "SAVE10", "kind": "percent", "percent": "10", "max_uses_per_customer": "1"}
+    typed |= {"restore_on_refund": "nothing", "on_late": "confirm"}
 
     wrong = boss.send(f"{HOME}/new", **typed, stacking_group="Two Words")
     nothing = rows(house, "SELECT 1 FROM discount_codes")
