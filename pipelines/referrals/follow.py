@@ -45,9 +45,12 @@ _VOID = text("""
 UPDATE referral_rewards SET state = 'void', ended_at = :now
 WHERE id = :id AND state = 'pending' RETURNING id
 """)
-_TOLD = {
+#: What the audit log calls it that a reward has come to a state.
+TOLD = {
     RewardState.PENDING: "referral_reward.pending",
     RewardState.VOID: "referral_reward.void",
+    RewardState.ISSUED: "referral_reward.issued",
+    RewardState.OVER_LIMIT: "referral_reward.over_limit",
 }
 
 
@@ -93,7 +96,7 @@ def standing_of(row: Row[Any]) -> Standing:
 def _tell(session: Session, purchase: Row[Any], state: RewardState) -> None:
     record(
         session,
-        _TOLD[state],
+        TOLD[state],
         object_kind="referral_reward",
         object_id=purchase.id,
         actor_id=None,

@@ -21,7 +21,7 @@ from pipelines.books.patterns import PLAIN_ALPHABET, Pattern, draw_codes
 from pipelines.discounts.create import NewDiscount, create_discount
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.refusals import CodeBusy, CodeExists
-from pipelines.referrals.follow import KEPT_MINOR, standing_of
+from pipelines.referrals.follow import KEPT_MINOR, TOLD, standing_of
 from pipelines.referrals.rules import Due, is_earned, part_from, within_limit
 from pipelines.webhooks.catalogue import REFERRAL_REWARDED
 from pipelines.webhooks.happened import Event, all_happened
@@ -172,9 +172,7 @@ def _audit(session: Session, one: _Ended) -> None:
     made = {} if one.code_id is None else {"reward_discount_id": str(one.code_id)}
     record(
         session,
-        "referral_reward.issued"
-        if one.state is RewardState.ISSUED
-        else "referral_reward.over_limit",
+        TOLD[one.state],
         object_kind="referral_reward",
         object_id=reward.id,
         actor_id=None,
