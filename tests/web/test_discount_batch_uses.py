@@ -1,7 +1,5 @@
 """Codes that a job made, where they are used (S2-126, S2-131)."""
 
-from typing import Any
-
 from flask import Flask
 
 from pipelines.wiring import House
@@ -12,30 +10,8 @@ from tests.security.tenants import key_caller
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
 from tests.web.test_book_codes import ended, rejects
+from tests.web.test_discount_batches import codes_of, generated
 from tests.web.test_discount_imports import upload
-
-SUN = {
-    "pattern": {"prefix": "SUN", "random_length": 13},
-    "count": 30,
-    "kind": "percent",
-    "percent_bp": 1000,
-    "max_uses": 1,
-    "min_subtotal_minor": 500,
-    "currency": "USD",
-    "products": ["SKU-0", "SKU-1"],
-    "expires_at": "2090-01-01T00:00:00+02:00",
-}
-
-
-def generated(manager: Caller, house: House, key: str = "g1", **given: Any) -> dict[str, Any]:
-    """The job that has made the codes."""
-    return ended(
-        manager, house, manager.post("/discounts/generate", SUN | given, Idempotency_Key=key)
-    )
-
-
-def codes_of(manager: Caller, job: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
-    return manager.get(f"/discounts?limit=100&batch_id={job['id']}&{query}").json["data"]
 
 
 def test_generated_codes_take_something_off_at_the_checkout(
