@@ -16,6 +16,7 @@ from web.front import front
 
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK = "is_cross_origin"
+ALLOWED_METHODS = "GET, POST"
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key"
 EXPOSED_HEADERS = "Idempotent-Replayed, Retry-After, X-Request-Id"
 PREFLIGHT_SECONDS = 600
@@ -36,8 +37,7 @@ def register_cross_origin(app: Flask) -> None:
             return None
         response = Response(status=204)
         if _may_read():
-            methods = ", ".join(sorted((request.url_rule.methods or set()) - {"HEAD"}))  # type: ignore[union-attr]
-            response.headers["Access-Control-Allow-Methods"] = methods
+            response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
             response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
             response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
         return response

@@ -14,7 +14,7 @@ from pipelines.sealing import Keyring
 
 _OWN = """
 SELECT x.id, x.coupon_id, x.offer_id, x.book_id, x.claim_month, x.claimed_at, c.code, c.state,
-    s.last4, o.title, o.description, b.expires_at
+    c.user_id IS NOT DISTINCT FROM x.user_id AS is_kept, s.last4, o.title, o.description, b.expires_at
 FROM claims x JOIN coupons c ON c.book_id = x.book_id AND c.id = x.coupon_id
 LEFT JOIN coupon_codes s ON s.id = x.coupon_id
 JOIN partner_offers o ON o.id = x.offer_id JOIN books b ON b.id = x.book_id
@@ -61,8 +61,11 @@ class ClaimsWanted:
 
 def own_claim(
     session: Session, visitor: Visitor, claim_id: UUID, *, keyring: Keyring
-) -> tuple[Row[Any], str]:
-    """The visitor's claim and the whole code of its coupon; of a sealed one the opening is audited."""
+) -> tuple[Row[Any], str | None]:
+    """The visitor's claim and the whole code of its coupon; of a sealed one the opening is audited.
+
+    None for a coupon that was taken back: it may be somebody else's by now.
+    """
     who = {"partner": visitor.partner_id, "user": visitor.user_id}
     row = session.execute(_OWN_ONE, who | {"claim": claim_id}).one()
     return row, _code(session, row, visitor, keyring)
@@ -79,7 +82,7 @@ def claim_of_month(
 
 def own_claims(
     session: Session, visitor: Visitor, *, before: UUID | None, limit: int, keyring: Keyring
-) -> list[tuple[Row[Any], str]]:
+) -> list[tuple[Row[Any], str | None]]:
     """The visitor's claims at this partner, newest first, with their codes."""
     who = {"partner": visitor.partner_id, "user": visitor.user_id}
     rows = session.execute(_OWN_LIST, who | {"before": before, "limit": limit}).all()
@@ -95,7 +98,9 @@ def list_claims(
     return list(session.execute(_LIST, values | asked))
 
 
-def _code(session: Session, row: Row[Any], visitor: Visitor, keyring: Keyring) -> str:
+def _code(session: Session, row: Row[Any], visitor: Visitor, keyring: Keyring) -> str | None:
+    if not row.is_kept:
+        return None
     code = reveal_code(
         session, row.book_id, row.coupon_id, actor_id=visitor.user_id, keyring=keyring
     )

@@ -34,6 +34,7 @@ from web.spent_tokens import spent_tokens
 from web.visitors import visiting, visitor
 
 routes = Routes("widget", "What a partner's users ask for through the widget (docs/partners.md).")
+WITHDRAWN = "withdrawn"
 #: Coupons that a refusal lists afresh.
 FRESH_COUPONS = 20
 
@@ -77,8 +78,10 @@ class ClaimShown(Schema):
 
 class ClaimedCoupon(Schema):
     id = fields.UUID()
-    code = fields.String()
-    state = fields.String()
+    code = fields.String(
+        allow_none=True, metadata={"description": "Null for a coupon that was taken back."}
+    )
+    state = fields.String(metadata={"description": "`withdrawn` for one that was taken back."})
     book_id = fields.UUID()
     title = fields.String()
     description = fields.String()
@@ -257,7 +260,7 @@ def _available(one: Available) -> dict[str, Any]:
     return {"id": str(one.id), "offer": told | {"expires_at": expires_at}}
 
 
-def _answer(row: Row[Any], code: str) -> dict[str, Any]:
+def _answer(row: Row[Any], code: str | None) -> dict[str, Any]:
     return {
         "claim": {
             "id": row.id,
@@ -269,7 +272,7 @@ def _answer(row: Row[Any], code: str) -> dict[str, Any]:
         "coupon": {
             "id": row.coupon_id,
             "code": code,
-            "state": row.state,
+            "state": row.state if row.is_kept else WITHDRAWN,
             "book_id": row.book_id,
             "title": row.title,
             "description": row.description,
