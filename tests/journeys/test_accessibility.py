@@ -111,6 +111,7 @@ NARROW = {
         "discounts/{discount_id}/archive",
         "discounts/{discount_id}/edit",
         "discounts/flagged",
+        "discounts/flagged/{reservation_id}",
         "discounts/reservations/{reservation_id}/release",
         "purchases",
         "purchases/{purchase_id}",

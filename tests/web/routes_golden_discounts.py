@@ -97,6 +97,7 @@ DISCOUNTS = {
     "GET /console/discounts/<uuid:discount_id>/archive": "discounts_manage",
     "POST /console/discounts/<uuid:discount_id>/archive": "discounts_manage",
     "GET /console/discounts/flagged": "discounts_manage",
+    "GET /console/discounts/flagged/<uuid:reservation_id>": "discounts_manage",
     "GET /console/discounts/flagged/<uuid:reservation_id>/approve": "purchases_settle",
     "POST /console/discounts/flagged/<uuid:reservation_id>/approve": "purchases_settle",
     "GET /console/discounts/flagged/<uuid:reservation_id>/reject": "purchases_settle",
