@@ -212,6 +212,33 @@ def test_s2_131_a_file_is_imported_and_its_job_names_the_wrong_rows(
     assert "codes.csv" in shown
 
 
+def test_s2_131_rows_that_are_there_twice_or_already_are_named_by_their_code(
+    app: Flask, house: House, seeded: Seeded, mia: Visitor
+) -> None:
+    """Decision 0047: what is good once for whoever has it is masked, in whichever row it says so."""
+    make_discount(house, seeded, "SUMMER10")
+    make_discount(house, seeded, "SECRET-ONE-AB12", max_uses=1)
+    lines = [
+        *("SUMMER10,percent,1000,", "SECRET-ONE-AB12,percent,1000,"),
+        *("TWICE-IN-IT,percent,1000,", "TWICE-IN-IT,percent,1000,"),
+        *("SECRET-TWO-CD34,percent,1000,1", "SECRET-TWO-CD34,percent,1000,"),
+        *("SHORT1,percent,1000,1", "SHORT1,percent,1000,", "WRONG-1,percent,0,"),
+    ]
+    text = "\n".join(["code,kind,percent_bp,max_uses", *lines])
+
+    sent = mia.send(IMPORT, file=csv(text), skip="1")
+    drain(house)
+
+    viewer = visitor_of(app, house, Role.CLIENT_VIEWER, seeded)
+    shown = unescape(viewer.get(sent.headers["Location"]).text)
+    named = re.findall(r'class="position">(\d+)</th>\s*<td class="mono">([^<]*)</td>', shown)
+    assert named == [
+        *(("1", "SUMMER10"), ("2", "****AB12"), ("4", "TWICE-IN-IT")),
+        *(("6", "****CD34"), ("8", "****"), ("9", "–")),
+    ]
+    assert "SECRET" not in shown
+
+
 def test_s2_131_a_file_sent_twice_by_one_form_is_one_job(house: House, mia: Visitor) -> None:
     form = dict(HIDDEN.findall(mia.get(IMPORT).text.rpartition("<form")[2]))
     text = "code,kind,percent_bp\nSAVE10,percent,1000\n"
