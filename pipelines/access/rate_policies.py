@@ -43,6 +43,7 @@ class Policy(StrEnum):
     REDELIVER = "redeliver"
     REDEEM = "redeem"
     MISS = "miss"
+    WIDGET_PAGE = "widget_page"
     DOUBT = "doubt"
     DOUBT_FOR = "doubt_for"
 
@@ -128,6 +129,7 @@ TABLE: Table = {
         Rule("miss-ip", Subject.ADDRESS, 50, HOUR),
         Rule("miss", Subject.CALLER, 100, HOUR),
     ),
+    Policy.WIDGET_PAGE: (Rule("widget-page-ip", Subject.ADDRESS, 600, MINUTE, is_guard=False),),
     # After so many wrong passwords the form asks for a human (S2-048).
     Policy.DOUBT: (
         Rule("doubt-ip", Subject.ADDRESS, 10, HOUR),
