@@ -9,6 +9,8 @@ import { Visitor } from "./visitor.js";
 
 const root = document.documentElement;
 const { vendor, origins } = root.dataset;
+// A deck may have thousands of coupons: one of each offer is enough to choose.
+const AVAILABLE = "/available-coupons?one_per_offer=true";
 const allowed = origins.split(" ").filter(Boolean);
 
 const parent = new Parent(allowed, {
@@ -62,7 +64,7 @@ function lookAgain() {
 
 // What there is for this visitor: their own coupon of the month, offers, or nothing.
 async function look(isCurrent, { focus }) {
-  const answer = await visitor.call("GET", "/available-coupons");
+  const answer = await visitor.call("GET", AVAILABLE);
   if (answer.status !== 200) throw unexpected(answer);
   if (!isCurrent()) return;
   const { body } = answer;
@@ -87,7 +89,7 @@ function showOffers({ data, has_more: hasMore, next_cursor: cursor }, { focus, b
     let next = hasMore ? cursor : null;
     more.hidden = next === null;
     more.addEventListener("click", () => attempt(async (isCurrent) => {
-      const page = await visitor.call("GET", `/available-coupons?cursor=${encodeURIComponent(next)}`);
+      const page = await visitor.call("GET", `${AVAILABLE}&cursor=${encodeURIComponent(next)}`);
       if (page.status !== 200) throw unexpected(page);
       if (!isCurrent()) return;
       const first = add(list, shown, page.body.data);
@@ -146,3 +148,5 @@ function tellHeight() {
   parent.say("height", { height: root.getBoundingClientRect().height });
 }
 new ResizeObserver(tellHeight).observe(document.body);
+// A browser draws no frame that is out of sight, and then measures none either: so ask ourselves.
+new MutationObserver(tellHeight).observe(document.getElementById("place"), { childList: true, subtree: true });

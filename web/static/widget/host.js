@@ -1,4 +1,4 @@
-// What a partner embeds: an iframe in their page, and the few words that both exchange.
+// What a partner embeds: an iframe in their page, and the few words that both exchange (docs/widget.md).
 // Nothing here knows a coupon's code; the token is asked of the partner and handed to the frame alone.
 "use strict";
 

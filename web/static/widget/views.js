@@ -24,7 +24,7 @@ export function show(name, { fill = () => {}, focus = false, busy = false, befor
 export function say(words) {
   told.textContent = "";
   // The same words twice are spoken twice.
-  requestAnimationFrame(() => { told.textContent = words; });
+  setTimeout(() => { told.textContent = words; }, 50);
 }
 
 export function text(within, name, words) {
