@@ -29,7 +29,7 @@ HARMLESS_KEYS = frozenset({"dedupe_key", "idempotency_key_id", "lease_token_pres
 SECRET_VALUES = (
     # A token of three parts; the last is empty where somebody forged it.
     re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,4}"),
-    re.compile(r"(?<![A-Za-z0-9])(?:sk|rk|pk|whsec|lg_live|lg_test)_[\w-]{4,}"),
+    re.compile(r"(?<![A-Za-z0-9])(?:sk|rk|pk|whsec|lg_live|lg_test|lgw)_[\w-]{4,}"),
     re.compile(r"\b(?:Bearer|Basic)\s+[^\s,;\"']+", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s]*(?=@)"),
     # What a database says of a row that it refuses.

@@ -42,6 +42,7 @@ from pipelines.monitoring.monitor import monitor_task
 from pipelines.monitoring.notify import fold_and_tell, forget_notices
 from pipelines.openings import open_sheet
 from pipelines.openings.forget import forget_sheets
+from pipelines.partners.forget import forget_partner_traces
 from pipelines.paying import Paying, build_paying, payment_handlers
 from pipelines.payments.inbox import forget_events
 from pipelines.pools.import_cards import CARDS
@@ -315,6 +316,7 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass with more than it could forget is followed by another, in its own transaction."""
     full = [forget_people(session, now), forget_drafts(session, now), forget_webhooks(session, now)]
     full.append(forget_events(session, now))
+    full.append(forget_partner_traces(session, now))
     forget_sheets(session, now)
     forget_failures(session, now)
     forget_buried(session, now)

@@ -6,17 +6,24 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from flask import Response, request
 
-from pipelines.access.principals import Principal
 from pipelines.errors import Kind, Refusal
 from pipelines.limits import DEFAULTS
 from pipelines.queue.keys import RequestKey
 
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]+)"')
 _BARE = re.compile(r"[\x21\x23-\x7e]+")
+
+
+class Acting(Protocol):
+    """Whoever may name a request: a caller of the API, or a visitor of the widget."""
+
+    @property
+    def actor_id(self) -> UUID: ...
 
 
 class KeyRequired(Refusal):
@@ -46,7 +53,7 @@ class IntakeBusy(Refusal):
     detail = "Another file is being taken in. Send this one again in a moment."
 
 
-def request_key(caller: Principal, *content: bytes) -> RequestKey:
+def request_key(caller: Acting, *content: bytes) -> RequestKey:
     """The caller's name for this request with the digest of what is asked."""
     given = request.headers.get("Idempotency-Key")
     if given is None:
@@ -61,7 +68,7 @@ def request_key(caller: Principal, *content: bytes) -> RequestKey:
     return RequestKey(caller.actor_id, key, digest.digest())
 
 
-def offered_key(caller: Principal, *content: bytes) -> RequestKey | None:
+def offered_key(caller: Acting, *content: bytes) -> RequestKey | None:
     """As `request_key`, where a key is welcome but need not be given."""
     return request_key(caller, *content) if "Idempotency-Key" in request.headers else None
 

@@ -9,6 +9,7 @@ from web.addresses import register_addresses
 from web.api.registry import register_api
 from web.bodies import register_bodies
 from web.client_address import trust_proxies
+from web.cross_origin import register_cross_origin
 from web.errors import register_errors
 from web.front import EXTENSION, Front
 from web.health import register_health
@@ -18,6 +19,8 @@ from web.misses import register_misses
 from web.rate_limits import register_rate_limits
 from web.requests import register_request_ids
 from web.security_headers import register_security_headers
+from web.spent_tokens import EXTENSION as SPENT_TOKENS
+from web.spent_tokens import RedisSpent
 from web.trusted_hosts import register_trusted_hosts
 from web.waiting import Waiter
 
@@ -37,12 +40,14 @@ def create_app(house: House) -> Flask:
         lookout=make_broker(settings.queue_url, patience_seconds=LOOK_SECONDS),
         waiter=Waiter(house.sessions, seats=settings.pool_size // WAITING_SHARE, limits=limits),
     )
+    app.extensions[SPENT_TOKENS] = RedisSpent(settings.edge.rates_url)
     trust_proxies(app, settings.edge.proxies)
     register_request_ids(app)
     register_trusted_hosts(app, settings.edge.hosts)
     register_addresses(app)
     register_bodies(app)
     register_errors(app)
+    register_cross_origin(app)
     register_security_headers(app, secure=settings.secure_cookies)
     register_rate_limits(app, house)
     register_misses(app)

@@ -70,6 +70,8 @@ class Permission(StrEnum):
     CHECKOUT = "checkout"
     PURCHASES_READ = "purchases_read"
     PURCHASES_SETTLE = "purchases_settle"
+    PARTNERS_READ = "partners_read"
+    PARTNERS_MANAGE = "partners_manage"
 
 
 class Forbidden(Refusal):
@@ -153,6 +155,7 @@ _LOOK_AT_CLIENT = frozenset(
         P.USER_POOLS_READ,
         P.DISCOUNTS_READ,
         P.PURCHASES_READ,
+        P.PARTNERS_READ,
     }
 )
 _RUN_CAMPAIGNS = _LOOK_AT_CLIENT | {
@@ -186,6 +189,7 @@ _RUN_CLIENT = _RUN_CAMPAIGNS | {
     P.WEBHOOKS_MANAGE,
     P.CODES_REVEAL,
     P.PURCHASES_SETTLE,
+    P.PARTNERS_MANAGE,
 }
 _LOOK_AT_AGENCY = _LOOK_AT_CLIENT | {
     P.AGENCIES_READ,

@@ -43,7 +43,11 @@ class Policy(StrEnum):
     REDELIVER = "redeliver"
     REDEEM = "redeem"
     MISS = "miss"
+    PARTNER_TOKEN = "partner_token"
+    WIDGET = "widget"
+    CLAIM = "claim"
     WIDGET_PAGE = "widget_page"
+    TOKEN_CHECK = "token_check"
     DOUBT = "doubt"
     DOUBT_FOR = "doubt_for"
 
@@ -129,7 +133,19 @@ TABLE: Table = {
         Rule("miss-ip", Subject.ADDRESS, 50, HOUR),
         Rule("miss", Subject.CALLER, 100, HOUR),
     ),
+    # Of one partner from one network; whoever names another partner each time counts by the network.
+    Policy.PARTNER_TOKEN: (
+        Rule("partner-token-ip", Subject.ADDRESS, 120, MINUTE, is_guard=False),
+        Rule("partner-token", Subject.ACCOUNT, 30, MINUTE),
+    ),
+    # A visit, and all visits of a network: a whole office looks at the same site.
+    Policy.WIDGET: (
+        Rule("widget-ip", Subject.ADDRESS, 600, MINUTE, is_guard=False),
+        Rule("widget", Subject.ACCOUNT, 60, MINUTE, is_guard=False),
+    ),
+    Policy.CLAIM: (Rule("claim", Subject.ACCOUNT, 20, MINUTE, is_guard=False),),
     Policy.WIDGET_PAGE: (Rule("widget-page-ip", Subject.ADDRESS, 600, MINUTE, is_guard=False),),
+    Policy.TOKEN_CHECK: (_caller("token-check", 60, MINUTE),),
     # After so many wrong passwords the form asks for a human (S2-048).
     Policy.DOUBT: (
         Rule("doubt-ip", Subject.ADDRESS, 10, HOUR),

@@ -44,6 +44,16 @@ WHERE (email_normalised = ANY (:addresses) OR id = CAST(:user AS uuid)) AND role
       WHERE c.user_id = users.id AND coalesce(c.email, c.external_id) IS NOT NULL)))
 RETURNING id
 """)
+# Whoever comes again from a partner's site is somebody new; what was claimed stays, and is nobody's.
+_PARTNER_USERS = text("""
+WITH gone AS (
+    DELETE FROM partner_users WHERE user_id = ANY (:known)
+      AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
+    RETURNING partner_id, user_id
+)
+UPDATE widget_sessions s SET revoked_at = :now FROM gone g
+WHERE s.user_id = g.user_id AND s.partner_id = g.partner_id AND s.revoked_at IS NULL
+""")
 _SIGN_INS = text("""
 UPDATE sign_ins SET revoked_at = coalesce(revoked_at, :now), address = NULL, user_agent = NULL
 WHERE user_id = ANY (:users)
@@ -100,6 +110,7 @@ def erase_account(
     # Afterwards, so that whoever writes to them just now is waited for.
     mails += _mails_of_clients(session, known, client_id, keyring)
     users = list(session.execute(_USERS, asked | {"known": known}).scalars())
+    session.execute(_PARTNER_USERS, {"known": known, "now": now, "client": client_id})
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
     account = account_of(traces.address) if traces else None

@@ -43,6 +43,8 @@ SEALED: tuple[SealedTable, ...] = (
     # Codes of books that seal them; the id is their coupon's.
     SealedTable("coupon_codes", {"code_sealed": (Purpose.CODES,)}, rows_at_once=1_000),
     SealedTable("vendor_tokens", {"token_sealed": (Purpose.SECRETS,)}, rows_at_once=1_000),
+    # Keys of partners; one that has ended has no text.
+    SealedTable("partner_secrets", {"secret_sealed": (Purpose.SECRETS,)}, rows_at_once=1_000),
     # What waits: a mail for a day at most, a registration for a day, an invitation for a week.
     SealedTable("outgoing_mails", {"sealed_letter": (Purpose.SECRETS,)}, rows_at_once=1_000),
     SealedTable("registrations", {"sealed_person": (Purpose.PII,)}, rows_at_once=1_000),

@@ -72,6 +72,12 @@ PURCHASE_REFUNDED = EventType(
 PURCHASE_DISPUTED = EventType(
     "purchase.disputed", "purchase", "A payer's bank asks a purchase back, or does not.", _PURCHASE
 )
+COUPON_CLAIMED = EventType(
+    "coupon.claimed",
+    "claim",
+    "A partner's user has claimed a coupon through the widget.",
+    ("partner_id", "book_id", "coupon_id", "user_id"),
+)
 REFERRAL_REWARDED = EventType(
     "referral.rewarded",
     "referral_reward",
@@ -97,6 +103,7 @@ ALL: dict[str, EventType] = {
         PURCHASE_ENDED,
         PURCHASE_REFUNDED,
         PURCHASE_DISPUTED,
+        COUPON_CLAIMED,
         REFERRAL_REWARDED,
     )
 }

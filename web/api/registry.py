@@ -46,6 +46,7 @@ from web.api import (
     job_followups,
     job_timeline,
     jobs,
+    partners,
     password_resets,
     pool_refills,
     prices,
@@ -73,6 +74,7 @@ from web.api import (
     webhook_deliveries,
     webhook_endpoints,
     webhooks,
+    widget,
 )
 from web.api.routes import Routes, document, register
 
@@ -117,6 +119,8 @@ RESOURCES: list[Routes] = [
     public_discounts.routes,
     checkout.routes,
     flagged.routes,
+    partners.routes,
+    widget.routes,
     gift_card_pools.routes,
     card_batches.routes,
     cards_without_pool.routes,

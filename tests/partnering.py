@@ -1,0 +1,104 @@
+"""A partner for tests: its site's backend signs tokens, and its users visit the widget."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from models import clock
+from models.database import scoped_transaction
+from models.scope import SYSTEM, client
+from pipelines.partners.partners import create_partner
+from pipelines.partners.rules import OfferWanted, PartnerWanted
+from pipelines.partners.secrets import rotate_secret
+from pipelines.wiring import House
+from tests.seeding import ACTOR, Seeded
+from tests.web.conftest import Caller
+
+SITE = "https://shop.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A partner as its own backend knows itself."""
+
+    id: UUID
+    secret: str = field(repr=False)
+    house: House = field(repr=False)
+
+    def token(self, user: str = "user-1", **members: Any) -> str:
+        """A token for one of its users, made now by the database's clock; None leaves a member out."""
+        return sign(self.claims(user) | members, self.secret)
+
+    def claims(self, user: str = "user-1") -> dict[str, Any]:
+        now = int(now_of(self.house).timestamp())
+        return {
+            "iss": str(self.id),
+            "aud": "largesse",
+            "sub": user,
+            "iat": now,
+            "exp": now + 180,
+            "jti": str(uuid4()),
+        }
+
+
+def now_of(house: House) -> datetime:
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        return clock.now(session)
+
+
+def sign(claims: dict[str, Any], secret: str, **options: Any) -> str:
+    """As a partner's backend does it: the secret is decoded first; members of None are left out."""
+    given = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(given, base64.b64decode(secret), **({"algorithm": "HS256"} | options))
+
+
+def make_partner(
+    house: House,
+    seeded: Seeded,
+    *book_ids: UUID,
+    origins: Sequence[str] = (SITE,),
+    time_zone: str = "UTC",
+    name: str = "Shop",
+) -> Partner:
+    """A partner with a secret that offers these books, each as `Offer N`."""
+    offers = [OfferWanted(book, f"Offer {place}") for place, book in enumerate(book_ids, 1)]
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        now = clock.now(session)
+        made = create_partner(
+            session,
+            seeded.client_id,
+            PartnerWanted(name, time_zone, list(origins), offers),
+            actor_id=ACTOR,
+            anywhere=True,
+            now=now,
+        )
+        drawn = rotate_secret(
+            session,
+            made,
+            overlap_seconds=3600,
+            actor_id=ACTOR,
+            keyring=house.settings.keyring,
+            now=now,
+        )
+    return Partner(made, drawn.text, house)
+
+
+def present(app: Flask, token: str, **headers: str) -> TestResponse:
+    """A token at the door; no page asks unless an Origin is given."""
+    return Caller(app.test_client()).post("/session-from-token", {"token": token}, **headers)
+
+
+def visit(app: Flask, partner: Partner, user: str = "user-1", **headers: str) -> Caller:
+    """A user of the partner with a session."""
+    answer = present(app, partner.token(user), **headers)
+    assert answer.status_code == 201, answer.text
+    return Caller(
+        app.test_client(), {"Authorization": f"Bearer {answer.json['session_token']}", **headers}
+    )
