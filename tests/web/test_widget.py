@@ -13,8 +13,10 @@ from models.database import scoped_transaction
 from models.scope import client
 from pipelines.partners.partners import change_partner
 from pipelines.wiring import House
+from tests.booking import make_book
 from tests.conftest import Database, Ground, a_house
-from tests.partnering import make_partner
+from tests.couponing import put_codes
+from tests.partnering import make_partner, visit
 from tests.seeding import ACTOR, Seeded
 from web.app import create_app
 from web.security_headers import CONTENT_SECURITY_POLICY
@@ -162,3 +164,22 @@ def test_a_demo_leads_to_the_shop_and_nothing_else_does(app: Flask, demo: House)
 def test_only_a_demo_reads_where_the_shop_is(ground: Ground, database: Database) -> None:
     with a_house(ground, database, DEMO_PARTNER_URL="http://127.0.0.1:8100/partner/") as house:
         assert create_app(house).test_client().get("/demo/partner").status_code == 404
+
+
+def test_ec111_one_coupon_of_each_offer_is_enough_to_choose_from(
+    app: Flask, house: House, seeded: Seeded
+) -> None:
+    """EC-111: an offer of many coupons does not hide the next one, on a first page or a later one."""
+    books = [make_book(house, seeded) for _ in range(3)]
+    for book, count in zip(books, (3, 0, 2), strict=True):
+        put_codes(house, seeded, book, count)
+    me = visit(app, make_partner(house, seeded, *books))
+
+    whole = me.get("/available-coupons?one_per_offer=true").json
+    first = me.get("/available-coupons?one_per_offer=true&limit=1").json
+    then = me.get(f"/available-coupons?one_per_offer=true&limit=1&cursor={first['next_cursor']}")
+
+    titles = [[one["offer"]["title"] for one in page["data"]] for page in (whole, first, then.json)]
+    assert titles == [["Offer 1", "Offer 3"], ["Offer 1"], ["Offer 3"]]
+    assert [page["has_more"] for page in (whole, first, then.json)] == [False, True, False]
+    assert len(me.get("/available-coupons").json["data"]) == 5

@@ -26,6 +26,10 @@ class Words:
     already: str
     already_said: str
     next_one: str
+    redeemed: str
+    void: str
+    withdrawn: str
+    withdrawn_text: str
     code_label: str
     copy: str
     copied: str
@@ -68,6 +72,10 @@ ENGLISH = Words(
     already="You have claimed this month's coupon.",
     already_said="You have a coupon this month. Your code is shown.",
     next_one="The next one from",
+    redeemed="It has been redeemed.",
+    void="It is not good any more. Please ask this website.",
+    withdrawn="Your coupon was taken back",
+    withdrawn_text="The coupon that you claimed this month is yours no more. Please ask this website.",
     code_label="Code",
     copy="Copy the code",
     copied="Copied",
@@ -109,6 +117,10 @@ GERMAN = Words(
     already="Den Gutschein dieses Monats haben Sie schon.",
     already_said="Sie haben in diesem Monat einen Gutschein. Ihr Code wird angezeigt.",
     next_one="Den nächsten gibt es ab",
+    redeemed="Er wurde eingelöst.",
+    void="Er gilt nicht mehr. Bitte fragen Sie diese Website.",
+    withdrawn="Ihr Gutschein wurde zurückgenommen",
+    withdrawn_text="Der Gutschein dieses Monats gehört Ihnen nicht mehr. Bitte fragen Sie diese Website.",
     code_label="Code",
     copy="Code kopieren",
     copied="Kopiert",

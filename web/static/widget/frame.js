@@ -4,7 +4,7 @@ import { Trouble, newKey, unexpected } from "./calls.js";
 import { Parent } from "./parent.js";
 import { Session } from "./session.js";
 import { dress } from "./theme.js";
-import { offerLine, own, say, show, showTrouble, slot, work } from "./views.js";
+import { offerLine, say, show, showOwn, showTrouble, slot, work } from "./views.js";
 import { Visitor } from "./visitor.js";
 
 const root = document.documentElement;
@@ -69,7 +69,7 @@ async function look(isCurrent, { focus }) {
   if (!isCurrent()) return;
   const { body } = answer;
   if (body.claimed_this_month && body.coupon) {
-    show("already", { fill: own(body.coupon, body.next_claim_at), focus });
+    showOwn("already", body.coupon, body.next_claim_at, focus);
   } else {
     showOffers(body, { focus });
   }
@@ -124,7 +124,7 @@ function claim(couponId, button) {
     if (!isCurrent()) return;
     if (answer.status === 200 || answer.status === 201) {
       const { claim: made, coupon, replayed } = answer.body;
-      show("claimed", { fill: own(coupon, null), focus: true });
+      showOwn("claimed", coupon, null, true);
       const { id, coupon_id, offer_id, month, claimed_at } = made;
       parent.say("claimed", { claim: { id, coupon_id, offer_id, month, claimed_at }, replayed });
     } else if (answer.code === "already_claimed_this_month") {

@@ -59,9 +59,16 @@ export function work(button) {
   say(button.dataset.busy);
 }
 
-export function own({ code, title, description, expires_at: until }, nextClaimAt) {
-  return (view) => {
+// The visitor's own coupon: just claimed, or found.
+export function showOwn(name, { code, state, title, description, expires_at: until }, nextClaimAt, focus) {
+  // One that was taken back may be somebody else's by now: then there is no code.
+  if (code === null) {
+    show("withdrawn", { fill: (view) => day(view, "next", "moment", nextClaimAt, true), focus });
+    return;
+  }
+  const fill = (view) => {
     text(view, "title", title);
+    text(view, "note", slot(view, "note").dataset[state]);
     text(view, "description", description);
     slot(view, "code").textContent = code;
     day(view, "until", "date", until);
@@ -69,8 +76,10 @@ export function own({ code, title, description, expires_at: until }, nextClaimAt
     const button = slot(view, "copy");
     button.addEventListener("click", () => copy(button));
   };
+  show(name, { fill, focus });
 }
 
+// What stops the visitor, and the way on.
 export function showTrouble(trouble, { focus, again }) {
   const fill = (view) => {
     const button = slot(view, "again");
