@@ -4,7 +4,7 @@ from flask import Flask
 
 from pipelines.queue.broker import make_broker
 from pipelines.wiring import House
-from web import console
+from web import console, widget
 from web.addresses import register_addresses
 from web.api.registry import register_api
 from web.bodies import register_bodies
@@ -58,4 +58,5 @@ def create_app(house: House) -> Flask:
     register_health(app)
     register_api(app)
     console.register(app)
+    widget.register(app)
     return app
