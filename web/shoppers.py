@@ -17,7 +17,7 @@ from web.client_address import network_of
 from web.guards import principal
 from web.humans import is_doubtful, note_failure, prove_human
 from web.misses import looking_up
-from web.rate_limits import spend
+from web.rate_limits import spend, spend_for
 
 
 def count_try(
@@ -32,8 +32,7 @@ def count_try(
     if caller.role is Role.STOREFRONT_KEY:
         policy = of_shopper
         subjects = [f"{caller.client_id}:{name}" for name in _names(named, address)]
-        for subject in subjects:
-            spend(policy, account=subject)
+        spend_for(policy, subjects)
     else:
         policy, subjects = of_person, [f"person:{caller.actor_id}"]
         spend(policy)
