@@ -10,6 +10,10 @@ from models import clock, plain_text
 from models.scope import Scope
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENTER = f"""BEGIN{{how}}; SELECT set_config('role', '{{role}}', true),
+    set_config('app.agency_id', '{{agency_id}}', true),
+    set_config('app.client_id', '{{client_id}}', true),
+    (extract(epoch FROM {clock.SQL}) * 1000000)::bigint"""
 
 
 def enter(connection: Connection, scope: Scope) -> datetime:
@@ -18,27 +22,27 @@ def enter(connection: Connection, scope: Scope) -> datetime:
     Of the scope nothing is a stranger's text: a role's name of ours, and two ids.
     """
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    sql = f"""{_begin(driver)}; SELECT set_config('role', '{scope.role.value}', true),
-    set_config('app.agency_id', '{scope.agency_id or ""}', true),
-    set_config('app.client_id', '{scope.client_id or ""}', true),
-    (extract(epoch FROM {clock.SQL}) * 1000000)::bigint"""
+    sql = _ENTER.format(
+        how=_isolation(driver),
+        role=scope.role.value,
+        agency_id=scope.agency_id or "",
+        client_id=scope.client_id or "",
+    )
     for told in connection.dispatch.before_cursor_execute:
-        told(connection, None, sql, {}, None, False)
+        told(connection, None, _ENTER, {}, None, False)
     try:
         answer = driver.pgconn.exec_(sql.encode())
         if answer.status != psycopg.pq.ExecStatus.TUPLES_OK:
             raise psycopg.errors.error_from_result(answer)
     except BaseException as fault:
-        plain_text.fail(connection, sql, {}, None, fault)
+        plain_text.fail(connection, _ENTER, {}, None, fault)
     microseconds = int(answer.get_value(0, 3) or 0)
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _begin(driver: "psycopg.Connection[Any]") -> str:
+def _isolation(driver: "psycopg.Connection[Any]") -> str:
     """As the driver would begin: with the isolation that the connection was given."""
-    words = ["BEGIN"]
-    if driver.isolation_level is not None:
-        words.append(f"ISOLATION LEVEL {driver.isolation_level.name.replace('_', ' ')}")
-    if driver.read_only:
-        words.append("READ ONLY")
-    return " ".join(words)
+    level, words = driver.isolation_level, ""
+    if level is not None:
+        words += f" ISOLATION LEVEL {level.name.replace('_', ' ')}"
+    return f"{words} READ ONLY" if driver.read_only else words

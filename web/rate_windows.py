@@ -275,7 +275,8 @@ class SharedWindows:
 
 
 def _name(rule: Rule, subject: str) -> str:
-    return f"{PREFIX}:{rule.name}:{subject}"
+    """A rule that is halved, or was changed, counts apart."""
+    return f"{PREFIX}:{rule.name}:{rule.quota}:{subject}"
 
 
 def _standing(rule: Rule, left: int, wait: float, *, is_allowed: bool) -> Standing:

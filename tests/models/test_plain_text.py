@@ -17,7 +17,7 @@ from pipelines.wiring import House
 from tests.seeding import seed
 from tests.statements import statements
 
-ENTER = "BEGIN; SELECT set_config('role'"
+ENTER = "BEGIN{how}; SELECT set_config('role'"
 
 
 def test_a_row_has_names_places_and_a_mapping(house: House):
@@ -121,7 +121,7 @@ def test_a_transaction_begins_with_its_scope_in_one_trip(house: House):
 
 
 def test_a_scope_that_the_login_may_not_take_is_an_error(house: House, monkeypatch):
-    monkeypatch.setattr("models.entering._begin", lambda _driver: "BEGIN; SET ROLE nobody_at_all")
+    monkeypatch.setattr("models.entering._isolation", lambda _driver: "; SET ROLE nobody")
 
     with pytest.raises(DataError), scoped_transaction(house.sessions, SYSTEM) as session:
         session.execute(text("SELECT :id"), {"id": new_id()})
