@@ -69,7 +69,7 @@ def run(
         told(connection, cursor, statement.sql, values, None, False)
     try:
         cursor.execute(statement.sql, values)
-        rows = [] if cursor.pgresult is None or not cursor.pgresult.nfields else cursor.fetchall()
+        rows = cursor.fetchall() if _has_rows(cursor) else []
     except BaseException as fault:
         fail(connection, statement.sql, values, cursor, fault)
     result = PlainResult(_columns(statement, cursor), iter(rows))
@@ -82,6 +82,12 @@ def fail(
 ) -> None:
     """Raise a fault of the driver's as SQLAlchemy would, which puts a dead connection away."""
     connection._handle_dbapi_exception(fault, sql, cast("Any", values), cursor, None)
+
+
+def _has_rows(cursor: "psycopg.Cursor[Any]") -> bool:
+    """Whether the statement answers with rows, be they without columns."""
+    answer = cursor.pgresult
+    return answer is not None and answer.status == psycopg.pq.ExecStatus.TUPLES_OK
 
 
 def _columns(statement: Ready, cursor: "psycopg.Cursor[Any]") -> SimpleResultMetaData:

@@ -43,6 +43,7 @@ def test_what_a_statement_touched_is_counted(house: House):
         found = session.execute(text("SELECT n FROM t WHERE n > :n"), {"n": 9})
 
         assert made.rowcount == 3  # type: ignore[attr-defined]
+        assert len(session.execute(text("SELECT FROM t")).all()) == 3
         assert found.one_or_none() is None
         with pytest.raises(NoResultFound):
             session.execute(text("SELECT n FROM t WHERE n > 9")).scalar_one()
