@@ -95,6 +95,8 @@ def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = 
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
+        # The one used last is warm: its statements are prepared, and its server's caches are filled.
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args=connect_args,
     )
