@@ -7,7 +7,7 @@ the decorator stands below the one that reads it: `@limited(Policy.LOGIN, accoun
 import functools
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -130,18 +130,11 @@ def policies_of(view: Callable[..., Any]) -> tuple[Policy, ...]:
 
 def spend(policy: Policy, *, account: str | None = None, at_half: bool = False) -> None:
     """Count this request under a policy; raises `RateLimited`."""
-    spend_for(policy, [account], at_half=at_half)
-
-
-def spend_for(policy: Policy, accounts: Sequence[str | None], *, at_half: bool = False) -> None:
-    """Count it for each of several accounts, in one trip; raises `RateLimited` for the first."""
     counters = rates()
-    rules = [rule.halved() if at_half else rule for rule in counters.table[policy]]
-    asked = [(rule, counters.subject(rule, account)) for account in accounts for rule in rules]
-    told = counters.windows.hit_each(asked) if asked else []
-    counted = [(rule, standing) for (rule, _subject), standing in zip(asked, told, strict=False)]
-    _counted().extend(counted)
-    for rule, standing in counted:
+    for rule in counters.table[policy]:
+        asked = rule.halved() if at_half else rule
+        standing = counters.windows.hit(asked, counters.subject(asked, account))
+        _counted().append((asked, standing))
         if not standing.is_allowed:
             counters.note_refused(rule.name)
             raise RateLimited(standing.seconds)

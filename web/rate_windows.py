@@ -4,11 +4,14 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import redis
+from limits import RateLimitItemPerSecond
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
 
 from pipelines.access.rate_policies import Rule
 from pipelines.queue.broker_redis import redis_client
@@ -28,33 +31,6 @@ OTHERS = "others"
 SWEEP_SECONDS = 1.0
 #: Hours of misses that are kept to compare the present one with.
 HOURS_KEPT = 24
-# A window is a list of when its requests came, the oldest first: what has left it is taken off, and
-# costs each request once. By Redis' own clock, which all fronts share. For each key it is given
-# quota, seconds, and whether to count; the first that is refused ends the count.
-_COUNT = """
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1000000
-local told = {}
-for place, key in ipairs(KEYS) do
-  local quota, seconds = tonumber(ARGV[place * 3 - 2]), tonumber(ARGV[place * 3 - 1])
-  local oldest = redis.call('LINDEX', key, 0)
-  while oldest and tonumber(oldest) <= now - seconds do
-    redis.call('LPOP', key)
-    oldest = redis.call('LINDEX', key, 0)
-  end
-  local left = quota - redis.call('LLEN', key)
-  local is_allowed = left > 0
-  if is_allowed and ARGV[place * 3] == '1' then
-    redis.call('RPUSH', key, string.format('%.6f', now))
-    redis.call('EXPIRE', key, seconds)
-    oldest, left = oldest or now, left - 1
-  end
-  local wait = oldest and seconds - (now - tonumber(oldest)) or seconds
-  told[place] = {is_allowed and 1 or 0, left, math.ceil(wait)}
-  if not is_allowed then break end
-end
-return told
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +42,11 @@ class Standing:
     seconds: int
 
 
-#: A rule, and whom to count by it: a digest.
-Asked = tuple[Rule, str]
-
-
 class Windows(Protocol):
     """Counts by rule and subject; a subject is a digest."""
 
-    def hit_each(self, asked: Sequence[Asked]) -> list[Standing]:
-        """Count a request by each in their order, unless that would be one too many.
-
-        The first that would be is the last that is told.
-        """
+    def hit(self, rule: Rule, subject: str) -> Standing:
+        """Count a request, unless that would be one too many."""
 
     def look(self, rule: Rule, subject: str) -> Standing:
         """How the subject stands, without counting; allowed if one more would be."""
@@ -94,25 +63,22 @@ class RedisWindows:
 
     def __init__(self, url: str) -> None:
         self._client = redis_client(url, socket_timeout=PATIENCE_SECONDS)
-        self._count = self._client.register_script(_COUNT)
+        self._storage = RedisStorage(
+            url, connection_pool=self._client.connection_pool, key_prefix=PREFIX
+        )
+        self._limiter = MovingWindowRateLimiter(self._storage)
 
-    def hit_each(self, asked: Sequence[Asked]) -> list[Standing]:
-        return self._told(asked, counts=1)
+    def hit(self, rule: Rule, subject: str) -> Standing:
+        is_allowed = self._limiter.hit(_item(rule), rule.name, subject)
+        seen = self.look(rule, subject)
+        return Standing(is_allowed, seen.remaining if is_allowed else 0, seen.seconds)
 
     def look(self, rule: Rule, subject: str) -> Standing:
-        return self._told([(rule, subject)], counts=0)[0]
+        stats = self._limiter.get_window_stats(_item(rule), rule.name, subject)
+        return _standing(rule, stats.remaining, stats.reset_time - time.time())
 
     def clear(self, rule: Rule, subject: str) -> None:
-        self._client.delete(_name(rule, subject))
-
-    def _told(self, asked: Sequence[Asked], *, counts: int) -> list[Standing]:
-        keys = [_name(rule, subject) for rule, subject in asked]
-        values = [number for rule, _ in asked for number in (rule.quota, rule.seconds, counts)]
-        told = self._count(keys, values)
-        return [
-            _standing(rule, left, wait, is_allowed=bool(is_allowed))
-            for (rule, _subject), (is_allowed, left, wait) in zip(asked, told, strict=False)
-        ]
+        self._limiter.clear(_item(rule), rule.name, subject)
 
     def tally(self, hour: int) -> list[int]:
         keys = [f"{PREFIX}:misses:{hour - back}" for back in range(HOURS_KEPT + 1)]
@@ -134,18 +100,21 @@ class MemoryWindows:
         self._swept_at = -math.inf
         self._hours: dict[int, int] = {}
 
-    def hit_each(self, asked: Sequence[Asked]) -> list[Standing]:
-        told: list[Standing] = []
+    def hit(self, rule: Rule, subject: str) -> Standing:
         with self._lock:
-            for rule, subject in asked:
-                told.append(self._count(rule, subject))
-                if not told[-1].is_allowed:
-                    break
-        return told
+            now = self._now()
+            hits = self._window(rule, subject, now)
+            is_allowed = len(hits) < rule.quota
+            if is_allowed:
+                hits.append(now)
+            seen = _standing(rule, rule.quota - len(hits), _left(hits, rule, now))
+            return Standing(is_allowed, seen.remaining, seen.seconds)
 
     def look(self, rule: Rule, subject: str) -> Standing:
         with self._lock:
-            return self._count(rule, subject, by=0)
+            now = self._now()
+            hits = self._window(rule, subject, now)
+            return _standing(rule, rule.quota - len(hits), _left(hits, rule, now))
 
     def clear(self, rule: Rule, subject: str) -> None:
         with self._lock:
@@ -157,15 +126,6 @@ class MemoryWindows:
             for old in [kept for kept in self._hours if kept < hour - HOURS_KEPT]:
                 del self._hours[old]
             return [self._hours.get(hour - back, 0) for back in range(HOURS_KEPT + 1)]
-
-    def _count(self, rule: Rule, subject: str, *, by: int = 1) -> Standing:
-        now = self._now()
-        hits = self._window(rule, subject, now)
-        is_allowed = len(hits) < rule.quota
-        if is_allowed:
-            hits.extend([now] * by)
-        left = rule.quota - len(hits)
-        return _standing(rule, left, _left(hits, rule, now), is_allowed=is_allowed)
 
     def _window(self, rule: Rule, subject: str, now: float) -> deque[float]:
         """What the subject asked for within the rule's time, the oldest first."""
@@ -215,14 +175,9 @@ class SharedWindows:
         return self._redis is not None and self._ask_at is None
 
     def hit(self, rule: Rule, subject: str) -> Standing:
-        """Count a request, unless that would be one too many."""
-        return self.hit_each([(rule, subject)])[0]
-
-    def hit_each(self, asked: Sequence[Asked]) -> list[Standing]:
-        """All of them in one trip; the first that is refused is the last that is told."""
         return self._ask(
-            lambda shared: shared.hit_each(asked),
-            lambda own: own.hit_each([(rule.halved(), subject) for rule, subject in asked]),
+            lambda shared: shared.hit(rule, subject),
+            lambda own: own.hit(rule.halved(), subject),
         )
 
     def look(self, rule: Rule, subject: str) -> Standing:
@@ -274,14 +229,13 @@ class SharedWindows:
             log.info("rates.shared_again")
 
 
-def _name(rule: Rule, subject: str) -> str:
-    """A rule that is halved, or was changed, counts apart."""
-    return f"{PREFIX}:{rule.name}:{rule.quota}:{subject}"
+def _item(rule: Rule) -> RateLimitItemPerSecond:
+    return RateLimitItemPerSecond(rule.quota, rule.seconds, namespace="w")
 
 
-def _standing(rule: Rule, left: int, wait: float, *, is_allowed: bool) -> Standing:
-    bounded = min(max(1, math.ceil(wait)), rule.seconds)
-    return Standing(is_allowed, max(0, left), bounded)
+def _standing(rule: Rule, remaining: int, seconds: float) -> Standing:
+    bounded = min(max(1, math.ceil(seconds)), rule.seconds)
+    return Standing(remaining > 0, max(0, remaining), bounded)
 
 
 def _left(hits: deque[float], rule: Rule, now: float) -> float:

@@ -17,7 +17,7 @@ from web.client_address import network_of
 from web.guards import principal
 from web.humans import is_doubtful, note_failure, prove_human
 from web.misses import looking_up
-from web.rate_limits import spend, spend_for
+from web.rate_limits import spend
 
 
 def count_try(
@@ -32,7 +32,8 @@ def count_try(
     if caller.role is Role.STOREFRONT_KEY:
         policy = of_shopper
         subjects = [f"{caller.client_id}:{name}" for name in _names(named, address)]
-        spend_for(policy, subjects)
+        for subject in subjects:
+            spend(policy, account=subject)
     else:
         policy, subjects = of_person, [f"person:{caller.actor_id}"]
         spend(policy)

@@ -115,7 +115,7 @@ def _hash_bare(connection: psycopg.Connection) -> float:
 def _limit_line(ground: Stand) -> Line:
     windows = RedisWindows(ground.servers.redis_url)
     rule = Rule("bench", Subject.ACCOUNT, quota=10**6, seconds=3600)
-    taken = _milliseconds(windows.hit_each, (([(rule, "bench")],) for _ in range(READS)))
+    taken = _milliseconds(windows.hit, ((rule, "bench") for _ in range(READS)))
     return Line("count one request against one rule, ms", statistics.median(taken), None, _p(taken))
 
 

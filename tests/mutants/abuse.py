@@ -33,8 +33,8 @@ ABUSE = (
     Mutant(
         "a process by itself allows as much as all together",
         "web/rate_windows.py",
-        "own.hit_each([(rule.halved(), subject)",
-        "own.hit_each([(rule, subject)",
+        "            lambda own: own.hit(rule.halved(), subject),",
+        "            lambda own: own.hit(rule, subject),",
         AWAY,
     ),
     Mutant(

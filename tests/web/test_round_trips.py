@@ -1,12 +1,7 @@
-"""How often the checkout's requests of a storefront ask PostgreSQL and Redis (docs/benchmark.md)."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+"""How often the checkout's requests of a storefront ask PostgreSQL (docs/benchmark.md)."""
 
 import pytest
 from flask import Flask
-from redis.connection import Connection
 
 from models.base import new_id
 from pipelines.wiring import House
@@ -15,21 +10,6 @@ from tests.security.tenants import key_caller
 from tests.seeding import Seeded
 from tests.statements import statements
 from tests.web.conftest import Caller
-
-
-@contextmanager
-def asked_of_redis(patch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """The commands sent inside the block."""
-    sent: list[Any] = []
-    send = Connection.send_command
-
-    def note(self: Connection, *words: Any, **options: Any) -> Any:
-        sent.append(words[0])
-        return send(self, *words, **options)
-
-    with patch.context() as patched:
-        patched.setattr(Connection, "send_command", note)
-        yield sent
 
 
 @pytest.fixture
@@ -41,28 +21,22 @@ def till(app: Flask, house: House, seeded: Seeded) -> Caller:
     return key
 
 
-def test_a_validation_asks_postgresql_seven_times_and_redis_three(
-    till: Caller, house: House, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_validation_asks_postgresql_seven_times(till: Caller, house: House):
     """Whose key, in two; then the scope, who it is, their cards, the code and what they have of it."""
     query = f"code=SAVE10&subtotal_minor=5000&currency=USD&customer={new_id()}@x.example"
 
-    with statements(house) as sent, asked_of_redis(monkeypatch) as counted:
+    with statements(house) as sent:
         answer = till.get(f"/discounts/validate?{query}")
 
     assert answer.json["valid"] is True
     assert len(sent) == 7
-    assert counted == ["EVALSHA"] * 3
 
 
-def test_an_application_is_three_transactions_of_twenty_statements(
-    till: Caller, house: House, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_application_is_three_transactions_of_twenty_statements(till: Caller, house: House):
     """Whose key; what the cart has, before a try is counted; and the slot with all that follows."""
-    with statements(house) as sent, asked_of_redis(monkeypatch) as counted:
+    with statements(house) as sent:
         answer = till.post("/discounts/apply", asked())
 
     assert answer.status_code == 201
     assert sum(one.startswith("BEGIN") for one in sent) == 3
     assert len(sent) == 20
-    assert counted == ["EVALSHA"] * 3
