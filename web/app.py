@@ -17,6 +17,7 @@ from web.humans import register_humans
 from web.metrics import register_metrics
 from web.misses import register_misses
 from web.rate_limits import register_rate_limits
+from web.refusals import register_refusals
 from web.requests import register_request_ids
 from web.security_headers import register_security_headers
 from web.spent_tokens import EXTENSION as SPENT_TOKENS
@@ -51,6 +52,7 @@ def create_app(house: House) -> Flask:
     register_security_headers(app, secure=settings.secure_cookies)
     register_rate_limits(app, house)
     register_misses(app)
+    register_refusals(app)
     register_humans(app, settings.edge.captcha)
     register_metrics(app)
     register_health(app)
