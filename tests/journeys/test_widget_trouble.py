@@ -306,7 +306,9 @@ def test_s0_019_a_coupon_that_was_taken_back_is_said_to_be(
     shown = widget(page).locator("main").inner_text()
     page.context.close()
     page, _given = site.open_own(chromium, [site.partner.token("ada")])
-    expect(widget(page).get_by_text("It is not good any more. Please ask this website.", exact=True)).to_be_visible()
+    expect(
+        widget(page).get_by_text("It is not good any more. Please ask this website.", exact=True)
+    ).to_be_visible()
     page.context.close()
 
     assert lost not in shown
