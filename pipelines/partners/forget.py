@@ -12,9 +12,9 @@ REFUSALS_KEPT = timedelta(days=90)
 FORGOTTEN_AT_ONCE = 5_000
 
 _TOKENS = text("""
-DELETE FROM spent_tokens WHERE (partner_id, jti_hash) IN (
-    SELECT partner_id, jti_hash FROM spent_tokens WHERE forget_at <= :now
-    ORDER BY forget_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+DELETE FROM spent_tokens WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM spent_tokens WHERE forget_at <= :now
+    ORDER BY forget_at LIMIT :limit FOR UPDATE SKIP LOCKED))
 """)
 _VISITS = text("""
 DELETE FROM widget_sessions WHERE id = ANY (ARRAY(
