@@ -315,8 +315,7 @@ def _webhook_handlers(house: House) -> tuple[Handler, Handler]:
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass with more than it could forget is followed by another, in its own transaction."""
     full = [forget_people(session, now), forget_drafts(session, now), forget_webhooks(session, now)]
-    full.append(forget_events(session, now))
-    full.append(forget_partner_traces(session, now))
+    full += [forget_events(session, now), forget_partner_traces(session, now)]
     forget_sheets(session, now)
     forget_failures(session, now)
     forget_buried(session, now)
