@@ -2,11 +2,14 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
+from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.partnering import Partner, opened
 from tests.web.conftest import Caller
 
 BASE = "/api/v1"
@@ -17,6 +20,27 @@ UNREAD = {
     # Takes what Stripe signed, byte for byte.
     "take_stripe_event",
 }
+#: For whoever a partner's token let in; no other credential is looked at.
+VISITED = {f"{BASE}/claims"}
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Whoever may ask: the highest role there is, and where that is nobody, a user of the partner."""
+
+    admin: Caller
+    partner: Partner
+
+    @property
+    def client(self) -> FlaskClient:
+        return self.admin.client
+
+    def headers(self, path: str) -> dict[str, str]:
+        """A visit is counted by itself: another one for each request."""
+        if path not in VISITED:
+            return self.admin.headers
+        visit = opened(self.partner, self.partner.token())
+        return {"Authorization": f"Bearer {visit.token}"}
 
 
 def json_routes(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
@@ -41,21 +65,21 @@ def filled(path: str) -> str:
 
 
 def send(
-    admin: Caller,
+    asker: Asker,
     method: str,
     path: str,
     raw: bytes,
     content_type: str | None = "application/json",
     headers: Mapping[str, str] | None = None,
 ) -> TestResponse:
-    given = admin.headers | {"Idempotency-Key": secrets.token_hex(8)} | dict(headers or {})
-    return admin.client.open(
+    given = asker.headers(path) | {"Idempotency-Key": secrets.token_hex(8)} | dict(headers or {})
+    return asker.client.open(
         filled(path), method=method, data=raw, headers=given, content_type=content_type
     )
 
 
 def every(
-    admin: Caller, routes: list[tuple[str, str, dict[str, Any]]], raw: bytes, **more: Any
+    asker: Asker, routes: list[tuple[str, str, dict[str, Any]]], raw: bytes, **more: Any
 ) -> Iterator[TestResponse]:
     for method, path, _schema in routes:
-        yield send(admin, method, path, raw, **more)
+        yield send(asker, method, path, raw, **more)
