@@ -120,9 +120,7 @@ def erase_account(
     return len({*users, *known})
 
 
-def _end_visits(
-    session: Session, known: list[UUID], client_id: UUID | None, now: datetime
-) -> None:
+def _end_visits(session: Session, known: list[UUID], client_id: UUID | None, now: datetime) -> None:
     """Partners' ids of the people are forgotten, and their visits are over."""
     asked = {"known": known, "client": client_id}
     session.execute(_PARTNER_USERS, asked)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.wiring import House
-from tests.bad_inputs.json_routes import Asker
+from tests.bad_inputs.json_routes import Asker, asker_of
 from tests.partnering import make_partner
 from tests.seeding import Seeded
 from tests.standing import admin, app, client_admin, database, house, seeded
@@ -24,4 +24,4 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def asker(admin: Caller, house: House, seeded: Seeded) -> Asker:
-    return Asker(admin, make_partner(house, seeded))
+    return asker_of(admin, make_partner(house, seeded))

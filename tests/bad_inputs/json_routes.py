@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from flask import Flask
@@ -20,6 +21,8 @@ UNREAD = {
     # Takes what Stripe signed, byte for byte.
     "take_stripe_event",
 }
+#: More than enough for all that a module asks of them within a minute.
+VISITS = 40
 #: For whoever a partner's token let in; no other credential is looked at.
 VISITED = {f"{BASE}/claims"}
 
@@ -29,18 +32,22 @@ class Asker:
     """Whoever may ask: the highest role there is, and where that is nobody, a user of the partner."""
 
     admin: Caller
-    partner: Partner
+    #: Bearers of visits; each is counted by itself, so that they take turns.
+    visits: Iterator[str]
 
     @property
     def client(self) -> FlaskClient:
         return self.admin.client
 
     def headers(self, path: str) -> dict[str, str]:
-        """A visit is counted by itself: another one for each request."""
         if path not in VISITED:
             return self.admin.headers
-        visit = opened(self.partner, self.partner.token())
-        return {"Authorization": f"Bearer {visit.token}"}
+        return {"Authorization": f"Bearer {next(self.visits)}"}
+
+
+def asker_of(admin: Caller, partner: Partner) -> Asker:
+    """With visits that are open before anything is asked, and leave nothing behind while it is."""
+    return Asker(admin, cycle([opened(partner, partner.token()).token for _ in range(VISITS)]))
 
 
 def json_routes(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:

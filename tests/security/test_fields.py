@@ -11,7 +11,7 @@ from models.base import TableClass, new_id
 from models.books import CouponState
 from models.tables import CLASSES, metadata
 from pipelines.wiring import House
-from tests.bad_inputs.json_routes import Asker, filled, json_routes
+from tests.bad_inputs.json_routes import asker_of, filled, json_routes
 from tests.couponing import coupon_in
 from tests.models.two_tenants import Two
 from tests.partnering import make_partner
@@ -227,8 +227,8 @@ def test_ec030_no_body_takes_a_column_that_its_schema_does_not_name(
     """Every column of every table, in the body of every route, as the highest role there is."""
     tables = [name for name, kind in CLASSES.items() if kind is TableClass.TENANT]
     before = digest_of(house, two.one, tables)
-    # Its visitors leave traces of their own, at the other tenant's.
-    asker = Asker(admin, make_partner(house, two.other))
+    # Visitors leave traces of their own: these are the other tenant's.
+    asker = asker_of(admin, make_partner(house, two.other))
     wrong = []
     for method, path, schema in json_routes(app):
         strange = [name for name in COLUMNS if name not in schema["properties"]]
