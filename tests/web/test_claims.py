@@ -9,15 +9,17 @@ from flask import Flask
 from sqlalchemy import text
 
 from models.database import scoped_transaction
-from models.scope import SYSTEM, client
+from models.scope import SYSTEM
 from pipelines.wiring import House
 from tests.booking import make_book
-from tests.couponing import act, finish, key, put_codes
+from tests.couponing import act, key, put_codes
 from tests.driving import rows
-from tests.partnering import Partner, make_partner, visit
-from tests.security.tenants import key_caller
+from tests.later import later
+from tests.partnering import Partner, make_partner, now_of, visit
+from tests.racing import race
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
+from web.app import create_app
 
 
 @pytest.fixture
@@ -155,6 +157,145 @@ def test_ec111_a_coupon_of_nobody_or_of_another_partner_has_the_same_answer(
     assert state(house, theirs) == "unassigned"
 
 
+def test_ec108_the_second_claim_of_a_month_is_refused_and_takes_nothing(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
+) -> None:
+    put_codes(house, seeded, book, 2)
+    me = visit(app, partner)
+    assert me.post("/claims", {}, **key()).status_code == 201
+
+    answer = me.post("/claims", {}, **key())
+
+    assert told(answer) == (409, "already_claimed_this_month")
+    at = datetime.fromisoformat(answer.json["next_claim_at"])
+    assert (at.day, at.hour, at.minute) == (1, 0, 0)
+    assert rows(house, "SELECT count(*) AS n FROM coupons WHERE state = 'assigned'")[0].n == 1
+
+
+def test_ec108_ten_claims_of_one_user_at_once_are_one(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
+) -> None:
+    put_codes(house, seeded, book, 10)
+    me = visit(app, partner)
+    refused: list[tuple[int, str]] = []
+
+    def claim() -> bool:
+        answer = Caller(app.test_client(), me.headers).post("/claims", {}, **key())
+        if answer.status_code != 201:
+            refused.append(told(answer))
+        return answer.status_code == 201
+
+    assert race(10, claim) == 1
+    assert refused == [(409, "already_claimed_this_month")] * 9
+    assert rows(house, "SELECT count(*) AS n FROM coupons WHERE state = 'assigned'")[0].n == 1
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_ec110_two_users_and_one_coupon(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner, spare: int
+) -> None:
+    put_codes(house, seeded, book, 1 + spare)
+    people = [visit(app, partner, name) for name in ("user-1", "user-2")]
+    wanted = shown(people[0])[0]
+    left = iter(people)
+
+    def claim() -> bool:
+        me = Caller(app.test_client(), next(left).headers)
+        return me.post("/claims", {"coupon_id": wanted}, **key()).status_code == 201
+
+    assert race(2, claim) == 1 + spare
+    held = rows(house, "SELECT count(DISTINCT user_id) AS n FROM coupons WHERE user_id IS NOT NULL")
+    assert held[0].n == 1 + spare
+    # Who had nothing may still claim this month.
+    assert rows(house, "SELECT count(*) AS n FROM claims")[0].n == 1 + spare
+
+
+def test_ec110_twenty_users_and_five_coupons(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
+) -> None:
+    put_codes(house, seeded, book, 5)
+    people = iter([visit(app, partner, f"user-{number}") for number in range(20)])
+
+    def claim() -> bool:
+        me = Caller(app.test_client(), next(people).headers)
+        return me.post("/claims", {}, **key()).status_code == 201
+
+    assert race(20, claim) == 5
+    assert rows(house, "SELECT count(DISTINCT coupon_id) AS n FROM claims")[0].n == 5
+
+
+def test_ec112_the_same_key_is_the_same_coupon(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
+) -> None:
+    put_codes(house, seeded, book, 2)
+    me, name = visit(app, partner), key()
+    first = me.post("/claims", {}, **name)
+
+    again = me.post("/claims", {}, **name)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json == first.json | {"replayed": True}
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_ec112_without_a_key_the_same_again_within_ten_minutes_is_a_lost_answer(
+    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
+) -> None:
+    put_codes(house, seeded, book, 3)
+    me = visit(app, partner)
+    wanted, other = shown(me)[:2]
+    first = me.post("/claims", {"coupon_id": wanted})
+
+    again = me.post("/claims", {"coupon_id": wanted})
+
+    assert (again.status_code, again.json["replayed"]) == (200, True)
+    assert again.json["coupon"] == first.json["coupon"]
+    assert told(me.post("/claims", {"coupon_id": other})) == (409, "already_claimed_this_month")
+    with later(house, minutes=11) as then:
+        late = Caller(create_app(then).test_client(), me.headers)
+        if then_month(then) == then_month(house):
+            answer = late.post("/claims", {"coupon_id": wanted})
+            assert told(answer) == (409, "already_claimed_this_month")
+
+
+def then_month(house: House) -> int:
+    return now_of(house).month
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Honolulu", "Asia/Kolkata"])
+def test_ec109_a_month_ends_at_the_partners_midnight(
+    house: House, seeded: Seeded, book: UUID, zone: str
+) -> None:
+    put_codes(house, seeded, book, 2)
+    partner = make_partner(house, seeded, book, time_zone=zone)
+    me = visit(create_app(house), partner)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        ends = session.execute(
+            text("""SELECT extract(epoch FROM (date_trunc('month', now() AT TIME ZONE :zone)
+                        + interval '1 month') AT TIME ZONE :zone - now()) AS seconds"""),
+            {"zone": zone},
+        ).scalar_one()
+
+    with later(house, seconds=float(ends) - 60) as before:
+        last = Caller(create_app(before).test_client(), me.headers)
+        (_, token) = me.headers["Authorization"].split()
+        lengthen(house, token)
+        assert last.post("/claims", {}, **key()).status_code == 201
+        assert told(last.post("/claims", {}, **key())) == (409, "already_claimed_this_month")
+    with later(house, seconds=float(ends) + 60) as after:
+        first = Caller(create_app(after).test_client(), me.headers)
+        assert first.post("/claims", {}, **key()).status_code == 201
+    months = [row.claim_month for row in rows(house, "SELECT claim_month FROM claims ORDER BY 1")]
+    assert months[0].day == months[1].day == 1
+    assert months[0] < months[1]
+
+
+def lengthen(house: House, _token: str) -> None:
+    """A visit that lasts into the next month."""
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text("UPDATE widget_sessions SET expires_at = now() + interval '60 days'"))
+
+
 def test_s019_a_claimed_coupon_that_came_back_is_never_claimed_again(
     app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner, manager: Caller
 ) -> None:
@@ -170,115 +311,3 @@ def test_s019_a_claimed_coupon_that_came_back_is_never_claimed_again(
     # It is theirs no more, whoever has it next.
     mine = me.get("/available-coupons").json["coupon"]
     assert (mine["code"], mine["state"]) == (None, "withdrawn")
-
-
-def test_a_claim_of_an_offer_takes_a_coupon_of_its_book(
-    app: Flask, house: House, seeded: Seeded
-) -> None:
-    books = [make_book(house, seeded) for _ in range(2)]
-    for one in books:
-        put_codes(house, seeded, one, 1)
-    me = visit(app, make_partner(house, seeded, *books))
-    second = me.get("/available-coupons").json["data"][1]["offer"]["id"]
-
-    answer = me.post("/claims", {"offer_id": second})
-
-    assert answer.json["coupon"]["book_id"] == str(books[1])
-    assert answer.json["coupon"]["title"] == "Offer 2"
-
-
-def test_without_a_wish_the_first_offer_that_has_coupons_gives_one(
-    app: Flask, house: House, seeded: Seeded
-) -> None:
-    books = [make_book(house, seeded) for _ in range(2)]
-    put_codes(house, seeded, books[1], 1)
-    me = visit(app, make_partner(house, seeded, *books))
-
-    assert me.post("/claims", {}).json["coupon"]["title"] == "Offer 2"
-
-
-def test_the_list_goes_on_page_by_page_through_all_offers(
-    app: Flask, house: House, seeded: Seeded
-) -> None:
-    books = [make_book(house, seeded) for _ in range(3)]
-    for one in books:
-        put_codes(house, seeded, one, 3)
-    me = visit(app, make_partner(house, seeded, *books))
-    found: list[str] = []
-    cursor = ""
-    while True:
-        page = me.get(f"/available-coupons?limit=2{cursor}").json
-        found += [one["id"] for one in page["data"]]
-        if not page["has_more"]:
-            break
-        cursor = f"&cursor={page['next_cursor']}"
-
-    assert len(found) == len(set(found)) == 9
-    assert found == shown(me)
-
-
-def test_sec017_the_code_of_a_sealed_book_is_told_to_its_claimant_and_each_time_audited(
-    app: Flask, house: House, seeded: Seeded, client_admin: Caller
-) -> None:
-    book = make_book(house, seeded, seals_codes=True)
-    (code,) = put_codes(house, seeded, book, 1, seals=True)
-    partner = make_partner(house, seeded, book)
-    me = visit(app, partner)
-
-    assert me.post("/claims", {}).json["coupon"]["code"] == code
-    assert me.get("/claims").json["data"][0]["coupon"]["code"] == code
-    entries = rows(house, "SELECT actor_role FROM audit_entries WHERE action = 'coupon.revealed'")
-    assert [entry.actor_role for entry in entries] == ["partner_session"] * 2
-    managed = client_admin.get(f"/vendors/{partner.id}/claims").json["data"]
-    assert managed[0]["code"] == f"****{code[-4:]}"
-    assert managed[0]["external_id"] == "user-1"
-
-
-def test_a_suspended_client_gives_nothing(
-    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
-) -> None:
-    put_codes(house, seeded, book, 1)
-    me = visit(app, partner)
-    with scoped_transaction(house.sessions, SYSTEM) as session:
-        session.execute(text("UPDATE clients SET suspended_at = now()"))
-
-    assert shown(me) == []
-    assert told(me.post("/claims", {})) == (403, "account_suspended")
-
-
-def test_somebody_who_was_disabled_claims_nothing(
-    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
-) -> None:
-    put_codes(house, seeded, book, 1)
-    me = visit(app, partner)
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        session.execute(text("UPDATE client_users SET disabled_at = now() WHERE email IS NULL"))
-
-    assert shown(me) == []
-    assert told(me.post("/claims", {})) == (409, "recipient_inactive")
-
-
-def test_of_one_partner_nobody_sees_what_was_claimed_at_another(
-    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
-) -> None:
-    put_codes(house, seeded, book, 2)
-    assert visit(app, partner).post("/claims", {}).status_code == 201
-    other = visit(app, make_partner(house, seeded, book, name="Other"))
-
-    assert other.get("/claims").json["data"] == []
-    assert other.get("/available-coupons").json["claimed_this_month"] is False
-
-
-def test_a_claimed_coupon_is_redeemed_by_the_clients_shop_and_the_claimant_sees_it(
-    app: Flask, house: House, seeded: Seeded, book: UUID, partner: Partner
-) -> None:
-    put_codes(house, seeded, book, 1)
-    me = visit(app, partner)
-    code = me.post("/claims", {}).json["coupon"]["code"]
-    shop = key_caller(app, house, seeded.client_id)
-
-    accepted = act(shop, f"/coupons/redeem/{code}")
-
-    assert accepted.status_code == 202, accepted.text
-    finish(house)
-    assert me.get("/available-coupons").json["coupon"]["state"] == "redeemed"

@@ -1,4 +1,4 @@
-"""Partner tokens at the door: each opens one visit, for its user, at its partner (EC-102..107, EC-113..115)."""
+"""Partner tokens at the door: each opens one visit, for its user, at its partner (EC-102..107, EC-115)."""
 
 from collections.abc import Iterator
 from dataclasses import replace

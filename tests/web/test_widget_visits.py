@@ -1,4 +1,4 @@
-"""What a visit of the widget is good for: its own routes, from its own site, for seven days (EC-113, EC-114)."""
+"""Visits of partners' users: when they end, and where alone they are good for something (EC-113, EC-114)."""
 
 from typing import Any
 
