@@ -89,6 +89,7 @@ CLASSES: dict[str, TableClass] = {
     usage.IssuedDaily.__tablename__: TableClass.TENANT,
     usage.CouponUsageDelta.__tablename__: TableClass.TENANT,
     usage.CouponUsageDaily.__tablename__: TableClass.TENANT,
+    usage.DiscountRefusals.__tablename__: TableClass.TENANT,
     deliveries.Delivery.__tablename__: TableClass.TENANT,
     deliveries.SmsOptOut.__tablename__: TableClass.PLUMBING,
     redemption_codes.LoadedCode.__tablename__: TableClass.TENANT,

@@ -1,12 +1,15 @@
-"""What was done on each day, to cards and to coupons: deltas beside their sums, exact at every moment."""
+"""What was done on each day, to cards and to coupons, and how often discount codes were refused.
+
+Of cards and coupons there are deltas beside their sums, exact at every moment.
+"""
 
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Currency, Id, MinorUnits, in_campaign, of_same_tenant
+from models.base import Base, Currency, Id, MinorUnits, Utc, in_campaign, of_agency, of_same_tenant
 
 
 class IssuedDelta(Base):
@@ -92,3 +95,41 @@ class CouponUsageDaily(Base):
     released: Mapped[int] = mapped_column(BigInteger)
     redeemed: Mapped[int] = mapped_column(BigInteger)
     voided: Mapped[int] = mapped_column(BigInteger)
+
+
+class DiscountRefusals(Base):
+    """How often a code was refused for a reason in a quarter of an hour; fronts add what they counted.
+
+    Days of every time zone begin with a quarter of an hour. Without a code: what no code has.
+    """
+
+    __tablename__ = "discount_refusals"
+    __table_args__ = (
+        of_agency(),
+        of_same_tenant("discount_codes", "code_id"),
+        CheckConstraint(
+            "applied >= 0 AND validated >= 0 AND applied + validated > 0", name="counts"
+        ),
+        Index(
+            "uq_discount_refusals_slot",
+            "client_id",
+            "slot",
+            "code_id",
+            "reason",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index(None, "code_id", "slot"),
+        Index(None, "agency_id", "slot"),
+        Index(None, "slot"),
+    )
+
+    id: Mapped[Id] = mapped_column(server_default=text("gen_random_uuid()"))
+    agency_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    code_id: Mapped[UUID | None]
+    #: The code of a refusal, as answers say it.
+    reason: Mapped[str]
+    slot: Mapped[Utc]
+    applied: Mapped[int]
+    validated: Mapped[int]

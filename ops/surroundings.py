@@ -148,6 +148,7 @@ def process_environment(
         for variable, value in sandbox_vendors(where.sandbox_url).items():
             told.setdefault(variable, value)
         told.setdefault("SMTP_URL", f"smtp://127.0.0.1:{where.smtp_port}")
+        told.setdefault("DEMO_PARTNER_URL", f"{where.sandbox_url}/partner/")
     return told
 
 

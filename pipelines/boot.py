@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from models import clock
-from models.database import create_database_engine, scoped_transaction, sessions_of
+from models.database import Sessions, create_database_engine, scoped_transaction, sessions_of
 from models.isolation import isolation_faults, login_faults
 from models.schema import newest_revision, revision_of
 from models.scope import SYSTEM, NoScope, client
@@ -200,7 +201,9 @@ def unreachable(error: DBAPIError) -> str:
     )
 
 
-def make_heartbeat(house: House, name: str, tally: Tally) -> Heartbeat:
+def make_heartbeat(
+    house: House, name: str, tally: Tally, *, beside: Callable[[Sessions], None] | None = None
+) -> Heartbeat:
     """The heartbeat of a process, not yet started, with a connection of its own."""
     settings = house.settings
     engine = create_database_engine(
@@ -215,4 +218,5 @@ def make_heartbeat(house: House, name: str, tally: Tally) -> Heartbeat:
         limits=house.limits,
         tally=tally,
         keyring=settings.keyring,
+        beside=beside,
     )

@@ -49,6 +49,8 @@ class EdgeSettings:
     rates: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     captcha: CaptchaSettings | None = None
     miss_alarm: str = ALARMS[0]
+    #: The pretend shop that embeds the widget; a demo alone leads there.
+    demo_partner_url: str = ""
 
 
 def read_edge_settings(
@@ -69,6 +71,7 @@ def read_edge_settings(
         rates=_rates(given.get("LARGESSE_RATE_LIMITS", "")),
         captcha=_captcha(given, is_production=is_production),
         miss_alarm=_alarm(given.get("LARGESSE_MISS_ALARM", "") or ALARMS[0]),
+        demo_partner_url=given.get("DEMO_PARTNER_URL", ""),
     )
 
 

@@ -26,6 +26,7 @@ from pipelines.checkout.end import release_expired
 from pipelines.credit.drift import check_balances
 from pipelines.deliveries import send as deliveries
 from pipelines.discounts.import_codes import DISCOUNTS
+from pipelines.discounts.refused import forget_refusals
 from pipelines.erasure.erase import erase_person
 from pipelines.job_kinds import job_kinds_of
 from pipelines.jobs.kinds import JobKind, PlanTools
@@ -314,9 +315,8 @@ def _webhook_handlers(house: House) -> tuple[Handler, Handler]:
 
 def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass with more than it could forget is followed by another, in its own transaction."""
-    full = [forget_people(session, now), forget_drafts(session, now), forget_webhooks(session, now)]
-    full.append(forget_events(session, now))
-    full.append(forget_partner_traces(session, now))
+    in_pieces = (forget_people, forget_drafts, forget_webhooks, forget_events, forget_refusals)
+    full = [forget(session, now) for forget in (*in_pieces, forget_partner_traces)]
     forget_sheets(session, now)
     forget_failures(session, now)
     forget_buried(session, now)

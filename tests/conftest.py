@@ -51,6 +51,7 @@ SURROUNDINGS = (
     "MAIL_",
     "PORT",
     "PUBLIC_URL",
+    "DEMO_",
 )
 MASTER_KEYS = "1:" + base64.b64encode(b"k" * 32).decode()
 

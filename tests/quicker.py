@@ -4,7 +4,6 @@ Each test has a front of its own; its routes and templates are the same each tim
 changes what is done, only how often.
 """
 
-import functools
 import gc
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
-from werkzeug.routing import Rule, rules
+from werkzeug.routing import Map, Rule, RuleFactory
 
 
 class _Bytecode(BytecodeCache):
@@ -32,10 +31,7 @@ class _Bytecode(BytecodeCache):
 def make_once(patch: pytest.MonkeyPatch) -> None:
     """For as long as `patch` stands."""
     patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": _Bytecode()})
-    patch.setattr(Rule, "_compile_builder", _remembered(Rule._compile_builder))
-    patch.setattr(Rule, "_parse_rule", _parsed_once(Rule._parse_rule))
-    read = functools.cache(rules.parse_converter_args)
-    patch.setattr(rules, "parse_converter_args", read)
+    patch.setattr(Map, "add", _bound_once())
 
 
 def look_for_no_garbage() -> None:
@@ -50,35 +46,33 @@ def keep_what_was_collected() -> None:
     gc.freeze()
 
 
-def _parsed_once(parse_rule: Any) -> Any:
-    """What a route's text says is the same in each front; its converters know nothing of theirs."""
-    made: dict[str, Any] = {}
+def _bound_once() -> Any:
+    """A route that some front had is in the next one as it was compiled for the first.
 
-    def parse_once(rule: Rule, text: str) -> Any:
-        if text not in made:
-            begins, known = len(rule._trace), dict(rule._converters)
-            parts = list(parse_rule(rule, text))
-            new = {name: one for name, one in rule._converters.items() if name not in known}
-            made[text] = (parts, rule._trace[begins:], new)
-            return parts
-        parts, trace, converters = made[text]
-        rule._trace.extend(trace)
-        rule._converters.update(converters)
-        rule.arguments.update(converters)
-        return parts
+    Of the map that it is bound to it asks only what all fronts' maps have in common.
+    """
+    made: dict[Any, Rule] = {}
 
-    return parse_once
+    def add(self: Map, rulefactory: RuleFactory) -> None:
+        for rule in rulefactory.get_rules(self):
+            key = _spelling(rule)
+            if key not in made:
+                rule.bind(self)
+                made[key] = rule
+            bound = made[key]
+            if not bound.build_only:
+                self._matcher.add(bound)
+            self._rules_by_endpoint.setdefault(bound.endpoint, []).append(bound)
+        self._remap = True
+
+    return add
 
 
-def _remembered(compile_builder: Any) -> Any:
-    """A route's builder of addresses is made from its parts alone, and given its rule at each call."""
-    made: dict[Any, Any] = {}
-
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
-        defaults = repr(sorted((rule.defaults or {}).items()))
-        key = (rule.rule, tuple(rule._trace), defaults, append_unknown)
-        if key not in made:
-            made[key] = compile_builder(rule, append_unknown)
-        return made[key]
-
-    return compile_once
+def _spelling(rule: Rule) -> tuple[Any, ...]:
+    """All that tells a route from another; a redirect's function is itself."""
+    methods = None if rule.methods is None else tuple(sorted(rule.methods))
+    flags = (rule.build_only, rule.strict_slashes, rule.merge_slashes, rule.alias, rule.websocket)
+    automatic = getattr(rule, "provide_automatic_options", None)
+    defaults = repr(sorted((rule.defaults or {}).items()))
+    places = (rule.host, rule.subdomain, rule.redirect_to, defaults)
+    return (rule.rule, rule.endpoint, methods, flags, automatic, places)

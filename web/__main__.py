@@ -11,6 +11,7 @@ from pipelines.telemetry import configure, get_logger, tell_ends_by_class
 from pipelines.wiring import build_house
 from web.app import create_app
 from web.heartbeat import ServingHeart, count_requests
+from web.refusals import refusals_of
 from web.serving import Server, gunicorn_settings
 
 log = get_logger(__name__)
@@ -35,7 +36,7 @@ def main() -> int:
     house.sessions.kw["bind"].dispose()
     log.info("process.started", threads=settings.pool_size, port=settings.port)
     keep_what_is_made()
-    heart = ServingHeart(house, count_requests(app))
+    heart = ServingHeart(house, count_requests(app), refusals_of(app))
     options = gunicorn_settings(settings, drain_seconds=house.limits.drain_seconds)
     Server(app, options | heart.hooks()).run()
     return 0

@@ -4,7 +4,7 @@ from flask import Flask
 
 from pipelines.queue.broker import make_broker
 from pipelines.wiring import House
-from web import console
+from web import console, widget
 from web.addresses import register_addresses
 from web.api.registry import register_api
 from web.bodies import register_bodies
@@ -17,6 +17,7 @@ from web.humans import register_humans
 from web.metrics import register_metrics
 from web.misses import register_misses
 from web.rate_limits import register_rate_limits
+from web.refusals import register_refusals
 from web.requests import register_request_ids
 from web.security_headers import register_security_headers
 from web.spent_tokens import EXTENSION as SPENT_TOKENS
@@ -51,9 +52,11 @@ def create_app(house: House) -> Flask:
     register_security_headers(app, secure=settings.secure_cookies)
     register_rate_limits(app, house)
     register_misses(app)
+    register_refusals(app)
     register_humans(app, settings.edge.captcha)
     register_metrics(app)
     register_health(app)
     register_api(app)
     console.register(app)
+    widget.register(app)
     return app

@@ -7,6 +7,7 @@ from flask import Flask, Response, g
 from pipelines.boot import make_heartbeat
 from pipelines.queue.processes import Heartbeat, Tally
 from pipelines.wiring import House
+from web.refusals import RefusalTally
 
 SERVER_ERRORS = 500
 
@@ -42,13 +43,16 @@ class ServingHeart:
     It has no watchdog: without a database the front still answers, with 503.
     """
 
-    def __init__(self, house: House, tally: Tally) -> None:
+    def __init__(self, house: House, tally: Tally, refusals: RefusalTally) -> None:
         self._house = house
         self._tally = tally
+        self._refusals = refusals
         self._heartbeat: Heartbeat | None = None
 
     def begin(self, _worker: Any) -> None:
-        self._heartbeat = make_heartbeat(self._house, "web", self._tally)
+        self._heartbeat = make_heartbeat(
+            self._house, "web", self._tally, beside=self._refusals.write
+        )
         self._heartbeat.start()
 
     def end(self, _server: Any, _worker: Any) -> None:

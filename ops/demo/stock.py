@@ -1,10 +1,14 @@
-"""Give a new demo cards and coupons in stock, so that its first jobs have something to give."""
+"""Give a new demo cards and coupons in stock and a partner, so that its first jobs have something to give."""
+
+from collections.abc import Callable
+from functools import partial
 
 from ops.client import Api
 from ops.demo import ids
 from ops.demo.card_files import card_file
 from ops.demo.seed_people import ADMIN, ALICE
 from ops.demo.stock_coupons import stock_coupons
+from ops.demo.stock_partner import stock_partner
 from ops.demo.summary import DENOMINATION_MINOR
 from ops.stack_record import StackRecord
 from ops.unprivileged import Say
@@ -18,12 +22,17 @@ WAIT_SECONDS = 20
 
 
 def fill_empty_stock(record: StackRecord, *, say: Say) -> None:
-    """Fill what is empty: the demo's card pools and books; a stack serves without them, too."""
-    for what, fill in (("card pools", _fill_pools), ("books", _fill_books)):
+    """Fill what is empty: card pools, books and the pretend shop; a stack serves without them, too."""
+    fillings: tuple[tuple[str, Callable[[Api], None]], ...] = (
+        ("card pools", _fill_pools),
+        ("books", _fill_books),
+        ("partner", partial(_hand_over, sandbox_url=record.sandbox_url)),
+    )
+    for what, fill in fillings:
         try:
             fill(Api(record.web_url))
         except (Refusal, Fault) as problem:
-            say(f"The demo's {what} could not be filled: {problem}")
+            say(f"The demo's {what} could not be made ready: {problem}")
 
 
 def _fill_pools(nobody: Api) -> None:
@@ -36,6 +45,12 @@ def _fill_pools(nobody: Api) -> None:
 
 def _fill_books(nobody: Api) -> None:
     stock_coupons(nobody.login(ALICE.email, ALICE.password))
+
+
+def _hand_over(nobody: Api, *, sandbox_url: str | None) -> None:
+    """Without a sandbox there is no shop."""
+    if sandbox_url is not None:
+        stock_partner(nobody.login(ADMIN.email, ADMIN.password), sandbox_url=sandbox_url)
 
 
 def make_pool(admin: Api, kind: str, count: int) -> str:

@@ -1,4 +1,4 @@
-"""Put the vendors, the mail server, the phones and their control pages into one Flask app."""
+"""Put the vendors, the mail server, the phones, a partner's shop and their control pages together."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ from ops.sandbox.control import control_pages, fault_pages
 from ops.sandbox.faults import BadControl, FaultBoard
 from ops.sandbox.giftbit import giftbit
 from ops.sandbox.mailbox import Mailbox, mailbox_pages
+from ops.sandbox.partner import Shop, partner_control, partner_site
 from ops.sandbox.receiver import FAULTS as RECEIVER_FAULTS
 from ops.sandbox.receiver import Receiver, receiver_pages
 from ops.sandbox.reloadly import reloadly
@@ -26,6 +27,7 @@ from ops.sandbox.stripe_page import pay_page
 from ops.sandbox.stripe_postman import Postman
 from ops.sandbox.tango import tango
 from ops.sandbox.tremendous import tremendous
+from ops.sandbox.vendor import Vendor
 from ops.sandbox.wire import reply
 
 #: One maker per outside company; each brings its pages under `/<name>`.
@@ -62,11 +64,7 @@ def create_app(
     # A cut connection leaves the app as an OSError: the server, not Flask, must see it.
     app.config["PROPAGATE_EXCEPTIONS"] = True
     store = Store(data)
-    vendors = [make(store) for make in VENDORS]
-    for vendor in vendors:
-        app.register_blueprint(vendor.pages)
-        app.register_blueprint(control_pages(vendor, store))
-
+    vendors = _open_vendors(app, store)
     boards = {name: FaultBoard(kinds) for name, kinds in OTHERS.items()}
     for name, faults in boards.items():
         app.register_blueprint(fault_pages(name, faults))
@@ -75,6 +73,7 @@ def create_app(
     app.register_blueprint(mailbox_pages(mailbox))
     app.register_blueprint(twilio.twilio_pages(twilio.Phones(store), boards["twilio"]))
     app.register_blueprint(receiver_pages(receiver, boards["receiver"]))
+    shop = _open_shop(app)
     account, postman = _open_stripe(app, store, boards["stripe"], hooks)
     if smtp is not None:
         start_smtp(mailbox, boards["mail"], host=smtp.host, port=smtp.port)
@@ -88,6 +87,7 @@ def create_app(
         store.clear()
         postman.rest()
         receiver.clear()
+        shop.leave()
         account.restore()
         for faults in boards.values():
             faults.clear()
@@ -112,6 +112,22 @@ def _refuse(app: Flask) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         body = {"timestamp": now, "status": 404, "error": "Not Found", "path": request.path}
         return reply(body, 404)
+
+
+def _open_vendors(app: Flask, store: Store) -> list[Vendor]:
+    vendors = [make(store) for make in VENDORS]
+    for vendor in vendors:
+        app.register_blueprint(vendor.pages)
+        app.register_blueprint(control_pages(vendor, store))
+    return vendors
+
+
+def _open_shop(app: Flask) -> Shop:
+    """A partner's site, which knows only what it is handed."""
+    shop = Shop()
+    app.register_blueprint(partner_site(shop))
+    app.register_blueprint(partner_control(shop))
+    return shop
 
 
 def _open_stripe(

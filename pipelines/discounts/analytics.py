@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from models.base import first_id
 from pipelines.discounts.outcomes import Amounts, Outcomes, added_up, outcomes_of
 from pipelines.discounts.read import CODE_SHOWN
+from pipelines.discounts.refused import Refused, refused_for
 from pipelines.jobs.csv_writer import csv_blocks
 from pipelines.tenants.time_zones import first_moment
 
@@ -113,6 +114,8 @@ class Analytics:
 
     period: Period
     slices: Sequence[Slice]
+    #: Why codes were refused, what was most first.
+    refused: Sequence[Refused] = ()
 
     @property
     def totals(self) -> Outcomes:
@@ -145,6 +148,7 @@ class Analytics:
             "released": [
                 {"reason": reason, "count": count} for reason, count in self.totals.released.items()
             ],
+            "refused": [one.as_json() for one in self.refused],
             "amounts": [
                 {"currency": currency} | one.as_json()
                 for currency, one in self.by_currency().items()
@@ -167,7 +171,9 @@ def last_days(now: datetime, zone: str, days: int = DAYS_SHOWN) -> Period:
 
 def analytics_of_code(session: Session, code_id: UUID, period: Period) -> Analytics:
     """One code; one that the scope does not see has nothing: read it before."""
-    return _found(period, session.execute(_OF_CODE, period.bounds() | {"code": code_id}).all())
+    bounds = period.bounds()
+    cells = session.execute(_OF_CODE, bounds | {"code": code_id}).all()
+    return _found(period, cells, refused_for(session, bounds, code_id=code_id))
 
 
 def analytics_of_scope(
@@ -175,7 +181,9 @@ def analytics_of_scope(
 ) -> Analytics:
     """Every code of the scope, or of one client in it."""
     statement = _OF_SCOPE if client_id is None else _OF_CLIENT
-    return _found(period, session.execute(statement, period.bounds() | _whose(client_id)).all())
+    bounds = period.bounds()
+    cells = session.execute(statement, bounds | _whose(client_id)).all()
+    return _found(period, cells, refused_for(session, bounds, client_id=client_id))
 
 
 def most_used_codes(
@@ -196,7 +204,7 @@ def _whose(client_id: UUID | None) -> dict[str, UUID]:
     return {} if client_id is None else {"client": client_id}
 
 
-def _found(period: Period, cells: Sequence[Row[Any]]) -> Analytics:
+def _found(period: Period, cells: Sequence[Row[Any]], refused: Sequence[Refused]) -> Analytics:
     days = period.days
     outcomes = dict[tuple[date, str], Outcomes]()
     amounts = dict[tuple[date, str], Amounts]()
@@ -209,6 +217,7 @@ def _found(period: Period, cells: Sequence[Row[Any]]) -> Analytics:
     return Analytics(
         period,
         [Slice(*place, found, amounts.get(place, Amounts())) for place, found in outcomes.items()],
+        refused,
     )
 
 

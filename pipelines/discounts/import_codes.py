@@ -17,6 +17,7 @@ from pipelines.discounts.batches import state_of_batch
 from pipelines.discounts.code_rows import COLUMNS, NO_USER, CodeRow, check_row, of_codes
 from pipelines.discounts.customers import Customer, KnownCustomer, known_customers
 from pipelines.discounts.options import OPTION_LIST, OPTION_NAMES, OPTION_TYPES, option_values
+from pipelines.discounts.read import IS_BEARER, masked
 from pipelines.discounts.refusals import BatchArchived
 from pipelines.discounts.stored_rules import RULE_LIST, RULE_NAMES, RULE_TYPES, rule_values
 from pipelines.errors import FieldError
@@ -44,6 +45,16 @@ _TABLE = table_of(
         **OPTION_TYPES,
         **RULE_TYPES,
     }
+)
+#: What a reject is called: its code, if it has one, as lists show it to who does not manage codes. It is
+#: masked if the client's code of this text, or any row with it, is good once for whoever has it.
+_SHOWN = masked(
+    "same_as",
+    unless=f"""same_as IS NULL OR NOT EXISTS (
+        SELECT FROM file_rows c WHERE c.same_as = file_rows.same_as AND {IS_BEARER})
+    AND NOT EXISTS (
+        SELECT FROM discount_codes c
+        WHERE c.client_id = :client AND c.code = file_rows.same_as AND {IS_BEARER})""",
 )
 _REPEATED = Repeated(code="duplicate_row", field="code", thing="code")
 # Another client's code with the same text is another code, and is not looked for.
@@ -82,7 +93,7 @@ def _work(session: Session, file: FileInHand) -> Landing:
     judge = partial(_judged, session, file)
     stage(session, _TABLE, file.rows(COLUMNS, of_codes(file.limits)), judge)
     values = values_of(job) | {"actor": job.submitted_by, "state": state.value}
-    writing = Writing((_INSERT, _INSERT_RULES), values, "uq_discount_codes_code")
+    writing = Writing((_INSERT, _INSERT_RULES), values, "uq_discount_codes_code", _SHOWN)
     return land(session, job, _REPEATED, _KNOWN_ALREADY, writing)
 
 

@@ -20,11 +20,18 @@ from pipelines.errors import NotFound
 #: What is kept beside the versions of the rules, and may change while slots are taken.
 LIMIT_NAMES = ("max_uses", "max_uses_per_customer")
 
-# Whoever holds such a code has what it is worth: decision 0047.
-_IS_BEARER = "(c.max_uses = 1 AND c.assignee_keys IS NULL)"
+#: SQL: whoever holds the code `c` has what it is worth (decision 0047).
+IS_BEARER = "(c.max_uses = 1 AND c.assignee_keys IS NULL)"
+
+
+def masked(code: str, *, unless: str) -> str:
+    """SQL: the text of a code, and by its last characters alone unless the condition holds."""
+    return f"""CASE WHEN {unless} THEN {code}
+    ELSE '****' || CASE WHEN length({code}) > 8 THEN right({code}, 4) ELSE '' END END"""
+
+
 #: SQL: the text of the code `c` as it is shown, with all codes `opens` or without.
-CODE_SHOWN = f"""CASE WHEN CAST(:opens AS boolean) OR {_IS_BEARER} IS NOT TRUE THEN c.code
-    ELSE '****' || CASE WHEN length(c.code) > 8 THEN right(c.code, 4) ELSE '' END END"""
+CODE_SHOWN = masked("c.code", unless=f"CAST(:opens AS boolean) OR {IS_BEARER} IS NOT TRUE")
 _CODES = f"""
 SELECT c.id, c.agency_id, c.client_id, c.batch_id, {CODE_SHOWN} AS code, c.state, c.rules_version, c.max_uses,
     c.max_uses_per_customer, c.watch_leaks, c.pause_reason,
@@ -46,7 +53,7 @@ _LIST = text(
 WHERE (CAST(:before AS uuid) IS NULL OR c.id < :before)
   AND (CAST(:client AS uuid) IS NULL OR c.client_id = :client)
   AND (CAST(:batch AS uuid) IS NULL OR c.batch_id = :batch)
-  AND c.code LIKE :begins AND (CAST(:opens AS boolean) OR {_IS_BEARER} IS NOT TRUE
+  AND c.code LIKE :begins AND (CAST(:opens AS boolean) OR {IS_BEARER} IS NOT TRUE
     OR :begins IN ('%', c.code || '%'))
   AND CASE CAST(:standing AS text) WHEN 'paused' THEN c.state = 'paused'
     WHEN 'draining' THEN c.state = 'archived' AND EXISTS (SELECT FROM discount_usages u

@@ -28,16 +28,17 @@ WHERE r.flagged_at IS NOT NULL
 """
 SCORE_DIGITS_MAX = 3
 #: What is over without a payment, or with all of it paid back, asks nobody for a decision.
-_WAITS = "r.decision IS NULL AND (u.state NOT IN ('released', 'refunded') OR p.review IS NOT NULL)"
+WAITS = "r.decision IS NULL AND (u.state NOT IN ('released', 'refunded') OR p.review IS NOT NULL)"
 _ONE = text(_FLAGGED + "AND r.usage_id = :usage")
-_OF_LIST = """
+#: Of the client and the code that are asked for, if any.
+OF_LIST = """
   AND (CAST(:client AS uuid) IS NULL OR r.client_id = :client)
   AND (CAST(:code AS uuid) IS NULL OR r.usage_id IN (
     SELECT coalesce(stacked_on, id) FROM discount_usages WHERE code_id = :code))
 """
 _DECIDED = text(
     _FLAGGED
-    + _OF_LIST
+    + OF_LIST
     + """
   AND r.decision IS NOT NULL AND (CAST(:before AS uuid) IS NULL OR r.usage_id < :before)
 ORDER BY r.usage_id DESC LIMIT :limit
@@ -45,9 +46,9 @@ ORDER BY r.usage_id DESC LIMIT :limit
 )
 _WAITING = text(
     _FLAGGED
-    + _OF_LIST
+    + OF_LIST
     + f"""
-  AND {_WAITS}
+  AND {WAITS}
   AND (CAST(:before AS uuid) IS NULL OR (r.score, r.usage_id) < (:score, :before))
 ORDER BY r.score DESC, r.usage_id DESC LIMIT :limit
 """

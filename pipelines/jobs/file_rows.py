@@ -38,11 +38,12 @@ SELECT count(*) FILTER (WHERE problem IS NULL) AS good,
     count(*) FILTER (WHERE problem IS NOT NULL) AS rejected
 FROM file_rows
 """)
-_REJECTS = text("""
-INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail, field)
-SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field
+_REJECTS = """
+INSERT INTO items (job_id, position, chunk_number, agency_id, client_id, state, code, detail, field,
+    reference)
+SELECT :job, row_number, 1, :agency, :client, 'failed', problem, detail, field, {shown}
 FROM file_rows WHERE problem IS NOT NULL
-""")
+"""
 
 
 class RowsMoved(Fault):
@@ -95,6 +96,8 @@ class Writing:
     statements: Sequence[TextClause]
     values: dict[str, Any]
     unique: str
+    #: SQL: what a reject is called in its item, as whoever sees the job may see it; a module constant.
+    shown: str = "NULL"
 
 
 #: A row that could be read, with the id that it will have; and the columns of its kind, or what is wrong.
@@ -173,7 +176,7 @@ def _write(session: Session, writing: Writing) -> bool:
 def _told(session: Session, job: Row[Any], tally: Row[Any], writing: Writing) -> Landing:
     """List the rejects; the others are in, or kept out by them."""
     if tally.rejected:
-        session.execute(_REJECTS, writing.values)
+        session.execute(text(_REJECTS.format(shown=writing.shown)), writing.values)
     if is_refused_for_rows(job, tally.rejected):
         return rows_refused(tally.good, failed=tally.rejected, nothing="nothing was imported")
     return landed(tally.good, failed=tally.rejected)

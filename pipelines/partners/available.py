@@ -69,17 +69,25 @@ def offers_for(session: Session, visitor: Visitor, *, now: datetime) -> list[Row
 
 
 def list_available(
-    session: Session, visitor: Visitor, *, after: UUID | None, limit: int, now: datetime
+    session: Session,
+    visitor: Visitor,
+    *,
+    after: UUID | None,
+    limit: int,
+    now: datetime,
+    one_per_offer: bool = False,
 ) -> list[Available]:
     """Coupons that the visitor may claim, offer by offer; none for who has claimed this month.
 
-    `after`: the last one that was shown before.
+    `after`: the last one that was shown before. `one_per_offer`: of each offer the first alone.
     """
     if not may_claim(session, visitor, now=now):
         return []
     found: list[Available] = []
     for offer, low in _from(session, visitor, offers_for(session, visitor, now=now), after):
-        found += _of_offer(session, offer, low, limit - len(found))
+        if one_per_offer and low >= 0:
+            continue
+        found += _of_offer(session, offer, low, 1 if one_per_offer else limit - len(found))
         if len(found) == limit:
             break
     return found

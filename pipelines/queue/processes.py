@@ -103,7 +103,8 @@ class Heartbeat:
     """Writes one process's row from a thread of its own, through a connection of its own.
 
     So neither does busy work keep it from beating, nor does it keep work from a connection.
-    `sessions` is that connection; whoever ends the process may use it too.
+    `sessions` is that connection; whoever ends the process may use it too. `beside` is a small write of
+    the process that goes with each beat, and with its end; it opens its own transaction.
     """
 
     def __init__(
@@ -115,12 +116,14 @@ class Heartbeat:
         limits: Limits,
         tally: Tally,
         keyring: Keyring,
+        beside: Callable[[Sessions], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sessions = sessions
         self.tally = tally
         self._limits = limits
         self._keyring = keyring
+        self._beside = beside
         self._now = now
         self._who = {"id": new_id(), "name": name, "host": socket.gethostname(), "pid": os.getpid()}
         self._threads = threads
@@ -171,9 +174,20 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._ends.is_set():
             self._attempt(self._beat)
+            if self._is_well:
+                self._write_beside()
             self._awake.wait(self._limits.heartbeat_seconds)
             self._awake.clear()
+        self._write_beside()
         self._attempt(self._leave)
+
+    def _write_beside(self) -> None:
+        if self._beside is None:
+            return
+        try:
+            self._beside(self.sessions)
+        except Exception as fault:  # the beat goes on without it
+            log.warning("heartbeat.beside_failed", fault=type(fault).__name__)
 
     def _attempt(self, write: Callable[[Session], None]) -> None:
         try:

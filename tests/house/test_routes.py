@@ -27,6 +27,8 @@ UNCOUNTED = {
     "docs_start": "the same bytes for everybody",
     "docs_asset": "a file",
     "static": "a file",
+    "widget_script": "a file",
+    "demo_partner": "a redirect, of a demo alone",
     "root": "a redirect",
     "admin_inventory": "a redirect",
     "agency_dashboard": "a redirect",

@@ -8,10 +8,11 @@ from playwright.sync_api import Browser, expect
 from models.people import Role
 from pipelines.wiring import House
 from tests.discounting import full_discount
-from tests.driving import rows
+from tests.driving import change, rows
 from tests.journeys.test_layout import document_width
 from tests.journeys.test_upload_to_results import sign_in
 from tests.seeding import seed
+from tests.suspecting import flag
 from tests.web.conftest import make_user
 
 pytestmark = pytest.mark.journey
@@ -77,3 +78,45 @@ def test_s2_143_a_live_slot_counts_down_and_is_released_by_keyboard(
     assert rows(house, "SELECT state, release_reason FROM discount_usages") == [
         ("released", "manager")
     ]
+
+
+def test_s2_138_flagged_uses_are_gone_through_by_keys_that_can_be_switched_off(
+    house: House, chromium: Browser, address: str, tmp_path: Path
+) -> None:
+    """No key decides, and none is heard while somebody types (WCAG 2.1.4)."""
+    seeded = seed(house, vendor=False)
+    make_user(house, "bob@example.com", Role.CLIENT_ADMIN, seeded)
+    for code in ("HIGH", "LOWER"):
+        flag(house, {"id": full_discount(house, seeded, code)})
+    change(
+        house,
+        "UPDATE usage_risks SET score = 90 WHERE code_id = (SELECT id FROM discount_codes "
+        "WHERE code = 'HIGH')",
+    )
+    page = chromium.new_page(viewport={"width": 320, "height": 900})
+    sign_in(page, address)
+    page.goto(f"{address}/console/discounts/flagged")
+    page.get_by_role("link", name="Look at them one by one").click()
+    expect(page.locator("#place")).to_contain_text("1 of 2")
+    wide = document_width(page)
+    page.screenshot(path=tmp_path / "flagged-item.png", full_page=True)
+
+    page.keyboard.press("n")
+    expect(page.locator("#place")).to_contain_text("2 of 2")
+    page.get_by_label("Keys").uncheck()
+    page.keyboard.press("n")
+    page.reload()
+    expect(page.get_by_label("Keys")).not_to_be_checked()
+    page.keyboard.press("n")
+    expect(page.locator("#place")).to_contain_text("2 of 2")
+    page.get_by_label("Keys").check()
+    page.keyboard.press("a")
+    page.get_by_label("Reason").fill("a colleague, by name")
+    page.get_by_role("button", name="Approve the use").click()
+    expect(page.locator("#place")).to_contain_text("1 of 1")
+    expect(page.get_by_text("The use is approved.")).to_be_visible()
+    page.close()
+
+    decided = rows(house, "SELECT decision_reason FROM usage_risks WHERE decision = 'approved'")
+    assert [one.decision_reason for one in decided] == ["a colleague, by name"]
+    assert wide == 320

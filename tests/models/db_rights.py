@@ -50,6 +50,7 @@ RIGHTS = {
     "book_sums": "S S S SIU",
     "coupon_usage_deltas": "SI SI SI SID",
     "coupon_usage_daily": "S S S SIU",
+    "discount_refusals": "S S S SIUD",
     "campaigns": "SIU SIU SIU SIU",
     "chunks": "SIU SIU SIU SIUD",
     "client_brands": "SIUD SIUD SIUD SIUD",

@@ -32,7 +32,7 @@ APPENDED_ONLY |= {"code_index", "coupon_events", "open_redemptions", "draw_membe
 APPENDED_ONLY |= {"discount_rules"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
-ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily"}
+ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily", "discount_refusals"}
 HELD_BY_TRIGGER = {"coupons"}  # refused before the policy: `test_a_coupon_stays_its_tenants`
 BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}  # their wall: test_people.py
 #: Read by the system alone; whoever writes one writes it for the tenant in scope.

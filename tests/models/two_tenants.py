@@ -30,6 +30,7 @@ from models.webhooks import WebhookDelivery, WebhookEndpoint
 from pipelines.alerts.handle import ByHand, raise_by_hand
 from pipelines.alerts.subscriptions import Chosen, Reader, choose_notices
 from pipelines.books.add_up import add_up_books
+from pipelines.discounts.refused import RefusedFor, Times, add_refusals
 from pipelines.provisioning.recipients import DeliveryMethod
 from pipelines.provisioning.single import SingleRequest, submit_single
 from pipelines.tenants.conditions import keep_counting
@@ -73,6 +74,8 @@ def two_tenants(house: House) -> Two:
                 "campaign_id": seeded.campaign_id,
             }
             session.execute(insert(IssuedDelta).values(ISSUED | whose))
+            refused = {RefusedFor(seeded.client_id, "HERS", "code_invalid"): Times(applied=1)}
+            add_refusals(session, refused, now=clock.now(session))
             change_stock_by_nothing(session, seeded)
     return two
 

@@ -177,6 +177,28 @@ def test_a_new_demo_has_the_notes_books_people_and_pools(up):
     assert api.send("POST", "/auth/login", json=body)["expires_in"] == 24 * 3600
 
 
+def test_s033_a_demo_has_a_partner_whose_shop_was_handed_its_secret(up):
+    admin = Api(up.url).login("admin@example.com", "admin123")
+    (vendor,) = admin.get("/vendors")["data"]
+    shop = doctor(up)[1]["sandbox_url"]
+
+    assert vendor["origins"] == [shop]
+    assert admin.get(f"/vendors/{vendor['id']}/partner-secret")["configured"] is True
+    known = requests.get(f"{shop}/control/partner/vendor", timeout=30).json()
+    assert known == {"vendor_id": vendor["id"], "host": up.url, "configured": True}
+    led = requests.get(f"{up.url}/demo/partner", timeout=30, allow_redirects=False)
+    assert led.headers["Location"] == f"{shop}/partner/"
+    # The shop's own backend signs for its customer, and Largesse takes it.
+    with requests.Session() as browser:
+        browser.post(f"{shop}/partner/sign-in", {"customer": "customer-1001"}, timeout=30)
+        signed = browser.post(
+            f"{shop}/partner/largesse-token", headers={"Origin": shop}, timeout=30
+        ).json()
+    body = {"token": signed["token"], "host_origin": shop}
+    opened = Api(up.url).send("POST", "/session-from-token", json=body)
+    assert opened["vendor_id"] == vendor["id"]
+
+
 def _coupons_of(person):
     return len(person.get("/users/me/coupons")["data"])
 

@@ -32,7 +32,9 @@ ALWAYS = {
 }
 NO_FEATURES = "camera=(), geolocation=(), microphone=(), payment=()"
 #: Files and descriptions that are the same for everybody, and so may be kept.
-KEPT = {"static", "docs_asset", "openapi"}
+KEPT = {"static", "docs_asset", "openapi", "widget_script"}
+#: What pages of other origins show: a partner's script, and the frame that it makes (SEC-34).
+EMBEDDED = {"widget_script", "widget_frame"}
 #: The reader of the API's description sets styles on its elements; scripts stay strict.
 STYLED = {"docs_page"}
 
@@ -69,6 +71,7 @@ def path_of(rule: Rule, own: Known) -> str:
         "token": "t",
         "name": "live.js",
         "vendor": "reloadly",
+        "vendor_id": own.ids["client_id"],
     }
     path = rule.rule
     for name in rule.arguments:
@@ -83,7 +86,10 @@ def judge(answer: TestResponse, endpoint: str, *, kept: bool) -> list[str]:
     policy = headers.get("Content-Security-Policy", "")
     if endpoint in STYLED:
         policy = policy.replace("style-src 'self' 'unsafe-inline'", "style-src 'self'")
-    wrong = [f"{n}: {headers.get(n)}" for n, value in ALWAYS.items() if headers.get(n) != value]
+    always = dict(ALWAYS)
+    if endpoint in EMBEDDED:
+        always["Cross-Origin-Resource-Policy"] = "cross-origin"
+    wrong = [f"{n}: {headers.get(n)}" for n, value in always.items() if headers.get(n) != value]
     wrong += [f"policy {policy}"] * (policy != POLICY)
     wrong += ["features"] * (headers.get("Permissions-Policy") != NO_FEATURES)
     wrong += ["referrer"] * (headers.get("Referrer-Policy") not in {"no-referrer", "same-origin"})

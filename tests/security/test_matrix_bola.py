@@ -33,6 +33,8 @@ NOT_OWNED = {
 }
 #: Nobody's role lets them in, but the signature of an outside company over the very address.
 SIGNED = {"webhooks.take_twilio_receipt"}
+#: One page for everybody, whoever a vendor is: nothing in it is a tenant's but where it may be shown.
+PUBLIC_PAGES = {"widget_frame"}
 #: A body that is good in itself, so that only the object is missing.
 BODIES: dict[str, dict[str, Any]] = {
     "gift-card-pools.change_gift_card_pool": {"low_watermark": 1},
@@ -85,7 +87,7 @@ def rules_with_ids(app: Flask, *, console: bool) -> list[Rule]:
         for rule in app.url_map.iter_rules()
         if rule.arguments - set(NOT_OWNED)
         and rule.rule.startswith("/console") == console
-        and rule.endpoint not in SIGNED
+        and rule.endpoint not in SIGNED | PUBLIC_PAGES
     ]
 
 

@@ -81,6 +81,14 @@ class ReleasedFor(Schema):
     count = fields.Integer()
 
 
+class RefusedFor(Schema):
+    """A reason why codes were refused, the one that was given most first; at most twenty."""
+
+    reason = fields.String(metadata={"description": "The code of the refusal."})
+    applied = fields.Integer(metadata={"description": "Times when it was applied to a cart."})
+    validated = fields.Integer(metadata={"description": "Times when it was only asked about."})
+
+
 class DiscountAmounts(Schema):
     """Of uses that are paid and not refunded."""
 
@@ -99,6 +107,12 @@ class DiscountAnalytics(Schema):
     time_zone = fields.String(metadata={"description": "Whose days these are."})
     totals = fields.Nested(DiscountOutcomes)
     released = fields.List(fields.Nested(ReleasedFor))
+    refused = fields.List(
+        fields.Nested(RefusedFor),
+        metadata={
+            "description": "Tries that took no slot, counted within seconds; see docs/discounts.md."
+        },
+    )
     amounts = fields.List(fields.Nested(DiscountAmounts))
     data = fields.List(
         fields.Nested(DiscountOutcomesOfDay),

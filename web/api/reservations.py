@@ -30,6 +30,7 @@ from pipelines.discounts.customers import Customer, KnownCustomer, known_custome
 from pipelines.discounts.give_way import reserve_giving_way
 from pipelines.discounts.read import quoted_json, read_reservation
 from pipelines.discounts.refusals import CartChanged, CodeInvalid
+from pipelines.discounts.refused import Times
 from pipelines.discounts.release import ReleaseReason
 from pipelines.discounts.reserve import Ask, Reserved, has_it_already
 from pipelines.discounts.validate import Trial
@@ -53,6 +54,7 @@ from web.fields import NO_CURRENCY, Count, Currency, EmailAddress, Identity, Tex
 from web.front import front
 from web.guards import permitted, principal
 from web.misses import do_after_answer
+from web.refusals import count_refusal, counting_refusals
 from web.shoppers import count_try, trying
 from web.tenant_choice import chosen_client
 
@@ -182,6 +184,7 @@ def validate_discount(query: dict[str, Any]) -> Response:
     except CodeInvalid as refusal:
         told = refusal
     if isinstance(told, Refusal):
+        count_refusal(client_id, query["code"], told, Times(validated=1))
         _tell_of_stranger(client_id, told, customer)
         return jsonify(
             {
@@ -242,7 +245,7 @@ def apply_discount(body: dict[str, Any]) -> Response:
 
     end = end_purchase(house.paying.pages, client_id)
     try:
-        with looking:
+        with counting_refusals(client_id, body["code"]), looking:
             done = reserve_giving_way(house.sessions, ask, attempt, end)
     except CodeInvalid as refusal:
         _tell_of_stranger(client_id, refusal, ask.customer)

@@ -25,7 +25,7 @@ from web.api.partner_schemas import LONG_TEXT
 from web.api.routes import MAY_HAVE_KEY, Routes, answers, asks, documented, may_read, reads
 from web.client_address import client_network
 from web.cross_origin import asking_origin, cross_origin
-from web.fields import Identity, PageQuery, Text
+from web.fields import Flag, Identity, PageQuery, Text
 from web.front import front
 from web.guards import public
 from web.pages import id_cursor, listed
@@ -35,7 +35,7 @@ from web.visitors import visiting, visitor
 
 routes = Routes("widget", "What a partner's users ask for through the widget (docs/partners.md).")
 WITHDRAWN = "withdrawn"
-#: Coupons that a refusal lists afresh.
+#: Offers that a refusal lists afresh, each with a coupon.
 FRESH_COUPONS = 20
 
 
@@ -61,6 +61,14 @@ class OfferSeen(Schema):
     title = fields.String()
     description = fields.String()
     expires_at = fields.DateTime(allow_none=True)
+
+
+class AvailableQuery(PageQuery):
+    one_per_offer = Flag(
+        in_text=True,
+        load_default=False,
+        metadata={"description": "Of each offer its first coupon alone: enough to choose from."},
+    )
 
 
 class AvailableCoupon(Schema):
@@ -166,7 +174,7 @@ def open_session_from_token(body: dict[str, Any]) -> Response:
 @routes.get("/available-coupons")
 @cross_origin
 @visiting(Policy.WIDGET)
-@asks(PageQuery)
+@asks(AvailableQuery)
 @answers(200, AvailablePage)
 def list_available_coupons(query: dict[str, Any]) -> Response:
     """Coupons that may be claimed now, offer by offer, without their codes.
@@ -177,7 +185,14 @@ def list_available_coupons(query: dict[str, Any]) -> Response:
     after, mine, next_at = id_cursor(query), None, None
     with scoped_transaction(house.sessions, client(who.client_id)) as session:
         now = clock.now(session)
-        found = list_available(session, who, after=after, limit=limit + 1, now=now)
+        found = list_available(
+            session,
+            who,
+            after=after,
+            limit=limit + 1,
+            now=now,
+            one_per_offer=query["one_per_offer"],
+        )
         claimed = claim_of_month(session, who, now=now)
         if claimed is not None:
             mine = own_claim(session, who, claimed[0], keyring=house.settings.keyring)
@@ -249,7 +264,9 @@ def _fresh(who: Visitor) -> list[dict[str, Any]]:
     """What may be claimed now, for a page whose list is stale (EC-111)."""
     with scoped_transaction(front().house.sessions, client(who.client_id)) as session:
         now = clock.now(session)
-        found = list_available(session, who, after=None, limit=FRESH_COUPONS, now=now)
+        found = list_available(
+            session, who, after=None, limit=FRESH_COUPONS, now=now, one_per_offer=True
+        )
     return [_available(one) for one in found]
 
 

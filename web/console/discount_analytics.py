@@ -15,7 +15,7 @@ from pipelines.errors import ValidationFailed
 from web.console.discount_charts import amount_charts, outcomes_chart
 from web.console.discount_form import day_of
 from web.console.discount_page import place
-from web.console.discount_words import conversion_words, release_words
+from web.console.discount_words import conversion_words, refusal_words, release_words
 from web.console.discounts import TITLE
 from web.console.formats import money
 from web.console.frame import page
@@ -124,6 +124,7 @@ def _page(found: Analytics, errors: dict[str, str], *, title: str, **facts: Any)
         totals=totals,
         conversion=conversion_words(totals),
         released=[(release_words(one), count) for one, count in totals.released.items()],
+        refused=[(refusal_words(one.reason), one) for one in found.refused],
         amounts=[
             (currency, money(one.discount_minor, currency), money(one.revenue_minor, currency))
             for currency, one in found.by_currency().items()

@@ -1,7 +1,7 @@
 """The form that makes a discount code: what it does is tried on a sample cart first (S2-061)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from pipelines.discounts.options import OPTION_NAMES, CodeOptions
 from pipelines.discounts.read import LIMIT_NAMES
 from pipelines.discounts.refusals import CodeExists
 from pipelines.discounts.rule_checks import check_rules
-from pipelines.discounts.rules import DiscountRules
+from pipelines.discounts.rules import DiscountKind, DiscountRules
 from pipelines.errors import NotFound, ValidationFailed
 from pipelines.queue.keys import RequestInProgress, once
 from pipelines.tenants.clients import client
@@ -71,13 +71,10 @@ def make() -> Response:
     errors = dict[str, str]()
     is_trial = request.form.get("do") == "preview"
     with looking() as session:
-        client_id, zone = _client(session, typed, errors if not is_trial else {})
+        client_id, zone = client_of(session, typed, errors if not is_trial else {})
         now = clock.now(session)
-    kind = kind_of(typed, errors)
-    values = read_values(typed, zone, errors)
-    limits = {name: values.pop(name) for name in LIMIT_NAMES}
-    options = CodeOptions(**{name: values.pop(name) for name in OPTION_NAMES})
-    rules = DiscountRules(kind, **values)
+    does = read_does(kind_of(typed, errors), typed, zone, errors)
+    rules = does.rules
     if is_trial:
         return _form(typed, errors, tried=tried(rules, typed, errors, now), zone=zone)
     if typed["assigned_to"] and not address(typed["assigned_to"]):
@@ -86,7 +83,7 @@ def make() -> Response:
         errors["ends_on"] = IS_PAST
     if errors or client_id is None:
         return _form(typed, errors, zone=zone)
-    new = NewDiscount(client_id, typed["code"], rules, **limits, options=options)
+    new = NewDiscount(client_id, typed["code"], rules, **does.limits, options=does.options)
     return _made(new, typed, zone)
 
 
@@ -97,6 +94,25 @@ def typed_rules() -> dict[str, str]:
     tiers = request.form.get("tiers", "")[:TIERS_CHARACTERS_MAX]
     # Without empty lines: an error names the line as it then stands there.
     return typed | {"products": products, "tiers": "\n".join(tier_lines(tiers))}
+
+
+@dataclass(frozen=True, slots=True)
+class Does:
+    """What was typed of what a code does, how often, and what becomes of refunds, late payments and leaks."""
+
+    rules: DiscountRules
+    limits: dict[str, Any]
+    options: CodeOptions
+
+
+def read_does(
+    kind: DiscountKind, typed: Mapping[str, str], zone: str, errors: dict[str, str]
+) -> Does:
+    """The fields of rules, limits and options; what is wrong is put into `errors`."""
+    values = read_values(typed, zone, errors)
+    limits = {name: values.pop(name) for name in LIMIT_NAMES}
+    options = CodeOptions(**{name: values.pop(name) for name in OPTION_NAMES})
+    return Does(DiscountRules(kind, **values), limits, options)
 
 
 def tried(
@@ -115,6 +131,22 @@ def tried(
 
 def is_past(rules: DiscountRules, now: datetime) -> bool:
     return rules.expires_at is not None and rules.expires_at <= now
+
+
+def client_of(
+    session: Session, typed: Mapping[str, str], errors: dict[str, str]
+) -> tuple[UUID | None, str]:
+    """Whose the code is and its time zone; None with why in `errors`."""
+    field, named = typed_client(typed)
+    given = id_in(named)
+    try:
+        if named and given is None:
+            raise NotFound
+        client_id = chosen_client(session, principal(), given)
+        return client_id, client(session, client_id).time_zone
+    except (ClientRequired, NotFound):
+        errors[field] = NO_CLIENT
+        return None, NO_ZONE
 
 
 def _made(new: NewDiscount, typed: Mapping[str, str], zone: str) -> Response:
@@ -137,22 +169,6 @@ def _made(new: NewDiscount, typed: Mapping[str, str], zone: str) -> Response:
     except ValidationFailed as refusal:
         return _form(typed, by_field(refusal.errors), zone=zone)
     return go(url_for("console.discount", discount_id=done.resource_id, done="created"))
-
-
-def _client(
-    session: Session, typed: Mapping[str, str], errors: dict[str, str]
-) -> tuple[UUID | None, str]:
-    """Whose the code is and its time zone; None with why in `errors`."""
-    field, named = typed_client(typed)
-    given = id_in(named)
-    try:
-        if named and given is None:
-            raise NotFound
-        client_id = chosen_client(session, principal(), given)
-        return client_id, client(session, client_id).time_zone
-    except (ClientRequired, NotFound):
-        errors[field] = NO_CLIENT
-        return None, NO_ZONE
 
 
 def _form(

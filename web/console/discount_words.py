@@ -40,6 +40,23 @@ EFFECTS: Mapping[Standing, str] = {
     Standing.ARCHIVED: "It is put away for good, with its history.",
 }
 #: Why slots came back without a payment; one that is not here is told by its own name.
+#: Why a code was refused, as whoever runs it reads it.
+REFUSALS: Mapping[str, str] = {
+    "code_invalid": "No such code, or somebody else’s",
+    "code_inactive": "It was paused or put away",
+    "code_not_started": "Before its first day",
+    "code_expired": "After its last day",
+    "slot_exhausted": "Used as often as it may be",
+    "already_reserved": "The customer had it in another cart",
+    "already_used": "The customer had used it as often as one may",
+    "own_referral": "The customer’s own code for friends",
+    "stacking_not_allowed": "Did not go with the codes of the cart",
+    "too_many_reservations": "The customer had too many reservations",
+    "currency_mismatch": "Another currency",
+    "no_eligible_items": "None of its products in the cart",
+    "min_order_not_met": "The cart cost too little",
+    "not_first_order": "Not a first purchase",
+}
 RELEASES: Mapping[str, str] = {
     "timeout": "Abandoned: not paid in time",
     "customer": "Given back by the customer",
@@ -200,6 +217,10 @@ def held_words(payment_state: str | None) -> str | None:
 
 def release_words(reason: str) -> str:
     return RELEASES.get(reason, reason.replace("_", " ").capitalize() or "Not known")
+
+
+def refusal_words(reason: str) -> str:
+    return REFUSALS.get(reason, reason.replace("_", " ").capitalize())
 
 
 def conversion_words(outcomes: Outcomes) -> str:

@@ -132,6 +132,11 @@ class JobWords:
         return not self.is_import and self.kind not in {CODE_GENERATION, DISCOUNT_GENERATION}
 
     @property
+    def names_codes(self) -> bool:
+        """Its items say which code they are about, masked where it is worth something by itself."""
+        return self.kind == DISCOUNT_IMPORT
+
+    @property
     def makes_discounts(self) -> bool:
         """Its codes are a batch, which has its id."""
         return self.kind in {DISCOUNT_GENERATION, DISCOUNT_IMPORT}

@@ -76,6 +76,21 @@
     tick();
   }
 
+  for (const place of document.querySelectorAll("[data-keys]")) {
+    // Single keys lead to the links that name them, and are switched off for good by the box.
+    const box = place.querySelector("input");
+    const kept = "largesse.keys";
+    place.hidden = false;
+    box.checked = localStorage.getItem(kept) !== "off";
+    box.addEventListener("change", () => localStorage.setItem(kept, box.checked ? "on" : "off"));
+    document.addEventListener("keydown", (event) => {
+      if (!box.checked || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+      if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+      const link = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+      if (link) link.click();
+    });
+  }
+
   window.addEventListener("pageshow", () => {
     // What was disabled from the start, with its reason, stays so.
     for (const button of document.querySelectorAll("form[data-once] button[data-sent]")) {

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0075"
-down_revision = "0073"
+down_revision = "0074"
 branch_labels = None
 depends_on = None
 

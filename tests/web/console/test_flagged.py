@@ -12,7 +12,7 @@ from pipelines.wiring import House
 from tests.buying import full_purchase
 from tests.discounting import counted, full_discount
 from tests.driving import change, rows
-from tests.seeding import ACTOR, Seeded
+from tests.seeding import ACTOR, Seeded, seed
 from tests.suspecting import flag
 from tests.web.conftest import Caller, signed_in
 from tests.web.console.conftest import Visitor, visitor_of
@@ -225,3 +225,111 @@ def test_s2063_the_list_and_the_code_s_page_lead_there(
     assert f'href="{HOME}?code={code.id}"' in mia.get(f"/console/discounts/{code.id}").text
     assert "80 of 100" in mia.get(f"{HOME}?code={code.id}").text
     assert "Nothing waits" in mia.get(f"{HOME}?code={one.rpartition('/')[2]}").text
+
+
+@pytest.fixture
+def queue(house: House, seeded: Seeded) -> list[str]:
+    """Three flagged uses of three codes, the highest score first."""
+    made = [full_discount(house, seeded, f"CODE-{place}") for place in range(3)]
+    for usage_id, score in zip(made, (95, 80, 72), strict=True):
+        flag(house, {"id": usage_id})
+        change(
+            house,
+            "UPDATE usage_risks SET score = :score WHERE usage_id = :id",
+            score=score,
+            id=usage_id,
+        )
+    return [f"{HOME}/{usage_id}" for usage_id in made]
+
+
+def following(page: str) -> list[str]:
+    return re.findall(r'rel="next" href="([^"]*)"', page)
+
+
+def test_s2138_a_flagged_use_says_its_place_in_the_queue_and_leads_to_the_next(
+    ada: Visitor, queue: list[str]
+) -> None:
+    """After the last one comes the first: what was left for later is not lost."""
+    shown = [ada.get(path).text for path in queue]
+
+    places = [re.findall(r'id="place">([^<]*)<', page) for page in shown]
+    assert places == [[f"{n} of 3 that wait, the highest score first."] for n in (1, 2, 3)]
+    assert [following(page) for page in shown] == [[queue[1]], [queue[2]], [queue[0]]]
+    assert "The customer tried 9 different codes within a day." in shown[0]
+    assert f'href="{queue[0]}/approve" data-key="a"' in shown[0]
+    assert f'href="{queue[0]}/reject" data-key="b"' in shown[0]
+    assert f'href="{queue[1]}" data-key="n"' in shown[0]
+    assert "nobody takes it back" in shown[0]
+    assert f'href="{queue[0]}"' in ada.get(HOME).text
+
+
+def test_s2138_who_has_decided_is_led_to_the_next_one_that_waits(
+    house: House, ada: Visitor, queue: list[str]
+) -> None:
+    """Also past one that somebody else decided on meanwhile, and to the list after the last."""
+    change(
+        house,
+        "UPDATE usage_risks SET decision = 'approved', decided_by = :id, decided_at = now(), "
+        "decision_reason = 'A colleague' WHERE score = 80",
+        id=ACTOR,
+    )
+
+    first = ada.send(f"{queue[0]}/approve", agreed="1", reason="A colleague")
+    then = ada.get(first.headers["Location"]).text
+    last = ada.send(f"{queue[2]}/reject", agreed="1", reason="One person")
+    late = ada.get(queue[1]).text
+
+    assert first.headers["Location"] == f"{queue[2]}?done=approved"
+    assert "The use is approved." in then
+    assert "1 of 1 that wait" in then
+    assert following(then) == []
+    assert last.headers["Location"] == f"{HOME}?done=rejected"
+    assert "It waits no more." in late
+    assert "data-key" not in late
+
+
+def test_s2138_the_queue_of_one_code_stays_that_code_s(
+    house: House, ada: Visitor, queue: list[str]
+) -> None:
+    (code,) = rows(house, "SELECT id FROM discount_codes WHERE code = 'CODE-0'")
+    low = UUID(queue[2].rpartition("/")[2])
+    change(house, "UPDATE discount_usages SET code_id = :c WHERE id = :u", c=code.id, u=low)
+
+    shown = ada.get(f"{queue[0]}?code={code.id}").text
+    path = f"{queue[0]}/approve?code={code.id}"
+    done = ada.send(path, agreed="1", reason="A colleague")
+
+    assert "1 of 2 that wait" in shown
+    assert following(shown) == [f"{queue[2]}?code={code.id}"]
+    assert f'href="{path}"' in shown
+    assert done.headers["Location"] == f"{queue[2]}?code={code.id}&done=approved"
+
+
+def test_s2138_nobody_sees_what_is_another_client_s_or_not_flagged(
+    house: House, ada: Visitor, queue: list[str]
+) -> None:
+    theirs = full_discount(house, seed(house, vendor=False))
+    flag(house, {"id": theirs})
+    change(house, "UPDATE usage_risks SET flagged_at = NULL WHERE score = 72")
+
+    assert ada.get(f"{HOME}/{theirs}").status_code == 404
+    assert ada.get(queue[2]).status_code == 404
+    assert "1 of 2 that wait" in ada.get(queue[0]).text
+
+
+def test_s2063_who_may_not_decide_looks_through_the_queue(mia: Visitor, queue: list[str]) -> None:
+    shown = mia.get(queue[0]).text
+
+    assert "Administrators decide" in shown
+    assert "/approve" not in shown
+    assert following(shown) == [queue[1]]
+
+
+def test_s2138_a_long_queue_is_counted_up_to_a_bound(
+    ada: Visitor, queue: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("pipelines.fraud.queue", "web.console.flagged_item"):
+        monkeypatch.setattr(f"{module}.COUNTED_MAX", 2)
+
+    assert "2 of 2 or more that wait" in ada.get(queue[1]).text
+    assert "After the first 2 that wait." in ada.get(queue[2]).text
