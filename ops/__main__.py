@@ -16,6 +16,7 @@ from ops.commands.jobs import jobs
 from ops.commands.keys import keys
 from ops.commands.looking import doctor, migrate, prove
 from ops.commands.opening import balance_sheet
+from ops.commands.partners import partners
 from ops.commands.people import user
 from ops.commands.purchases import purchases
 from ops.commands.referrals import referrals
@@ -48,6 +49,7 @@ for command in (
     discounts,
     referrals,
     coupons,
+    partners,
     purchases,
     distribute,
     draw,

@@ -132,3 +132,17 @@ def end_of(house: House, caller: Caller, answer: Any) -> tuple[int, dict[str, An
 def other_person(house: House, seeded: Seeded, name: str = "other") -> UUID:
     """Somebody of the same client."""
     return make_user(house, f"{name}.{seeded.client_id}@x.example", Role.CLIENT_VIEWER, seeded)
+
+
+def own_coupon(house: House, seeded: Seeded, draft_id: str) -> UUID:
+    """A coupon that the maker of the draft holds, of a book named as the furnished one."""
+    (maker,) = rows(house, "SELECT user_id FROM upload_drafts WHERE id = :id", id=draft_id)
+    (book,) = rows(house, "SELECT min(name) AS name FROM books")
+    book_id = make_book(house, seeded, name=book.name)
+    (code,) = put_codes(house, seeded, book_id, 1)
+    found = coupon(house, seeded, code)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        moved = Moved(CouponMove.ASSIGNED, clock.now(session), maker.user_id, reason=book.name)
+        step = Step(found.id, found.version, maker.user_id)
+        assert move_coupons(session, book_id, [step], moved)
+    return found.id

@@ -25,11 +25,12 @@ from pipelines.wiring import House
 from tests.booking import make_book
 from tests.buying import furnish_payments
 from tests.clawing import dispute, top_up_of
-from tests.couponing import coupon, put_codes
+from tests.couponing import coupon, own_coupon, put_codes
 from tests.discounting import full_discount, make_discount
 from tests.distributing import distribute, make_pool, options, stocked_book
 from tests.driving import cards_csv, change, drain, import_cards_now, rows, submit
 from tests.funding import PRICE, funded
+from tests.furnished_partner import furnish_partner
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded, seed
 from tests.suspecting import flag
@@ -69,6 +70,7 @@ def furnish(app: Flask, house: House, words: str) -> Seeded:
     _distribute(house, seeded, words)
     _discount(house, seeded, words)
     furnish_payments(house, seeded, words)
+    furnish_partner(app, house, seeded, words)
     return seeded
 
 
@@ -276,20 +278,6 @@ def draft_of(visitor: Visitor, seeded: Seeded, words: str) -> str:
     return home.removesuffix("/upload").rpartition("/")[2]
 
 
-def _own_coupon(house: House, seeded: Seeded, draft_id: str) -> UUID:
-    """A coupon that the maker of the draft holds, of a book named as the furnished one."""
-    (maker,) = rows(house, "SELECT user_id FROM upload_drafts WHERE id = :id", id=draft_id)
-    (book,) = rows(house, "SELECT min(name) AS name FROM books")
-    book_id = make_book(house, seeded, name=book.name)
-    (code,) = put_codes(house, seeded, book_id, 1)
-    found = coupon(house, seeded, code)
-    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
-        moved = Moved(CouponMove.ASSIGNED, clock.now(session), maker.user_id, reason=book.name)
-        step = Step(found.id, found.version, maker.user_id)
-        assert move_coupons(session, book_id, [step], moved)
-    return found.id
-
-
 def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
     """What stands in the addresses of pages; where there is none, an id of something else."""
     known = {"client": seeded.client_id, "pool": seeded.csv_pool}
@@ -322,13 +310,14 @@ def ids_of(house: House, seeded: Seeded, draft_id: str) -> dict[str, object]:
             "coupons WHERE book_id = (SELECT min(id::text)::uuid FROM books"
             " WHERE client_id = :client) AND state = 'locked'"
         ),
-        "own_id": _own_coupon(house, seeded, draft_id),
+        "own_id": own_coupon(house, seeded, draft_id),
         "discount_id": first("discount_codes WHERE client_id = :client AND used > 0"),
         "reservation_id": first("discount_usages WHERE client_id = :client"),
         "purchase_id": first("purchases WHERE client_id = :client"),
         "program_id": first("referral_programs WHERE client_id = :client"),
         "top_up_id": first("top_ups WHERE client_id = :client"),
         "event_id": "evt_1",
+        "partner_id": first("partners WHERE client_id = :client"),
         "endpoint_id": first("webhook_endpoints WHERE client_id = :client"),
     }
 

@@ -86,8 +86,9 @@ def change_partner(
     actor_id: UUID,
     anywhere: bool,
     now: datetime,
+    reason: str | None = None,
 ) -> None:
-    """Write what is in `values`: any of `PartnerWanted`, and `is_disabled`.
+    """Write what is in `values`: any of `PartnerWanted`, and `is_disabled`, perhaps for a `reason`.
 
     A site that is taken off the list loses its visits, and a disabled partner all of them.
     `version` is what the caller last read. Raises `NotFound`, `PreconditionFailed`, `ValidationFailed`.
@@ -116,7 +117,9 @@ def change_partner(
             told["offers"] = len(wanted.offers)
         _audit(session, "partner.changed", before, actor_id, told)
     if "is_disabled" in values:
-        _stand(session, before, disables=values["is_disabled"], actor_id=actor_id, now=now)
+        why: dict[str, Any] = {} if reason is None else {"reason": reason}
+        disables = values["is_disabled"]
+        _stand(session, before, why, disables=disables, actor_id=actor_id, now=now)
 
 
 def held_partner(session: Session, partner_id: UUID) -> Row[Any]:
@@ -136,7 +139,13 @@ def offers_wanted(session: Session, partner_id: UUID) -> list[OfferWanted]:
 
 
 def _stand(
-    session: Session, before: Row[Any], *, disables: bool, actor_id: UUID, now: datetime
+    session: Session,
+    before: Row[Any],
+    why: dict[str, Any],
+    *,
+    disables: bool,
+    actor_id: UUID,
+    now: datetime,
 ) -> None:
     """A disabled partner's tokens and visits are good for nothing; its visits do not come back."""
     if disables == (before.disabled_at is not None):
@@ -144,9 +153,9 @@ def _stand(
     session.execute(_DISABLE, {"partner": before.id, "disables": disables, "now": now})
     if disables:
         ended = revoke_sessions(session, before.id, now=now)
-        _audit(session, "partner.disabled", before, actor_id, {"visits_ended": ended})
+        _audit(session, "partner.disabled", before, actor_id, why | {"visits_ended": ended})
     else:
-        _audit(session, "partner.enabled", before, actor_id, {})
+        _audit(session, "partner.enabled", before, actor_id, why)
 
 
 def _audit(

@@ -1,5 +1,6 @@
 """Read partners for whoever manages them: who they are, and what comes from their sites."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,12 @@ SELECT (SELECT count(*) FROM claims c WHERE c.partner_id = p.id AND c.claim_mont
 FROM partners p, LATERAL (SELECT date_trunc('month', CAST(:now AS timestamptz)
     AT TIME ZONE p.time_zone)::date AS month) m
 WHERE p.id = :partner
+""")
+_CLAIMS = text("""
+SELECT p.id, count(c.id) AS claims FROM partners p
+LEFT JOIN claims c ON c.partner_id = p.id AND c.claim_month =
+    date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE p.time_zone)::date
+WHERE p.id = ANY (:partners) GROUP BY p.id
 """)
 _REFUSALS = text("""
 SELECT reason, sum(times) AS times, max(last_at) AS last_at FROM partner_refusals
@@ -79,6 +86,14 @@ def read_partner(session: Session, partner_id: UUID) -> Row[Any]:
 def standing_of(session: Session, partner_id: UUID, *, now: datetime) -> Row[Any]:
     """Claims of this month in the partner's zone, and visits that go on."""
     return session.execute(_STANDING, {"partner": partner_id, "now": now}).one()
+
+
+def claims_this_month(
+    session: Session, partner_ids: Collection[UUID], *, now: datetime
+) -> dict[UUID, int]:
+    """How many claims each of them has this month, in its own zone."""
+    found = session.execute(_CLAIMS, {"partners": list(partner_ids), "now": now})
+    return {row.id: row.claims for row in found}
 
 
 def refusals_of(session: Session, partner_id: UUID, *, now: datetime) -> list[Row[Any]]:

@@ -19,7 +19,7 @@ def texts() -> str:
 def test_every_command_a_page_names_exists() -> None:
     named = set(COMMAND.findall(texts()))
 
-    assert named == {"discounts", "import-cards", "referrals", "user"}
+    assert named == {"discounts", "import-cards", "partners", "referrals", "user"}
     assert named <= set(main.commands)
 
 

@@ -45,6 +45,7 @@ NAVIGATION = (
     Entry("look", "Look as a person", "eye", "console.look_find", Permission.IMPERSONATE),
     Entry("api-keys", "API keys", "key", "console.api_keys", Permission.KEYS_MANAGE),
     Entry("webhooks", "Webhooks", "upload", "console.webhooks", Permission.WEBHOOKS_READ),
+    Entry("partners", "Partners", "globe", "console.partners", Permission.PARTNERS_READ),
     Entry("audit", "Audit", "info", "console.audit", Permission.AUDIT_READ),
     Entry("vendors", "Vendors", "upload", "console.vendors", Permission.VENDORS_READ),
     Entry("my-coupons", "My coupons", "gift", "console.my_coupons", Permission.OWN_COUPONS),

@@ -29,6 +29,14 @@
     });
   }
 
+  // A secret that is shown once is not there for who comes back to the page.
+  window.addEventListener("pagehide", () => {
+    for (const input of document.querySelectorAll("[data-forgets]")) {
+      input.value = "";
+      delete input.dataset.value;
+    }
+  });
+
   for (const button of document.querySelectorAll("[data-prints]")) {
     button.hidden = false;
     button.addEventListener("click", () => window.print());
