@@ -1,5 +1,8 @@
 """The registry of advisory locks: transaction-scoped only, taken before any row lock.
 
+But for one: a claim has locked the row of its partner's user, which nobody else waits for, before it
+shares the decks of books.
+
 The namespaces are permanent: changing one would let old and new code pass each other.
 """
 
@@ -45,6 +48,9 @@ class Namespace(StrEnum):
     REFERRER = "referrer"
     #: One submit of the same distribution at a time (EC-098).
     DISTRIBUTION = "distribution"
+    #: Shared by whoever opens a visit of a partner or claims in one, alone for who ends its secrets or
+    #: disables it: they come before, and what they end is over, or after, and end it.
+    PARTNER = "partner"
     #: Acts on one coupon: whoever finds it taken is told so at once (EC-085).
     COUPON = "coupon"
     #: Whoever makes a client know people; the function `know_people` takes it.

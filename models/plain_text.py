@@ -21,6 +21,9 @@ from sqlalchemy.types import NullType
 TEXTS_KEPT = 512
 
 
+Names = tuple[bytes | None, ...]
+
+
 class PlainResult(IteratorResult[Any]):
     """The rows of a plain statement, all of them fetched, and how many it found or touched."""
 
@@ -32,7 +35,10 @@ class Ready:
     """A text as the driver takes it, with what its answers' columns are called."""
 
     sql: str
-    columns: SimpleResultMetaData = field(default_factory=lambda: SimpleResultMetaData(()))
+    #: As the last answer had them; both at once, for threads share it.
+    known: "tuple[Names, SimpleResultMetaData]" = field(
+        default_factory=lambda: ((), SimpleResultMetaData(()))
+    )
 
 
 _ready: "WeakKeyDictionary[TextClause, Ready | None]" = WeakKeyDictionary()
@@ -93,8 +99,10 @@ def _has_rows(cursor: "psycopg.Cursor[Any]") -> bool:
 def _columns(statement: Ready, cursor: "psycopg.Cursor[Any]") -> SimpleResultMetaData:
     """What the answer's columns are called, read when there are others than before."""
     answer = cursor.pgresult
-    count = 0 if answer is None else answer.nfields
-    if answer is not None and len(statement.columns.keys) != count:
-        names = [(answer.fname(place) or b"").decode() for place in range(count)]
-        statement.columns = SimpleResultMetaData(names)
-    return statement.columns
+    # By their names and not their number: a schema may change under a statement that says `*`.
+    names: Names = () if answer is None else tuple(map(answer.fname, range(answer.nfields)))
+    known, columns = statement.known
+    if names != known:
+        columns = SimpleResultMetaData([(name or b"").decode() for name in names])
+        statement.known = (names, columns)
+    return columns

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.partners.origins import OPAQUE
 from pipelines.partners.public import is_listed
@@ -73,7 +74,10 @@ def _may_read() -> bool:
     if "may_read" not in g:
         origin = asking_origin()
         may_be_site = origin if origin != OPAQUE else None
-        g.may_read = bool(may_be_site) and is_listed(front().house.sessions, may_be_site or "")
+        try:
+            g.may_read = bool(may_be_site) and is_listed(front().house.sessions, may_be_site or "")
+        except SQLAlchemyError:
+            g.may_read = False
     return cast("bool", g.may_read)
 
 

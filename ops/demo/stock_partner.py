@@ -31,11 +31,12 @@ def stock_partner(admin: Api, *, sandbox_url: str) -> None:
     if origin not in vendor["origins"]:
         origins = [*vendor["origins"], origin]
         admin.send("PATCH", f"/vendors/{vendor['id']}", json={"origins": origins})
+    host = _origin_of(admin.base_url)
     known = _shop(sandbox_url, "GET")
-    if known.get("vendor_id") == vendor["id"]:
+    if (known.get("vendor_id"), known.get("host")) == (vendor["id"], host):
         return
     told = {"vendor_id": vendor["id"], "secret": _secret(admin, vendor["id"])}
-    _shop(sandbox_url, "PUT", told | {"host": _origin_of(admin.base_url)})
+    _shop(sandbox_url, "PUT", told | {"host": host})
 
 
 def _vendor(admin: Api) -> dict[str, Any]:

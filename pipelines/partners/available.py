@@ -44,7 +44,7 @@ ORDER BY c.draw_key LIMIT :limit
 _AFTER = text("""
 SELECT c.book_id, c.draw_key, o.place FROM partner_offers o
 JOIN coupons c ON c.book_id = o.book_id AND c.id = :coupon
-WHERE o.partner_id = :partner AND o.ended_at IS NULL
+WHERE o.partner_id = :partner ORDER BY o.ended_at DESC NULLS FIRST LIMIT 1
 """)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from models.base import new_id
 from models.books import CouponMove
+from models.locks import Namespace, share_lock
 from models.partners import Claim
 from pipelines.audit.record import record
 from pipelines.books.counts import take_places
@@ -24,7 +25,7 @@ from pipelines.books.read import book_rules
 from pipelines.books.refusals import RecipientInactive
 from pipelines.jobs.refusals import ClientSuspended
 from pipelines.partners.available import offers_for
-from pipelines.partners.refusals import AlreadyClaimed, CouponUnavailable
+from pipelines.partners.refusals import AlreadyClaimed, CouponUnavailable, SessionExpired
 from pipelines.partners.sessions import Visitor
 from pipelines.partners.take_coupon import take_certain, take_next
 from pipelines.webhooks.catalogue import COUPON_CLAIMED
@@ -40,15 +41,20 @@ FROM partners p, LATERAL (SELECT CAST(:now AS timestamptz) AT TIME ZONE p.time_z
 WHERE p.id = :partner
 """)
 _HOLD_USER = text("""
+SELECT FROM partner_users WHERE partner_id = :partner AND user_id = :user FOR NO KEY UPDATE
+""")
+# Once the locks are there: what they waited for is seen now.
+_STANDING = text("""
 SELECT k.disabled_at IS NOT NULL AS is_disabled, l.suspended_at IS NOT NULL AS is_suspended
-FROM partner_users u JOIN client_users k ON k.client_id = u.client_id AND k.user_id = u.user_id
-JOIN clients l ON l.id = u.client_id
-WHERE u.partner_id = :partner AND u.user_id = :user FOR NO KEY UPDATE OF u
+FROM widget_sessions s JOIN partners p ON p.id = s.partner_id AND p.disabled_at IS NULL
+JOIN client_users k ON k.client_id = s.client_id AND k.user_id = s.user_id
+JOIN clients l ON l.id = s.client_id
+WHERE s.id = :visit AND s.revoked_at IS NULL AND s.expires_at > :now
 """)
 _IS_OF = text("SELECT FROM coupons WHERE book_id = :book AND id = :coupon")
-_OF_MONTH = text("""
-SELECT id, offer_id, asked_coupon_id, claimed_at FROM claims
-WHERE partner_id = :partner AND user_id = :user AND claim_month = :month
+_LATEST = text("""
+SELECT id, offer_id, asked_coupon_id, claim_month, claimed_at FROM claims
+WHERE partner_id = :partner AND user_id = :user ORDER BY claim_month DESC LIMIT 1
 """)
 
 
@@ -73,18 +79,24 @@ class Claimed:
 def claim_coupon(session: Session, visitor: Visitor, asked: Asked, *, now: datetime) -> Claimed:
     """Give the visitor a coupon for good, in the client's scope.
 
-    Raises `AlreadyClaimed`, `CouponUnavailable`, `RecipientInactive`, `ClientSuspended`; nothing is
+    Raises `SessionExpired`, `AlreadyClaimed`, `CouponUnavailable`, `RecipientInactive`, `ClientSuspended`; nothing is
     written then.
     """
-    who = {"partner": visitor.partner_id, "user": visitor.user_id}
-    month = session.execute(_MONTH, who | {"now": now}).one()
-    held = session.execute(_HOLD_USER, who).one_or_none()
-    earlier = session.execute(_OF_MONTH, who | {"month": month.month}).one_or_none()
-    if earlier is not None:
-        return _again(earlier, asked, month.next_at, now)
-    if held is None or held.is_disabled:
+    who = {"partner": visitor.partner_id, "user": visitor.user_id, "now": now}
+    share_lock(session, Namespace.PARTNER, str(visitor.partner_id))
+    session.execute(_HOLD_USER, who)
+    standing = session.execute(_STANDING, who | {"visit": visitor.session_id}).one_or_none()
+    if standing is None:
+        raise SessionExpired
+    month = session.execute(_MONTH, who).one()
+    latest = session.execute(_LATEST, who).one_or_none()
+    if latest is not None and _is_repeat(latest, asked, now):
+        return Claimed(latest.id, is_replay=True)
+    if latest is not None and latest.claim_month == month.month:
+        raise AlreadyClaimed(month.next_at)
+    if standing.is_disabled:
         raise RecipientInactive
-    if held.is_suspended:
+    if standing.is_suspended:
         raise ClientSuspended
     for offer in _asked_offers(session, visitor, asked, now):
         claim_id = _claim_of(session, visitor, offer, asked, month.month, now)
@@ -93,14 +105,12 @@ def claim_coupon(session: Session, visitor: Visitor, asked: Asked, *, now: datet
     raise CouponUnavailable
 
 
-def _again(earlier: Row[Any], asked: Asked, next_at: datetime, now: datetime) -> Claimed:
-    """The claim of this month again, for whoever lost its answer and asks the same (EC-112)."""
-    is_same = earlier.asked_coupon_id == asked.coupon_id and (
-        asked.offer_id is None or asked.offer_id == earlier.offer_id
+def _is_repeat(latest: Row[Any], asked: Asked, now: datetime) -> bool:
+    """Whether the request is that of the claim again, whose answer was lost; also in the next month (EC-112)."""
+    is_same = latest.asked_coupon_id == asked.coupon_id and (
+        asked.offer_id is None or asked.offer_id == latest.offer_id
     )
-    if asked.has_key or not is_same or earlier.claimed_at < now - REPLAYED_WITHIN:
-        raise AlreadyClaimed(next_at)
-    return Claimed(earlier.id, is_replay=True)
+    return is_same and not asked.has_key and bool(latest.claimed_at >= now - REPLAYED_WITHIN)
 
 
 def _asked_offers(

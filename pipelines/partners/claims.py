@@ -83,10 +83,12 @@ def claim_of_month(
 def own_claims(
     session: Session, visitor: Visitor, *, before: UUID | None, limit: int, keyring: Keyring
 ) -> list[tuple[Row[Any], str | None]]:
-    """The visitor's claims at this partner, newest first, with their codes."""
+    """The visitor's claims at this partner, newest first, with their codes; one more than `limit` comes without."""
     who = {"partner": visitor.partner_id, "user": visitor.user_id}
-    rows = session.execute(_OWN_LIST, who | {"before": before, "limit": limit}).all()
-    return [(row, _code(session, row, visitor, keyring)) for row in rows]
+    rows = session.execute(_OWN_LIST, who | {"before": before, "limit": limit + 1}).all()
+    shown = [(row, _code(session, row, visitor, keyring)) for row in rows[:limit]]
+    # One more says that there are more; what is not shown is not opened.
+    return [*shown, *((row, None) for row in rows[limit:])]
 
 
 def list_claims(

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.base import new_id
 from models.database import Sessions, scoped_transaction
+from models.locks import Namespace, share_lock
 from models.partners import WidgetSession
 from models.scope import SYSTEM, client
 from pipelines.partners.note_refusal import note_refusal
@@ -40,18 +41,15 @@ from pipelines.sealing import Keyring
 REMEMBERED = timedelta(hours=1)
 
 _PARTNER = text("""
-SELECT id, agency_id, client_id, origins, disabled_at IS NOT NULL AS is_disabled,
-    coalesce(token_at < CAST(:now AS timestamptz) - interval '1 minute', true) AS is_seen_seldom
+SELECT id, agency_id, client_id, origins, disabled_at IS NOT NULL AS is_disabled
 FROM partners WHERE id = :partner
 """)
-# Shared: whoever disables the partner or ends its secrets comes before the visit, which is refused,
-# or after it, and ends it.
-_SHARE = text("""
+# Once the lock is there: whoever ended the secret has committed then, and this statement sees it.
+_STILL = text("""
 SELECT p.origins FROM partners p
 WHERE p.id = :partner AND p.disabled_at IS NULL AND EXISTS (
     SELECT FROM partner_secrets s WHERE s.id = :secret AND s.partner_id = p.id
       AND (s.ends_at IS NULL OR s.ends_at > :now))
-FOR SHARE OF p
 """)
 _SPEND = text("""
 INSERT INTO spent_tokens (partner_id, jti_hash, forget_at) VALUES (:partner, :jti, :forget_at)
@@ -59,11 +57,18 @@ ON CONFLICT DO NOTHING
 """)
 _IS_SPENT = text("SELECT FROM spent_tokens WHERE partner_id = :partner AND jti_hash = :jti")
 _KNOW = text("SELECT know_partner_user(:agency, :client, :partner, :external_id, :id, :now)")
-# Once a minute, and never while the partner is shared: visits that begin at once do not wait for each other.
-_SEEN_PARTNER = text("UPDATE partners SET token_at = :now WHERE id = :partner")
+# Once a minute, by whoever comes first: nobody waits for that, and no visit is lost by it.
+_SEEN_PARTNER = text("""
+UPDATE partners SET token_at = :now WHERE id = (
+    SELECT id FROM partners WHERE id = :partner
+      AND coalesce(token_at < CAST(:now AS timestamptz) - interval '1 minute', true)
+    FOR NO KEY UPDATE SKIP LOCKED)
+""")
 _SEEN_SECRET = text("""
-UPDATE partner_secrets SET used_at = :now
-WHERE id = :secret AND (used_at IS NULL OR used_at < CAST(:now AS timestamptz) - interval '1 minute')
+UPDATE partner_secrets SET used_at = :now WHERE id = (
+    SELECT id FROM partner_secrets WHERE id = :secret
+      AND coalesce(used_at < CAST(:now AS timestamptz) - interval '1 minute', true)
+    FOR NO KEY UPDATE SKIP LOCKED)
 """)
 
 
@@ -118,7 +123,7 @@ def open_session(
     partner_id = named_partner(token)
     with scoped_transaction(sessions, SYSTEM) as session:
         now = clock.now(session)
-        partner = session.execute(_PARTNER, {"partner": partner_id, "now": now}).one_or_none()
+        partner = session.execute(_PARTNER, {"partner": partner_id}).one_or_none()
         secrets = live_secrets(session, partner_id, keyring=keyring, now=now)
     try:
         trusted = _trusted(token, partner, secrets, now)
@@ -191,11 +196,12 @@ def _open(sessions: Sessions, trusted: _Trusted, place: Place) -> OpenedSession:
     with scoped_transaction(sessions, client(partner.client_id)) as session:
         now = clock.now(session)
         asked = {"partner": partner.id, "secret": trusted.secret_id, "now": now}
-        shared = session.execute(_SHARE, asked).one_or_none()
-        if shared is None:
+        share_lock(session, Namespace.PARTNER, str(partner.id))
+        still = session.execute(_STILL, asked).one_or_none()
+        if still is None:
             raise InvalidToken
         # It may have been taken off the list since.
-        refuse_origin(place.site, shared.origins)
+        refuse_origin(place.site, still.origins)
         forget_at = (
             datetime.fromtimestamp(said.expires_at + LEEWAY_SECONDS, now.tzinfo) + REMEMBERED
         )
@@ -226,7 +232,5 @@ def _open(sessions: Sessions, trusted: _Trusted, place: Place) -> OpenedSession:
             )
         )
         session.execute(_SEEN_SECRET, asked)
-    if partner.is_seen_seldom:
-        with scoped_transaction(sessions, client(partner.client_id)) as session:
-            session.execute(_SEEN_PARTNER, {"partner": partner.id, "now": now})
+        session.execute(_SEEN_PARTNER, asked)
     return OpenedSession(token, now + SESSION_LIFETIME, user_id, partner.id)

@@ -9,6 +9,8 @@ from pipelines.errors import FieldError
 
 ORIGINS_MAX = 20
 ORIGIN_CHARACTERS_MAX = 255
+#: Of all together: they stand in one header, for which proxies have little room.
+CHARACTERS_MAX = 2_000
 #: What a browser sends of a page that has no site: a file, or a frame that was cut off.
 OPAQUE = "null"
 _HOST = re.compile(
@@ -48,6 +50,9 @@ def _as_browsers_write(text: str) -> str | None:
 def origin_errors(origins: Sequence[str], *, anywhere: bool) -> list[FieldError]:
     """What is wrong with a partner's list, each with its place."""
     faults = []
+    if sum(map(len, origins)) > CHARACTERS_MAX:
+        detail = f"At most {CHARACTERS_MAX:,} characters in all: they have to go into one header."
+        faults.append(FieldError("too_long", detail, pointer="/origins"))
     for place, origin in enumerate(origins):
         fault = origin_fault(origin, anywhere=anywhere)
         if fault is None and origin in origins[:place]:

@@ -8,12 +8,13 @@ from sqlalchemy import Row, insert, text
 from sqlalchemy.orm import Session
 
 from models.base import new_id
+from models.locks import Namespace, wait_for_lock
 from models.partners import Partner
 from pipelines.audit.record import changes, record
 from pipelines.books.refusals import PreconditionFailed
 from pipelines.errors import Kind, NotFound, Refusal
 from pipelines.partners.offers import live_offers, write_offers
-from pipelines.partners.rules import OfferWanted, PartnerWanted, check_partner
+from pipelines.partners.rules import NAMES, OfferWanted, PartnerWanted, check_partner
 from pipelines.partners.sessions import revoke_sessions
 
 PARTNERS_MAX = 500
@@ -56,7 +57,7 @@ def create_partner(
         raise NotFound
     if session.execute(_COUNT, {"client": client_id}).scalar_one() >= PARTNERS_MAX:
         raise TooManyPartners
-    check_partner(session, wanted, client_id, anywhere=anywhere)
+    check_partner(session, wanted, client_id, anywhere=anywhere, named=NAMES)
     made = new_id()
     session.execute(
         insert(Partner).values(
@@ -93,6 +94,9 @@ def change_partner(
     A site that is taken off the list loses its visits, and a disabled partner all of them.
     `version` is what the caller last read. Raises `NotFound`, `PreconditionFailed`, `ValidationFailed`.
     """
+    if "is_disabled" in values or "origins" in values:
+        # As the lock order wants: before any row.
+        wait_for_lock(session, Namespace.PARTNER, str(partner_id))
     before = held_partner(session, partner_id)
     if version is not None and version != before.version:
         raise PreconditionFailed(current=before.version)
@@ -103,7 +107,8 @@ def change_partner(
         origins=values.get("origins", before.origins),
         offers=offers,
     )
-    check_partner(session, wanted, before.client_id, anywhere=anywhere)
+    # What stands already and is good no more keeps nobody from disabling the partner.
+    check_partner(session, wanted, before.client_id, anywhere=anywhere, named=values.keys())
     plain = {
         "name": wanted.name,
         "time_zone": wanted.time_zone,

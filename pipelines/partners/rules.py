@@ -1,6 +1,6 @@
 """What a partner is to be, checked: its name, its time zone, its sites and its offers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -43,15 +43,28 @@ class PartnerWanted:
     offers: Sequence[OfferWanted]
 
 
+#: What a partner has that is checked.
+NAMES = frozenset({"time_zone", "origins", "offers"})
+
+
 def check_partner(
-    session: Session, wanted: PartnerWanted, client_id: UUID, *, anywhere: bool
+    session: Session,
+    wanted: PartnerWanted,
+    client_id: UUID,
+    *,
+    anywhere: bool,
+    named: Collection[str],
 ) -> None:
-    """Raises `ValidationFailed` with all that is wrong; `anywhere` as in `origin_fault`."""
-    faults = origin_errors(wanted.origins, anywhere=anywhere)
-    if not session.execute(_IS_ZONE, {"zone": wanted.time_zone}).scalar_one():
+    """Raises `ValidationFailed` with all that is wrong of what is `named`; `anywhere` as in `origin_fault`."""
+    faults = origin_errors(wanted.origins, anywhere=anywhere) if "origins" in named else []
+    if (
+        "time_zone" in named
+        and not session.execute(_IS_ZONE, {"zone": wanted.time_zone}).scalar_one()
+    ):
         detail = "Give a time zone by its IANA name, such as Europe/Vienna or UTC."
         faults.append(FieldError("unknown_time_zone", detail, pointer="/time_zone"))
-    faults += _offer_errors(session, wanted.offers, client_id)
+    if "offers" in named:
+        faults += _offer_errors(session, wanted.offers, client_id)
     if faults:
         raise ValidationFailed(errors=tuple(faults))
 

@@ -9,6 +9,7 @@ from sqlalchemy import Row, insert, text
 from sqlalchemy.orm import Session
 
 from models.base import new_id
+from models.locks import Namespace, wait_for_lock
 from models.partners import PartnerSecret
 from pipelines.audit.record import record
 from pipelines.errors import NotFound
@@ -93,6 +94,7 @@ def rotate_secret(
     The one before is good for `overlap_seconds` more. With 0 it is taken as known to a stranger:
     all before end at once, and so does every visit.
     """
+    wait_for_lock(session, Namespace.PARTNER, str(partner_id))
     partner = session.execute(_HOLD, {"partner": partner_id}).one_or_none()
     if partner is None:
         raise NotFound

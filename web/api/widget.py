@@ -241,7 +241,7 @@ def list_own_claims(query: dict[str, Any]) -> Response:
     limit, before = query["limit"], id_cursor(query)
     with scoped_transaction(house.sessions, client(who.client_id)) as session:
         keyring = house.settings.keyring
-        found = own_claims(session, who, before=before, limit=limit + 1, keyring=keyring)
+        found = own_claims(session, who, before=before, limit=limit, keyring=keyring)
     page = listed(found, limit=limit, view=lambda one: _answer(*one), place=lambda one: one[0].id)
     return _private(page)
 
