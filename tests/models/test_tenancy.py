@@ -30,9 +30,8 @@ WITHOUT_CLIENT_ROWS = {"agencies"}  # an agency is not its clients'
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_codes"}
 APPENDED_ONLY |= {"code_index", "coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
 APPENDED_ONLY |= {"discount_rules", "claims"}
-#: Read by tenants; written by a trigger and a duty alone, or by the platform.
+#: Read by tenants; written by a trigger, a function or a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
-# A partner's user is made by a function; the row can be locked, and says when.
 ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily", "partner_users"}
 HELD_BY_TRIGGER = {"coupons"}  # refused before the policy: `test_a_coupon_stays_its_tenants`
 BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}  # their wall: test_people.py
