@@ -24,7 +24,7 @@ UNREAD = {
 #: More than enough for all that a module asks of them within a minute.
 VISITS = 40
 #: For whoever a partner's token let in; no other credential is looked at.
-VISITED = {f"{BASE}/claims"}
+VISITED = {f"{BASE}/claims", f"{BASE}/available-coupons"}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Every edge case of discount codes and payments has a test that carries its number (S2-005, S2-019)."""
+"""Every edge case of discount codes, payments and partners has a test that carries its number (S2-005, S2-019)."""
 
 import re
 
@@ -20,6 +20,8 @@ CATEGORIES: dict[str, tuple[int, set[int]]] = {
     "S2-029 others": (12, set(range(34, 46))),
 }
 CASES = 53
+#: Of partners, their users' tokens and visits, and claims (S0).
+PARTNERS = set(range(102, 116))
 #: Case -> what of it is not there, and why; its test is of the rest.
 PARTS_OPEN = {
     18: "A gift card pays nothing at the checkout: cards are bought and revealed, and no balance of one "
@@ -60,3 +62,7 @@ def test_the_categories_have_every_case_once():
         range(1, CASES + 1)
     )
     assert set(PARTS_OPEN) <= set(range(1, CASES + 1))
+
+
+def test_each_case_of_partners_has_a_test():
+    assert PARTNERS - cases_with_a_test() == set()

@@ -49,6 +49,21 @@ def test_what_a_statement_touched_is_counted(house: House):
             session.execute(text("SELECT n FROM t WHERE n > 9")).scalar_one()
 
 
+def test_columns_are_called_what_they_are_called_now(house: House):
+    """A schema may change under a statement that says `*`, to as many columns of other names."""
+    everything = text("SELECT * FROM t")
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text("CREATE TEMPORARY TABLE t (a int, b text) ON COMMIT DROP"))
+        session.execute(text("INSERT INTO t VALUES (1, 'b')"))
+        before = dict(session.execute(everything).one()._mapping)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        session.execute(text("CREATE TEMPORARY TABLE t (b text, c int) ON COMMIT DROP"))
+        session.execute(text("INSERT INTO t VALUES ('b', 7)"))
+        after = dict(session.execute(everything).one()._mapping)
+
+    assert (before, after) == ({"a": 1, "b": "b"}, {"b": "b", "c": 7})
+
+
 def test_values_and_types_of_the_text_s_own_are_kept(house: House):
     with scoped_transaction(house.sessions, SYSTEM) as session:
         own = text("SELECT CAST(:n AS int)").bindparams(n=7)

@@ -38,6 +38,13 @@ def test_sec018_the_numbers_are_those_of_the_design():
         "redeem": (10, 60),
         "miss-ip": (50, 3600),
         "miss": (100, 3600),
+        "partner-token-ip": (120, 60),
+        "partner-token": (30, 60),
+        "widget-ip": (600, 60),
+        "widget": (60, 60),
+        "claim": (20, 60),
+        "widget-page-ip": (600, 60),
+        "token-check": (60, 60),
         "doubt-ip": (10, 3600),
         "doubt-for": (10, 3600),
         "doubt": (3, 3600),
@@ -58,6 +65,8 @@ def test_a_demo_asks_oftener_and_guesses_no_oftener():
     assert looser == {
         *("api", "submit", "upload", "session-ip", "reveal-ip", "receipt-ip", "trial"),
         *("redeliver", "register-ip", "invite", "invite-to"),
+        # Nothing is guessed there: keys have 256 bits, and the count of one partner stands.
+        *("partner-token-ip", "widget-ip", "widget", "claim", "widget-page-ip", "token-check"),
     }
     assert loose["submit"] == (60 * LOOSER, 60)
 

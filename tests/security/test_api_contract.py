@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from pipelines.wiring import House
 from tests.models.two_tenants import Two
+from tests.partnering import Partner, full_partner, opened
 from tests.security.tenants import Known, known_of
 from tests.web.conftest import Caller
 
@@ -63,6 +64,12 @@ def ids(house: House, two: Two, known: Known, callers: dict[str, Caller]) -> lis
     return [brand | {name: str(value) for name, value in each.items()} for each in found]
 
 
+@pytest.fixture(scope="module")
+def partner(house: House, two: Two, known: Known, callers: dict[str, Caller]) -> Partner:
+    """With coupons to claim; the other tenant's marks are known before."""
+    return full_partner(house, two.one)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_every_operation_keeps_its_contract_for_whoever_asks(
     app: Flask,
@@ -72,11 +79,14 @@ def test_every_operation_keeps_its_contract_for_whoever_asks(
     known: Known,
     callers: dict[str, Caller],
     admin: Caller,
+    partner: Partner,
     mode: GenerationMode,
 ) -> None:
     """Making a request takes longer than answering it: each is made once, and asked by all."""
     asking = {name: Asking(callers[name].headers, known.marks) for name in TENANTS_CALLERS}
     asking |= {"platform_admin": Asking(admin.headers), "nobody": Asking({}, known.marks)}
+    visit = opened(partner, partner.token()).token
+    asking["visitor"] = Asking({"Authorization": f"Bearer {visit}"}, known.marks)
     wrong: list[str] = []
     for operation in asked:
         ask(operation, mode, asking, ids, wrong)

@@ -266,6 +266,13 @@ def test_the_console_knows_a_wrong_secret_a_strange_text_and_a_good_token(
     assert check(client_admin, partner, good)["fault"] == "replayed"
 
 
+@pytest.mark.parametrize("role", [Role.PLATFORM_ADMIN, Role.AGENCY_ADMIN])
+def test_whoever_stands_above_the_client_is_told_of_a_good_token_too(
+    app: Flask, house: House, seeded: Seeded, partner: Partner, role: Role
+) -> None:
+    assert check(signed_in(app, house, role, seeded), partner, partner.token())["ok"] is True
+
+
 def test_the_console_says_that_there_is_no_secret_or_that_the_partner_is_disabled(
     house: House, partner: Partner, client_admin: Caller
 ) -> None:
