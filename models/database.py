@@ -4,16 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Engine, create_engine, event, text
+import psycopg
+from sqlalchemy import Engine, TextClause, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models import clock
+from models import clock, plain_text
 from models import scope as scopes
+from models.entering import enter
 
 #: True while this thread or task is inside a transaction: the HTTP door refuses to call out.
 in_transaction: ContextVar[bool] = ContextVar("in_transaction", default=False)
@@ -29,33 +32,48 @@ KEEPALIVES_COUNT = 3
 TRUSTED_SECONDS = 2.0
 _USED_AT = "used_at"
 
-_ENTER_SCOPE = text(
-    "SELECT set_config('role', :role, true), set_config('app.agency_id', :agency_id, true), "
-    f"set_config('app.client_id', :client_id, true), {clock.SQL} AS now"
-)
+#: Where a session keeps its connection, and the driver's, for as long as its transaction.
+_KEPT_AS = "connections"
 
 
 class ScopedSession(Session):
-    """A session whose every transaction takes the current scope's role and tenant ids."""
+    """A session whose every transaction takes the current scope's role and tenant ids.
+
+    Text goes to the driver by the short way, `models.plain_text`.
+    """
+
+    if not TYPE_CHECKING:  # typed as the session's own, which tells what columns there are
+
+        def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+            """As SQLAlchemy's; a text with one set of values needs none of its preparations."""
+            is_plain = isinstance(statement, TextClause) and not (
+                options or self.dispatch.do_orm_execute
+            )
+            if is_plain and (params is None or isinstance(params, dict)):
+                connection, driver = self._connections()
+                if (ready := plain_text.ready(statement, connection.dialect)) is not None:
+                    return plain_text.run(connection, driver, ready, params or {})
+            return super().execute(statement, params, **options)
+
+    def _connections(self) -> "tuple[Connection, psycopg.Connection[Any]]":
+        """This transaction's, which begins if it has not; a savepoint that waits is made."""
+        begun = self.get_transaction()
+        kept = self.info.get(_KEPT_AS)
+        if kept is None or kept[0] is not begun or self.in_nested_transaction():
+            connection = self.connection()
+            driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+            kept = self.info[_KEPT_AS] = (self.get_transaction(), connection, driver)
+        return kept[1], kept[2]
 
 
 Sessions = sessionmaker[ScopedSession]
 
 
 @event.listens_for(ScopedSession, "after_begin")
-def _enter_scope(
-    session: Session, _transaction: SessionTransaction, connection: Connection
-) -> None:
-    scope = scopes.current()
-    entered = connection.execute(
-        _ENTER_SCOPE,
-        {
-            "role": scope.role.value,
-            "agency_id": str(scope.agency_id or ""),
-            "client_id": str(scope.client_id or ""),
-        },
-    )
-    session.info[clock.KEPT_AS] = entered.one().now
+def _enter_scope(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    """A savepoint is within its transaction's scope already."""
+    if not transaction.nested:
+        session.info[clock.KEPT_AS] = enter(connection, scopes.current())
 
 
 def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = False) -> Engine:
@@ -77,6 +95,8 @@ def create_database_engine(url: str, *, pool_size: int, pooled_by_proxy: bool = 
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
+        # The one used last is warm: its statements are prepared, and its server's caches are filled.
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args=connect_args,
     )

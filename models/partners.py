@@ -211,6 +211,7 @@ class Claim(Base):
     __table_args__ = (
         of_same_tenant("partners", "partner_id"),
         of_same_tenant("partner_offers", "offer_id"),
+        of_same_tenant("books", "book_id"),
         ForeignKeyConstraint(["book_id", "coupon_id"], ["coupons.book_id", "coupons.id"]),
         _known_to_client(),
         Index("uq_claims_coupon_id", "coupon_id", unique=True),

@@ -317,15 +317,10 @@ def _retention(session: Session, _task: TaskInHand, now: datetime) -> None:
     """A pass with more than it could forget is followed by another, in its own transaction."""
     in_pieces = (forget_people, forget_drafts, forget_webhooks, forget_events, forget_refusals)
     full = [forget(session, now) for forget in (*in_pieces, forget_partner_traces)]
-    forget_sheets(session, now)
-    forget_failures(session, now)
-    forget_buried(session, now)
-    forget_mails(session, now)
-    forget_links(session, now)
-    forget_sign_ins(session, now)
-    forget_addresses(session, now)
+    whole = (forget_sheets, forget_failures, forget_buried, forget_mails, forget_links)
+    for forget in (*whole, forget_sign_ins, forget_addresses, forget_notices):
+        forget(session, now)
     forget_alerts(session, before=now - ALERTS_KEPT)
-    forget_notices(session, now)
     if any(full):
         defer(session, kinds.RETENTION, args={}, now=now)
 

@@ -8,16 +8,24 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
+import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from models import clock
+from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
+from pipelines.partners.claim import Asked, claim_coupon
+from pipelines.partners.open_session import OpenedSession, Place, open_session
 from pipelines.partners.partners import create_partner
+from pipelines.partners.refusals import TokenReplayed
 from pipelines.partners.rules import OfferWanted, PartnerWanted
 from pipelines.partners.secrets import rotate_secret
+from pipelines.partners.sessions import Visitor
 from pipelines.wiring import House
+from tests.booking import make_book
+from tests.couponing import put_codes
 from tests.seeding import ACTOR, Seeded
 from tests.web.conftest import Caller
 
@@ -102,3 +110,35 @@ def visit(app: Flask, partner: Partner, user: str = "user-1", **headers: str) ->
     return Caller(
         app.test_client(), {"Authorization": f"Bearer {answer.json['session_token']}", **headers}
     )
+
+
+class Forgetful:
+    """A memory of spent tokens that has just been emptied."""
+
+    def knows(self, partner_id: UUID, digest: bytes) -> bool:
+        return False
+
+    def keep(self, partner_id: UUID, digest: bytes, *, seconds: int) -> None:
+        pass
+
+
+def opened(partner: Partner, token: str) -> OpenedSession:
+    """A visit that the partner's own server opens."""
+    house = partner.house
+    keyring = house.settings.keyring
+    return open_session(house.sessions, token, Place(None), keyring=keyring, memory=Forgetful())
+
+
+def full_partner(house: House, seeded: Seeded) -> Partner:
+    """A partner with a row in each of its tables: its user has claimed, and came with a spent token."""
+    book_id = make_book(house, seeded)
+    put_codes(house, seeded, book_id, 2)
+    partner = make_partner(house, seeded, book_id)
+    token = partner.token()
+    visit = opened(partner, token)
+    with pytest.raises(TokenReplayed):
+        opened(partner, token)
+    who = Visitor(new_id(), seeded.agency_id, seeded.client_id, partner.id, visit.user_id)
+    with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
+        claim_coupon(session, who, Asked(), now=clock.now(session))
+    return partner

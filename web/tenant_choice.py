@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from models.database import Sessions, scoped_transaction
 from models.people import Role
 from pipelines.access.api_keys import client_for_key
 from pipelines.access.principals import Principal
@@ -21,12 +22,18 @@ class ClientRequired(Refusal):
     detail = "Name the client in `client_id`."
 
 
+def client_asked_for(sessions: Sessions, caller: Principal, given: UUID | None) -> UUID:
+    """As `chosen_client`, in a transaction of its own, which callers of one client need none for."""
+    if caller.client_id is not None:
+        return _own(caller.client_id, given)
+    with scoped_transaction(sessions, caller.scope) as session:
+        return chosen_client(session, caller, given)
+
+
 def chosen_client(session: Session, caller: Principal, given: UUID | None) -> UUID:
     """Raises `ClientRequired`, and `NotFound` for a client beyond the caller's own."""
     if caller.client_id is not None:
-        if given is not None and given != caller.client_id:
-            raise NotFound
-        return caller.client_id
+        return _own(caller.client_id, given)
     if given is not None:
         # Of what the caller sees: the scope that is taken next trusts this.
         return UUID(str(client(session, given).id))
@@ -34,6 +41,12 @@ def chosen_client(session: Session, caller: Principal, given: UUID | None) -> UU
     if chosen is None:
         raise ClientRequired
     return chosen
+
+
+def _own(client_id: UUID, given: UUID | None) -> UUID:
+    if given is not None and given != client_id:
+        raise NotFound
+    return client_id
 
 
 def place_of_endpoint(session: Session, caller: Principal, client_id: UUID | None) -> Place:

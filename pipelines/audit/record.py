@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from models.base import new_id
-from models.oversight import AuditEntry
 from pipelines.audit.circumstances import circumstances
 from pipelines.telemetry import scrub_text
 
 #: The longest `reason`, a person's own words, that a door takes.
 REASON_CHARACTERS_MAX = 200
+_RECORD = text("""
+INSERT INTO audit_entries (id, agency_id, client_id, actor_id, actor_role, on_behalf_of, action,
+    object_kind, object_id, detail, request_id, job_id, address)
+VALUES (:id, :agency_id, :client_id, :actor_id, :actor_role, :on_behalf_of, :action,
+    :object_kind, :object_id, :detail, :request_id, :job_id, :address)
+""")
 Fact = str | int | bool | None
 #: `[before, after]` of what was changed, or a plain fact.
 Detail = Mapping[str, Fact | Sequence[Fact]]
@@ -41,23 +47,22 @@ def record(
     request = circumstances()
     is_caller = actor_id is not None and actor_id == request.actor_id
     identity = new_id()
-    session.execute(
-        insert(AuditEntry).values(
-            id=identity,
-            agency_id=agency_id,
-            client_id=client_id,
-            actor_id=actor_id,
-            actor_role=request.actor_role if is_caller else None,
-            on_behalf_of=request.on_behalf_of if is_caller else None,
-            action=action,
-            object_kind=object_kind,
-            object_id=object_id,
-            detail=_said(detail or {}),
-            request_id=get_contextvars().get("request_id"),
-            job_id=job_id or (object_id if object_kind == "job" else None),
-            address=request.address,
-        )
-    )
+    values = {
+        "id": identity,
+        "agency_id": agency_id,
+        "client_id": client_id,
+        "actor_id": actor_id,
+        "actor_role": request.actor_role if is_caller else None,
+        "on_behalf_of": request.on_behalf_of if is_caller else None,
+        "action": action,
+        "object_kind": object_kind,
+        "object_id": object_id,
+        "detail": Jsonb(_said(detail or {})),
+        "request_id": get_contextvars().get("request_id"),
+        "job_id": job_id or (object_id if object_kind == "job" else None),
+        "address": request.address,
+    }
+    session.execute(_RECORD, values)
     return identity
 
 

@@ -45,10 +45,11 @@ WHERE client_id = :client AND code_id = :code AND state = 'reserved'
   AND customer_keys && CAST(:keys AS bytea[])
 ORDER BY expires_at DESC LIMIT 1
 """)
-_PURCHASES = text("""
-SELECT coalesce(max(purchases), 0) FROM discount_customers
-WHERE client_id = :client AND customer_key = ANY (CAST(:keys AS bytea[]))
-""")
+#: SQL: whether nobody who is the customer has paid with a code of the client.
+IS_FIRST_PURCHASE = """NOT EXISTS (
+    SELECT FROM discount_customers
+    WHERE client_id = :client AND customer_key = ANY (CAST(:keys AS bytea[])) AND purchases > 0)"""
+_IS_FIRST = text(f"SELECT {IS_FIRST_PURCHASE}")
 _BETTER_KNOWN = text("""
 UPDATE discount_usages SET customer_keys = customer_keys || CAST(:keys AS bytea[]),
     version = version + 1
@@ -127,10 +128,9 @@ def used_up(session: Session, uses: dict[str, Any], now: datetime | None = None)
 
 
 def is_first_purchase(session: Session, client_id: UUID, keys: Sequence[bytes]) -> bool:
-    """Whether nobody who is the customer has paid with a code of the client."""
     values = {"client": client_id, "keys": list(keys)}
-    purchases: int = session.execute(_PURCHASES, values).scalar_one()
-    return purchases == 0
+    is_first: bool = session.execute(_IS_FIRST, values).scalar_one()
+    return is_first
 
 
 def may_be_first(

@@ -1,6 +1,7 @@
 """Give back what is over before a slot is refused for it: abandoned carts block nobody (EC-013)."""
 
 from collections.abc import Callable
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -8,13 +9,12 @@ from sqlalchemy.orm import Session
 from models import clock
 from models.database import Sessions, scoped_transaction
 from models.payments import PaymentState
-from models.scope import client
+from models.scope import Scope, client
 from pipelines.discounts.look_up import code_named
 from pipelines.discounts.paid import refuse_by
 from pipelines.discounts.refusals import (
     AlreadyReserved,
     AlreadyUsed,
-    CartChanged,
     CodeBusy,
     PaymentUnderWay,
     SlotExhausted,
@@ -24,10 +24,14 @@ from pipelines.discounts.release import BeingPaid, ReleaseReason, release, relea
 from pipelines.discounts.reserve import (
     Ask,
     InTheWay,
-    Reserved,
     is_another_s,
     live_in_cart,
 )
+from pipelines.discounts.take import Again
+
+Done = TypeVar("Done")
+#: Somebody else may take the same cart, or change the code, between a look and the write.
+TRIES_MAX = 5
 
 #: What time may have mended, though nobody has tidied yet.
 PASSING = (AlreadyReserved, AlreadyUsed, SlotExhausted, TooManyReservations, InTheWay)
@@ -41,9 +45,9 @@ EndPurchase = Callable[[UUID, ReleaseReason], PaymentState]
 def reserve_giving_way(
     sessions: Sessions,
     ask: Ask,
-    attempt: Callable[[Session], Reserved | CartChanged],
+    attempt: Callable[[Session], Done],
     end_purchase: EndPurchase,
-) -> Reserved | CartChanged:
+) -> Done:
     """Attempt it in the client's scope, and once more when what is over has been given back.
 
     A double click that was refused beside the first click finds its reservation then (EC-002). A
@@ -64,21 +68,28 @@ def reserve_giving_way(
         raise PaymentUnderWay from None
 
 
-def _giving_way(
-    sessions: Sessions, ask: Ask, attempt: Callable[[Session], Reserved | CartChanged]
-) -> Reserved | CartChanged:
+def _giving_way(sessions: Sessions, ask: Ask, attempt: Callable[[Session], Done]) -> Done:
     scope = client(ask.client_id)
     try:
-        with scoped_transaction(sessions, scope) as session:
-            return attempt(session)
+        return _tried(sessions, scope, attempt)
     except PASSING:
         with scoped_transaction(sessions, scope) as session:
             _give_way(session, ask)
     try:
-        with scoped_transaction(sessions, scope) as session:
-            return attempt(session)
+        return _tried(sessions, scope, attempt)
     except InTheWay:
         raise CodeBusy from None
+
+
+def _tried(sessions: Sessions, scope: Scope, attempt: Callable[[Session], Done]) -> Done:
+    """In a transaction of its own, and in another where somebody was quicker; raises `CodeBusy`."""
+    for _ in range(TRIES_MAX):
+        try:
+            with scoped_transaction(sessions, scope) as session:
+                return attempt(session)
+        except Again:
+            continue
+    raise CodeBusy
 
 
 def _give_way(session: Session, ask: Ask) -> None:

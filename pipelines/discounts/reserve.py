@@ -24,17 +24,14 @@ from pipelines.discounts.count_customers import (
 from pipelines.discounts.customers import KnownCustomer
 from pipelines.discounts.look_up import code_named, is_own
 from pipelines.discounts.paid import refuse_paid
-from pipelines.discounts.refusals import CartChanged, CodeBusy, CodeInactive, OwnReferral
+from pipelines.discounts.refusals import CartChanged, CodeInactive, OwnReferral
 from pipelines.discounts.release import BeingPaid, ReleaseReason
 from pipelines.discounts.stack import codes_on, on_cart, reprice, write_prices
 from pipelines.discounts.stacking import OnCart, Stack, Unfit, price_stack, refuse_stacking
 from pipelines.discounts.stored_rules import rules_of
-from pipelines.discounts.take import Again, Slot, take_slot, write_usage
+from pipelines.discounts.take import Slot, take_slot, write_usage
 from pipelines.errors import Refusal
 from pipelines.limits import Limits
-
-#: Somebody else may take the same cart, or change the code, between a look and the write.
-TRIES_MAX = 5
 
 _IN_CART = """
 SELECT id, agency_id, client_id, code_id, cart_reference, cart_digest, user_id, customer_keys,
@@ -85,22 +82,13 @@ def reserve(
     Raises `CodeInvalid`, `ClientSuspended`, `CodeInactive`, `OwnReferral`, `StackingNotAllowed`,
     `CartPaid`, `PaymentUnderWay`,
     `TooManyReservations`, `AlreadyReserved`, `AlreadyUsed`, `SlotExhausted`, what the rules say of
-    the cart, `InTheWay`, and `BeingPaid` while the cart could be paid as it was; nothing is written
-    then.
+    the cart, `InTheWay`, `BeingPaid` while the cart could be paid as it was, and `Again`; what is
+    written then goes with the transaction.
     """
     doing = _Doing(session, ask, actor_id, now, limits)
-    for _ in range(TRIES_MAX):
-        code = code_named(session, ask.client_id, ask.code, ask.customer)
-        live = live_in_cart(session, ask, is_locked=True)
-        savepoint = session.begin_nested()
-        try:
-            done = _take(doing, code) if live is None else _kept(doing, code, live)
-        except Again:
-            savepoint.rollback()
-            continue
-        savepoint.commit()
-        return done
-    raise CodeBusy
+    code = code_named(session, ask.client_id, ask.code, ask.customer)
+    live = live_in_cart(session, ask, is_locked=True)
+    return _take(doing, code) if live is None else _kept(doing, code, live)
 
 
 def live_in_cart(session: Session, ask: Ask, *, is_locked: bool = False) -> Row[Any] | None:

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import Row, text
-from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from models.base import new_id
-from models.discounts import CodeState, DiscountUsage
+from models.discounts import CodeState
 from pipelines.audit.record import record
 from pipelines.discounts.cart import Cart
 from pipelines.discounts.customers import KnownCustomer
@@ -25,6 +25,14 @@ WHERE id = :code AND state = 'active' AND rules_version = :rules
 """)
 _STANDS = text("""
 SELECT state, rules_version, max_uses_per_customer FROM discount_codes WHERE id = :code
+""")
+_WRITE = text("""
+INSERT INTO discount_usages (id, agency_id, client_id, code_id, rules_version, stacked_on,
+    cart_reference, cart_digest, quote, currency, subtotal_minor, discount_minor, total_minor,
+    user_id, customer_keys, expires_at, created_by)
+VALUES (:id, :agency, :client, :code, :rules, :stacked_on, :cart, :digest, :quote, :currency,
+    :subtotal, :discount, :total, :user, CAST(:keys AS bytea[]), :expires_at, :by)
+ON CONFLICT (client_id, cart_reference) WHERE state = 'reserved' AND stacked_on IS NULL DO NOTHING
 """)
 
 
@@ -64,35 +72,27 @@ def write_usage(
     session: Session, code: Row[Any], slot: Slot, priced: Stack, *, actor_id: UUID | None
 ) -> UUID:
     """The use of a slot that was taken; raises `Again` where the cart has a reservation by now."""
-    quote = priced.quote
-    made = session.execute(
-        insert_or_not(DiscountUsage)
-        .values(
-            id=new_id(),
-            agency_id=code.agency_id,
-            client_id=code.client_id,
-            code_id=code.id,
-            rules_version=code.rules_version,
-            stacked_on=slot.stacked_on,
-            cart_reference=slot.cart.reference,
-            cart_digest=slot.cart.digest,
-            quote=quote.as_json(),
-            currency=quote.currency,
-            subtotal_minor=quote.subtotal_minor,
-            discount_minor=priced.discounts[code.code],
-            total_minor=quote.total_minor,
-            user_id=slot.customer.user_id,
-            customer_keys=list(slot.customer.keys),
-            expires_at=slot.expires_at,
-            created_by=actor_id,
-        )
-        .on_conflict_do_nothing(
-            index_elements=["client_id", "cart_reference"],
-            index_where=text("state = 'reserved' AND stacked_on IS NULL"),
-        )
-        .returning(DiscountUsage.id)
-    ).scalar_one_or_none()
-    if made is None:
+    quote, made = priced.quote, new_id()
+    values = {
+        "id": made,
+        "agency": code.agency_id,
+        "client": code.client_id,
+        "code": code.id,
+        "rules": code.rules_version,
+        "stacked_on": slot.stacked_on,
+        "cart": slot.cart.reference,
+        "digest": slot.cart.digest,
+        "quote": Jsonb(quote.as_json()),
+        "currency": quote.currency,
+        "subtotal": quote.subtotal_minor,
+        "discount": priced.discounts[code.code],
+        "total": quote.total_minor,
+        "user": slot.customer.user_id,
+        "keys": list(slot.customer.keys),
+        "expires_at": slot.expires_at,
+        "by": actor_id,
+    }
+    if not session.execute(_WRITE, values).rowcount:  # type: ignore[attr-defined]
         raise Again
     _tell(session, code, made, slot, priced, actor_id)
     return made

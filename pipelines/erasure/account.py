@@ -46,13 +46,13 @@ RETURNING id
 """)
 # Whoever comes again from a partner's site is somebody new; what was claimed stays, and is nobody's.
 _PARTNER_USERS = text("""
-WITH gone AS (
-    DELETE FROM partner_users WHERE user_id = ANY (:known)
-      AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
-    RETURNING partner_id, user_id
-)
-UPDATE widget_sessions s SET revoked_at = :now FROM gone g
-WHERE s.user_id = g.user_id AND s.partner_id = g.partner_id AND s.revoked_at IS NULL
+DELETE FROM partner_users WHERE user_id = ANY (:known)
+  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
+""")
+# A statement of its own: a visit that was just being opened has been waited for, and is seen.
+_VISITS = text("""
+UPDATE widget_sessions SET revoked_at = :now WHERE user_id = ANY (:known) AND revoked_at IS NULL
+  AND (CAST(:client AS uuid) IS NULL OR client_id = CAST(:client AS uuid))
 """)
 _SIGN_INS = text("""
 UPDATE sign_ins SET revoked_at = coalesce(revoked_at, :now), address = NULL, user_agent = NULL
@@ -110,7 +110,7 @@ def erase_account(
     # Afterwards, so that whoever writes to them just now is waited for.
     mails += _mails_of_clients(session, known, client_id, keyring)
     users = list(session.execute(_USERS, asked | {"known": known}).scalars())
-    session.execute(_PARTNER_USERS, {"known": known, "now": now, "client": client_id})
+    _end_visits(session, known, client_id, now)
     session.execute(_SIGN_INS, {"users": users, "now": now})
     session.execute(_RESETS, {"users": users})
     account = account_of(traces.address) if traces else None
@@ -118,6 +118,13 @@ def erase_account(
     mails += list(session.execute(_INVITATIONS, invited).scalars())
     session.execute(_MAILS, {"users": users, "mails": mails, "now": now})
     return len({*users, *known})
+
+
+def _end_visits(session: Session, known: list[UUID], client_id: UUID | None, now: datetime) -> None:
+    """Partners' ids of the people are forgotten, and their visits are over."""
+    asked = {"known": known, "client": client_id}
+    session.execute(_PARTNER_USERS, asked)
+    session.execute(_VISITS, asked | {"now": now})
 
 
 def _mails_of_clients(

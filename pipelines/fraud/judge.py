@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.audit.record import record
-from pipelines.discounts.count_customers import is_first_purchase
+from pipelines.discounts.count_customers import IS_FIRST_PURCHASE
 from pipelines.fraud.score import Score, Signals, score, with_card
 from pipelines.fraud.traces import Traces
 
@@ -43,7 +43,7 @@ SELECT {_NETWORK} AS network_customers, {_DEVICE} AS device_customers,
   (SELECT count(*) FROM usage_risks r JOIN discount_usages u ON u.id = r.usage_id
    WHERE r.code_id = :code AND r.mailbox_key = CAST(:mailbox AS bytea) AND r.usage_id <> :usage
      AND u.state <> 'released' AND NOT u.customer_keys && CAST(:keys AS bytea[])) AS alias_uses,
-  mine.codes, mine.carts, mine.reservations
+  {IS_FIRST_PURCHASE} AS is_first_purchase, mine.codes, mine.carts, mine.reservations
 FROM (SELECT count(DISTINCT code_id) AS codes, count(DISTINCT cart_reference) AS carts,
         count(*) FILTER (WHERE created_at > CAST(:now AS timestamptz) - interval '10 minutes'
           AND stacked_on IS NULL AND release_reason IS DISTINCT FROM 'code_removed') AS reservations
@@ -173,7 +173,6 @@ def _signals(session: Session, usage: Row[Any], traces: Traces, now: datetime) -
     noticed = session.execute(_SIGNALS, values).one()
     return Signals(
         **noticed._mapping,
-        is_first_purchase=is_first_purchase(session, usage.client_id, keys),
         discount_minor=usage.discount_minor,
         subtotal_minor=usage.subtotal_minor,
     )

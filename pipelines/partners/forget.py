@@ -12,9 +12,12 @@ REFUSALS_KEPT = timedelta(days=90)
 FORGOTTEN_AT_ONCE = 5_000
 
 _TOKENS = text("""
-DELETE FROM spent_tokens WHERE (partner_id, jti_hash) IN (
+WITH gone AS MATERIALIZED (
     SELECT partner_id, jti_hash FROM spent_tokens WHERE forget_at <= :now
-    ORDER BY forget_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY forget_at LIMIT :limit
+)
+DELETE FROM spent_tokens t USING gone g
+WHERE t.partner_id = g.partner_id AND t.jti_hash = g.jti_hash
 """)
 _VISITS = text("""
 DELETE FROM widget_sessions WHERE id = ANY (ARRAY(

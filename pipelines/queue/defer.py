@@ -5,19 +5,38 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import and_, case, exists, insert, literal, null, or_, text, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session, aliased
-from sqlalchemy.sql.elements import ColumnElement
+from psycopg.types.json import Jsonb
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
 from structlog.contextvars import get_contextvars
 
 from models.base import new_id
-from models.tasks import NIL, Task, TaskState
+from models.tasks import NIL, Task
 from pipelines.limits import DEFAULTS
 from pipelines.queue.kinds import TASK_VERSION, Queue, TaskKind
 from pipelines.queue.ring import INTERACTIVE_WAITS, Doorbell, waited_since
 
 _NOTED = "doorbells"
+
+_DEFER = """
+INSERT INTO tasks (id, kind, args, queue, lane, flow, job_id, tenant_id, priority, run_after,
+    request_id, v, dedupe_key, rung_at)
+VALUES (:id, :kind, :args, :queue, :lane, :flow, :job_id, :tenant_id, :priority, :run_after,
+    :request_id, :v, :dedupe_key, {rung_at})
+ON CONFLICT (kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND state = 'ready' DO NOTHING
+RETURNING rung_at
+"""
+_UNRUNG = text(_DEFER.format(rung_at="NULL"))
+_RUNG = text(_DEFER.format(rung_at=":now"))
+# Rung if nobody else waits who would be overtaken.
+_RUNG_IF_NEXT = text(
+    _DEFER.format(
+        rung_at=f"""CASE WHEN NOT EXISTS (
+        SELECT FROM tasks o WHERE o.state = 'ready' AND o.rung_at IS NULL AND o.queue = :queue
+          AND (o.lane, o.flow) <> (:lane, :flow) AND o.run_after <= :now)
+      AND NOT {INTERACTIVE_WAITS} THEN CAST(:now AS timestamptz) END"""
+    )
+)
 
 
 @dataclass(slots=True)
@@ -65,40 +84,19 @@ def defer(
     identity: UUID = row["id"]  # type: ignore[assignment]
     noted: Noted | None = session.info.get(_NOTED)
     is_due = run_after is None or run_after <= now
-    rung_at = _rung_at(kind, row, now) if noted is not None and is_due else null()
-    statement = upsert(Task).values(row | {"dedupe_key": dedupe_key, "rung_at": rung_at})
-    if dedupe_key is not None:
-        statement = statement.on_conflict_do_nothing(
-            index_elements=["kind", "dedupe_key"],
-            index_where=text("dedupe_key IS NOT NULL AND state = 'ready'"),
-        )
-    inserted = session.execute(statement.returning(Task.rung_at)).one_or_none()
+    values = row | {"args": Jsonb(row["args"]), "dedupe_key": dedupe_key, "now": now}
+    statement = _UNRUNG
+    if noted is not None and is_due:
+        # A request's own queue is rung at once.
+        statement = _RUNG if kind.queue is Queue.INTERACTIVE else _RUNG_IF_NEXT
+        values["waited_since"] = waited_since(now, DEFAULTS)
+    inserted = session.execute(statement, values).one_or_none()
     if noted is not None and is_due and inserted is not None:
         if inserted.rung_at is not None:
             noted.doorbells.append(Doorbell(identity, kind.name, kind.queue.value))
         else:
             noted.waiting.add(kind.queue)
     return identity
-
-
-def _rung_at(
-    kind: TaskKind, row: Mapping[str, object], now: datetime
-) -> ColumnElement[datetime | None]:
-    """Now for the interactive queue, and elsewhere if nobody else waits who would be overtaken."""
-    if kind.queue is Queue.INTERACTIVE:
-        return literal(now)
-    other = aliased(Task)
-    waits = exists().where(
-        and_(
-            other.state == TaskState.READY,
-            other.rung_at.is_(None),
-            other.queue == kind.queue.value,
-            tuple_(other.lane, other.flow) != tuple_(literal(row["lane"]), literal(row["flow"])),
-            other.run_after <= now,
-        )
-    )
-    waited = text(INTERACTIVE_WAITS).bindparams(waited_since=waited_since(now, DEFAULTS))
-    return case((or_(waits, waited), null()), else_=literal(now))
 
 
 def note_doorbells(session: Session) -> Noted:

@@ -6,6 +6,7 @@ Each statement takes `:job` and looks at that job alone, or at everything when i
 from pipelines.reconciliation import (
     accounts,
     audit_chain,
+    claims,
     coupons,
     discounts,
     purchases,
@@ -314,6 +315,9 @@ INVARIANTS = (
         False,
     ),
     *coupons.INVARIANTS,
+    Invariant(
+        "claims", "A claim's coupon went to its claimant", "claims", claims.VIOLATIONS, False
+    ),
     *discounts.INVARIANTS,
     *purchases.INVARIANTS,
     *referrals.INVARIANTS,

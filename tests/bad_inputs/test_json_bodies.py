@@ -12,7 +12,15 @@ from werkzeug.test import TestResponse
 
 from pipelines.wiring import House
 from tests.bad_inputs.bodies import BODIES, STRANGE_MEMBERS, STRANGE_VALUES
-from tests.bad_inputs.json_routes import BASE, PLACEHOLDER, every, filled, json_routes, send
+from tests.bad_inputs.json_routes import (
+    BASE,
+    PLACEHOLDER,
+    Asker,
+    every,
+    filled,
+    json_routes,
+    send,
+)
 from tests.bad_inputs.sending import assert_refused, leaves_nothing
 from tests.bad_inputs.table import Bad, each
 from tests.seeding import Seeded
@@ -29,12 +37,12 @@ def routes(app: Flask) -> list[tuple[str, str, dict[str, Any]]]:
 
 @each(*BODIES)
 def test_a_bad_body_is_refused_by_every_route(
-    admin: Caller, house: House, temporary: Path, routes, bad: Bad
+    asker: Asker, house: House, temporary: Path, routes, bad: Bad
 ) -> None:
     content = bad.content
 
     def all_of_them() -> TestResponse:
-        for answer in every(admin, routes, content):
+        for answer in every(asker, routes, content):
             # A body that may be left out is read as soon as there is one.
             if content or answer.status_code == 400:
                 assert_refused(answer, bad)
@@ -48,31 +56,31 @@ def test_a_bad_body_is_refused_by_every_route(
     ["text/plain", "application/x-www-form-urlencoded", "text/html", "application/xml", None],
 )
 def test_j02_another_content_type_is_refused_by_every_route(
-    admin: Caller, house: House, temporary: Path, routes, content_type: str | None
+    asker: Asker, house: House, temporary: Path, routes, content_type: str | None
 ) -> None:
     def all_of_them() -> TestResponse:
-        for answer in every(admin, routes, b'{"a": 1}', content_type=content_type):
+        for answer in every(asker, routes, b'{"a": 1}', content_type=content_type):
             assert_refused(answer, Bad("J02", b"", 415, "unsupported_media_type"))
         return answer
 
     leaves_nothing(house, temporary, all_of_them)
 
 
-def test_j04_a_byte_order_mark_is_no_fault(admin: Caller, routes) -> None:
-    for answer in every(admin, routes, b"\xef\xbb\xbf" + b'{"strange": 1}'):
+def test_j04_a_byte_order_mark_is_no_fault(asker: Asker, routes) -> None:
+    for answer in every(asker, routes, b"\xef\xbb\xbf" + b'{"strange": 1}'):
         assert (answer.status_code, answer.json["code"]) == (422, "validation_failed") or (
             answer.json["code"] == "unknown_field"
         )
 
 
-def test_j14_a_body_without_a_length_is_counted_while_it_is_read(admin: Caller, routes) -> None:
+def test_j14_a_body_without_a_length_is_counted_while_it_is_read(asker: Asker, routes) -> None:
     for method, path, _schema in routes:
         body = io.BytesIO(b'{"a":"' + b"x" * 2 * 1024 * 1024 + b'"}')
         environ = {"wsgi.input": body, "wsgi.input_terminated": True}
-        answer = admin.client.open(
+        answer = asker.client.open(
             filled(path),
             method=method,
-            headers=admin.headers
+            headers=asker.headers(path)
             | {
                 "Idempotency-Key": "k",
                 "Content-Type": "application/json",
@@ -84,24 +92,22 @@ def test_j14_a_body_without_a_length_is_counted_while_it_is_read(admin: Caller, 
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "x"])
-def test_j15_an_encoded_body_is_refused_by_every_route(
-    admin: Caller, routes, encoding: str
-) -> None:
+def test_j15_an_encoded_body_is_refused_by_every_route(asker: Asker, routes, encoding: str) -> None:
     for answer in every(
-        admin, routes, gzip.compress(b"{}"), headers={"Content-Encoding": encoding}
+        asker, routes, gzip.compress(b"{}"), headers={"Content-Encoding": encoding}
     ):
         assert_refused(answer, Bad("J15", b"", 415, "unsupported_content_encoding"))
 
 
 @pytest.mark.parametrize("member", STRANGE_MEMBERS, ids=lambda name: name[:20])
 def test_j13_a_strange_member_is_refused_by_name(
-    admin: Caller, house: House, temporary: Path, routes, member: str
+    asker: Asker, house: House, temporary: Path, routes, member: str
 ) -> None:
     def all_of_them() -> TestResponse:
         for method, path, schema in routes:
             if member in schema["properties"]:
                 continue
-            answer = send(admin, method, path, json.dumps({member: "x"}).encode())
+            answer = send(asker, method, path, json.dumps({member: "x"}).encode())
             found = {(e["pointer"], e["code"]) for e in answer.json["errors"]}
             assert answer.status_code == 422, path
             assert ("/" + member[:64].replace("~", "~0"), "unknown_field") in found, path
@@ -112,7 +118,7 @@ def test_j13_a_strange_member_is_refused_by_name(
 
 @pytest.mark.parametrize("value", STRANGE_VALUES, ids=lambda value: repr(value)[:20])
 def test_j10_j11_j17_j22_a_strange_value_is_never_a_fault(
-    admin: Caller, house: House, temporary: Path, routes, value: Any
+    asker: Asker, house: House, temporary: Path, routes, value: Any
 ) -> None:
     """In every member of every body: a refusal in words, never a 5xx, nothing written."""
 
@@ -121,7 +127,7 @@ def test_j10_j11_j17_j22_a_strange_value_is_never_a_fault(
             if "password" in "".join(schema["properties"]) and isinstance(value, str):
                 continue  # a wrong password is a text too, and its try is counted
             body = dict.fromkeys(schema["properties"], value)
-            answer = send(admin, method, path, json.dumps(body).encode())
+            answer = send(asker, method, path, json.dumps(body).encode())
             assert 400 <= answer.status_code < 500, (path, answer.status_code)
             assert answer.content_type == "application/problem+json"
             assert "x" * 100 not in answer.text
@@ -132,14 +138,14 @@ def test_j10_j11_j17_j22_a_strange_value_is_never_a_fault(
 
 @pytest.mark.parametrize("value", [None, "5", "", 5.0])
 def test_j11_an_integer_is_neither_null_nor_a_text(
-    admin: Caller, house: House, temporary: Path, routes, value: Any
+    asker: Asker, house: House, temporary: Path, routes, value: Any
 ) -> None:
     def all_of_them() -> TestResponse:
         for method, path, schema in routes:
             for name in schema.get("required", []):
                 kind = schema["properties"][name].get("type")
                 if kind == "integer" or (value is None and kind == "string"):
-                    answer = send(admin, method, path, json.dumps({name: value}).encode())
+                    answer = send(asker, method, path, json.dumps({name: value}).encode())
                     assert f"/{name}" in {e["pointer"] for e in answer.json["errors"]}, path
                     assert answer.status_code == 422
         return answer

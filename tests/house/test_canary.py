@@ -84,7 +84,7 @@ def test_every_table_of_ours_is_looked_at(database: Database):
 
     assert tables - looked == {
         *("book_deltas", "book_sums", "coupon_counts", "open_redemptions"),
-        *("coupon_usage_daily", "coupon_usage_deltas"),
+        *("claims", "coupon_usage_daily", "coupon_usage_deltas"),
         *("code_tries", "draw_chunks", "draw_members", "referral_codes"),
         *(
             "client_brands",

@@ -5,17 +5,22 @@ import re
 
 import pytest
 
-from tests.house import rows_s1, rows_s2, rows_s3, rows_s4
+from tests.house import rows_s0, rows_s1, rows_s2, rows_s3, rows_s4
 from tests.house.test_sizes import ROOT, tracked
 
+#: Systems whose numbers have two digits.
+SHORT = {"S0"}
 #: System -> its last number, the numbers that the mission leaves out, and where its rows stand.
 SYSTEMS = {
+    "S0": (37, set(), rows_s0),
     "S1": (152, {1, *range(136, 146)}, rows_s1),
     "S2": (150, {1, 7, *range(87, 93), 114, 122, 123, 124, 148, 149}, rows_s2),
     "S3": (150, {6, 8, 64, 87, 90, 92, *range(132, 135), 140}, rows_s3),
     "S4": (128, {1, 91, *range(93, 98), 99, 126, 127}, rows_s4),
 }
 NAMED = re.compile(r"[Ss]([1-4])[-_](\d{3})((?:_\d{3})*)(?:\.\.(\d{3}))?")
+#: `S0-18`, `S0-22..24`, and `_s018_` or `_s023_s024_` in names.
+NAMED_SHORT = re.compile(r"(?<![A-Za-z0-9])[Ss]0-?(\d\d)(?!\d)(?:\.\.(\d\d)(?!\d))?")
 PROOFS = {
     row: proof for _last, _unused, rows in SYSTEMS.values() for row, proof in rows.PROVEN.items()
 }
@@ -23,7 +28,10 @@ PROOFS = {
 
 def rows_of(system: str) -> set[str]:
     last, unused, _rows = SYSTEMS[system]
-    return {f"{system}-{number:03d}" for number in range(1, last + 1) if number not in unused}
+    digits = 2 if system in SHORT else 3
+    return {
+        f"{system}-{number:0{digits}d}" for number in range(1, last + 1) if number not in unused
+    }
 
 
 def named_in_tests() -> set[str]:
@@ -31,7 +39,10 @@ def named_in_tests() -> set[str]:
     for path in tracked("tests"):
         if path.name.startswith("rows_s") or path.name == "test_rows.py":
             continue
-        for system, first, more, last in NAMED.findall(path.read_text(encoding="utf-8")):
+        text = path.read_text(encoding="utf-8")
+        for first, last in NAMED_SHORT.findall(text):
+            found |= {f"S0-{number:02d}" for number in range(int(first), int(last or first) + 1)}
+        for system, first, more, last in NAMED.findall(text):
             numbers = {int(first), *(int(part) for part in more.split("_") if part)}
             if last:
                 numbers |= set(range(int(first), int(last) + 1))

@@ -10,14 +10,17 @@ from sqlalchemy import text
 
 from models import clock
 from models.database import scoped_transaction
+from models.people import Role
 from models.scope import SYSTEM, client
 from pipelines.partners.partners import change_partner
 from pipelines.wiring import House
+from tests.couponing import act
 from tests.driving import rows
 from tests.embedding import Site, frame_of, open_site, sign_in, spoken, widget
 from tests.partnering import now_of, visit
 from tests.seeding import ACTOR, seed
 from tests.vendor import Sandbox
+from tests.web.conftest import signed_in
 from web.app import create_app
 
 pytestmark = pytest.mark.journey
@@ -284,3 +287,29 @@ def test_a_page_that_never_loaded_the_script_shows_nothing_of_anybody(
     page.close()
 
     assert [url for url in asked if "/api/" in url] == []
+
+
+def test_s0_019_a_coupon_that_was_taken_back_is_said_to_be(
+    site: Site, chromium: Browser, app: Flask
+) -> None:
+    """Its code may be somebody else's by now, and is not shown; one that is void says so."""
+    manager = signed_in(app, site.house, Role.CLIENT_ADMIN, site.seeded)
+    kept, lost = (
+        visit(app, site.partner, user).post("/claims", {}).json["coupon"]["code"]
+        for user in ("ada", "ben")
+    )
+    assert act(manager, f"/coupons/{lost}/release", {"reason": "a mistake"}).status_code == 200
+    assert act(manager, f"/coupons/{kept}/void", {"reason": "a mistake"}).status_code == 200
+
+    page, _given = site.open_own(chromium, [site.partner.token("ben")])
+    expect(widget(page).get_by_role("heading", name="Your coupon was taken back")).to_be_visible()
+    shown = widget(page).locator("main").inner_text()
+    page.context.close()
+    page, _given = site.open_own(chromium, [site.partner.token("ada")])
+    expect(
+        widget(page).get_by_text("It is not good any more. Please ask this website.", exact=True)
+    ).to_be_visible()
+    page.context.close()
+
+    assert lost not in shown
+    assert "The next one from" in shown

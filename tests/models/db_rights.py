@@ -74,6 +74,15 @@ RIGHTS = {
     "user_pools": "SIU SIU SIU SIU",
     "webhook_deliveries": "SIU SIU SIU SIUD",
     "webhook_endpoints": "SIU SIU SIU SIU",
+    # Partners: who manages them writes them; visits, refusals and claims are written for the client.
+    "partners": "SIU SIU SIU S",
+    "partner_secrets": "SIU SIU SIU SU",
+    "partner_offers": "SIU SIU SIU S",
+    "partner_users": "S S S SD",
+    "partner_refusals": "S S SIU SD",
+    "widget_sessions": "S S SIU SUD",
+    "claims": "S S SI S",
+    "spent_tokens": "S S SI SD",
     # Inventory: tenants look, and take through functions.
     "balance_sheets": "SIU - - SIUD",
     "brand_routes": "SIUD S S SIU",
@@ -150,5 +159,10 @@ COLUMNS = {
     ("largesse_platform", "refill_plans", "UPDATE"): {"cancelled_at"},
     (SYSTEM, "refill_plans", "UPDATE"): {"cancelled_at", "met_at", "missed_at", "dropped_at"},
     (SYSTEM, "card_batches", "UPDATE"): {"quarantined_at", "keeps_file"},
+    # Made by a function of the owner; whoever claims locks the row.
+    ("largesse_client", "partner_users", "UPDATE"): {"seen_at"},
+    # Who disables a partner ends its visits, and changes nothing else of them.
+    ("largesse_platform", "widget_sessions", "UPDATE"): {"revoked_at"},
+    ("largesse_agency", "widget_sessions", "UPDATE"): {"revoked_at"},
     **{(role, *place): names for role in SCOPES for place, names in _MANAGED.items()},
 }

@@ -30,12 +30,14 @@ CREDENTIALS = {
     "authenticators": "secret_sealed",
     "invitations": "token_hash",
     "outgoing_mails": "sealed_letter",
+    "partner_secrets": "secret_sealed",
     "password_resets": "token_hash",
     "recovery_codes": "code_hash",
     "registrations": "token_hash",
     "sign_ins": "token_hash",
     "users": "password_hash",
     "vendor_tokens": "token_sealed",
+    "widget_sessions": "token_hash",
 }
 APPENDED_ONLY = ("audit_entries", "postings", "transfers")
 

@@ -29,20 +29,22 @@ TENANT = sorted(name for name, kind in CLASSES.items() if kind is TableClass.TEN
 WITHOUT_CLIENT_ROWS = {"agencies"}  # an agency is not its clients'
 APPENDED_ONLY = {"transfers", "postings", "audit_entries", "erasures", "coupon_codes"}
 APPENDED_ONLY |= {"code_index", "coupon_events", "open_redemptions", "draw_members", "draw_chunks"}
-APPENDED_ONLY |= {"discount_rules"}
+APPENDED_ONLY |= {"discount_rules", "claims"}
 #: Read by tenants; written by a trigger and a duty alone, or by the platform.
 ONLY_READ = {"issued_deltas", "issued_daily", "receivables", "book_deltas", "book_sums"}
 ONLY_READ |= {"coupon_usage_deltas", "coupon_usage_daily", "discount_refusals"}
+ONLY_READ |= {"partner_users"}  # made by a function; its row can be locked, and says when
 HELD_BY_TRIGGER = {"coupons"}  # refused before the policy: `test_a_coupon_stays_its_tenants`
 BY_COLUMN = {"users", "api_keys", "invitations", "alerts"}  # their wall: test_people.py
 #: Read by the system alone; whoever writes one writes it for the tenant in scope.
 WRITTEN_FOR_ONESELF = {"webhook_facts", "alert_signals"}
 OF_ALL_OR_OF_ONE = {"prices"}  # some are of one client, which it alone sees
 POLICIES = {"platform", "system", "readonly", "agency", "client"}
-#: Functions run as the owner: `keep_vendor_card` and `return_cards` look at the client in scope.
+#: Functions run as the owner: `keep_vendor_card`, `return_cards` and `know_partner_user` look at the
+#: client in scope.
 READ_BY_THE_OWNER = {"provider_orders", "provisions"}
 #: Those of people look beyond a client; whoever they make or change is nobody's, and no staff.
-OF_THE_OWNER = {name: {"owner"} for name in READ_BY_THE_OWNER | {"client_users"}}
+OF_THE_OWNER = {name: {"owner"} for name in READ_BY_THE_OWNER | {"client_users", "partner_users"}}
 OF_THE_OWNER["users"] = {"owner", "owner_makes", "owner_adopts"}
 _NOBODY = "(role = 'end_user'::text) AND (agency_id IS NULL) AND (client_id IS NULL) "
 _NOBODY += "AND (password_hash IS NULL)"

@@ -40,6 +40,7 @@ from tests.booking import change_stock_by_nothing, full_book
 from tests.buying import full_purchase
 from tests.discounting import tried_by_another
 from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, submit
+from tests.partnering import full_partner
 from tests.seeding import ACTOR, Seeded, seed
 
 #: One more delta, for those before are added up.
@@ -111,6 +112,7 @@ def full_tenant(house: House) -> Seeded:
     full_book(house, seeded, job_id)
     full_purchase(house, seeded)
     tried_by_another(house, seeded)
+    full_partner(house, seeded)
     user_id = new_id()
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         session.execute(

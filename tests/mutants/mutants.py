@@ -52,8 +52,8 @@ DELIVERY = (
     Mutant(
         "a chain overtakes whoever waits",
         QUEUE + "defer.py",
-        "return case((or_(waits, waited), null()), else_=literal(now))",
-        "return literal(now)",
+        "_RUNG if kind.queue is Queue.INTERACTIVE else _RUNG_IF_NEXT",
+        "_RUNG",
         ("tests/workers/test_fairness.py",),
     ),
     Mutant(

@@ -32,6 +32,7 @@ from tests.driving import (
     view,
 )
 from tests.emptied import own_database
+from tests.partnering import full_partner
 from tests.proof import violations
 from tests.seeding import ACTOR, Seeded, seed
 
@@ -69,6 +70,8 @@ BREAKS = {
     "SELECT gen_random_uuid(), agency_id, id, 'Testers', 1, id FROM clients LIMIT 1",
     "codes": "UPDATE chunks SET succeeded = succeeded + 1 WHERE job_id = '{codes}'; "
     "UPDATE jobs SET total = total + 1 WHERE id = '{codes}'",
+    "claims": "UPDATE coupon_events SET user_id = gen_random_uuid() "
+    "WHERE coupon_id IN (SELECT coupon_id FROM claims)",
     "code-index": "INSERT INTO code_index (blind_index, book_id, coupon_id, agency_id, client_id) "
     "SELECT 'alias', book_id, coupon_id, agency_id, client_id FROM code_index LIMIT 1",
     "book-stock": "UPDATE book_deltas SET redeemed = redeemed + 1 "
@@ -134,6 +137,7 @@ def books(vendor_house: House, database: Database) -> Books:
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
     codes = counted_codes(vendor_house, seeded)
     full_purchase(vendor_house, seeded)
+    full_partner(vendor_house, seeded)
     ended = submit(vendor_house, seeded, recipients_csv(3))
     drain(vendor_house)
     import_cards_now(vendor_house, seeded.csv_pool, cards_csv(2))
@@ -175,7 +179,8 @@ def test_the_books_are_whole_before_anybody_breaks_them(books: Books):
     assert [finding.id for finding in proof.findings] == [one.id for one in INVARIANTS]
     checked = {finding.id: finding.checked for finding in proof.findings}
     assert (checked["item-sums"], checked["one-effect"], checked["vendor-cards"]) == (6, 5, 1)
-    assert (checked["codes"], checked["book-stock"], checked["coupon-counts"]) == (1, 6, 1)
+    assert (checked["codes"], checked["book-stock"], checked["coupon-counts"]) == (1, 8, 1)
+    assert checked["claims"] == 1
 
 
 def test_there_is_a_breach_for_every_invariant():

@@ -58,6 +58,11 @@ _OWNED = {
     "referral_programs": "client_id",
     "referral_rewards": "client_id",
     "payments": "client_id",
+    "partners": "client_id",
+    "partner_secrets": "client_id",
+    "partner_offers": "client_id",
+    "widget_sessions": "client_id",
+    "claims": "client_id",
 }
 
 
@@ -122,6 +127,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "purchase_id": one("purchases"),
         "program_id": one("referral_programs"),
         "top_up_id": one("top_ups"),
+        "vendor_id": one("partners"),
         # Events are the platform's.
         "event_id": "evt_1",
         "code": rows(

@@ -5,12 +5,14 @@ from tests.web.routes_golden_campaigns import CAMPAIGN_PAGES
 from tests.web.routes_golden_discounts import DISCOUNTS
 from tests.web.routes_golden_pages import PAGES
 from tests.web.routes_golden_partner_pages import PARTNER_PAGES
+from tests.web.routes_golden_partners import PARTNERS
 
 ROUTES = {
     **BOOK_PAGES,
     **CAMPAIGN_PAGES,
     **DISCOUNTS,
     **PAGES,
+    **PARTNERS,
     **PARTNER_PAGES,
     "GET /api/v1/webhook-event-types": "webhooks_read",
     "GET /api/v1/webhook-endpoints": "webhooks_read",

@@ -74,6 +74,8 @@ GOLDEN = {
     "checkout": "PACMK",
     "purchases_read": "PAVCMWK",
     "purchases_settle": "PAC",
+    "partners_read": "PAVCMW",
+    "partners_manage": "PAC",
 }
 
 

@@ -42,7 +42,7 @@ from web.fields import Identity
 from web.front import front
 from web.guards import permitted, principal
 from web.pages import id_cursor, listed
-from web.tenant_choice import chosen_client
+from web.tenant_choice import client_asked_for
 
 routes = Routes("checkout", "Purchases: begun here, paid at Stripe, and followed to their end.")
 
@@ -90,8 +90,7 @@ def check_out(body: dict[str, Any]) -> Response:
     has no page. After 503 send the same again: nothing is paid twice.
     """
     house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        client_id = chosen_client(session, caller, body["client_id"])
+    client_id = client_asked_for(house.sessions, caller, body["client_id"])
     with scoped_transaction(house.sessions, client(client_id)) as session:
         wanted = _wanted(session, client_id, body)
     begun = _begun(client_id, partial(begin_checkout, wanted=wanted, actor_id=caller.actor_id))

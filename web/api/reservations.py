@@ -56,7 +56,7 @@ from web.guards import permitted, principal
 from web.misses import do_after_answer
 from web.refusals import count_refusal, counting_refusals
 from web.shoppers import count_try, trying
-from web.tenant_choice import chosen_client
+from web.tenant_choice import client_asked_for
 
 routes = Routes("reservations", "Discount codes at the checkout: one request, one slot of a code.")
 CODE_CHARACTERS_MAX = 200
@@ -166,8 +166,7 @@ def validate_discount(query: dict[str, Any]) -> Response:
         of_shopper=Policy.VALIDATE_FOR,
     )
     cart = Cart("", query["currency"], (Line("", 1, query["subtotal_minor"]),))
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        client_id = chosen_client(session, caller, query["client_id"])
+    client_id = client_asked_for(house.sessions, caller, query["client_id"])
     customer = None
     try:
         with (
@@ -220,8 +219,7 @@ def apply_discount(body: dict[str, Any]) -> Response:
     has, it is added to the same reservation; with one that does not, 409 `stacking_not_allowed`.
     """
     house, caller = front().house, principal()
-    with scoped_transaction(house.sessions, caller.scope) as session:
-        client_id = chosen_client(session, caller, body["client_id"])
+    client_id = client_asked_for(house.sessions, caller, body["client_id"])
     named = customer_of(body["customer"])
     with scoped_transaction(house.sessions, client(client_id)) as session:
         ask = _ask(session, client_id, body, named)
@@ -237,23 +235,24 @@ def apply_discount(body: dict[str, Any]) -> Response:
         )
         looking = trying(client_id, body["code"], tried_by)
 
-    def attempt(session: Session) -> Reserved | CartChanged:
+    def attempt(session: Session) -> tuple[Reserved, dict[str, Any]] | CartChanged:
         now = clock.now(session)
         traces = _traces(client_id, body, named, now)
         actor_id, limits = caller.actor_id, house.limits
-        return apply_code(session, ask, traces, actor_id=actor_id, now=now, limits=limits)
+        done = apply_code(session, ask, traces, actor_id=actor_id, now=now, limits=limits)
+        return done if isinstance(done, CartChanged) else (done, _shown(session, done.usage_id))
 
     end = end_purchase(house.paying.pages, client_id)
     try:
         with counting_refusals(client_id, body["code"]), looking:
-            done = reserve_giving_way(house.sessions, ask, attempt, end)
+            applied = reserve_giving_way(house.sessions, ask, attempt, end)
     except CodeInvalid as refusal:
         _tell_of_stranger(client_id, refusal, ask.customer)
         raise
-    if isinstance(done, CartChanged):
-        raise done
-    with scoped_transaction(house.sessions, client(client_id)) as session:
-        response = jsonify(_shown(session, done.usage_id))
+    if isinstance(applied, CartChanged):
+        raise applied
+    done, shown = applied
+    response = jsonify(shown)
     response.status_code = 201 if done.is_new else 200
     return mark_replay(response, is_replay=done.is_replay)
 

@@ -4,6 +4,7 @@ This is the only file that touches flask-smorest, which has no types of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol, TypeVar, cast
 
 import flask_smorest  # type: ignore[import-untyped]
@@ -138,17 +139,23 @@ class Routes:
 
 def reads(schema: type[Schema]) -> Decorator:
     """Give the view its JSON body, strictly read, as one more argument."""
-    return cast("Decorator", _DOC.arguments(schema, location="json"))
+    return cast("Decorator", _DOC.arguments(_made(schema), location="json"))
 
 
 def may_read(schema: type[Schema]) -> Decorator:
     """As `reads`, for a body that may be left out altogether."""
-    return cast("Decorator", _DOC.arguments(schema, location="json_if_any", required=False))
+    return cast("Decorator", _DOC.arguments(_made(schema), location="json_if_any", required=False))
 
 
 def asks(schema: type[Schema]) -> Decorator:
     """Give the view its query parameters as one more argument."""
-    return cast("Decorator", _DOC.arguments(schema, location="query"))
+    return cast("Decorator", _DOC.arguments(_made(schema), location="query"))
+
+
+@cache
+def _made(schema: type[Schema]) -> Schema:
+    """One of each, made as its route is: made by each request it costs more than what it reads."""
+    return schema()
 
 
 def answers(

@@ -167,6 +167,9 @@ CREATE TABLE claims (
     CONSTRAINT fk_claims_offer_id_agency_id_client_id_partner_offers
         FOREIGN KEY (offer_id, agency_id, client_id)
         REFERENCES partner_offers (id, agency_id, client_id),
+    -- The book is the tenant's, and the coupon is of the book.
+    CONSTRAINT fk_claims_book_id_agency_id_client_id_books
+        FOREIGN KEY (book_id, agency_id, client_id) REFERENCES books (id, agency_id, client_id),
     CONSTRAINT fk_claims_book_id_coupon_id_coupons
         FOREIGN KEY (book_id, coupon_id) REFERENCES coupons (book_id, id),
     CONSTRAINT fk_claims_client_id_user_id_client_users
@@ -196,7 +199,7 @@ BEGIN
     EXECUTE format($p$CREATE POLICY client ON %I TO largesse_client
       USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid)$p$, t);
     EXECUTE format('GRANT SELECT ON %I TO largesse_platform, largesse_agency, largesse_client,
-      largesse_system, largesse_readonly', t);
+      largesse_system', t);
   END LOOP;
   -- What whoever manages partners writes, in their own scope.
   FOREACH t IN ARRAY ARRAY['partners', 'partner_secrets', 'partner_offers'] LOOP
@@ -204,6 +207,13 @@ BEGIN
       largesse_client', t);
   END LOOP;
 END $$;
+-- Who may read everything reads nothing that opens a door.
+GRANT SELECT ON partners, partner_offers, partner_users, partner_refusals, claims, spent_tokens
+  TO largesse_readonly;
+GRANT SELECT (id, agency_id, client_id, partner_id, last4, ends_at, used_at, created_by, created_at)
+  ON partner_secrets TO largesse_readonly;
+GRANT SELECT (id, agency_id, client_id, partner_id, user_id, origin, is_direct, expires_at, used_at,
+  revoked_at, created_at) ON widget_sessions TO largesse_readonly;
 -- What becomes of tokens and claims is written for the client whose partner it is.
 GRANT INSERT, UPDATE ON widget_sessions, partner_refusals TO largesse_client;
 GRANT INSERT ON claims TO largesse_client;
@@ -214,13 +224,15 @@ GRANT UPDATE (revoked_at) ON widget_sessions TO largesse_platform, largesse_agen
 -- Duties: texts of ended secrets, visits that are over, people to be forgotten; a re-sealing.
 GRANT UPDATE ON partner_secrets, widget_sessions TO largesse_system;
 GRANT DELETE ON partner_users, widget_sessions, partner_refusals TO largesse_system;
-GRANT SELECT, INSERT ON spent_tokens TO largesse_client;
+-- Whoever manages a partner is told whether a token of it was used.
+GRANT SELECT ON spent_tokens TO largesse_platform, largesse_agency, largesse_client;
+GRANT INSERT ON spent_tokens TO largesse_client;
 GRANT SELECT, DELETE ON spent_tokens TO largesse_system;
-GRANT SELECT ON spent_tokens TO largesse_readonly;
 
 -- Who a partner's user is; whoever is seen for the first time is made, once however many come at once.
 -- The person has no address and no credentials, and is known to the partner's client.
-CREATE POLICY owner ON partner_users TO largesse_owner USING (true);
+CREATE POLICY owner ON partner_users TO largesse_owner
+  USING (client_id = nullif(current_setting('app.client_id', true), '')::uuid);
 CREATE FUNCTION know_partner_user(p_agency uuid, p_client uuid, p_partner uuid, p_external_id text,
     p_id uuid, p_at timestamptz)
   RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

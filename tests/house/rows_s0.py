@@ -1,0 +1,36 @@
+"""Rows of the coupon dispenser's notes (S0) whose tests do not carry the row's number.
+
+A row stands here, or in the name or text of a test, or in `OPEN` with what is missing.
+"""
+
+_SESSIONS = "tests/web/test_widget_sessions.py"
+PROVEN = {
+    "S0-06": "tests/web/test_vendors.py::test_s010_a_secret_is_shown_once_and_then_by_its_last_four_characters",
+    "S0-09": "tests/web/test_vendors.py::test_s010_a_secret_is_shown_once_and_then_by_its_last_four_characters",
+    "S0-11": f"{_SESSIONS}::test_s018_a_token_becomes_a_session_of_seven_days_in_one_call",
+    "S0-13": f"{_SESSIONS}::test_s012_the_same_user_is_the_same_person_from_every_device",
+    "S0-14": f"{_SESSIONS}::test_ec107_twenty_first_visits_at_once_make_one_person",
+    "S0-15": f"{_SESSIONS}::test_s018_a_token_becomes_a_session_of_seven_days_in_one_call",
+    "S0-16": f"{_SESSIONS}::test_s018_a_token_becomes_a_session_of_seven_days_in_one_call",
+    "S0-17": "tests/web/test_widget_visits.py::test_ec113_a_session_is_over_after_seven_days",
+    "S0-20": "tests/web/test_claims.py::test_ec108_the_second_claim_of_a_month_is_refused_and_takes_nothing",
+    "S0-21": "tests/web/test_claims.py::test_ec108_ten_claims_of_one_user_at_once_are_one",
+    "S0-25": f"{_SESSIONS}::test_ec102_a_replay_is_known_after_redis_was_emptied",
+    "S0-26": f"{_SESSIONS}::test_ec102_a_replay_is_known_after_redis_was_emptied",
+    "S0-27": f"{_SESSIONS}::test_ec102_a_replay_is_known_after_redis_was_emptied",
+    "S0-28": f"{_SESSIONS}::test_ec102_a_token_opens_one_session_and_the_first_goes_on",
+    "S0-30": "tests/web/test_book_codes.py::test_s3_115_codes_are_generated_by_a_job",
+    "S0-32": "tests/models/test_migrations.py::test_an_empty_database_becomes_what_the_models_say",
+}
+#: Row -> what a user cannot do yet, or why there is nothing to do.
+OPEN = {
+    "S0-01": "The API draws and replaces the secret; the console has no page for it yet.",
+    "S0-02": "The console has no page of a partner yet.",
+    "S0-03": "One request draws the secret; the console has no button for it yet.",
+    "S0-05": "The console has no page of a partner yet, and so no button that copies its secret.",
+    "S0-08": "The console has no page on which a secret is shown, and so no warning beside it.",
+    "S0-31": "There is no guide for whoever joins a partner's site to this house yet.",
+    "S0-33": "The API tells a partner's id and draws its secret; the console has no page for it yet.",
+    "S0-34": "There is no guide with examples for a partner's backend yet.",
+    "S0-35": "There is no page of the widget and no script that puts it into a site yet.",
+}
