@@ -21,7 +21,7 @@ def furnished(house: House) -> tuple[Flask, Seeded]:
     return create_app(house), seed(house, vendor=False)
 
 
-def test_s0_08_a_secret_is_copied_once_and_gone_for_who_comes_back(
+def test_s008_a_secret_is_copied_once_and_gone_for_who_comes_back(
     house: House, chromium: Browser, address: str
 ) -> None:
     """SEC-17"""
@@ -52,7 +52,7 @@ def test_s0_08_a_secret_is_copied_once_and_gone_for_who_comes_back(
     page.context.close()
 
 
-def test_s0_08_a_page_that_is_kept_whole_for_going_back_has_no_secret_in_it(
+def test_s008_a_page_that_is_kept_whole_for_going_back_has_no_secret_in_it(
     house: House, chromium: Browser, address: str
 ) -> None:
     """SEC-17"""
@@ -71,7 +71,7 @@ def test_s0_08_a_page_that_is_kept_whole_for_going_back_has_no_secret_in_it(
     page.context.close()
 
 
-def test_s0_34_snippets_are_tabs_of_which_one_is_open(
+def test_s034_snippets_are_tabs_of_which_one_is_open(
     house: House, chromium: Browser, address: str
 ) -> None:
     app, seeded = furnished(house)
