@@ -26,8 +26,10 @@ SELECT user_id FROM client_users
 WHERE client_id = :client AND (email_normalised = :email OR external_id = :external_id)
 """)
 _NAMED = text("""
-SELECT user_id, email, external_id, name FROM client_users
-WHERE client_id = :client AND user_id = ANY (:users)
+SELECT c.user_id, c.email, coalesce(c.external_id, p.external_id) AS external_id, c.name
+FROM client_users c
+LEFT JOIN partner_users p ON p.user_id = c.user_id AND p.client_id = c.client_id
+WHERE c.client_id = :client AND c.user_id = ANY (:users)
 """)
 
 
@@ -70,6 +72,9 @@ def known_person(
 def people_named(
     session: Session, client_id: UUID, user_ids: Collection[UUID]
 ) -> dict[UUID, Row[Any]]:
-    """Who these people are to the client; whom it does not know any more is not there."""
+    """Who these people are to the client; whom it does not know any more is not there.
+
+    A partner's user is known by the partner's own id alone.
+    """
     found = session.execute(_NAMED, {"client": client_id, "users": list(user_ids)})
     return {row.user_id: row for row in found}

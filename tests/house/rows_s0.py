@@ -24,13 +24,6 @@ PROVEN = {
 }
 #: Row -> what a user cannot do yet, or why there is nothing to do.
 OPEN = {
-    "S0-01": "The API draws and replaces the secret; the console has no page for it yet.",
-    "S0-02": "The console has no page of a partner yet.",
-    "S0-03": "One request draws the secret; the console has no button for it yet.",
-    "S0-05": "The console has no page of a partner yet, and so no button that copies its secret.",
-    "S0-08": "The console has no page on which a secret is shown, and so no warning beside it.",
     "S0-31": "There is no guide for whoever joins a partner's site to this house yet.",
-    "S0-33": "The API tells a partner's id and draws its secret; the console has no page for it yet.",
-    "S0-34": "There is no guide with examples for a partner's backend yet.",
     "S0-35": "There is no page of the widget and no script that puts it into a site yet.",
 }

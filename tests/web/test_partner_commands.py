@@ -30,7 +30,7 @@ def drawn(shell: Shell, house: House, identity: str, *options: str) -> Partner:
     return Partner(UUID(identity), done.stdout.strip(), house)
 
 
-def test_s0_33_a_partner_is_made_and_listed(
+def test_s033_a_partner_is_made_and_listed(
     house: House, seeded: Seeded, shell: Shell, client_admin: Caller
 ) -> None:
     book = make_book(house, seeded)

@@ -38,6 +38,7 @@ class ClaimLine:
     claimed_at: datetime
     month: str
     user: str
+    user_id: UUID
     external_id: str | None
     offer: str
     code: str
@@ -63,6 +64,7 @@ def show(partner_id: UUID) -> Response:
         row = read_partner(session, partner_id)
         wanted = ClaimsWanted(partner_id, month, chosen["user"])
         found = [] if errors else list_claims(session, wanted, before=before, limit=PAGE_SIZE + 1)
+    caller = principal()
     shown, place = found[:PAGE_SIZE], place_of(partner_id, row.name)
     older = None
     if len(found) > PAGE_SIZE:
@@ -82,8 +84,10 @@ def show(partner_id: UUID) -> Response:
         is_filtered=any(chosen.values()),
         older=older,
         is_later_page=before is not None,
-        may_manage=is_allowed(principal(), Permission.PARTNERS_MANAGE),
-        may_see_books=is_allowed(principal(), Permission.BOOKS_READ),
+        may_manage=is_allowed(caller, Permission.PARTNERS_MANAGE),
+        may_see_books=is_allowed(caller, Permission.BOOKS_READ),
+        # A partner's user is a person of no tenant: the platform alone has a page of them.
+        may_see_people=caller.agency_id is None and is_allowed(caller, Permission.USERS_MANAGE),
     )
 
 
@@ -129,6 +133,7 @@ def _line(row: Row[Any]) -> ClaimLine:
         row.claimed_at,
         row.claim_month.isoformat()[:7],
         FORGOTTEN if row.external_id is None else row.external_id,
+        row.user_id,
         row.external_id,
         row.title,
         shown_code(row.code, row.last4),

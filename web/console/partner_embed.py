@@ -8,6 +8,7 @@ from flask import Blueprint, Response, render_template
 
 from pipelines.access.permissions import Permission, is_allowed
 from pipelines.partners.read import read_partner
+from pipelines.settings import Environment
 from web.console.frame import page
 from web.console.partners import place_of
 from web.console.visit import looking
@@ -54,12 +55,19 @@ def show(partner_id: UUID) -> Response:
         crumbs=[*place.above, (TITLE, None)],
         partner=row,
         may_manage=is_allowed(principal(), Permission.PARTNERS_MANAGE),
+        has_demo=_has_demo(),
         embed=_filled("embed", partner_id),
         signers=[
             Snippet(name, language, needs, _filled(name, partner_id))
             for name, (language, needs) in SIGNERS.items()
         ],
     )
+
+
+def _has_demo() -> bool:
+    """Whether there is a shop that plays a partner."""
+    settings = front().house.settings
+    return settings.environment is Environment.DEMO and bool(settings.edge.demo_partner_url)
 
 
 def _filled(name: str, partner_id: UUID) -> str:

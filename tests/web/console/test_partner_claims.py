@@ -2,16 +2,18 @@
 
 import csv
 import io
+import re
 
 from flask import Flask
 
+from models.people import Role
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import put_codes
 from tests.driving import change, rows
 from tests.partnering import Partner, make_partner, now_of, visit
 from tests.seeding import Seeded
-from tests.web.console.conftest import Visitor
+from tests.web.console.conftest import Visitor, visitor_of
 from tests.web.console.partner_visits import home_of
 
 USERS = ("user-1", " user-1", "ünal")
@@ -52,8 +54,25 @@ def test_claims_are_listed_with_their_coupons_by_month_and_by_the_exact_user(
     wrong = bob.get(f"{path}?month=soon")
     assert (wrong.status_code, "Give a month as a year and a number" in wrong.text) == (422, True)
     assert table(wrong.text) == ""
+    links = re.findall(r'href="(/console/books/[^"]+)"', every)
+    assert "<dt>Holder</dt><dd>ünal</dd>" in bob.get(links[0]).text
+    assert "/console/people/" not in every
     home = bob.get(home_of(partner)).text
     assert f'/claims?month={month}" aria-label="3 claims in {month}">3</a>' in home
+
+
+def test_the_platform_has_a_page_of_the_person_who_claimed(
+    app: Flask, house: House, seeded: Seeded
+) -> None:
+    partner = claimed(app, house, seeded)
+    root = visitor_of(app, house, Role.PLATFORM_ADMIN)
+
+    people = re.findall(
+        r'href="(/console/people/[^"]+)"', root.get(f"{home_of(partner)}/claims").text
+    )
+
+    assert len(people) == 3
+    assert [root.get(path).status_code for path in people] == [200] * 3
 
 
 def test_codes_of_a_sealed_book_are_masked_and_a_coupon_taken_back_is_told(

@@ -69,7 +69,7 @@ def users(house: House) -> list[str]:
     ("name", "program", "ending"),
     [("python", sys.executable, "py"), ("node", "node", "js"), ("php", "php", "php")],
 )
-def test_s0_34_a_token_of_each_language_opens_a_session_of_its_user(
+def test_s034_a_token_of_each_language_opens_a_session_of_its_user(
     app: Flask,
     house: House,
     bob: Visitor,
@@ -90,7 +90,7 @@ def test_s0_34_a_token_of_each_language_opens_a_session_of_its_user(
     assert users(house) == [USER]
 
 
-def test_s0_34_the_terminals_snippet_opens_a_session_by_itself(
+def test_s034_the_terminals_snippet_opens_a_session_by_itself(
     house: House, bob: Visitor, partner: Partner, tmp_path: Path, url: str
 ) -> None:
     needs("sh", "openssl", "curl", "od")
@@ -103,7 +103,7 @@ def test_s0_34_the_terminals_snippet_opens_a_session_by_itself(
     assert users(house) == ["user-9"]
 
 
-def test_s0_34_the_page_has_the_partners_id_in_each_snippet_and_never_its_secret(
+def test_s034_the_page_has_the_partners_id_in_each_snippet_and_never_its_secret(
     house: House, bob: Visitor, partner: Partner
 ) -> None:
     page = bob.get(f"{home_of(partner)}/embed").text

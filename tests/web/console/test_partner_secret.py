@@ -1,4 +1,4 @@
-"""A partner's secret at the console: drawn, shown once, replaced with and without overlap (S0-02..S0-10, EC-106)."""
+"""A partner's secret at the console: drawn, shown once, replaced with and without overlap (S0-01..10, EC-106)."""
 
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ def secrets(house: House) -> list[tuple[str, timedelta | None, bool]]:
     return [tuple(row) for row in found]
 
 
-def test_s0_03_the_first_secret_is_drawn_by_a_button_and_shown_once(
+def test_s003_the_first_secret_is_drawn_by_a_button_and_shown_once(
     app: Flask, house: House, bob: Visitor
 ) -> None:
     """SEC-17"""

@@ -35,7 +35,7 @@ def offers(house: House) -> list[tuple[object, ...]]:
     return [tuple(row) for row in found]
 
 
-def test_s0_33_a_partner_is_made_once_however_often_the_form_is_sent(
+def test_s033_a_partner_is_made_once_however_often_the_form_is_sent(
     house: House, seeded: Seeded, bob: Visitor
 ) -> None:
     first, second = (make_book(house, seeded, name=f"Book {n}") for n in range(2))
@@ -70,7 +70,7 @@ def test_s0_33_a_partner_is_made_once_however_often_the_form_is_sent(
     assert f"object_id={row.id}" in page
 
 
-def test_s0_33_the_list_says_what_each_does_and_is_narrowed_by_its_address(
+def test_s033_the_list_says_what_each_does_and_is_narrowed_by_its_address(
     app: Flask, house: House, seeded: Seeded, bob: Visitor
 ) -> None:
     book = make_book(house, seeded)
