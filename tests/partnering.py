@@ -13,7 +13,6 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from models import clock
-from models.base import new_id
 from models.database import scoped_transaction
 from models.scope import SYSTEM, client
 from pipelines.partners.claim import Asked, claim_coupon
@@ -22,7 +21,7 @@ from pipelines.partners.partners import create_partner
 from pipelines.partners.refusals import TokenReplayed
 from pipelines.partners.rules import OfferWanted, PartnerWanted
 from pipelines.partners.secrets import rotate_secret
-from pipelines.partners.sessions import Visitor
+from pipelines.partners.sessions import Asking, find_visitor
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import put_codes
@@ -138,7 +137,8 @@ def full_partner(house: House, seeded: Seeded) -> Partner:
     visit = opened(partner, token)
     with pytest.raises(TokenReplayed):
         opened(partner, token)
-    who = Visitor(new_id(), seeded.agency_id, seeded.client_id, partner.id, visit.user_id)
+    with scoped_transaction(house.sessions, SYSTEM) as session:
+        who = find_visitor(session, visit.token, Asking(None), now=clock.now(session))
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         claim_coupon(session, who, Asked(), now=clock.now(session))
     return partner

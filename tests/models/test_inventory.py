@@ -27,6 +27,7 @@ DOORS = {
     "return_cards",
     "mark_defective",
     "know_people",
+    "know_partner_user",
     "adopt_person",
 }
 #: It takes what its caller's own scope has marked in the same transaction.

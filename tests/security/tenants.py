@@ -128,6 +128,7 @@ def known_of(house: House, tenant: Seeded) -> Known:
         "program_id": one("referral_programs"),
         "top_up_id": one("top_ups"),
         "vendor_id": one("partners"),
+        "partner_id": one("partners"),
         # Events are the platform's.
         "event_id": "evt_1",
         "code": rows(

@@ -41,6 +41,9 @@ EXPORTS = {
     "console.discounts_csv",
     "console.discounts_analytics_csv",
     "console.discount_analytics_csv",
+    # Tried with a user's id that would run in tests/web/test_vendors.py; the console's is the same.
+    "vendors.export_vendor_claims",
+    "console.partner_claims_csv",
     # Tried with such a code in tests/web/test_discount_batches.py.
     "discount-batches.download_discount_batch",
     # All written by `lines_csv` or beside it; what a sheet says is tried by the first.

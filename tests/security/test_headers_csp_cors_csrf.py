@@ -190,9 +190,11 @@ def test_sec033_no_template_marks_text_as_safe_or_runs_inline_code(app: Flask) -
 
     assert len(texts) > 25
     assert [(name, mark) for name, text in texts.items() for mark in bad if mark in text] == []
-    assert [
+    # What a partner writes into its own page, shown as text.
+    of_partners = {"console/snippets/embed.txt"}
+    assert {
         name for name, text in texts.items() if "<script" in text.replace("<script src=", "")
-    ] == []
+    } == of_partners
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost", "*"])
