@@ -103,6 +103,13 @@ def sign_in(page: Page, name: str) -> None:
         page.get_by_role("button", name=name).click()
 
 
+def refresh(page: Page) -> None:
+    """The page says that somebody else may be signed in, without loading anew."""
+    page.evaluate(
+        "document.querySelector('#largesse').dispatchEvent(new Event('largesse:refresh'))"
+    )
+
+
 def widget(page: Page) -> FrameLocator:
     return page.frame_locator("#largesse iframe")
 

@@ -14,10 +14,11 @@ from models.people import Role
 from models.scope import SYSTEM, client
 from pipelines.partners.partners import change_partner
 from pipelines.wiring import House
-from tests.couponing import act
+from tests.couponing import act, finish
 from tests.driving import rows
-from tests.embedding import Site, frame_of, open_site, sign_in, spoken, widget
+from tests.embedding import Site, frame_of, open_site, refresh, sign_in, spoken, widget
 from tests.partnering import now_of, visit
+from tests.security.tenants import key_caller
 from tests.seeding import ACTOR, seed
 from tests.vendor import Sandbox
 from tests.web.conftest import signed_in
@@ -210,9 +211,7 @@ def test_ec114_an_origin_that_left_the_list_is_told_so_in_the_frame(
     page, _given = site.open_own(chromium, [site.partner.token(f"ada-{n}") for n in range(3)])
     expect(widget(page).get_by_role("button", name="Claim Offer 1")).to_be_visible()
     leave_list(site)
-    page.evaluate(
-        "document.querySelector('#largesse').dispatchEvent(new Event('largesse:refresh'))"
-    )
+    refresh(page)
     expect(widget(page).get_by_role("heading", name="Not to be shown here")).to_be_visible()
     told = heard(page, "error")
     page.context.close()
@@ -313,3 +312,27 @@ def test_s0_019_a_coupon_that_was_taken_back_is_said_to_be(
 
     assert lost not in shown
     assert "The next one from" in shown
+
+
+def test_s0_024_a_coupon_that_the_shop_redeemed_is_said_to_be(
+    site: Site, chromium: Browser, app: Flask
+) -> None:
+    """Its claimant still sees the code, and that it was used; nothing else is to be claimed."""
+    page, _given = site.open_own(chromium, [site.partner.token("ada") for _ in range(2)])
+    widget(page).get_by_role("button", name="Claim Offer 1").click()
+    note = widget(page).locator("#place [data-slot=note]")
+    expect(widget(page).get_by_role("heading", name="Your code")).to_be_focused()
+    expect(note).to_be_hidden()
+    code = widget(page).locator("[data-slot=code]").inner_text()
+    shop = key_caller(app, site.house, site.seeded.client_id)
+    assert act(shop, f"/coupons/redeem/{code}").status_code == 202
+    finish(site.house)
+
+    page.reload()
+    expect(note).to_have_text("It has been redeemed.")
+    again = widget(page).locator("[data-slot=code]").inner_text()
+    buttons = widget(page).get_by_role("button").all_inner_texts()
+    page.context.close()
+
+    assert again == code
+    assert buttons == ["Copy the code"]

@@ -115,20 +115,22 @@ function add(list, shown, rows) {
 }
 
 // One key from the click to the answer: a lost answer is given again, and nobody gets two (EC-112).
+// It is of whoever clicked: somebody else who is here by then is shown what there is for them.
 function claim(couponId, button) {
   if (button.getAttribute("aria-disabled") === "true") return;
   work(button);
   const key = newKey();
+  const by = visitor.subject;
   attempt(async (isCurrent) => {
-    const answer = await visitor.call("POST", "/claims", { body: { coupon_id: couponId }, key });
+    const answer = await visitor.call("POST", "/claims", { body: { coupon_id: couponId }, key, by });
     if (!isCurrent()) return;
-    if (answer.status === 200 || answer.status === 201) {
+    if (answer === null || answer.code === "already_claimed_this_month") {
+      await look(isCurrent, { focus: true });
+    } else if (answer.status === 200 || answer.status === 201) {
       const { claim: made, coupon, replayed } = answer.body;
       showOwn("claimed", coupon, null, true);
       const { id, coupon_id, offer_id, month, claimed_at } = made;
       parent.say("claimed", { claim: { id, coupon_id, offer_id, month, claimed_at }, replayed });
-    } else if (answer.code === "already_claimed_this_month") {
-      await look(isCurrent, { focus: true });
     } else if (answer.code === "coupon_unavailable") {
       parent.say("error", { code: answer.code });
       const left = { data: answer.body.available ?? [], has_more: false, next_cursor: null };

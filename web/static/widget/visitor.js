@@ -12,6 +12,9 @@ export class Visitor {
   #parent;
   #session;
   #renewing;
+  #subject = null;
+  // Each entry and call is numbered: one that a newer overtook keeps nothing, and does not go on.
+  #newest = 0;
 
   constructor(parent, session, renewing) {
     this.#parent = parent;
@@ -19,32 +22,44 @@ export class Visitor {
     this.#renewing = renewing;
   }
 
+  // Who was here last, also when their session ended.
+  get subject() { return this.#subject; }
+
   // A session of whoever the partner says is here now.
   async enter() {
-    const token = await this.#token("start");
-    if (!this.#session.isOf(subjectOf(token))) await this.#exchange(token);
+    const number = ++this.#newest;
+    const token = await this.#token("start", number);
+    const subject = subjectOf(token);
+    if (this.#session.isOf(subject)) this.#subject = subject;
+    else await this.#exchange(token, number);
   }
 
-  // A call in the session; one that ended is replaced, and the call made once more as it was.
-  async call(method, path, options = {}) {
+  // A call in the session; one that ended is replaced, and the call made once more as it was. One
+  // that is `by` somebody is not made for anybody else: there is no answer (null) if another is here.
+  async call(method, path, { by, ...options } = {}) {
+    const number = ++this.#newest;
     for (let tries = 1; ; tries += 1) {
+      if (by !== undefined && by !== this.#subject) return null;
       const answer = await call(method, path, { ...options, bearer: this.#session.bearer });
+      this.#goOn(number);
       if (answer.status !== 401) return answer;
       this.#session.forget();
       if (tries === TRIES) throw new Trouble("unknown", answer.code);
       this.#renewing();
-      await this.#exchange(await this.#token(answer.code));
+      await this.#exchange(await this.#token(answer.code, number), number);
     }
   }
 
-  async #exchange(first) {
+  async #exchange(first, number) {
     this.#session.forget();
     for (let token = first, tries = 1; ; tries += 1) {
       const answer = await call("POST", "/session-from-token", {
         body: { token, host_origin: this.#parent.origin },
       });
+      this.#goOn(number);
       if (answer.status === 201) {
-        this.#session.keep(answer.body.session_token, answer.body.expires_at, subjectOf(token) ?? "");
+        this.#subject = subjectOf(token) ?? "";
+        this.#session.keep(answer.body.session_token, answer.body.expires_at, this.#subject);
         return;
       }
       if (answer.status !== 401) throw unexpected(answer);
@@ -53,18 +68,25 @@ export class Visitor {
         throw new Trouble("unknown", answer.code);
       }
       this.#renewing();
-      token = await this.#token(answer.code);
+      token = await this.#token(answer.code, number);
     }
   }
 
-  async #token(reason) {
+  async #token(reason, number) {
     try {
-      return await this.#parent.token(reason);
+      const token = await this.#parent.token(reason);
+      this.#goOn(number);
+      return token;
     } catch (error) {
       if (!(error instanceof NoToken)) throw error;
+      this.#goOn(number);
       // Nobody is signed in at the partner any more: what was kept is nobody's.
       this.#session.forget();
       throw new Trouble("unknown", "no_token");
     }
+  }
+
+  #goOn(number) {
+    if (number !== this.#newest) throw new Trouble("unknown", "overtaken");
   }
 }
