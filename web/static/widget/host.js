@@ -129,7 +129,7 @@
       silence = setTimeout(() => {
         isSeen(false);
         hint(`the frame is not shown. Either ${here} is not among the vendor's allowed origins, or `
-          + `data-vendor="${vendor}" is no vendor's id, or the vendor is disabled: Partners in the console tells. `
+          + `data-vendor="${vendor}" is no vendor's id, or the vendor is disabled: Partners in Largesse's console tells. `
           + `If it is none of these, ${frameOrigin} does not answer.`);
         emit("error", { code: "frame_silent" });
       }, SILENCE_MS);
