@@ -131,3 +131,9 @@ def tab_to(page: Page, frame: Frame, slot: str) -> None:
 
 def spoken(page: Page, words: str) -> None:
     expect(widget(page).get_by_role("status")).to_have_text(words)
+
+
+def heard(page: Page, name: str) -> list[Any]:
+    """What the page's own script was told by this event."""
+    page.wait_for_function("name => heard.some(one => one[0] === name)", arg=name)
+    return [detail for event, detail in page.evaluate("heard") if event == name]

@@ -1,6 +1,6 @@
 """What a partner's page and the network may do to the widget, on two real origins (EC-102..115)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +13,10 @@ from models.database import scoped_transaction
 from models.people import Role
 from models.scope import SYSTEM, client
 from pipelines.partners.partners import change_partner
-from pipelines.partners.refusals import InvalidToken
 from pipelines.wiring import House
 from tests.couponing import act, finish
 from tests.driving import rows
-from tests.embedding import Site, frame_of, open_site, refresh, sign_in, spoken, widget
+from tests.embedding import Site, frame_of, heard, open_site, refresh, sign_in, spoken, widget
 from tests.partnering import now_of, visit
 from tests.security.tenants import key_caller
 from tests.seeding import ACTOR, seed
@@ -26,21 +25,6 @@ from tests.web.conftest import signed_in
 from web.app import create_app
 
 pytestmark = pytest.mark.journey
-
-
-NOT_NOW = "The coupons cannot be shown just now."
-#: What the token address may answer, and what the frame then says and tells the page.
-SIGN_IN = ("Please sign in on this website, then try again.", "no_token")
-FAULT = (NOT_NOW, "token_failed")
-OF_THE_ADDRESS: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
-    "nobody": ({"status": 401, "json": {}}, SIGN_IN),
-    "not this one": ({"status": 403, "body": "no"}, SIGN_IN),
-    "a fault": ({"status": 500, "json": {}}, FAULT),
-    "a page": ({"status": 200, "body": "<html>", "content_type": "text/html"}, FAULT),
-    "no token": ({"status": 200, "json": {}}, FAULT),
-    "nothing": ({"status": 200, "body": "null", "content_type": "application/json"}, FAULT),
-    "a wrong token": ({"status": 200, "json": {"token": "a.b.c"}}, (NOT_NOW, "invalid_token")),
-}
 
 
 @pytest.fixture
@@ -71,12 +55,6 @@ def leave_list(site: Site) -> None:
             anywhere=True,
             now=clock.now(session),
         )
-
-
-def heard(page: Page, name: str) -> list[Any]:
-    """What the page's own script was told by this event."""
-    page.wait_for_function("name => heard.some(one => one[0] === name)", arg=name)
-    return [detail for event, detail in page.evaluate("heard") if event == name]
 
 
 def test_ec104_of_an_expired_token_the_page_is_asked_for_another(
@@ -115,60 +93,13 @@ def test_ec104_a_page_that_has_only_old_tokens_is_not_asked_without_end(
     site: Site, chromium: Browser
 ) -> None:
     page, given = site.open_own(chromium, [old_token(site)])
-    expect(widget(page).locator("#place").get_by_text(NOT_NOW)).to_be_visible()
+    expect(widget(page).locator("#place").get_by_text("cannot be shown just now")).to_be_visible()
     told = heard(page, "error")
     page.context.close()
 
     assert len(given) == 3
     assert told == [{"code": "token_expired"}]
     assert rows(site.house, "SELECT FROM widget_sessions") == []
-
-
-def answered(answer: dict[str, Any]) -> Callable[[Route], None]:
-    return lambda route: route.fulfill(**answer)
-
-
-def test_only_who_is_not_signed_in_is_asked_to_sign_in(site: Site, chromium: Browser) -> None:
-    """A fault of the token or of its address is none of the user's; the console has the API's words."""
-    page = chromium.new_page(locale="en-GB")
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.add_init_script(
-        """window.heard = [];
-        addEventListener("largesse:error", event => heard.push(["error", event.detail]));"""
-    )
-    seen = {}
-    for name, (answer, (words, _code)) in OF_THE_ADDRESS.items():
-        page.unroute_all()
-        page.route("**/partner/largesse-token", answered(answer))
-        page.goto(f"{site.url}/partner/")
-        expect(widget(page).locator("#place p").first).to_have_text(words)
-        expect(widget(page).get_by_role("button", name="Try again")).to_be_visible()
-        seen[name] = heard(page, "error")
-    page.close()
-
-    assert seen == {name: [{"code": code}] for name, (_a, (_w, code)) in OF_THE_ADDRESS.items()}
-    (refused,) = [line for line in said if "token was refused" in line]
-    assert refused.endswith(f"(invalid_token): {InvalidToken.detail}")
-
-
-def test_a_page_whose_own_function_fails_does_not_ask_to_sign_in(
-    site: Site, chromium: Browser
-) -> None:
-    """Null says that nobody is signed in; an error, or nothing at all, says no such thing."""
-    page, _given = site.open_own(chromium, [None])
-    expect(widget(page).locator("#place").get_by_text(SIGN_IN[0])).to_be_visible()
-    for fails in ("async () => { throw new Error('down'); }", "async () => undefined"):
-        page.evaluate(f"() => {{ Largesse.getToken = {fails}; }}")
-        refresh(page)
-        expect(widget(page).locator("#place").get_by_text(NOT_NOW)).to_be_visible()
-        page.evaluate("() => { Largesse.getToken = () => null; }")
-        refresh(page)
-        expect(widget(page).locator("#place").get_by_text(SIGN_IN[0])).to_be_visible()
-    told = [one["code"] for one in heard(page, "error")]
-    page.context.close()
-
-    assert told == ["no_token", *["token_failed", "no_token"] * 2]
 
 
 def test_ec113_a_visit_that_ended_is_begun_anew_within_the_claim(
