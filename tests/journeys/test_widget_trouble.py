@@ -1,11 +1,10 @@
 """What a partner's page and the network may do to the widget, on two real origins (EC-102..115)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Route, expect
 from sqlalchemy import text
 
 from models import clock
