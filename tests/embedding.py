@@ -56,14 +56,14 @@ class Site:
         return page
 
     def open_own(
-        self, chromium: Browser, tokens: Sequence[str], *, language: str = "en", **look: Any
-    ) -> tuple[Page, list[str]]:
+        self, chromium: Browser, tokens: Sequence[str | None], *, language: str = "en", **look: Any
+    ) -> tuple[Page, list[str | None]]:
         """A page of the shop's whose tokens are these, the last again and again; and those it gave."""
         context = chromium.new_context(**({"locale": "en-GB"} | look))
         page = context.new_page()
-        left, given = list(tokens), list[str]()
+        left, given = list(tokens), list[str | None]()
 
-        def sign() -> str:
+        def sign() -> str | None:
             given.append(left.pop(0) if len(left) > 1 else left[0])
             return given[-1]
 
@@ -131,3 +131,9 @@ def tab_to(page: Page, frame: Frame, slot: str) -> None:
 
 def spoken(page: Page, words: str) -> None:
     expect(widget(page).get_by_role("status")).to_have_text(words)
+
+
+def heard(page: Page, name: str) -> list[Any]:
+    """What the page's own script was told by this event."""
+    page.wait_for_function("name => heard.some(one => one[0] === name)", arg=name)
+    return [detail for event, detail in page.evaluate("heard") if event == name]

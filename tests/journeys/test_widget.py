@@ -50,20 +50,25 @@ def test_s0_035_a_coupon_is_claimed_by_the_keyboard_alone(site: Site, chromium: 
 def test_s0_024_who_has_claimed_sees_their_code_and_when_the_next_one_is_due(
     site: Site, chromium: Browser
 ) -> None:
-    page = site.open(chromium)
+    page = site.open(chromium, timezone_id="Asia/Kolkata")
     sign_in(page, "Ada")
     widget(page).get_by_role("button", name="Claim Offer 2").click()
     code = widget(page).locator("[data-slot=code]")
     expect(code).to_be_visible()
     first = code.inner_text()
+    expect(widget(page).get_by_text(NEXT)).to_be_visible()
+    at_once = widget(page).get_by_text(NEXT).inner_text()
 
     page.reload()
-    expect(widget(page).get_by_text("The next one from")).to_be_visible()
+    expect(widget(page).get_by_text(NEXT)).to_be_visible()
+    later = widget(page).get_by_text(NEXT).inner_text()
     again = code.inner_text()
     buttons = widget(page).get_by_role("button").all_inner_texts()
     page.context.close()
 
     assert first == again == site.codes[-1]
+    assert at_once == later
+    assert at_once.endswith("GMT+5:30")
     assert buttons == ["Copy the code"]
 
 
@@ -120,6 +125,8 @@ def test_no_state_of_the_widget_breaks_a_rule(site: Site, chromium: Browser, sch
     assert unknown + offers + claimed + found == []
 
 
+#: The line that says when the next coupon may be claimed.
+NEXT = "The next one from"
 NONE_LEFT = {"data": [], "has_more": False, "next_cursor": None, "claimed_this_month": False}
 ANSWERS: dict[str, Any] = {
     "away": lambda route: route.abort(),
@@ -131,7 +138,7 @@ ANSWERS: dict[str, Any] = {
 }
 TITLES = {
     "away": "No answer",
-    "none": "Nothing left just now",
+    "none": "No coupon to choose",
     "foreign": "Not to be shown here",
     "limited": "A moment, please",
 }

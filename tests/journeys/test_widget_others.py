@@ -160,7 +160,7 @@ def test_ec113_who_signs_in_after_nobody_did_is_given_no_claim_of_another(
 ) -> None:
     """EC-113: Ada's visit ended while nobody was signed in; the try again is Ben's."""
     page, _given = site.open_own(
-        chromium, [site.partner.token("ada"), "", site.partner.token("ben")]
+        chromium, [site.partner.token("ada"), None, site.partner.token("ben")]
     )
     is_offered(page)
     end_visits(site)

@@ -41,6 +41,7 @@ class Words:
     renewing_said: str
     unknown: str
     unknown_text: str
+    not_now_text: str
     foreign: str
     foreign_text: str
     away: str
@@ -67,7 +68,7 @@ ENGLISH = Words(
     until="Good until",
     faster="Somebody was faster, and this coupon is taken. These are left:",
     own="Your code",
-    claimed="It is yours. Keep the code; you find it here all month.",
+    claimed="It is yours. Keep the code; you find it here until the next one.",
     claimed_said="Claimed. Your code is shown.",
     already="You have claimed this month's coupon.",
     already_said="You have a coupon this month. Your code is shown.",
@@ -81,12 +82,13 @@ ENGLISH = Words(
     copied="Copied",
     copied_said="The code is copied.",
     copy_by_hand="Your browser does not let us copy. The code is selected: copy it yourself.",
-    none="Nothing left just now",
-    none_text="All coupons are taken. New ones may come; look again later.",
+    none="No coupon to choose",
+    none_text="There are no coupons here just now. Look again later.",
     look_again="Look again",
     renewing_said="One moment, we confirm again who you are.",
     unknown="We do not know who you are",
     unknown_text="Please sign in on this website, then try again.",
+    not_now_text="The coupons cannot be shown just now.",
     foreign="Not to be shown here",
     foreign_text="These coupons cannot be shown on this website.",
     away="No answer",
@@ -112,7 +114,7 @@ GERMAN = Words(
     until="Gültig bis",
     faster="Jemand war schneller, und dieser Gutschein ist vergeben. Diese sind noch da:",
     own="Ihr Code",
-    claimed="Er gehört Ihnen. Sie finden den Code den ganzen Monat hier.",
+    claimed="Er gehört Ihnen. Sie finden den Code hier, bis es den nächsten gibt.",
     claimed_said="Geholt. Ihr Code wird angezeigt.",
     already="Den Gutschein dieses Monats haben Sie schon.",
     already_said="Sie haben in diesem Monat einen Gutschein. Ihr Code wird angezeigt.",
@@ -126,12 +128,13 @@ GERMAN = Words(
     copied="Kopiert",
     copied_said="Der Code ist kopiert.",
     copy_by_hand="Ihr Browser lässt uns nicht kopieren. Der Code ist markiert: kopieren Sie ihn selbst.",
-    none="Zurzeit ist keiner da",
-    none_text="Alle Gutscheine sind vergeben. Es können neue kommen; sehen Sie später wieder nach.",
+    none="Kein Gutschein zur Wahl",
+    none_text="Hier gibt es zurzeit keine Gutscheine. Sehen Sie später wieder nach.",
     look_again="Wieder nachsehen",
     renewing_said="Einen Moment, wir fragen noch einmal, wer Sie sind.",
     unknown="Wir wissen nicht, wer Sie sind",
     unknown_text="Bitte melden Sie sich auf dieser Website an, dann versuchen Sie es wieder.",
+    not_now_text="Die Gutscheine können gerade nicht gezeigt werden.",
     foreign="Hier nicht zu zeigen",
     foreign_text="Diese Gutscheine können auf dieser Website nicht gezeigt werden.",
     away="Keine Antwort",

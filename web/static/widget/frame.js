@@ -1,10 +1,10 @@
 // The widget's frame: offers, one claim a month, the code; what goes wrong has its words and a way on.
 
-import { Trouble, newKey, unexpected } from "./calls.js";
+import { Trouble, call, newKey, unexpected } from "./calls.js";
 import { Parent } from "./parent.js";
 import { Session } from "./session.js";
 import { dress } from "./theme.js";
-import { offerLine, say, show, showOwn, showTrouble, slot, work } from "./views.js";
+import { offerLine, say, show, showNext, showOwn, showTrouble, slot, work } from "./views.js";
 import { Visitor } from "./visitor.js";
 
 const root = document.documentElement;
@@ -131,6 +131,7 @@ function claim(couponId, button) {
       showOwn("claimed", coupon, null, true);
       const { id, coupon_id, offer_id, month, claimed_at } = made;
       parent.say("claimed", { claim: { id, coupon_id, offer_id, month, claimed_at }, replayed });
+      tellNext(isCurrent);
     } else if (answer.code === "coupon_unavailable") {
       parent.say("error", { code: answer.code });
       const left = { data: answer.body.available ?? [], has_more: false, next_cursor: null };
@@ -139,6 +140,17 @@ function claim(couponId, button) {
       throw unexpected(answer);
     }
   }, { focus: true, instead: withoutDoubt });
+}
+
+// The answer to a claim does not say when the next one may be made. It is looked up beside what is
+// shown: nothing waits for it, no visit is begun for it, and without it the line is not there.
+async function tellNext(isCurrent) {
+  try {
+    const { status, body } = await call("GET", `${AVAILABLE}&limit=1`, { bearer: session.bearer });
+    if (status === 200 && isCurrent()) showNext(body.next_claim_at);
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error;
+  }
 }
 
 // Whether a claim was made is not known when its answer is lost.

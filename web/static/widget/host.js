@@ -20,6 +20,9 @@
   const TOKENS_A_MINUTE = 10;
   const HEIGHT_MAX = 6000;
 
+  // The page answers that nobody is signed in; whatever else keeps a token away is a fault.
+  class Nobody extends Error {}
+
   const hint = (words) => console.error(`Largesse: ${words}`);
 
   const start = () => {
@@ -83,8 +86,11 @@
         asked.push(now);
         send({ type: "token", ask, token: await fromPartner() });
       } catch (error) {
-        hint(`the page gave no token (${error.message}). See window.Largesse.getToken or data-token-url.`);
-        send({ type: "no-token", ask });
+        const isNobody = error instanceof Nobody;
+        hint(isNobody
+          ? `nobody is signed in on this page (${error.message}).`
+          : `the page gave no token (${error?.message ?? error}). See window.Largesse.getToken or data-token-url.`);
+        send({ type: isNobody ? "no-token" : "token-failed", ask });
       }
     };
 
@@ -122,7 +128,9 @@
       clearTimeout(silence);
       silence = setTimeout(() => {
         isSeen(false);
-        hint(`the frame does not answer. Is ${here} among the vendor's allowed origins, and ${frameOrigin} up?`);
+        hint(`the frame is not shown. Either ${here} is not among the vendor's allowed origins, or `
+          + `data-vendor="${vendor}" is no vendor's id, or the vendor is disabled: Partners in Largesse's console tells. `
+          + `If it is none of these, ${frameOrigin} does not answer.`);
         emit("error", { code: "frame_silent" });
       }, SILENCE_MS);
     };
@@ -151,7 +159,11 @@
   };
 
   const asking = async () => {
-    if (typeof window.Largesse?.getToken === "function") return window.Largesse.getToken();
+    if (typeof window.Largesse?.getToken === "function") {
+      const token = await window.Largesse.getToken();
+      if (token === null) throw new Nobody("getToken gave null");
+      return token;
+    }
     if (!tokenUrl) throw new Error("no way to get one was given");
     const address = new URL(tokenUrl, location.href);
     if (address.origin !== here) throw new Error("data-token-url is of another origin");
@@ -159,8 +171,11 @@
       method: "POST", credentials: "include", redirect: "error", cache: "no-store",
       headers: { Accept: "application/json" },
     });
+    if (answer.status === 401 || answer.status === 403) {
+      throw new Nobody(`${address.pathname} answered ${answer.status}`);
+    }
     if (!answer.ok) throw new Error(`${address.pathname} answered ${answer.status}`);
-    return (await answer.json()).token;
+    return (await answer.json())?.token;
   };
 
   if (document.querySelector(target) || document.readyState !== "loading") start();

@@ -3,7 +3,13 @@
 const TOKEN_MS = 20000;
 const HELLO_MS = 10000;
 
-export class NoToken extends Error {}
+// `isNobody`: the page says that nobody is signed in; else it could not say who is.
+export class NoToken extends Error {
+  constructor(words, isNobody) {
+    super(words);
+    this.isNobody = isNobody;
+  }
+}
 
 export class Parent {
   #origins;
@@ -32,7 +38,7 @@ export class Parent {
   token(reason) {
     const ask = ++this.#number;
     return new Promise((resolve, reject) => {
-      const late = setTimeout(() => this.#end(ask)?.reject(new NoToken("no answer")), TOKEN_MS);
+      const late = setTimeout(() => this.#end(ask)?.reject(new NoToken("no answer", false)), TOKEN_MS);
       this.#asked.set(ask, { resolve, reject, late });
       this.say("token-needed", { ask, reason });
     });
@@ -60,7 +66,10 @@ export class Parent {
         if (typeof message.token === "string") this.#end(message.ask)?.resolve(message.token);
         break;
       case "no-token":
-        this.#end(message.ask)?.reject(new NoToken("the page has none"));
+        this.#end(message.ask)?.reject(new NoToken("the page has none", true));
+        break;
+      case "token-failed":
+        this.#end(message.ask)?.reject(new NoToken("the page could not get one", false));
         break;
     }
   }

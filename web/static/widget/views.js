@@ -33,9 +33,15 @@ export function text(within, name, words) {
   at.hidden = !words;
 }
 
+// A moment is told with the zone of the browser, in which it is shown.
+const DAY = { dateStyle: "long" };
+const MOMENT = {
+  year: "numeric", month: "long", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short",
+};
+
 export function day(within, name, inner, moment, withTime = false) {
   if (!moment) return;
-  const style = withTime ? { dateStyle: "long", timeStyle: "short" } : { dateStyle: "long" };
+  const style = withTime ? MOMENT : DAY;
   slot(within, inner).textContent = new Intl.DateTimeFormat(language, style).format(new Date(moment));
   slot(within, name).hidden = false;
 }
@@ -77,6 +83,11 @@ export function showOwn(name, { code, state, title, description, expires_at: unt
     button.addEventListener("click", () => copy(button));
   };
   show(name, { fill, focus });
+}
+
+// From when on the visitor may claim again, learned after their coupon was shown.
+export function showNext(moment) {
+  day(place, "next", "moment", moment, true);
 }
 
 // What stops the visitor, and the way on.

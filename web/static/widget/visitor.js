@@ -1,6 +1,6 @@
 // Who is here: exchange the partner's tokens for a session, and ask anew when one ran out.
 
-import { Trouble, call, unexpected } from "./calls.js";
+import { Trouble, call } from "./calls.js";
 import { NoToken } from "./parent.js";
 import { subjectOf } from "./session.js";
 
@@ -44,7 +44,7 @@ export class Visitor {
       this.#goOn(number);
       if (answer.status !== 401) return answer;
       this.#session.forget();
-      if (tries === TRIES) throw new Trouble("unknown", answer.code);
+      if (tries === TRIES) throw new Trouble("not-now", answer.code);
       this.#renewing();
       await this.#exchange(await this.#token(answer.code, number), number);
     }
@@ -62,10 +62,9 @@ export class Visitor {
         this.#session.keep(answer.body.session_token, answer.body.expires_at, this.#subject);
         return;
       }
-      if (answer.status !== 401) throw unexpected(answer);
-      console.warn(`Largesse: the partner's token was refused (${answer.code}).`);
+      console.warn(`Largesse: the partner's token was refused (${answer.code}): ${answer.body?.detail ?? ""}`);
       if (tries === TRIES || !MENDED_BY_ANOTHER.includes(answer.code)) {
-        throw new Trouble("unknown", answer.code);
+        throw new Trouble("not-now", answer.code);
       }
       this.#renewing();
       token = await this.#token(answer.code, number);
@@ -80,13 +79,13 @@ export class Visitor {
     } catch (error) {
       if (!(error instanceof NoToken)) throw error;
       this.#goOn(number);
-      // Nobody is signed in at the partner any more: what was kept is nobody's.
+      // Nobody is signed in at the partner any more, or nobody knows who: what was kept is nobody's.
       this.#session.forget();
-      throw new Trouble("unknown", "no_token");
+      throw error.isNobody ? new Trouble("unknown", "no_token") : new Trouble("not-now", "token_failed");
     }
   }
 
   #goOn(number) {
-    if (number !== this.#newest) throw new Trouble("unknown", "overtaken");
+    if (number !== this.#newest) throw new Trouble("not-now", "overtaken");
   }
 }
