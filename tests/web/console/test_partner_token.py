@@ -133,3 +133,4 @@ def test_refusals_stand_on_the_partners_page_in_words(
     assert page.index("Replayed") < page.index("Site not allowed")
     assert '<td data-label="Times" class="number">2</td>' in page
     assert "whose origin is not on the list" in page
+    assert "never reaches us, and is not counted" in page
