@@ -19,7 +19,10 @@ TITLE = "Put it into a site"
 #: By the name of its template: in which language, and what it needs.
 SIGNERS: Mapping[str, tuple[str, str]] = {
     "python": ("Python", "Needs PyJWT: pip install pyjwt. Save it as largesse_token.py."),
-    "node": ("Node", "Needs nothing but Node 16 or newer. It is CommonJS: save it as largesse_token.cjs."),
+    "node": (
+        "Node",
+        "Needs nothing but Node 16 or newer. It is CommonJS: save it as largesse_token.cjs.",
+    ),
     "php": ("PHP", "Needs nothing but PHP 7.4 or newer."),
     "shell": (
         "curl",
