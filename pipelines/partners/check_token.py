@@ -81,9 +81,7 @@ def check_token(
     return TokenVerdict(True, None, None, GOOD, said.external_id, said.expires_at)
 
 
-def _faulty(
-    fault: TokenFault, token: str, partner_id: UUID, good: Sequence[str]
-) -> TokenVerdict:
+def _faulty(fault: TokenFault, token: str, partner_id: UUID, good: Sequence[str]) -> TokenVerdict:
     """`good`: with which characters the secrets end that are good now, the present one first."""
     kind = fault.fault
     if kind is Fault.SIGNATURE and named_partner(token) != partner_id:
