@@ -34,6 +34,7 @@ INCOMPLETE = 3
 ERRORS_SHOWN_MAX = 10
 #: What the API's sentences call an option, and what it is called on a command line.
 OPTIONS = {
+    "overlap_seconds` 0": "--end-all",
     "force=true": "--force",
     "on_error=skip": "--on-error skip",
     "on_error=abort": "--on-error abort",

@@ -11,9 +11,15 @@ from rich.table import Table
 from ops.commands.ending import USAGE, Ending
 from ops.commands.engine import json_option
 from ops.commands.working import signed_in
+from pipelines.partners.secrets import OVERLAP_SECONDS_MAX
 
 partner_argument = click.argument("partner_id", type=click.UUID)
 HOUR_SECONDS = 3600
+OVERLAP_HOURS_MAX = OVERLAP_SECONDS_MAX // HOUR_SECONDS
+OVERLAP_HOURS = (
+    f"Give --overlap-hours at least 1 and at most {OVERLAP_HOURS_MAX} hours (30 days). "
+    "With --end-all the secret before ends at once, and so does every visit."
+)
 
 
 @click.group()
@@ -83,8 +89,8 @@ def create(
 @partner_argument
 @click.option(
     "--overlap-hours",
-    type=click.IntRange(1),
-    help="How long the secret before goes on: 24 hours unless it is said.",
+    type=int,
+    help="How long the secret before goes on: 24 hours unless it is said, at most 720 (30 days).",
 )
 @click.option(
     "--end-all",
@@ -99,6 +105,8 @@ def secret(partner_id: UUID, overlap_hours: int | None, *, end_all: bool, in_jso
     """
     if end_all and overlap_hours is not None:
         raise Ending(USAGE, "Give --overlap-hours or --end-all, and not both.")
+    if overlap_hours is not None and not 1 <= overlap_hours <= OVERLAP_HOURS_MAX:
+        raise Ending(USAGE, OVERLAP_HOURS)
     body = {}
     if end_all:
         body["overlap_seconds"] = 0

@@ -1,6 +1,6 @@
 """Say exactly why a token is or is not taken, to whoever manages the partner: nothing is spent (row 11)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from pipelines.partners.open_session import is_spent
 from pipelines.partners.read import read_partner
 from pipelines.partners.refusals import InvalidToken, TokenReplayed
-from pipelines.partners.secrets import live_secrets
+from pipelines.partners.secrets import live_secrets, shown_secrets
 from pipelines.partners.tokens import Fault, TokenFault, named_partner, read_token
 from pipelines.partners.told import PUBLIC
 from pipelines.sealing import Keyring
@@ -24,7 +24,7 @@ WORDS: Mapping[Fault, str] = {
     Fault.ALGORITHM: "The token is not signed with HS256. Name that algorithm when signing.",
     Fault.PARTNER: "iss is not this partner's id. Set it to {partner}, exactly so.",
     Fault.SIGNATURE: "The signature is of another secret. Decode the secret from base64 to its 32 bytes "
-    "before signing, and use the one that ends with the characters shown above.",
+    "before signing, and use {ends}. A secret that has ended looks the same from here.",
     Fault.MISSING: "These members are missing: {what}.",
     Fault.AUDIENCE: 'aud is not the text "largesse".',
     Fault.TIMES: "exp and iat (and nbf, if it is there) are whole numbers of seconds since 1970, not "
@@ -73,16 +73,26 @@ def check_token(
     try:
         said = read_token(token, keys, partner_id=partner_id, now=now)
     except TokenFault as fault:
-        return _faulty(fault, token, partner_id)
+        good = [row.last4 for row in shown_secrets(session, partner_id, now=now)]
+        return _faulty(fault, token, partner_id, good)
     if is_spent(session, partner_id, said.jti):
         told = (TokenReplayed.code, "replayed", REPLAYED)
         return TokenVerdict(False, *told, said.external_id, said.expires_at)
     return TokenVerdict(True, None, None, GOOD, said.external_id, said.expires_at)
 
 
-def _faulty(fault: TokenFault, token: str, partner_id: UUID) -> TokenVerdict:
+def _faulty(fault: TokenFault, token: str, partner_id: UUID, good: Sequence[str]) -> TokenVerdict:
+    """`good`: with which characters the secrets end that are good now, the present one first."""
     kind = fault.fault
     if kind is Fault.SIGNATURE and named_partner(token) != partner_id:
         kind = Fault.PARTNER
-    detail = WORDS[kind].format(what=fault.what, partner=partner_id)
+    detail = WORDS[kind].format(what=fault.what, partner=partner_id, ends=_ends(good))
     return TokenVerdict(False, PUBLIC.get(kind, InvalidToken).code, kind.value, detail)
+
+
+def _ends(good: Sequence[str]) -> str:
+    """Which secrets sign now, by what is told of them for ever (S0-06)."""
+    present, *before = good
+    if not before:
+        return f"the one that ends with {present}"
+    return f"the one that ends with {present} (or, still good, {' or '.join(before)})"

@@ -108,3 +108,51 @@ def test_a_verdict_takes_the_focus_and_breaks_no_rule(
         assert page.get_by_role("textbox", name="Token").input_value() == ""
         assert faults(page, set()) == []
     page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_s005_a_secret_is_seen_whole_with_its_last_characters(
+    house: House, chromium: Browser, address: str, width: int
+) -> None:
+    app, seeded = furnished(house)
+    partner = make_partner(house, seeded)
+    visitor = visitor_of(app, house, Role.CLIENT_ADMIN, seeded)
+    look = {"viewport": {"width": width, "height": 900}}
+    page = opened(chromium, address, visitor, **look)
+    page.goto(f"{address}{home_of(partner)}/secret")
+    page.get_by_role("button", name="Generate another secret").click()
+
+    field = page.get_by_label("Secret", exact=True)
+    size = field.evaluate(
+        "one => [one.scrollWidth - one.clientWidth, one.scrollHeight - one.clientHeight]"
+    )
+
+    assert (len(field.input_value()), size) == (44, [0, 0])
+    box = field.bounding_box()
+    assert box is not None
+    assert box["height"] < (50 if width == 1280 else 90)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (1280, 600), (320, 700)])
+@pytest.mark.parametrize("role", [Role.CLIENT_ADMIN, Role.PLATFORM_ADMIN])
+def test_the_entry_of_the_page_stands_wholly_in_the_list_of_pages(
+    house: House, chromium: Browser, address: str, size: tuple[int, int], role: Role
+) -> None:
+    app, seeded = furnished(house)
+    look = {"viewport": {"width": size[0], "height": size[1]}}
+    page = opened(chromium, address, visitor_of(app, house, role, seeded), **look)
+    page.goto(f"{address}/console/partners")
+
+    inside = page.evaluate(
+        """() => {
+          const here = document.querySelector(".side nav [aria-current]");
+          const [one, all] = [here, here.closest("nav")].map((it) => it.getBoundingClientRect());
+          return [here.textContent.trim(), one.top >= all.top - 1, one.bottom <= all.bottom + 1,
+            one.left >= all.left - 1, one.right <= all.right + 1, scrollY];
+        }"""
+    )
+
+    assert inside == ["Partners", True, True, True, True, 0]
+    page.context.close()

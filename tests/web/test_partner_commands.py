@@ -68,3 +68,8 @@ def test_ec106_a_secret_is_printed_once_and_the_one_before_goes_on_or_ends(
     assert caller.get("/claims").status_code == 401
     both = shell.run("partners", "secret", identity, "--end-all", "--overlap-hours", "1")
     assert "not both" in both.output
+    assert "or with --end-all, which ends both" in refused.output
+    assert "overlap_seconds" not in refused.output
+    for hours in ("0", "721", "9999"):
+        long = shell.run("partners", "secret", identity, "--overlap-hours", hours)
+        assert (long.exit_code, "at most 720 hours" in long.output) == (2, True), long.output

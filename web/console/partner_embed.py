@@ -18,8 +18,11 @@ from web.guards import permitted, principal
 TITLE = "Put it into a site"
 #: By the name of its template: in which language, and what it needs.
 SIGNERS: Mapping[str, tuple[str, str]] = {
-    "python": ("Python", "Needs PyJWT: pip install pyjwt."),
-    "node": ("Node", "Needs nothing but Node 16 or newer."),
+    "python": ("Python", "Needs PyJWT: pip install pyjwt. Save it as largesse_token.py."),
+    "node": (
+        "Node",
+        "Needs nothing but Node 16 or newer. It is CommonJS: save it as largesse_token.cjs.",
+    ),
     "php": ("PHP", "Needs nothing but PHP 7.4 or newer."),
     "shell": (
         "curl",
@@ -56,6 +59,9 @@ def show(partner_id: UUID) -> Response:
         partner=row,
         may_manage=is_allowed(principal(), Permission.PARTNERS_MANAGE),
         has_demo=_has_demo(),
+        host=front().house.settings.public_url,
+        address=_filled("address", partner_id),
+        route=_filled("route", partner_id),
         embed=_filled("embed", partner_id),
         signers=[
             Snippet(name, language, needs, _filled(name, partner_id))

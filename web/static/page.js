@@ -5,6 +5,18 @@
   const summary = document.querySelector("[data-focus]");
   if (summary) summary.focus();
 
+  // The list of pages scrolls by itself: the entry of this one stands wholly in it, and the
+  // first that is seen is not cut.
+  const here = document.querySelector(".side nav [aria-current]");
+  if (here) {
+    const list = here.closest("nav");
+    const [shown, entry] = [list.getBoundingClientRect(), here.getBoundingClientRect()];
+    const firsts = [...list.querySelectorAll("li")].map((one) => one.getBoundingClientRect());
+    const first = firsts.find((one) => entry.bottom - one.top <= shown.height);
+    if (first && entry.bottom > shown.bottom) list.scrollTop += first.top - shown.top;
+    if (entry.right > shown.right) list.scrollLeft += entry.right - shown.right;
+  }
+
   for (const button of document.querySelectorAll("[data-shows]")) {
     const input = document.getElementById(button.dataset.shows);
     button.hidden = false;
@@ -32,7 +44,7 @@
   // A secret that is shown once is not there for who comes back to the page.
   window.addEventListener("pagehide", () => {
     for (const input of document.querySelectorAll("[data-forgets]")) {
-      input.value = "";
+      input.defaultValue = input.value = "";
       delete input.dataset.value;
     }
   });

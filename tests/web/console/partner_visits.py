@@ -13,7 +13,7 @@ from tests.web.console.test_discount_form import hidden
 
 HOME = "/console/partners"
 NEW = f"{HOME}/new"
-SECRET = re.compile(r'id="secret" value="([\w+/]{43}=)"')
+SECRET = re.compile(r'id="secret" data-value="([\w+/]{43}=)"')
 
 
 def home_of(partner: Partner) -> str:

@@ -67,7 +67,7 @@ def users(house: House) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "program", "ending"),
-    [("python", sys.executable, "py"), ("node", "node", "js"), ("php", "php", "php")],
+    [("python", sys.executable, "py"), ("node", "node", "cjs"), ("php", "php", "php")],
 )
 def test_s034_a_token_of_each_language_opens_a_session_of_its_user(
     app: Flask,
@@ -80,6 +80,7 @@ def test_s034_a_token_of_each_language_opens_a_session_of_its_user(
     ending: str,
 ) -> None:
     needs(program)
+    (tmp_path / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     file = tmp_path / f"largesse_token.{ending}"
     file.write_text(snippet(bob, partner, name), encoding="utf-8")
 
@@ -103,19 +104,66 @@ def test_s034_the_terminals_snippet_opens_a_session_by_itself(
     assert users(house) == ["user-9"]
 
 
+def test_s034_the_terminals_snippet_stops_without_a_secret(
+    bob: Visitor, partner: Partner, tmp_path: Path, url: str
+) -> None:
+    needs("sh")
+    file = tmp_path / "try.sh"
+    file.write_text(snippet(bob, partner, "shell"), encoding="utf-8")
+    environment = {"PATH": os.environ["PATH"], "LARGESSE_URL": url}
+
+    done = subprocess.run(
+        ["sh", str(file), "user-9"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert "LARGESSE_SECRET: Put the partner secret into it first" in done.stderr
+
+
+SIGNED_IN = """
+from app import app
+client = app.test_client()
+assert client.post("/largesse-token").status_code == 401
+with client.session_transaction() as session:
+    session["user_id"] = 7
+print(client.post("/largesse-token").json["token"])
+"""
+
+
+def test_s034_the_token_route_answers_who_is_signed_in(
+    app: Flask, house: House, bob: Visitor, partner: Partner, tmp_path: Path
+) -> None:
+    for name, file in (("python", "largesse_token.py"), ("route", "app.py")):
+        (tmp_path / file).write_text(snippet(bob, partner, name), encoding="utf-8")
+
+    where = {"PYTHONPATH": str(tmp_path), "FLASK_SECRET_KEY": "for the test"}
+    token = ran(partner, [sys.executable, "-c", SIGNED_IN], **where)
+
+    assert present(app, token).status_code == 201
+    assert users(house) == ["7"]
+
+
 def test_s034_the_page_has_the_partners_id_in_each_snippet_and_never_its_secret(
     house: House, bob: Visitor, partner: Partner
 ) -> None:
     page = bob.get(f"{home_of(partner)}/embed").text
     embed = snippet(bob, partner, "embed")
 
-    for name in ("python", "node", "php", "shell", "embed"):
+    address = snippet(bob, partner, "address")
+
+    for name in ("python", "node", "php", "shell", "address", "embed"):
         assert str(partner.id) in snippet(bob, partner, name)
         assert f'data-copies="snippet-{name}"' in page
     assert '<div id="largesse"></div>' in embed
     where = f'src="{house.settings.public_url}/widget.js" data-vendor="{partner.id}"'
     assert f'<script {where} data-target="#largesse" async></script>' in embed
     assert "getToken: async () =>" in embed
-    assert page.count("<details") == 4
+    # By the address first: no script stands in the page itself.
+    assert page.index("snippet-address") < page.index("snippet-route") < page.index("snippet-embed")
+    assert (where in address, 'data-token-url="/largesse-token"' in address) == (True, True)
+    assert address.count("<script") == address.count("></script>") == 1
+    assert "carries cookies and no CSRF token" in page
+    assert "never an e-mail address" in page
+    assert page.count("<details") == 5
     assert partner.secret not in page
     assert partner.secret[-4:] not in page

@@ -11,7 +11,7 @@ from tests.driving import rows
 from tests.partnering import Partner, make_partner, present, sign
 from tests.seeding import Seeded
 from tests.web.console.conftest import Visitor
-from tests.web.console.partner_visits import NEW, home_of, only
+from tests.web.console.partner_visits import NEW, SECRET, home_of, only
 
 
 @pytest.fixture
@@ -68,9 +68,26 @@ def test_sec006_a_secret_that_was_not_decoded_is_told_apart_from_a_text_that_is_
     """SEC-06"""
     other = "A" * 43 + "="
 
-    assert "Decode the secret" in checked(bob, partner, sign(partner.claims(), other))
+    told = checked(bob, partner, sign(partner.claims(), other))
+    assert "Decode the secret" in told
+    assert f"use the one that ends with {partner.secret[-4:]}. A secret that has ended" in told
     assert "This is no JWT" in checked(bob, partner, "nothing")
     assert "longer than 4 KiB" in checked(bob, partner, "a.b." + "c" * 10_000)
+
+
+def test_sec006_while_two_secrets_are_good_both_are_named_by_their_ends(
+    house: House, bob: Visitor, partner: Partner
+) -> None:
+    """SEC-06"""
+    path = f"{home_of(partner)}/secret"
+    shown = SECRET.search(bob.send(path, overlap="hour").text)
+    assert shown is not None
+
+    told = checked(bob, partner, sign(partner.claims(), "A" * 43 + "="))
+
+    ends = f"ends with {shown[1][-4:]} (or, still good, {partner.secret[-4:]})."
+    assert ends in told
+    assert (shown[1] in told, partner.secret in told) == (False, False)
 
 
 def test_sec17_the_text_of_a_token_is_kept_by_no_page_log_or_audit(
@@ -116,3 +133,4 @@ def test_refusals_stand_on_the_partners_page_in_words(
     assert page.index("Replayed") < page.index("Site not allowed")
     assert '<td data-label="Times" class="number">2</td>' in page
     assert "whose origin is not on the list" in page
+    assert "never reaches us, and is not counted" in page
