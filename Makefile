@@ -7,7 +7,7 @@ STAMP := .venv/.ready-$(shell cat setup.cfg constraints.txt 2>/dev/null | cksum 
 SUPPLY := .venv/supply
 
 .DEFAULT_GOAL := help
-.PHONY: help demo showcase up test check fix bench fuzz conformance prove chaos mutants migrate lock sbom
+.PHONY: help demo showcase up test check types lint fix bench fuzz conformance prove chaos mutants migrate lock sbom
 
 help: ## Show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,8 +29,13 @@ up: $(STAMP) ## Serve the whole stack until Ctrl-C
 	@$(BIN)/python -m ops up
 
 check: $(STAMP) ## Lint, types, layers, and what is known against our packages
-	@$(BIN)/ruff check .
+	@$(MAKE) --no-print-directory -j2 types lint
+
+types:
 	@$(BIN)/mypy
+
+lint:
+	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/bandit -q -c bandit.yaml -r models pipelines web workers ops
 	@$(BIN)/python -m tests.supply

@@ -17,8 +17,6 @@ from tests.driving import cards_csv, drain, import_cards_now, recipients_csv, ro
 from tests.seeding import Seeded, seed
 from tests.undoing import undo
 
-TODAY = datetime.now(UTC).date()
-
 
 def issue(house: House, cards: int) -> Seeded:
     seeded = seed(house, vendor=False)
@@ -30,14 +28,15 @@ def issue(house: House, cards: int) -> Seeded:
 
 def read(house: House, seeded: Seeded) -> tuple[object, ...]:
     """The same figures by every way of asking."""
-    period = {"first": TODAY, "last": TODAY}
+    today = datetime.now(UTC).date()
+    period = {"first": today, "last": today}
     with scoped_transaction(house.sessions, agency(seeded.agency_id)) as session:
         clients = clients_at_a_glance(session, **period)
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         days = issued_by_day(session, **period)
         campaigns = campaigns_at_a_glance(session, **period)
     return (
-        days.get(TODAY),
+        days.get(today),
         [Issued(one.currency, one.cards, one.charged) for one in clients],
         [Issued(one.currency, one.cards, one.charged) for one in campaigns],
     )

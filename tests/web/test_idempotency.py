@@ -313,7 +313,10 @@ def test_every_route_that_makes_something_takes_a_key(app: Flask):
         "/auth/register/confirm",
         "/invitations/accept",
         "/users/{user_id}/allow-tries",
+        # Its token is spent by the first, and a repeat is told so (EC-102).
+        "/session-from-token",
         # A look at how things stand, as often as one likes.
+        "/vendors/{vendor_id}/check-token",
         "/books/preview-pattern",
         "/credit/balance-checks",
         *("/credit/balance-sheets/check", "/credit/balance-sheets/check.csv"),

@@ -70,6 +70,8 @@ ACTIONS: Mapping[Permission, str] = {
     P.CHECKOUT: "Have customers pay at the checkout",
     P.PURCHASES_READ: "See purchases and what was paid back",
     P.PURCHASES_SETTLE: "Pay purchases back, and decide on odd payments",
+    P.PARTNERS_READ: "See partners and what their users claimed",
+    P.PARTNERS_MANAGE: "Run partners: their sites, offers and secrets",
     P.OWN_JOBS: "See what became of one’s own requests",
     P.JOBS_READ: "See jobs and their results",
     P.JOBS_CONTROL: "Pause, cancel, retry and undo jobs",
