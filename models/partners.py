@@ -218,6 +218,7 @@ class Claim(Base):
         Index("uq_claims_month", "partner_id", "user_id", "claim_month", unique=True),
         Index(None, "partner_id", "id"),
         Index(None, "user_id", "id"),
+        Index(None, "partner_id", "claim_month"),
     )
 
     id: Mapped[Id]

@@ -21,7 +21,7 @@ from pipelines.partners.partners import create_partner
 from pipelines.partners.refusals import TokenReplayed
 from pipelines.partners.rules import OfferWanted, PartnerWanted
 from pipelines.partners.secrets import rotate_secret
-from pipelines.partners.sessions import Asking, find_visitor
+from pipelines.partners.sessions import find_visitor
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import put_codes
@@ -138,7 +138,17 @@ def full_partner(house: House, seeded: Seeded) -> Partner:
     with pytest.raises(TokenReplayed):
         opened(partner, token)
     with scoped_transaction(house.sessions, SYSTEM) as session:
-        who = find_visitor(session, visit.token, Asking(None), now=clock.now(session))
+        who = find_visitor(session, visit.token, None, now=clock.now(session))
     with scoped_transaction(house.sessions, client(seeded.client_id)) as session:
         claim_coupon(session, who, Asked(), now=clock.now(session))
     return partner
+
+
+def shown(me: Caller) -> list[str]:
+    """The ids of what may be claimed."""
+    return [one["id"] for one in me.get("/available-coupons").json["data"]]
+
+
+def told(answer: Any) -> tuple[int, str]:
+    """How a request was refused."""
+    return answer.status_code, answer.json["code"]

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.access.rate_policies import Policy
 from pipelines.partners.origins import OPAQUE
 from pipelines.partners.public import is_listed
 from web.front import front
+from web.rate_limits import spend
 
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK = "is_cross_origin"
@@ -36,6 +38,8 @@ def register_cross_origin(app: Flask) -> None:
     def answer_preflight() -> Response | None:
         if request.method != "OPTIONS" or not _is_open():
             return None
+        # It asks the database, and anybody may send one.
+        spend(Policy.WIDGET_PAGE)
         response = Response(status=204)
         if _may_read():
             response.headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
@@ -72,13 +76,17 @@ def _is_open() -> bool:
 def _may_read() -> bool:
     """Asked once for a request; what cannot be asked is not allowed."""
     if "may_read" not in g:
-        origin = asking_origin()
-        may_be_site = origin if origin != OPAQUE else None
-        try:
-            g.may_read = bool(may_be_site) and is_listed(front().house.sessions, may_be_site or "")
-        except SQLAlchemyError:
-            g.may_read = False
+        g.may_read = _is_some_partners(asking_origin())
     return cast("bool", g.may_read)
+
+
+def _is_some_partners(origin: str | None) -> bool:
+    if origin is None or origin == OPAQUE:
+        return False
+    try:
+        return is_listed(front().house.sessions, origin)
+    except SQLAlchemyError:
+        return False
 
 
 def _own_origins() -> tuple[str, str]:

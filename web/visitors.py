@@ -15,7 +15,7 @@ from models.scope import SYSTEM
 from pipelines.access.rate_policies import Policy
 from pipelines.audit.circumstances import act_as
 from pipelines.partners.refusals import SessionExpired
-from pipelines.partners.sessions import Asking, Visitor, find_visitor
+from pipelines.partners.sessions import Visitor, find_visitor
 from web.bearer import SCHEME
 from web.cross_origin import asking_origin
 from web.front import front
@@ -56,7 +56,7 @@ def _visitor() -> Visitor:
     with scoped_transaction(front().house.sessions, SYSTEM) as session:
         now = clock.now(session)
         token = header[len(SCHEME) :].strip()
-        found = find_visitor(session, token, Asking(asking_origin()), now=now)
+        found = find_visitor(session, token, asking_origin(), now=now)
     g.visitor = found
     act_as(found.user_id, PARTNER_SESSION)
     return found

@@ -130,7 +130,7 @@ def list_books(
     values = {
         "before": before,
         "client": wanted.client_id,
-        "words": [f"%{_literal(word)}%" for word in (wanted.words or "").split()],
+        "words": [f"%{as_letters(word)}%" for word in (wanted.words or "").split()],
         "state": wanted.state,
         "now": now,
         "limit": limit,
@@ -170,6 +170,6 @@ def _view(row: Row[Any], now: datetime) -> BookView:
     return BookView(rules, pattern_of(row), row, now)
 
 
-def _literal(word: str) -> str:
+def as_letters(word: str) -> str:
     """The word as ILIKE takes it at its letters."""
     return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

@@ -128,6 +128,7 @@ def used_up(session: Session, uses: dict[str, Any], now: datetime | None = None)
 
 
 def is_first_purchase(session: Session, client_id: UUID, keys: Sequence[bytes]) -> bool:
+    """Whether nobody who is the customer has paid with a code of the client."""
     values = {"client": client_id, "keys": list(keys)}
     is_first: bool = session.execute(_IS_FIRST, values).scalar_one()
     return is_first

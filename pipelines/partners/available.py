@@ -10,6 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.books.deck import free_parts
+from pipelines.partners.months import THIS_MONTH
 from pipelines.partners.sessions import Visitor
 
 # A book that is over, that gave all it gives or that gave the visitor all it gives one person, is
@@ -26,9 +27,9 @@ WHERE o.partner_id = :partner AND o.ended_at IS NULL AND b.closed_at IS NULL
                b.max_assignments_per_user IS NULL OR u.assigned IS NULL)
 ORDER BY o.place
 """)
-_MAY = text("""
+_MAY = text(f"""
 SELECT NOT EXISTS (SELECT FROM claims c WHERE c.partner_id = p.id AND c.user_id = :user
-                   AND c.claim_month = date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE p.time_zone)::date)
+                   AND c.claim_month = {THIS_MONTH})
        AND u.disabled_at IS NULL AND l.suspended_at IS NULL
 FROM partners p JOIN clients l ON l.id = p.client_id
 JOIN client_users u ON u.client_id = p.client_id AND u.user_id = :user

@@ -25,6 +25,7 @@ from pipelines.books.read import book_rules
 from pipelines.books.refusals import RecipientInactive
 from pipelines.jobs.refusals import ClientSuspended
 from pipelines.partners.available import offers_for
+from pipelines.partners.months import NEXT_MONTH_AT, THIS_MONTH
 from pipelines.partners.refusals import AlreadyClaimed, CouponUnavailable, SessionExpired
 from pipelines.partners.sessions import Visitor
 from pipelines.partners.take_coupon import take_certain, take_next
@@ -34,11 +35,8 @@ from pipelines.webhooks.happened import Event, happened
 #: A request without a key that asks for the same again within this time lost its answer.
 REPLAYED_WITHIN = timedelta(minutes=10)
 
-_MONTH = text("""
-SELECT date_trunc('month', t.here)::date AS month,
-    (date_trunc('month', t.here) + interval '1 month') AT TIME ZONE p.time_zone AS next_at
-FROM partners p, LATERAL (SELECT CAST(:now AS timestamptz) AT TIME ZONE p.time_zone AS here) t
-WHERE p.id = :partner
+_MONTH = text(f"""
+SELECT {THIS_MONTH} AS month, {NEXT_MONTH_AT} AS next_at FROM partners p WHERE p.id = :partner
 """)
 _HOLD_USER = text("""
 SELECT FROM partner_users WHERE partner_id = :partner AND user_id = :user FOR NO KEY UPDATE

@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from pipelines.books.reveal_code import reveal_code
+from pipelines.partners.months import NEXT_MONTH_AT, THIS_MONTH
 from pipelines.partners.sessions import Visitor
 from pipelines.sealing import Keyring
 
@@ -26,12 +27,9 @@ _OWN_LIST = text(
     + """AND (CAST(:before AS uuid) IS NULL OR x.id < :before)
 ORDER BY x.id DESC LIMIT :limit"""
 )
-_OF_MONTH = text("""
-SELECT x.id, (m.month + interval '1 month') AT TIME ZONE p.time_zone AS next_at
-FROM partners p, LATERAL (SELECT date_trunc('month',
-    CAST(:now AS timestamptz) AT TIME ZONE p.time_zone) AS month) m, claims x
-WHERE p.id = :partner AND x.partner_id = p.id AND x.user_id = :user
-  AND x.claim_month = m.month::date
+_OF_MONTH = text(f"""
+SELECT x.id, {NEXT_MONTH_AT} AS next_at FROM partners p JOIN claims x ON x.partner_id = p.id
+WHERE p.id = :partner AND x.user_id = :user AND x.claim_month = {THIS_MONTH}
 """)
 _MANAGED = """
 SELECT x.id, x.partner_id, x.user_id, u.external_id, x.offer_id, o.title, x.book_id, x.coupon_id,
@@ -39,14 +37,17 @@ SELECT x.id, x.partner_id, x.user_id, u.external_id, x.offer_id, o.title, x.book
 FROM claims x JOIN coupons c ON c.book_id = x.book_id AND c.id = x.coupon_id
 LEFT JOIN coupon_codes s ON s.id = x.coupon_id
 JOIN partner_offers o ON o.id = x.offer_id LEFT JOIN partner_users u ON u.user_id = x.user_id
-WHERE x.partner_id = :partner
-  AND (CAST(:month AS date) IS NULL OR x.claim_month = :month)
-  AND (CAST(:external AS text) IS NULL OR u.external_id = :external)
+WHERE x.partner_id = :partner AND (CAST(:month AS date) IS NULL OR x.claim_month = :month)
 """
-_LIST = text(
-    _MANAGED
-    + """AND (CAST(:before AS uuid) IS NULL OR x.id < :before)
+_PAGE = """AND (CAST(:before AS uuid) IS NULL OR x.id < :before)
 ORDER BY x.id DESC LIMIT :limit"""
+_LIST = text(_MANAGED + _PAGE)
+# Found by the user's own claims, however many the partner has.
+_LIST_OF_USER = text(
+    _MANAGED
+    + """AND x.user_id = (SELECT user_id FROM partner_users
+                   WHERE partner_id = :partner AND external_id = :external) """
+    + _PAGE
 )
 
 
@@ -97,7 +98,8 @@ def list_claims(
     """Claims of a partner in sight, newest first; codes of sealed books by their last characters."""
     values = {"before": before, "limit": limit, "partner": wanted.partner_id}
     asked = {"month": wanted.month, "external": wanted.external_id}
-    return list(session.execute(_LIST, values | asked))
+    statement = _LIST if wanted.external_id is None else _LIST_OF_USER
+    return list(session.execute(statement, values | asked))
 
 
 def _code(session: Session, row: Row[Any], visitor: Visitor, keyring: Keyring) -> str | None:

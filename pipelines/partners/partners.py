@@ -91,8 +91,8 @@ def change_partner(
 ) -> None:
     """Write what is in `values`: any of `PartnerWanted`, and `is_disabled`, perhaps for a `reason`.
 
-    A site that is taken off the list loses its visits, and a disabled partner all of them.
-    `version` is what the caller last read. Raises `NotFound`, `PreconditionFailed`, `ValidationFailed`.
+    Visits of a site are refused while it is off the list; those of a disabled partner are ended. What
+    is as it was already is no change. `version` is what the caller last read. Raises `NotFound`, `PreconditionFailed`, `ValidationFailed`.
     """
     if "is_disabled" in values or "origins" in values:
         # As the lock order wants: before any row.
@@ -114,12 +114,12 @@ def change_partner(
         "time_zone": wanted.time_zone,
         "origins": list(wanted.origins),
     }
-    if any(getattr(before, name) != value for name, value in plain.items()) or "offers" in values:
+    shown = {**before._mapping, "origins": " ".join(before.origins)}
+    told: dict[str, Any] = changes(shown, plain | {"origins": " ".join(wanted.origins)})
+    if "offers" in values and write_offers(session, before, wanted.offers, now=now):
+        told["offers"] = len(wanted.offers)
+    if told:
         session.execute(_CHANGE, plain | {"partner": partner_id, "now": now})
-        shown = {**before._mapping, "origins": " ".join(before.origins)}
-        told: dict[str, Any] = changes(shown, plain | {"origins": " ".join(wanted.origins)})
-        if "offers" in values and write_offers(session, before, wanted.offers, now=now):
-            told["offers"] = len(wanted.offers)
         _audit(session, "partner.changed", before, actor_id, told)
     if "is_disabled" in values:
         why: dict[str, Any] = {} if reason is None else {"reason": reason}

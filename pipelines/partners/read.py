@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
+from pipelines.books.read import as_letters
 from pipelines.errors import NotFound
+from pipelines.partners.months import THIS_MONTH
 
 #: So long refusals are shown back.
 REFUSALS_DAYS = 30
@@ -31,18 +33,16 @@ WHERE (CAST(:before AS uuid) IS NULL OR p.id < :before)
 ORDER BY p.id DESC LIMIT :limit
 """
 )
-_STANDING = text("""
+_STANDING = text(f"""
 SELECT (SELECT count(*) FROM claims c WHERE c.partner_id = p.id AND c.claim_month = m.month) AS claims,
     (SELECT count(*) FROM widget_sessions s WHERE s.partner_id = p.id AND s.revoked_at IS NULL
      AND s.expires_at > :now) AS visits, m.month
-FROM partners p, LATERAL (SELECT date_trunc('month', CAST(:now AS timestamptz)
-    AT TIME ZONE p.time_zone)::date AS month) m
+FROM partners p, LATERAL (SELECT {THIS_MONTH} AS month) m
 WHERE p.id = :partner
 """)
-_CLAIMS = text("""
+_CLAIMS = text(f"""
 SELECT p.id, count(c.id) AS claims FROM partners p
-LEFT JOIN claims c ON c.partner_id = p.id AND c.claim_month =
-    date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE p.time_zone)::date
+LEFT JOIN claims c ON c.partner_id = p.id AND c.claim_month = {THIS_MONTH}
 WHERE p.id = ANY (:partners) GROUP BY p.id
 """)
 _REFUSALS = text("""
@@ -70,7 +70,7 @@ def list_partners(
         "limit": limit,
         "client": wanted.client_id,
         "disabled": wanted.is_disabled,
-        "words": [f"%{_literal(word)}%" for word in wanted.words],
+        "words": [f"%{as_letters(word)}%" for word in wanted.words],
     }
     return list(session.execute(_LIST, values))
 
@@ -100,7 +100,3 @@ def refusals_of(session: Session, partner_id: UUID, *, now: datetime) -> list[Ro
     """What was refused in the last thirty days, by code, the most frequent first."""
     values = {"partner": partner_id, "now": now, "days": REFUSALS_DAYS}
     return list(session.execute(_REFUSALS, values))
-
-
-def _literal(word: str) -> str:
-    return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")

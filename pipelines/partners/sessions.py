@@ -50,13 +50,6 @@ class Visitor:
         return self.user_id
 
 
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Where a request comes from as its browser says it: None where no page asks, or one of ours."""
-
-    origin: str | None
-
-
 def new_token() -> str:
     """What proves a visit: 256 bits, shown once."""
     return TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -66,10 +59,11 @@ def digest_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def find_visitor(session: Session, token: str, asking: Asking, *, now: datetime) -> Visitor:
+def find_visitor(session: Session, token: str, asking: str | None, *, now: datetime) -> Visitor:
     """Whose visit a token proves, in the SYSTEM scope. Raises `SessionExpired`, `OriginNotAllowed`.
 
-    A visit is bound to the site it was opened for: it ends when that is taken off the partner's list,
+    `asking`: the site that asks, as its browser says it; None where no page asks, or one of ours. A
+    visit is bound to the site it was opened for: it is refused while that is off the partner's list,
     and no other site uses its token.
     """
     if not _SHAPE.fullmatch(token):
@@ -95,12 +89,12 @@ def refuse_origin(origin: str | None, origins: list[str]) -> None:
         raise OriginNotAllowed
 
 
-def _check_place(row: Row[Any], asking: Asking) -> None:
+def _check_place(row: Row[Any], asking: str | None) -> None:
     if row.origin is not None and row.origin not in row.origins:
         raise OriginNotAllowed
-    if row.is_direct and asking.origin != row.origin:
+    if row.is_direct and asking != row.origin:
         raise OriginNotAllowed
-    if row.origin is not None and not row.is_direct and asking.origin is not None:
+    if row.origin is not None and not row.is_direct and asking is not None:
         # The frame asks from here, whatever site it is in.
         raise OriginNotAllowed
-    refuse_origin(asking.origin, row.origins)
+    refuse_origin(asking, row.origins)

@@ -1,6 +1,5 @@
 """From which offers a claim takes its coupon, and who is given none; whose codes are told to whom (S0-22)."""
 
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,7 +12,7 @@ from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import act, finish, put_codes
 from tests.driving import rows
-from tests.partnering import Partner, make_partner, visit
+from tests.partnering import Partner, make_partner, shown, told, visit
 from tests.security.tenants import key_caller
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
@@ -27,15 +26,6 @@ def book(house: House, seeded: Seeded) -> UUID:
 @pytest.fixture
 def partner(house: House, seeded: Seeded, book: UUID) -> Partner:
     return make_partner(house, seeded, book)
-
-
-def shown(me: Caller) -> list[str]:
-    """The ids of what may be claimed."""
-    return [one["id"] for one in me.get("/available-coupons").json["data"]]
-
-
-def told(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json["code"]
 
 
 def test_a_claim_of_an_offer_takes_a_coupon_of_its_book(

@@ -20,7 +20,7 @@ from pipelines.errors import ValidationFailed
 from pipelines.partners.claim import Asked, claim_coupon
 from pipelines.partners.partners import change_partner
 from pipelines.partners.secrets import rotate_secret
-from pipelines.partners.sessions import Asking, Visitor, find_visitor
+from pipelines.partners.sessions import Visitor, find_visitor
 from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import put_codes
@@ -113,7 +113,7 @@ def test_ec106_a_token_that_waited_for_the_end_of_its_secret_opens_nothing(
 def visitor_of(house: House, bearer: str) -> Visitor:
     with scoped_transaction(house.sessions, SYSTEM) as session:
         token = bearer.removeprefix("Bearer ")
-        return find_visitor(session, token, Asking(None), now=clock.now(session))
+        return find_visitor(session, token, None, now=clock.now(session))
 
 
 @pytest.mark.parametrize("ends", ["its secrets", "the partner"])

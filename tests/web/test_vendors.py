@@ -11,7 +11,7 @@ from pipelines.wiring import House
 from tests.booking import make_book
 from tests.couponing import key, put_codes
 from tests.driving import rows
-from tests.partnering import SITE, Partner, make_partner, present, sign, visit
+from tests.partnering import SITE, Partner, make_partner, present, told, visit
 from tests.seeding import Seeded, seed
 from tests.web.conftest import Caller, signed_in
 
@@ -23,18 +23,8 @@ def partner(house: House, seeded: Seeded) -> Partner:
     return make_partner(house, seeded)
 
 
-def told(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json["code"]
-
-
 def faults(answer: Any) -> list[tuple[str, str]]:
     return [(error["pointer"], error["code"]) for error in answer.json["errors"]]
-
-
-def check(caller: Caller, partner: Partner, token: str) -> dict[str, Any]:
-    answer = caller.post(f"/vendors/{partner.id}/check-token", {"token": token})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json)
 
 
 def test_s029_a_partner_is_made_with_its_offers_and_no_secret(
@@ -95,9 +85,34 @@ def test_each_fault_of_a_partner_says_where_it_is_and_changes_nothing(
     assert rows(house, "SELECT count(*) AS n FROM partners")[0].n == 0
 
 
-def test_a_book_of_another_client_is_no_offer(
+def test_a_book_of_another_client_is_no_offer(house: House, client_admin: Caller) -> None:
+    theirs = make_book(house, seed(house, vendor=False))
+    offers = [{"book_id": str(theirs), "title": "Not mine"}]
+
+    answer = client_admin.post("/vendors", BODY | {"offers": offers})
+
+    assert faults(answer) == [("/offers/0/book_id", "book_not_found")]
+    assert rows(house, "SELECT count(*) AS n FROM partners")[0].n == 0
+
+
+def test_what_is_as_it_was_already_is_no_change(
     house: House, seeded: Seeded, client_admin: Caller
 ) -> None:
+    book = make_book(house, seeded)
+    partner = make_partner(house, seeded, book)
+    before = client_admin.get(f"/vendors/{partner.id}").json
+    same = [{"book_id": str(book), "title": before["offers"][0]["title"]}]
+
+    after = client_admin.call(
+        "PATCH", f"/vendors/{partner.id}", {"offers": same, "name": before["name"]}
+    )
+
+    assert after.json == before
+    told = "SELECT count(*) AS n FROM audit_entries WHERE action = 'partner.changed'"
+    assert rows(house, told)[0].n == 0
+
+
+def test_a_book_is_offered_once(house: House, seeded: Seeded, client_admin: Caller) -> None:
     book = make_book(house, seeded)
     twice = [{"book_id": str(book), "title": title} for title in ("a", "b")]
 
@@ -173,7 +188,7 @@ def test_s010_a_secret_is_shown_once_and_then_by_its_last_four_characters(
     assert client_admin.get(f"/vendors/{made['id']}").json["last_token_at"] is not None
 
 
-def test_s007_a_secret_is_replaced_once_until_the_old_one_has_ended(
+def test_ec106_a_secret_is_replaced_once_until_the_old_one_has_ended(
     partner: Partner, client_admin: Caller
 ) -> None:
     path = f"/vendors/{partner.id}/partner-secret"
@@ -222,68 +237,6 @@ def test_what_is_done_to_a_partner_is_audited_without_its_secret(
     assert not any(secret in entry.detail for entry in entries)
 
 
-REASONS = {
-    "iss": ({"iss": "somebody"}, "partner"),
-    "aud": ({"aud": "other"}, "audience"),
-    "lifetime": ({"exp": 10**10}, "lifetime"),
-    "expired": ({"iat": 1, "exp": 100}, "expired"),
-    "future": ({"nbf": 2 * 10**9}, "not_yet_valid"),
-    "jti": ({"jti": "short"}, "jti"),
-    "sub": ({"sub": ""}, "subject"),
-    "missing": ({"jti": None}, "missing"),
-    "times": ({"exp": "soon"}, "times"),
-}
-
-
-@pytest.mark.parametrize(("members", "fault"), REASONS.values(), ids=REASONS.keys())
-def test_the_console_says_exactly_why_a_token_fails(
-    partner: Partner, client_admin: Caller, members: dict[str, Any], fault: str
-) -> None:
-    token = (
-        sign(partner.claims() | members, partner.secret)
-        if "exp" in members
-        else (partner.token(**members))
-    )
-
-    told = check(client_admin, partner, token)
-
-    assert (told["ok"], told["fault"]) == (False, fault)
-    assert told["detail"]
-
-
-def test_the_console_knows_a_wrong_secret_a_strange_text_and_a_good_token(
-    app: Flask, partner: Partner, client_admin: Caller
-) -> None:
-    wrong = sign(partner.claims(), "a" * 43 + "=")
-    good = partner.token("Ann")
-
-    assert check(client_admin, partner, wrong)["fault"] == "signature"
-    assert check(client_admin, partner, "hello")["fault"] == "not_a_jwt"
-    told = check(client_admin, partner, f"  {good} ")
-    assert (told["ok"], told["external_id"]) == (True, "Ann")
-    # It was not spent by that; once it is, that is said.
-    assert present(app, good).status_code == 201
-    assert check(client_admin, partner, good)["fault"] == "replayed"
-
-
-@pytest.mark.parametrize("role", [Role.PLATFORM_ADMIN, Role.AGENCY_ADMIN])
-def test_whoever_stands_above_the_client_is_told_of_a_good_token_too(
-    app: Flask, house: House, seeded: Seeded, partner: Partner, role: Role
-) -> None:
-    assert check(signed_in(app, house, role, seeded), partner, partner.token())["ok"] is True
-
-
-def test_the_console_says_that_there_is_no_secret_or_that_the_partner_is_disabled(
-    house: House, partner: Partner, client_admin: Caller
-) -> None:
-    made = client_admin.post("/vendors", BODY).json
-    bare = Partner(UUID(made["id"]), partner.secret, house)
-
-    assert check(client_admin, bare, bare.token())["fault"] == "no_secret"
-    client_admin.call("PATCH", f"/vendors/{partner.id}", {"state": "disabled"})
-    assert check(client_admin, partner, partner.token())["fault"] == "disabled"
-
-
 def test_claims_are_read_and_taken_as_a_file(
     app: Flask, house: House, seeded: Seeded, client_admin: Caller
 ) -> None:
@@ -326,9 +279,7 @@ def test_sec010_nobody_else_sees_or_changes_a_partner(
     assert stranger.get("/vendors").json["data"] == []
 
 
-def test_ec104_event_a_claim_is_told_to_the_clients_endpoints(
-    app: Flask, house: House, seeded: Seeded
-) -> None:
+def test_a_claim_is_told_to_the_clients_endpoints(app: Flask, house: House, seeded: Seeded) -> None:
     book = make_book(house, seeded)
     put_codes(house, seeded, book, 1)
     partner = make_partner(house, seeded, book)

@@ -105,3 +105,9 @@ def test_sec034_no_other_route_is_open_to_any_site(
     answer = browser.options(f"/api/v1{path}", headers={"Origin": SITE})
 
     assert not [name for name, _value in answer.headers if name.startswith("Access-Control")]
+
+
+def test_sec018_a_preflight_is_counted_like_a_page(browser: FlaskClient, partner: Partner) -> None:
+    told = preflight(browser, "POST", "/claims", SITE)
+
+    assert '"widget-page-ip"' in told["RateLimit-Policy"]

@@ -17,7 +17,7 @@ from pipelines.wiring import House
 from tests.conftest import Ground
 from tests.driving import rows
 from tests.later import later
-from tests.partnering import Partner, make_partner, present, sign, visit
+from tests.partnering import Partner, make_partner, present, sign, told, visit
 from tests.racing import race
 from tests.seeding import ACTOR, Seeded
 from tests.statements import statements
@@ -42,10 +42,6 @@ def rotated(house: House, seeded: Seeded, partner: Partner, overlap_seconds: int
             now=clock.now(session),
         )
     return replace(partner, secret=drawn.text)
-
-
-def told(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json["code"]
 
 
 def shown(answer: Any) -> dict[str, Any]:

@@ -1,13 +1,11 @@
 """Visits of partners' users: when they end, and where alone they are good for something (EC-113, EC-114)."""
 
-from typing import Any
-
 import pytest
 from flask import Flask
 
 from pipelines.wiring import House
 from tests.later import later
-from tests.partnering import SITE, Partner, make_partner, present, visit
+from tests.partnering import SITE, Partner, make_partner, present, told, visit
 from tests.seeding import Seeded
 from tests.web.conftest import Caller
 from web.app import create_app
@@ -16,10 +14,6 @@ from web.app import create_app
 @pytest.fixture
 def partner(house: House, seeded: Seeded) -> Partner:
     return make_partner(house, seeded)
-
-
-def told(answer: Any) -> tuple[int, str]:
-    return answer.status_code, answer.json["code"]
 
 
 def test_ec113_a_session_is_over_after_seven_days(

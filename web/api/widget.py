@@ -221,10 +221,9 @@ def claim(body: dict[str, Any]) -> Response:
     try:
         with scoped_transaction(house.sessions, client(who.client_id)) as session:
             done = _claimed(session, who, body)
+            mine = own_claim(session, who, done.claim_id, keyring=house.settings.keyring)
     except CouponUnavailable:
         raise CouponUnavailable(_fresh(who)) from None
-    with scoped_transaction(house.sessions, client(who.client_id)) as session:
-        mine = own_claim(session, who, done.claim_id, keyring=house.settings.keyring)
     response = jsonify(_answer(*mine) | {"replayed": done.is_replay})
     response.status_code = 200 if done.is_replay else 201
     return mark_replay(_private(response), is_replay=done.is_replay)

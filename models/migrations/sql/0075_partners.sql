@@ -179,6 +179,7 @@ CREATE UNIQUE INDEX uq_claims_coupon_id ON claims (coupon_id);
 CREATE UNIQUE INDEX uq_claims_month ON claims (partner_id, user_id, claim_month);
 CREATE INDEX ix_claims_partner_id_id ON claims (partner_id, id);
 CREATE INDEX ix_claims_user_id_id ON claims (user_id, id);
+CREATE INDEX ix_claims_partner_id_claim_month ON claims (partner_id, claim_month);
 
 DO $$
 DECLARE

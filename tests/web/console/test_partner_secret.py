@@ -120,7 +120,7 @@ def test_ec106_a_secret_that_a_stranger_knows_ends_with_all_before_and_every_vis
     assert actions(house).count("partner.secret_rotated") == 2
 
 
-def test_a_form_that_says_nothing_of_the_secret_before_draws_none(
+def test_s007_a_form_that_says_nothing_of_the_secret_before_draws_none(
     house: House, seeded: Seeded, bob: Visitor
 ) -> None:
     partner = make_partner(house, seeded)
